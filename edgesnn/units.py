@@ -1,0 +1,53 @@
+"""Durations and sizes with their units. A duration in a config or on the command line carries its unit."""
+
+from __future__ import annotations
+
+import re
+
+from edgesnn.errors import UsageError
+
+_US = {"us": 1, "ms": 1_000, "s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*")
+_SENSOR = re.compile(r"\s*(\d{1,5})\s*[xX]\s*(\d{1,5})\s*")
+
+
+def parse_duration_us(text: str, *, where: str = "duration") -> int:
+    """Return the microseconds that `text` says; a bare number is an error.
+
+    >>> parse_duration_us("20ms")
+    20000
+    """
+    match = _DURATION.fullmatch(text)
+    if match is None or match[2] not in _US:
+        raise UsageError(
+            "not a duration",
+            where=where,
+            found=repr(text),
+            expected=f"a number and a unit, one of {', '.join(_US)}",
+            hint="write for example 20ms",
+        )
+    return round(float(match[1]) * _US[match[2]])
+
+
+def format_duration_us(duration_us: float) -> str:
+    """Return a duration for a person to read.
+
+    >>> format_duration_us(1500)
+    '1.5 ms'
+    """
+    for unit, size in (("s", 1e6), ("ms", 1e3)):
+        if abs(duration_us) >= size:
+            return f"{duration_us / size:.3g} {unit}"
+    return f"{duration_us:.3g} us"
+
+
+def parse_sensor(text: str, *, where: str = "--sensor") -> tuple[int, int]:
+    """Return (width, height) of a text such as "640x480".
+
+    >>> parse_sensor("640x480")
+    (640, 480)
+    """
+    match = _SENSOR.fullmatch(text)
+    if match is None or not (0 < int(match[1]) <= 65536 and 0 < int(match[2]) <= 65536):
+        raise UsageError("not a sensor size", where=where, found=repr(text), expected="WxH, for example 640x480")
+    return int(match[1]), int(match[2])
