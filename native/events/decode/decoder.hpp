@@ -1,0 +1,95 @@
+// Incremental decoders: bytes in any split -> events, triggers and the sensor time reached.
+//
+// The rules of each format, the clock policy and what every counter means are normative in docs/formats.md.
+//   - The same bytes give the same events, triggers, counters and error for every way of splitting them.
+//   - strict: the first damage ends the stream with a Status that names its byte offset; the events before it are out.
+//   - skip: damage is counted and left out; feed and finish then always return an ok Status.
+//   - No event is ever outside the sensor (outside the format's fields, where no sensor is known).
+//   - Memory: the output's growth, and at most kHeldEvents events whose time is not confirmed yet.
+// One thread at a time; no thread of its own, no files, no logging.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/event.hpp"
+#include "base/span.hpp"
+#include "base/state_io.hpp"
+
+namespace edgesnn::events {
+
+constexpr int64_t kNoTime = std::numeric_limits<int64_t>::min();  // t_end_us() before the first time
+constexpr size_t kHeldEvents = size_t{1} << 18;
+
+enum class OnCorrupt { strict, skip };
+
+struct DecoderOptions {
+    int32_t width = 0;    // 0: unknown, x is bounded by the format's field
+    int32_t height = 0;   // 0: unknown
+    OnCorrupt on_corrupt = OnCorrupt::strict;
+    int64_t offset = 0;   // where the first fed byte lies in the file (the header's size), for messages
+    std::string where;    // the file's name, for messages
+};
+
+struct Counters {
+    int64_t bad_words = 0;        // words (records) that the format does not allow here
+    int64_t out_of_range = 0;     // events outside the sensor
+    int64_t unplaced_events = 0;  // events whose time or row is unknown: before the first such word, after a damaged one
+    int64_t time_resyncs = 0;     // jumps of the clock that a second time word confirmed
+    int64_t time_backward = 0;    // events earlier than the event before them (kept as they are)
+    int64_t truncated_bytes = 0;  // bytes of a last, unfinished word
+    int64_t lost_packets = 0;     // gaps in packet numbers (formats that carry them)
+};
+
+class Decoder {
+  public:
+    virtual ~Decoder() = default;
+    Decoder(const Decoder&) = delete;
+    Decoder& operator=(const Decoder&) = delete;
+
+    // Appends the events that `bytes` complete to `out`. A failed decoder stays failed and repeats its error.
+    Status feed(Span<const uint8_t> bytes, std::vector<Event>& out) noexcept;
+    // No byte follows: settles what waited for one. Call once.
+    Status finish(std::vector<Event>& out) noexcept;
+
+    // The largest sensor time reached, by events or by words that only carry time; kNoTime before the first.
+    int64_t t_end_us() const noexcept { return t_end_us_; }
+    const Counters& counters() const noexcept { return counters_; }
+    // Appends the external triggers decoded since the last call to `out`, and forgets them.
+    void take_triggers(std::vector<Trigger>& out);
+
+    // Writes into / reads from the writer's (reader's) current section. load throws Error{model} and changes nothing
+    // then. Options are not saved: load into a decoder made with the same ones.
+    void save(StateWriter& writer) const;
+    void load(const StateReader& reader);
+
+  protected:
+    explicit Decoder(DecoderOptions options);
+
+    virtual Status decode(Span<const uint8_t> bytes, std::vector<Event>& out) = 0;
+    virtual Status settle(std::vector<Event>& out) = 0;
+    virtual void save_words(StateWriter& writer) const = 0;
+    virtual void load_words(const StateReader& reader) = 0;
+
+    bool strict() const noexcept { return options_.on_corrupt == OnCorrupt::strict; }
+
+    DecoderOptions options_;
+    Counters counters_;
+    int64_t t_end_us_ = kNoTime;
+    int64_t last_t_us_ = kNoTime;  // of the last event out
+    int64_t consumed_ = 0;         // bytes fed before the current call
+    std::vector<Trigger> triggers_;
+
+  private:
+    Status failed_;
+};
+
+// "nmnist", "evt2", "evt3". Throws Error{usage} on another name or an impossible sensor.
+std::unique_ptr<Decoder> make_decoder(const std::string& name, const DecoderOptions& options);
+
+}  // namespace edgesnn::events
