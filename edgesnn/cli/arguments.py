@@ -1,0 +1,48 @@
+"""Flags that several commands share, so that one thing has one name everywhere."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from edgesnn.units import parse_duration_us, parse_sensor
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add `--json`: one JSON document (or one a line) on standard output instead of text."""
+    parser.add_argument("--json", action="store_true", help="print JSON on standard output")
+
+
+def add_mqtt(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say where to publish: `--mqtt` and what its connection needs."""
+    group = parser.add_argument_group("publishing")
+    group.add_argument(
+        "--mqtt", metavar="URL", help="broker, mqtt://[user@]host[:port] or mqtts://... (TLS, certificate verified)"
+    )
+    group.add_argument(
+        "--mqtt-password-file", metavar="FILE", help="file with the broker password (or set EDGESNN_MQTT_PASSWORD)"
+    )
+    group.add_argument("--mqtt-ca-file", metavar="FILE", help="certificate authority for mqtts:// (default: system's)")
+    group.add_argument(
+        "--mqtt-protocol", choices=("auto", "5", "3.1.1"), default="auto", help="MQTT version (default: auto)"
+    )
+
+
+def add_sensor(parser: argparse.ArgumentParser) -> None:
+    """Add `--sensor WxH`, parsed to (width, height) or None."""
+    parser.add_argument(
+        "--sensor", metavar="WxH", type=parse_sensor, help="sensor size, where the recording does not say it"
+    )
+
+
+def duration_us(text: str) -> int:
+    """Parse a duration with its unit; for `type=` of an argument."""
+    return parse_duration_us(text)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document on one line of standard output and flush it; NaN and infinity are refused."""
+    sys.stdout.write(json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False) + "\n")
+    sys.stdout.flush()

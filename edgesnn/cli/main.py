@@ -1,0 +1,143 @@
+"""The `edgesnn` command: finds the command's module, runs it, and turns its errors into one line and an exit code.
+
+Exit codes: 0 ok, 1 internal error, 2 usage, 3 recording, 4 model, 5 config, 6 broker, 7 backend, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from edgesnn.cli.parser import Parser, nearest
+from edgesnn.errors import EdgeSnnError, UsageError
+
+# name -> module; a command is listed here on the day it works
+COMMANDS = {
+    "doctor": "edgesnn.cli.doctor",
+}
+
+INTERRUPTED = 128 + signal.SIGINT
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code; nothing that a user's data can cause escapes as a traceback.
+
+    Args:
+        argv: the arguments after the program's name; None takes those of the process.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _dispatch(arguments)
+        sys.stdout.flush()
+        return code
+    except EdgeSnnError as error:
+        _say(f"error: {_one_line(error)}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _reader_left()
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else 0
+    except Exception as error:
+        return _internal_error(error)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments:
+        _top_level().print_help(sys.stderr)
+        return UsageError.exit_code
+    if arguments[0].startswith("-"):
+        _top_level().parse_args(arguments)
+        raise UsageError("no command given", expected=f"one of {', '.join(COMMANDS)}", hint="see `edgesnn --help`")
+    module = _command(arguments[0])
+    _route_notices()
+    parser = _command_parser(arguments[0], module)
+    code: int = module.run(parser.parse_args(arguments[1:]))
+    return code
+
+
+def _command(name: str) -> ModuleType:
+    if name not in COMMANDS:
+        close = nearest(name, COMMANDS)
+        hint = f"did you mean `edgesnn {close}`?" if close else "see `edgesnn --help`"
+        raise UsageError("no such command", found=repr(name), expected=f"one of {', '.join(COMMANDS)}", hint=hint)
+    return importlib.import_module(COMMANDS[name])
+
+
+def _command_parser(name: str, module: ModuleType) -> Parser:
+    parser = Parser(
+        prog=f"edgesnn {name}",
+        description=getattr(module, "DESCRIPTION", module.HELP),
+        epilog=getattr(module, "EPILOG", None),
+    )
+    module.add_arguments(parser)
+    return parser
+
+
+def _top_level() -> Parser:
+    from edgesnn.version import __version__
+
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {importlib.import_module(module).HELP}" for name, module in COMMANDS.items()]
+    parser = Parser(
+        prog="edgesnn",
+        usage="edgesnn COMMAND [options]",
+        description="Run spiking models on event-camera recordings and publish what they see over MQTT.",
+        epilog="commands:\n" + "\n".join(lines) + "\n\n`edgesnn COMMAND --help` explains a command.",
+    )
+    parser.add_argument("--version", action="version", version=f"edgesnn {__version__}")
+    return parser
+
+
+def _route_notices() -> None:
+    """Send the library's warnings and log records to standard error, one line each."""
+    import logging
+    import warnings
+
+    def show(message: Warning | str, category: type[Warning], *_rest: object, **_more: object) -> None:
+        _say(f"warning: {_one_line(message)}")
+
+    warnings.showwarning = show
+    logging.addLevelName(logging.WARNING, "warning")
+    logging.addLevelName(logging.ERROR, "error")
+    logging.basicConfig(stream=sys.stderr, format="edgesnn: %(levelname)s: %(message)s", level=logging.WARNING)
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):  # standard error may be closed; the exit code still tells
+        print(f"edgesnn: {text}", file=sys.stderr, flush=True)
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())
+
+
+def _reader_left() -> int:
+    """End quietly when the reader of our standard output has gone (`| head`)."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)
+    return 0
+
+
+def _internal_error(error: Exception) -> int:
+    import traceback
+
+    traceback.print_exception(error, file=sys.stderr)
+    _say(
+        f"internal error: {type(error).__name__}: {_one_line(error)}; this is a fault of edgesnn: please report it with"
+        " the command, the lines above and the output of `edgesnn doctor --json`"
+    )
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

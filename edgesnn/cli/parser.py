@@ -1,0 +1,49 @@
+"""The argument parser of every command: argparse whose errors are a `UsageError` naming the nearest valid choice."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+from edgesnn.errors import UsageError
+
+_CHOICE = re.compile(r"invalid choice: '(?P<found>[^']*)'")
+_UNKNOWN = re.compile(r"unrecognized arguments: (?P<found>\S+)")
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """Return the choice that is most like `word`, or None if none is like it.
+
+    >>> nearest("replya", ["replay", "doctor"])
+    'replay'
+    """
+    close = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.5)
+    return close[0] if close else None
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with full option names only, text kept as written, and errors raised as `UsageError` (exit code 2)."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        options.setdefault("allow_abbrev", False)
+        super().__init__(**options)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `UsageError` instead of leaving the process."""
+        hint = self._nearest_to(message)
+        text = f"did you mean {hint}?" if hint else f"see `{self.prog} --help`"
+        raise UsageError(message, hint=text)
+
+    def _nearest_to(self, message: str) -> str | None:
+        unknown = _UNKNOWN.search(message)
+        if unknown:
+            return nearest(unknown["found"].split("=")[0], self._option_string_actions)
+        choice = _CHOICE.search(message)
+        return nearest(choice["found"], self._all_choices()) if choice else None
+
+    def _all_choices(self) -> list[str]:
+        return [str(choice) for action in self._actions for choice in action.choices or ()]
