@@ -1,8 +1,117 @@
-// _native.encode
+// _native.encode: points. The arguments are those of edgesnn/encode/points.py; edgesnn/encode/native.py is the public
+// door.
+#include <optional>
+
 #include "bindings/bindings.hpp"
+#include "bindings/event_array.hpp"
+#include "bindings/point_encoding.hpp"
+#include "encode/point_encoder.hpp"
+
+namespace py = pybind11;
 
 namespace edgesnn::bindings {
+namespace {
 
-void bind_encode(pybind11::module_& m) { m.def_submodule("encode"); }
+using encode::PointEncoder;
+using encode::PointWindow;
+
+py::array_t<int32_t> matrix(const std::vector<int32_t>& values, py::ssize_t rows, py::ssize_t columns) {
+    return py::array_t<int32_t>({rows, columns}, values.data());
+}
+
+py::array_t<int32_t> vector(const std::vector<int32_t>& values) {
+    return py::array_t<int32_t>(static_cast<py::ssize_t>(values.size()), values.data());
+}
+
+// (number, coordinates [N, 4], centroids [G], members [G, K], sd): the fields of edgesnn.encode.points.PointWindow.
+py::tuple as_tuple(const PointWindow& window) {
+    return py::make_tuple(window.number, matrix(window.coordinates, window.points, 4), vector(window.centroids),
+                          matrix(window.members, window.groups, window.neighbours), window.sd);
+}
+
+void check_inside(Span<const Event> events, encode::Sensor sensor) {
+    for (size_t i = 0; i < events.size; ++i) {
+        if (events[i].x < sensor.width && events[i].y < sensor.height) continue;
+        throw Error(ErrorKind::recording, "event is outside the sensor", "event " + std::to_string(i),
+                    "(" + std::to_string(events[i].x) + ", " + std::to_string(events[i].y) + ")",
+                    std::to_string(sensor.width) + "x" + std::to_string(sensor.height));
+    }
+}
+
+py::tuple encode_points(const py::object& events, const py::object& encoding, std::pair<int32_t, int32_t> size,
+                        int64_t number, uint64_t first_event, std::optional<int64_t> t0_us) {
+    const EventArray array(events);
+    const encode::Sensor sensor{size.first, size.second};
+    if (array.span.empty()) throw Error(ErrorKind::usage, "a window without events has no points", "events");
+    if (sensor.width < 1 || sensor.height < 1) throw Error(ErrorKind::usage, "sensor has no area", "sensor");
+    check_inside(array.span, sensor);
+    PointEncoder encoder(point_encoding(encoding));
+    PointWindow window;
+    const int64_t start = t0_us.value_or(array.span[0].t);
+    {
+        const py::gil_scoped_release unlocked;
+        encoder.encode(array.span, sensor, number, first_event, start, window);
+    }
+    return as_tuple(window);
+}
+
+using Coordinates = py::array_t<int32_t, py::array::c_style>;
+
+PointWindow placed(const Coordinates& coordinates, const encode::PointEncoding& encoding) {
+    if (coordinates.ndim() != 2 || coordinates.shape(0) != encoding.points || coordinates.shape(1) != 4)
+        throw Error(ErrorKind::usage, "coordinates have another shape", "coordinates", "",
+                    "[" + std::to_string(encoding.points) + ", 4]");
+    PointWindow window;
+    window.coordinates.assign(coordinates.data(), coordinates.data() + coordinates.size());
+    for (size_t i = 0; i < window.coordinates.size(); ++i)
+        if (i % 4 != 3 && (window.coordinates[i] < 0 || window.coordinates[i] >= encode::kGrid))
+            throw Error(ErrorKind::usage, "coordinate is off the grid", "coordinates, row " + std::to_string(i / 4),
+                        std::to_string(window.coordinates[i]), "0 to 16383");
+    return window;
+}
+
+py::tuple group_points(const Coordinates& coordinates, const py::object& encoding, int64_t number) {
+    PointEncoder encoder(point_encoding(encoding));
+    PointWindow window = placed(coordinates, encoder.encoding());
+    window.number = number;
+    {
+        const py::gil_scoped_release unlocked;
+        encoder.group(window);
+    }
+    return as_tuple(window);
+}
+
+py::array_t<int32_t> farthest_points(const Coordinates& coordinates, const py::object& encoding) {
+    PointEncoder encoder(point_encoding(encoding));
+    PointWindow window = placed(coordinates, encoder.encoding());
+    encoder.farthest_points(window);
+    return vector(window.centroids);
+}
+
+py::array_t<int32_t> nearest_neighbours(const Coordinates& coordinates, const Coordinates& centroids,
+                                        const py::object& encoding) {
+    PointEncoder encoder(point_encoding(encoding));
+    PointWindow window = placed(coordinates, encoder.encoding());
+    window.centroids.assign(centroids.data(), centroids.data() + centroids.size());
+    for (const int32_t c : window.centroids)
+        if (c < 0 || c >= encoder.encoding().points)
+            throw Error(ErrorKind::usage, "centroid is not a point", "centroids", std::to_string(c),
+                        "0 to " + std::to_string(encoder.encoding().points - 1));
+    encoder.nearest_neighbours(window);
+    return matrix(window.members, centroids.size(), encoder.encoding().neighbours);
+}
+
+}  // namespace
+
+void bind_encode(py::module_& m) {
+    py::module_ room =
+        m.def_submodule("encode", "Points: sampling, grouping (edgesnn/encode/points.py is the readable form).");
+    room.def("encode_points", &encode_points, py::arg("events"), py::arg("encoding"), py::arg("sensor"),
+             py::arg("number"), py::arg("first_event"), py::arg("t0_us"));
+    room.def("group_points", &group_points, py::arg("coordinates"), py::arg("encoding"), py::arg("number"));
+    room.def("farthest_points", &farthest_points, py::arg("coordinates"), py::arg("encoding"));
+    room.def("nearest_neighbours", &nearest_neighbours, py::arg("coordinates"), py::arg("centroids"),
+             py::arg("encoding"));
+}
 
 }  // namespace edgesnn::bindings
