@@ -78,9 +78,7 @@ def rate_bits(
     return bits[: local.size].reshape(local.shape), bits[local.size :].reshape(centre.shape)
 
 
-def direct_values(
-    window: PointWindow, coding: PointCoding
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def direct_values(window: PointWindow, coding: PointCoding) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Return the values themselves: float32 [G, K, F] of the members and [G, 3] of the centroids.
 
     d (or |d|) is float32(float64(d) / sd), 0 where sd is 0; a coordinate float32(X) / 16384; polarity 0 or 1.
@@ -104,7 +102,7 @@ def _geometry(window: PointWindow) -> tuple[npt.NDArray[np.int64], npt.NDArray[n
 def _assemble(  # type: ignore[no-untyped-def]
     window: PointWindow, coding: PointCoding, differences, values, polarity
 ):
-    """Return [G, K, F]: the differences, the group's minimum of each coordinate, then the polarity if it is asked for."""
+    """Return [G, K, F]: the differences, the group's minimum of each coordinate, then the polarity where asked for."""
     lowest = values[window.members].min(axis=1, keepdims=True)
     parts = [differences, np.broadcast_to(lowest, differences.shape)]
     if coding.polarity:

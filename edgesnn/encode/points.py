@@ -126,7 +126,8 @@ def sample(count: int, encoding: PointEncoding, first_event: int) -> npt.NDArray
 def normalise_time(t: npt.NDArray[np.int64], t0_us: int, encoding: PointEncoding) -> npt.NDArray[np.int64]:
     """Return T in [0, 16383] of non-decreasing times in microseconds: int64 [n]."""
     if encoding.time == "minmax":
-        return (t - t[0]) * (GRID - 1) // max(1, int(t[-1] - t[0]))
+        scaled: npt.NDArray[np.int64] = (t - t[0]) * (GRID - 1) // max(1, int(t[-1] - t[0]))
+        return scaled
     return np.clip((t - t0_us) * GRID // encoding.window_us, 0, GRID - 1)
 
 
