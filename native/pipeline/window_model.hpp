@@ -15,6 +15,7 @@ struct Inference {
     std::vector<float> scores;  // [classes], the readout node's output after the last step
     int64_t spikes = 0;         // all spikes of this window (an integer spike of value n counts n)
     int64_t synops = 0;         // synaptic operations by real fan-out
+    int64_t macs = 0;           // multiply-adds of layers whose input is not spikes
 };
 
 class WindowModel {
