@@ -13,6 +13,9 @@ namespace edgesnn::bindings {
 // Raises the class of edgesnn/errors.py that the status names. Call with the GIL held.
 [[noreturn]] void raise(const Status& status);
 
+// The same as an exception object that is not raised yet.
+pybind11::object to_exception(const Status& status);
+
 // Snapshot tensors as {name: numpy array}, and back. Copies.
 pybind11::dict to_dict(const StateTensors& tensors);
 StateTensors from_dict(const pybind11::dict& arrays);

@@ -1,8 +1,112 @@
-// _native.events
+// _native.events: the incremental decoders.
+#include <memory>
+#include <string>
+#include <utility>
+
 #include "bindings/bindings.hpp"
+#include "bindings/buffers.hpp"
+#include "events/decode/decoder.hpp"
+
+namespace py = pybind11;
 
 namespace edgesnn::bindings {
+namespace {
 
-void bind_events(pybind11::module_& m) { m.def_submodule("events"); }
+template <typename T>
+py::array owning_array(std::vector<T>&& records, const char* dtype) {
+    auto owner = std::make_unique<std::vector<T>>(std::move(records));
+    const auto count = static_cast<py::ssize_t>(owner->size());
+    const void* data = owner->data();
+    const py::capsule base(owner.release(), [](void* p) { delete static_cast<std::vector<T>*>(p); });
+    const py::object type = py::module_::import("edgesnn.events.types").attr(dtype);
+    return py::array(py::dtype::from_args(type), {count}, {static_cast<py::ssize_t>(sizeof(T))}, data, base);
+}
+
+// Python's face of one events::Decoder.
+class PyDecoder {
+  public:
+    PyDecoder(const std::string& format, int32_t width, int32_t height, bool strict, int64_t offset, std::string where)
+        : decoder_(
+              events::make_decoder(format, {width, height, strict ? events::OnCorrupt::strict : events::OnCorrupt::skip,
+                                            offset, std::move(where)})) {}
+
+    // (events, t_end_us or None, error or None): the events before an error are not lost.
+    py::tuple feed(const py::object& buffer) {
+        const ByteView view(buffer);
+        std::vector<Event> out;
+        Status status;
+        {
+            py::gil_scoped_release unlocked;
+            status = decoder_->feed(view.bytes(), out);
+        }
+        return result(std::move(out), status);
+    }
+    py::tuple finish() {
+        std::vector<Event> out;
+        const Status status = decoder_->finish(out);
+        return result(std::move(out), status);
+    }
+    py::array triggers() {
+        std::vector<Trigger> out;
+        decoder_->take_triggers(out);
+        return trigger_array(std::move(out));
+    }
+    py::object t_end_us() const {
+        const int64_t t_us = decoder_->t_end_us();
+        return t_us == events::kNoTime ? py::object(py::none()) : py::object(py::int_(t_us));
+    }
+    py::dict counters() const {
+        const events::Counters& c = decoder_->counters();
+        py::dict counts;
+        counts["bad_words"] = c.bad_words;
+        counts["out_of_range"] = c.out_of_range;
+        counts["unplaced_events"] = c.unplaced_events;
+        counts["time_resyncs"] = c.time_resyncs;
+        counts["time_backward"] = c.time_backward;
+        counts["truncated_bytes"] = c.truncated_bytes;
+        counts["lost_packets"] = c.lost_packets;
+        return counts;
+    }
+    py::dict save() const {
+        StateWriter writer("decoder");
+        decoder_->save(writer);
+        return to_dict(writer.tensors());
+    }
+    void load(const py::dict& arrays) {
+        const StateTensors tensors = from_dict(arrays);
+        decoder_->load(StateReader(tensors, "decoder"));
+    }
+
+  private:
+    py::tuple result(std::vector<Event>&& out, const Status& status) const {
+        const py::object error = status.ok() ? py::object(py::none()) : to_exception(status);
+        return py::make_tuple(event_array(std::move(out)), t_end_us(), error);
+    }
+
+    std::unique_ptr<events::Decoder> decoder_;
+};
+
+}  // namespace
+
+py::array event_array(std::vector<Event>&& events) {
+    return owning_array(std::move(events), "EVENT");
+}
+py::array trigger_array(std::vector<Trigger>&& triggers) {
+    return owning_array(std::move(triggers), "TRIGGER");
+}
+
+void bind_events(py::module_& m) {
+    py::module_ room = m.def_submodule("events", "Incremental decoders of event streams.");
+    py::class_<PyDecoder>(room, "Decoder")
+        .def(py::init<const std::string&, int32_t, int32_t, bool, int64_t, std::string>(), py::arg("format"),
+             py::arg("width"), py::arg("height"), py::arg("strict"), py::arg("offset"), py::arg("where"))
+        .def("feed", &PyDecoder::feed, py::arg("buffer"))
+        .def("finish", &PyDecoder::finish)
+        .def("triggers", &PyDecoder::triggers)
+        .def_property_readonly("t_end_us", &PyDecoder::t_end_us)
+        .def_property_readonly("counters", &PyDecoder::counters)
+        .def("save", &PyDecoder::save)
+        .def("load", &PyDecoder::load, py::arg("arrays"));
+}
 
 }  // namespace edgesnn::bindings

@@ -13,14 +13,21 @@ namespace {
 // The class that a kind maps to. `none` and `internal` are mistakes of ours, not a user's: RuntimeError, exit code 1.
 const char* class_name(ErrorKind kind) noexcept {
     switch (kind) {
-        case ErrorKind::usage: return "UsageError";
-        case ErrorKind::recording: return "RecordingError";
-        case ErrorKind::model: return "ModelError";
-        case ErrorKind::config: return "ConfigError";
-        case ErrorKind::publish: return "PublishError";
-        case ErrorKind::backend: return "BackendError";
+        case ErrorKind::usage:
+            return "UsageError";
+        case ErrorKind::recording:
+            return "RecordingError";
+        case ErrorKind::model:
+            return "ModelError";
+        case ErrorKind::config:
+            return "ConfigError";
+        case ErrorKind::publish:
+            return "PublishError";
+        case ErrorKind::backend:
+            return "BackendError";
         case ErrorKind::none:
-        case ErrorKind::internal: break;
+        case ErrorKind::internal:
+            break;
     }
     return nullptr;
 }
@@ -29,34 +36,33 @@ py::object text_or_none(const std::string& text) {
     return text.empty() ? py::object(py::none()) : py::object(py::str(text));
 }
 
-void set_error(const Status& status) {
-    const char* name = class_name(status.kind);
-    if (name == nullptr) {
-        const std::string where = status.where.empty() ? "" : " (" + status.where + ")";
-        PyErr_SetString(PyExc_RuntimeError, ("internal error: " + status.what + where).c_str());
-        return;
-    }
-    const py::object type = py::module_::import("edgesnn.errors").attr(name);
-    const py::object offset = status.offset < 0 ? py::object(py::none()) : py::object(py::int_(status.offset));
-    const py::object error =
-        type(py::str(status.what), py::arg("where") = text_or_none(status.where), py::arg("offset") = offset,
-             py::arg("found") = text_or_none(status.found), py::arg("expected") = text_or_none(status.expected),
-             py::arg("hint") = text_or_none(status.hint));
-    PyErr_SetObject(type.ptr(), error.ptr());
-}
-
 void translate(std::exception_ptr pointer) {
     try {
         if (pointer) std::rethrow_exception(pointer);
     } catch (const Error& error) {
-        set_error(error.status());
+        const py::object exception = to_exception(error.status());
+        PyErr_SetObject(py::type::of(exception).ptr(), exception.ptr());
     }
 }
 
 }  // namespace
 
+py::object to_exception(const Status& status) {
+    const char* name = class_name(status.kind);
+    if (name == nullptr) {
+        const std::string where = status.where.empty() ? "" : " (" + status.where + ")";
+        return py::handle(PyExc_RuntimeError)("internal error: " + status.what + where);
+    }
+    const py::object type = py::module_::import("edgesnn.errors").attr(name);
+    const py::object offset = status.offset < 0 ? py::object(py::none()) : py::object(py::int_(status.offset));
+    return type(status.what, py::arg("where") = text_or_none(status.where), py::arg("offset") = offset,
+                py::arg("found") = text_or_none(status.found), py::arg("expected") = text_or_none(status.expected),
+                py::arg("hint") = text_or_none(status.hint));
+}
+
 void raise(const Status& status) {
-    set_error(status);
+    const py::object exception = to_exception(status);
+    PyErr_SetObject(py::type::of(exception).ptr(), exception.ptr());
     throw py::error_already_set();
 }
 

@@ -29,19 +29,20 @@ constexpr size_t kHeldEvents = size_t{1} << 18;
 enum class OnCorrupt { strict, skip };
 
 struct DecoderOptions {
-    int32_t width = 0;    // 0: unknown, x is bounded by the format's field
-    int32_t height = 0;   // 0: unknown
+    int32_t width = 0;   // 0: unknown, x is bounded by the format's field
+    int32_t height = 0;  // 0: unknown
     OnCorrupt on_corrupt = OnCorrupt::strict;
-    int64_t offset = 0;   // where the first fed byte lies in the file (the header's size), for messages
-    std::string where;    // the file's name, for messages
+    int64_t offset = 0;  // where the first fed byte lies in the file (the header's size), for messages
+    std::string where;   // the file's name, for messages
 };
 
 struct Counters {
-    int64_t bad_words = 0;        // words (records) that the format does not allow here
-    int64_t out_of_range = 0;     // events outside the sensor
-    int64_t unplaced_events = 0;  // events whose time or row is unknown: before the first such word, after a damaged one
-    int64_t time_resyncs = 0;     // jumps of the clock that a second time word confirmed
-    int64_t time_backward = 0;    // events earlier than the event before them (kept as they are)
+    int64_t bad_words = 0;     // words (records) that the format does not allow here
+    int64_t out_of_range = 0;  // events outside the sensor
+    int64_t unplaced_events =
+        0;                      // events whose time or row is unknown: before the first such word, after a damaged one
+    int64_t time_resyncs = 0;   // jumps of the clock that a second time word confirmed
+    int64_t time_backward = 0;  // events earlier than the event before them (kept as they are)
     int64_t truncated_bytes = 0;  // bytes of a last, unfinished word
     int64_t lost_packets = 0;     // gaps in packet numbers (formats that carry them)
 };
@@ -69,25 +70,41 @@ class Decoder {
     void load(const StateReader& reader);
 
   protected:
-    explicit Decoder(DecoderOptions options);
+    // field_width, field_height: one more than the largest coordinate that the format can say.
+    Decoder(DecoderOptions options, int32_t field_width, int32_t field_height);
 
+    // What a format adds. They may throw (memory); feed, finish and load catch or pass it on as they promise.
     virtual Status decode(Span<const uint8_t> bytes, std::vector<Event>& out) = 0;
     virtual Status settle(std::vector<Event>& out) = 0;
-    virtual void save_words(StateWriter& writer) const = 0;
-    virtual void load_words(const StateReader& reader) = 0;
+    virtual void save_format(StateWriter& writer) const = 0;
+    virtual void load_format(const StateReader& reader) = 0;
+
+    // Appends events whose time is certain; counts steps back and advances t_end_us.
+    void append(const Event* events, size_t count, std::vector<Event>& out);
+    void reach(int64_t t_us) noexcept { t_end_us_ = t_us > t_end_us_ ? t_us : t_end_us_; }
 
     bool strict() const noexcept { return options_.on_corrupt == OnCorrupt::strict; }
+    // An error at byte `position` of the stream (the header not counted).
+    Status damage(int64_t position, std::string what, std::string hint = "to go on pass --on-corrupt=skip") const;
+    Status outside(int64_t position, const std::string& word, const char* axis, int64_t value) const;
 
     DecoderOptions options_;
+    int32_t width_;  // exclusive bounds: the sensor's, else the format's fields'
+    int32_t height_;
     Counters counters_;
     int64_t t_end_us_ = kNoTime;
     int64_t last_t_us_ = kNoTime;  // of the last event out
-    int64_t consumed_ = 0;         // bytes fed before the current call
     std::vector<Trigger> triggers_;
 
   private:
     Status failed_;
 };
+
+// For snapshots: packed records as bytes [n, sizeof(T)], and back (throws Error{model} on another shape).
+void save_records(StateWriter& writer, const char* name, const std::vector<Event>& records);
+void save_records(StateWriter& writer, const char* name, const std::vector<Trigger>& records);
+std::vector<Event> load_events(const StateReader& reader, const char* name);
+std::vector<Trigger> load_triggers(const StateReader& reader, const char* name);
 
 // "nmnist", "evt2", "evt3". Throws Error{usage} on another name or an impossible sensor.
 std::unique_ptr<Decoder> make_decoder(const std::string& name, const DecoderOptions& options);

@@ -1,0 +1,78 @@
+#include "events/decode/evt2.hpp"
+
+#include <utility>
+
+namespace edgesnn::events {
+namespace {
+
+enum Type : uint32_t {
+    kCdOff = 0x0,
+    kCdOn = 0x1,
+    kTimeHigh = 0x8,
+    kExtTrigger = 0xA,
+    kOthers = 0xE,
+    kContinued = 0xF,
+};
+
+uint32_t load_word(const uint8_t* at) noexcept {
+    return static_cast<uint32_t>(at[0]) | static_cast<uint32_t>(at[1]) << 8 | static_cast<uint32_t>(at[2]) << 16 |
+           static_cast<uint32_t>(at[3]) << 24;
+}
+
+}  // namespace
+
+Evt2Decoder::Evt2Decoder(DecoderOptions options) : WordDecoder(std::move(options), {"EVT2", 4, 28, 6}) {}
+
+Status Evt2Decoder::decode_words(const uint8_t* data, size_t count, std::vector<Event>& out) {
+    EventBlock block;
+    bool placed = timed();
+    int64_t base_us = placed ? this->base_us() : 0;
+    const auto width = static_cast<uint32_t>(width_);
+    const auto height = static_cast<uint32_t>(height_);
+    Status status;
+    for (size_t i = 0; i < count && status.ok(); ++i) {
+        const uint32_t word = load_word(data + 4 * i);
+        const int64_t t_us = base_us | (word >> 22 & 0x3F);
+        switch (word >> 28) {
+            case kCdOff:
+            case kCdOn: {
+                const uint32_t x = word >> 11 & 0x7FF;
+                const uint32_t y = word & 0x7FF;
+                if (placed && x < width && y < height)
+                    block.push(t_us, x, y, word >> 28);
+                else
+                    status = misplaced_event(i, x, y);
+                break;
+            }
+            case kTimeHigh:
+                status = on_time_high(word & 0xFFFFFFF, i, block, out);
+                base_us = this->base_us();
+                placed = true;
+                break;
+            case kExtTrigger:
+                if (!placed) break;
+                trigger(t_us, word >> 8 & 0x1F, word & 1, out);
+                pass(t_us);
+                break;
+            case kOthers:
+            case kContinued:
+                break;
+            default:
+                status = bad_word(i, word >> 28, word);
+        }
+        if (block.full()) flush(block, out);
+    }
+    flush(block, out);
+    return status;
+}
+
+Status Evt2Decoder::misplaced_event(size_t index, uint32_t x, uint32_t y) {
+    if (!timed()) {
+        unplaced(1);
+        return {};
+    }
+    if (x >= static_cast<uint32_t>(width_)) return out_of_range(index, "x", x);
+    return out_of_range(index, "y", y);
+}
+
+}  // namespace edgesnn::events

@@ -1,0 +1,149 @@
+#include "events/decode/evt3.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace edgesnn::events {
+namespace {
+
+enum Type : uint32_t {
+    kAddrY = 0x0,
+    kAddrX = 0x2,
+    kVectBaseX = 0x3,
+    kVect12 = 0x4,
+    kVect8 = 0x5,
+    kTimeLow = 0x6,
+    kContinued4 = 0x7,
+    kTimeHigh = 0x8,
+    kExtTrigger = 0xA,
+    kOthers = 0xE,
+    kContinued12 = 0xF,
+};
+
+uint32_t load_word(const uint8_t* at) noexcept {
+    return static_cast<uint32_t>(at[0]) | static_cast<uint32_t>(at[1]) << 8;
+}
+
+// One event a set bit, lowest first.
+void push_vector(EventBlock& block, int64_t t_us, uint32_t base_x, uint32_t y, uint32_t p, uint32_t mask) noexcept {
+    while (mask != 0) {
+        block.push(t_us, base_x + static_cast<uint32_t>(__builtin_ctz(mask)), y, p);
+        mask &= mask - 1;
+    }
+}
+
+}  // namespace
+
+Evt3Decoder::Evt3Decoder(DecoderOptions options) : WordDecoder(std::move(options), {"EVT3", 2, 12, 12}) {}
+
+Status Evt3Decoder::decode_words(const uint8_t* data, size_t count, std::vector<Event>& out) {
+    EventBlock block;
+    Context now = context_;
+    int64_t base_us = timed() ? this->base_us() : 0;
+    int64_t t_us = base_us | now.time_low;
+    const auto width = static_cast<uint32_t>(width_);
+    const auto rows = [&] { return timed() && now.y >= 0 && now.y < height_; };
+    bool placed = rows();  // time and row are known and the row is inside
+    Status status;
+    for (size_t i = 0; i < count && status.ok(); ++i) {
+        const uint32_t word = load_word(data + 2 * i);
+        const uint32_t payload = word & 0xFFF;
+        switch (word >> 12) {
+            case kAddrY:
+                now.y = static_cast<int32_t>(payload & 0x7FF);  // bit 11 says which camera of a pair
+                placed = rows();
+                break;
+            case kAddrX: {
+                const uint32_t x = payload & 0x7FF;
+                if (placed && x < width)
+                    block.push(t_us, x, static_cast<uint32_t>(now.y), payload >> 11);
+                else
+                    status = misplaced_event(i, now, x);
+                break;
+            }
+            case kVectBaseX:
+                now.base_x = static_cast<int32_t>(payload & 0x7FF);
+                now.base_p = static_cast<int32_t>(payload >> 11);
+                break;
+            case kVect12:
+            case kVect8: {
+                const uint32_t span = word >> 12 == kVect12 ? 12 : 8;
+                const uint32_t mask = payload & ((1u << span) - 1);
+                const auto base_x = static_cast<uint32_t>(now.base_x);
+                if (placed && now.base_x >= 0 && base_x + span <= width)
+                    push_vector(block, t_us, base_x, static_cast<uint32_t>(now.y), static_cast<uint32_t>(now.base_p),
+                                mask);
+                else
+                    status = edge_vector(i, now, mask, t_us, block);
+                if (now.base_x >= 0) now.base_x = std::min(now.base_x + static_cast<int32_t>(span), 2 * kField);
+                break;
+            }
+            case kTimeLow:
+                now.time_low = static_cast<int32_t>(payload);
+                t_us = base_us | now.time_low;
+                if (timed()) pass(t_us);
+                break;
+            case kTimeHigh:
+                status = on_time_high(payload, i, block, out);
+                base_us = this->base_us();
+                t_us = base_us | now.time_low;
+                placed = rows();
+                break;
+            case kExtTrigger:
+                if (timed()) trigger(t_us, payload >> 8, payload & 1, out);
+                break;
+            case kContinued4:
+            case kOthers:
+            case kContinued12:
+                break;
+            default:
+                status = bad_word(i, word >> 12, word);
+        }
+        if (block.full()) flush(block, out);
+    }
+    flush(block, out);
+    context_ = now;
+    return status;
+}
+
+Status Evt3Decoder::misplaced_event(size_t index, const Context& context, uint32_t x) {
+    if (!timed() || context.y < 0) {
+        unplaced(1);
+        return {};
+    }
+    if (context.y >= height_) return out_of_range(index, "y", static_cast<uint32_t>(context.y));
+    return out_of_range(index, "x", x);
+}
+
+Status Evt3Decoder::edge_vector(size_t index, const Context& context, uint32_t mask, int64_t t_us, EventBlock& block) {
+    const auto events = static_cast<int64_t>(__builtin_popcount(mask));
+    if (events == 0) return {};
+    if (!timed() || context.y < 0 || context.base_x < 0) {
+        unplaced(events);
+        return {};
+    }
+    if (context.y >= height_) return out_of_range(index, "y", static_cast<uint32_t>(context.y), events);
+    const auto base_x = static_cast<uint32_t>(context.base_x);
+    const uint32_t room = base_x < static_cast<uint32_t>(width_) ? static_cast<uint32_t>(width_) - base_x : 0;
+    const uint32_t inside = room >= 12 ? mask : mask & ((1u << room) - 1);
+    push_vector(block, t_us, base_x, static_cast<uint32_t>(context.y), static_cast<uint32_t>(context.base_p), inside);
+    const uint32_t beyond = mask & ~inside;
+    if (beyond == 0) return {};
+    return out_of_range(index, "x", base_x + static_cast<uint32_t>(__builtin_ctz(beyond)), __builtin_popcount(beyond));
+}
+
+void Evt3Decoder::save_words(StateWriter& writer) const {
+    const int32_t values[] = {context_.y, context_.base_x, context_.base_p, context_.time_low};
+    writer.put("context", values, {4});
+}
+
+void Evt3Decoder::load_words(const StateReader& reader) {
+    const std::vector<int32_t> v = reader.get_array<int32_t>("context");
+    if (v.size() != 4 || v[0] < -1 || v[0] >= kField || v[1] < -1 || v[1] > 2 * kField || (v[2] & ~1) != 0 ||
+        (v[3] & ~0xFFF) != 0)
+        throw Error(ErrorKind::model, "snapshot of a decoder holds impossible words", "context");
+    context_ = {v[0], v[1], v[2], v[3]};
+}
+
+}  // namespace edgesnn::events

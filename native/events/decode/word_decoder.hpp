@@ -1,0 +1,82 @@
+// What EVT2 and EVT3 share: words of fixed size in any split, the high part of the clock, events that wait for it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "events/decode/decoder.hpp"
+#include "events/decode/time_high.hpp"
+
+namespace edgesnn::events {
+
+// Events of one run of words, flushed when full: keeps the growth of vectors out of the inner loop.
+struct EventBlock {
+    static constexpr size_t kSize = 1024;
+    static constexpr size_t kRoom = 16;  // one word gives at most 12 events
+    std::array<Event, kSize + kRoom> events;
+    size_t count = 0;
+
+    bool full() const noexcept { return count >= kSize; }
+    void push(int64_t t, uint32_t x, uint32_t y, uint32_t p) noexcept {
+        events[count++] = Event{t, static_cast<uint16_t>(x), static_cast<uint16_t>(y), static_cast<uint8_t>(p)};
+    }
+};
+
+class WordDecoder : public Decoder {
+  protected:
+    struct Format {
+        const char* name;  // as in messages: "EVT3"
+        size_t word_bytes;
+        int high_bits;   // of TIME_HIGH
+        int high_shift;  // how far it stands above microseconds
+    };
+    static constexpr int32_t kField = 2048;  // x and y have 11 bits in both formats
+
+    WordDecoder(DecoderOptions options, Format format);
+
+    // Decodes `count` whole words at `data` (any alignment). Stops at the first error of strict.
+    virtual Status decode_words(const uint8_t* data, size_t count, std::vector<Event>& out) = 0;
+    virtual void save_words(StateWriter& writer) const = 0;
+    virtual void load_words(const StateReader& reader) = 0;
+
+    // A TIME_HIGH word, number `index` of this run; what is in `block` belongs before it.
+    Status on_time_high(uint32_t word, size_t index, EventBlock& block, std::vector<Event>& out);
+    // The clock's time of low part 0; only where timed().
+    int64_t base_us() const noexcept { return high_.value() * (int64_t{1} << format_.high_shift); }
+    bool timed() const noexcept { return high_.started(); }
+    // The time that words reached, be it of a candidate.
+    void pass(int64_t t_us) noexcept { reached_us_ = t_us > reached_us_ ? t_us : reached_us_; }
+    void flush(EventBlock& block, std::vector<Event>& out);
+    void trigger(int64_t t_us, uint32_t id, uint32_t edge, std::vector<Event>& out);
+
+    Status bad_word(size_t index, uint32_t type, uint32_t word);
+    Status out_of_range(size_t index, const char* axis, uint32_t value, int64_t events = 1);
+    void unplaced(int64_t events) noexcept { counters_.unplaced_events += events; }
+
+  private:
+    Status decode(Span<const uint8_t> bytes, std::vector<Event>& out) final;
+    Status settle(std::vector<Event>& out) final;
+    void save_format(StateWriter& writer) const final;
+    void load_format(const StateReader& reader) final;
+
+    Status run(const uint8_t* data, size_t count, std::vector<Event>& out);
+    void settle_candidate(TimeHigh::Verdict verdict, bool same_time, std::vector<Event>& out);
+    void accept_held(std::vector<Event>& out);
+    void release(int64_t shift_us, std::vector<Event>& out);
+    int64_t position(size_t index) const noexcept;
+    std::string word_name(size_t index) const;
+
+    Format format_;
+    TimeHigh high_;
+    int64_t words_ = 0;         // before the current run
+    int64_t candidate_at_ = 0;  // word number of the waiting TIME_HIGH
+    int64_t reached_us_ = kNoTime;
+    std::vector<Event> held_;  // under the waiting TIME_HIGH, with its time
+    std::vector<Trigger> held_triggers_;
+    std::array<uint8_t, 4> carry_{};
+    size_t carried_ = 0;
+};
+
+}  // namespace edgesnn::events
