@@ -1,0 +1,117 @@
+"""`edgesnn.Decoder`: the one incremental decoder, under files, pipes, cameras and ROS packets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy.typing as npt
+
+from edgesnn.errors import UsageError
+from edgesnn.events import registry
+from edgesnn.events.formats.base import DecoderOptions, Sensor
+
+ON_CORRUPT = ("strict", "skip")
+
+
+class Decoder:
+    """Turns bytes, in any split, into events and the sensor time reached. One thread at a time.
+
+    Args:
+        format: "evt3", "evt2", "nmnist": a name of `edgesnn.events.registry`.
+        sensor: (width, height); no event outside it is ever returned. None: only the format bounds coordinates.
+        on_corrupt: "strict" raises RecordingError at the first damage, "skip" counts it and goes on.
+        offset: where the first byte lies in its file, for error messages.
+        where: the name of the file or source, for error messages.
+
+    >>> decoder = Decoder("evt3", sensor=(640, 480))
+    >>> events, t_end_us = decoder.feed(bytes.fromhex("0080 0560 0100 0228"))
+    >>> len(events), decoder.finish()[0].tolist()
+    (0, [(5, 2, 1, 1)])
+    """
+
+    def __init__(
+        self,
+        format: str,
+        *,
+        sensor: Sensor | None = None,
+        on_corrupt: str = "strict",
+        offset: int = 0,
+        where: str | None = None,
+    ) -> None:
+        check_options(sensor, on_corrupt)
+        self._format = registry.get(format)
+        self._decoder = self._format.decoder(DecoderOptions(sensor, on_corrupt, offset, where or ""))
+
+    @property
+    def format(self) -> str:
+        """The format's name."""
+        return self._format.name
+
+    @property
+    def t_end_us(self) -> int | None:
+        """The largest sensor time reached; words without events advance it too. None before the first time."""
+        return self._decoder.t_end_us
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Every departure so far, by name: docs/formats.md, "Counters"."""
+        return self._decoder.counters
+
+    def feed(self, buffer: Any) -> tuple[npt.NDArray[Any], int | None]:
+        """Decode more bytes.
+
+        Args:
+            buffer: a contiguous buffer of bytes (bytes, bytearray, memoryview, uint8 array); not kept.
+
+        Returns:
+            (events, t_end_us): a new array of dtype `edgesnn.EVENT`, and the time reached.
+
+        Raises:
+            RecordingError: strict, at the first damage, with its byte offset; every later call raises it again.
+        """
+        events, t_end_us, error = self._decoder.feed(buffer)
+        if error is not None:
+            raise error
+        return events, t_end_us
+
+    def feed_some(self, buffer: Any) -> tuple[npt.NDArray[Any], int | None, Exception | None]:
+        """Decode as `feed` does, but return (events, t_end_us, error): the events before an error are not lost."""
+        return self._decoder.feed(buffer)
+
+    def finish(self) -> tuple[npt.NDArray[Any], int | None]:
+        """Say that no byte follows; return the events that waited for one. Raises as `feed` does. Call once."""
+        events, t_end_us, error = self._decoder.finish()
+        if error is not None:
+            raise error
+        return events, t_end_us
+
+    def finish_some(self) -> tuple[npt.NDArray[Any], int | None, Exception | None]:
+        """Finish as `finish` does, but return (events, t_end_us, error)."""
+        return self._decoder.finish()
+
+    def triggers(self) -> npt.NDArray[Any]:
+        """Return the external triggers decoded since the last call, dtype `edgesnn.events.types.TRIGGER`."""
+        return self._decoder.triggers()
+
+    def save(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the whole state, name -> array, for a snapshot. Options are not part of it."""
+        return self._decoder.save()
+
+    def load(self, state: dict[str, npt.NDArray[Any]]) -> None:
+        """Go on from what `save` gave, of a decoder with the same options.
+
+        Raises:
+            ModelError: it is no such state; nothing has changed.
+        """
+        self._decoder.load(state)
+
+
+def check_options(sensor: Sensor | None, on_corrupt: str) -> None:
+    """Raise UsageError where these are not a sensor size and a policy."""
+    if on_corrupt not in ON_CORRUPT:
+        raise UsageError("no such policy", where="on_corrupt", found=repr(on_corrupt), expected="'strict' or 'skip'")
+    if sensor is None:
+        return
+    sides = tuple(sensor)
+    if len(sides) != 2 or not all(isinstance(side, int) and 0 < side <= 65536 for side in sides):
+        raise UsageError("not a sensor size", where="sensor", found=repr(sensor), expected="(width, height)")

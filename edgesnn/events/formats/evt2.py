@@ -1,0 +1,26 @@
+"""Prophesee EVT 2.0 in a RAW file. docs/formats.md, "EVT2"."""
+
+from __future__ import annotations
+
+from edgesnn.events.formats import raw_header
+from edgesnn.events.formats.base import DecoderOptions, FormatDecoder, Head, Header, native_decoder
+
+
+class Evt2:
+    """RAW files whose header says evt 2.0."""
+
+    name = "evt2"
+    title = "EVT2"
+    has_magic = True
+
+    def matches(self, head: Head) -> bool:
+        """Say whether the header names this encoding."""
+        return raw_header.encoding(head) == self.name
+
+    def header(self, head: Head) -> Header:
+        """Read the text header."""
+        return raw_header.read(head)
+
+    def decoder(self, options: DecoderOptions) -> FormatDecoder:
+        """Make the native decoder."""
+        return native_decoder(self.name, options)

@@ -1,0 +1,35 @@
+"""N-MNIST .bin, five bytes an event; the IBM gesture clips share the layout. docs/formats.md, "N-MNIST .bin"."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgesnn.events.formats.base import DecoderOptions, FormatDecoder, Head, Header, native_decoder
+
+_RECORD_BYTES = 5
+_MOST_BACKWARD = 0.1  # of the steps; random bytes have half
+
+
+class Nmnist:
+    """Files without any header: the suffix and times that mostly rise tell them."""
+
+    name = "nmnist"
+    title = "N-MNIST .bin"
+    has_magic = False
+
+    def matches(self, head: Head) -> bool:
+        """Say whether the suffix is .bin and the times of the first events mostly rise."""
+        if head.suffix != ".bin" or len(head.data) < _RECORD_BYTES:
+            return False
+        whole = len(head.data) // _RECORD_BYTES * _RECORD_BYTES
+        rows = np.frombuffer(head.data, np.uint8, whole).reshape(-1, _RECORD_BYTES).astype(np.int64)
+        t_us = (rows[:, 2] & 0x7F) << 16 | rows[:, 3] << 8 | rows[:, 4]
+        return bool((np.diff(t_us) < 0).sum() <= _MOST_BACKWARD * len(t_us))
+
+    def header(self, head: Head) -> Header:
+        """Return the empty header: the file names no sensor."""
+        return Header()
+
+    def decoder(self, options: DecoderOptions) -> FormatDecoder:
+        """Make the native decoder."""
+        return native_decoder(self.name, options)

@@ -1,0 +1,75 @@
+"""Regroup a stream of event arrays into packets by count or by time; the events and their order stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgesnn.errors import UsageError
+
+Events = npt.NDArray[Any]
+
+
+def regroup(parts: Iterable[Events], *, duration_us: int | None = None, count: int | None = None) -> Iterator[Events]:
+    """Yield the events of `parts` in packets; arguments as `Recording.packets`. Empty parts are left out."""
+    if duration_us is not None and count is not None:
+        raise UsageError("give duration_us or count, not both", where="packets")
+    if count is not None:
+        return _by_count(parts, _positive(count, "count"))
+    if duration_us is not None:
+        return _by_time(parts, _positive(duration_us, "duration_us"))
+    return (part for part in parts if len(part))
+
+
+def _positive(value: int, name: str) -> int:
+    if value < 1:
+        raise UsageError("packets need a positive size", where=name, found=str(value), expected="1 or more")
+    return int(value)
+
+
+def _by_count(parts: Iterable[Events], count: int) -> Iterator[Events]:
+    waiting: list[Events] = []
+    have = 0
+    for part in parts:
+        start = 0
+        while have + len(part) - start >= count:
+            stop = start + count - have
+            yield _joined([*waiting, part[start:stop]])
+            waiting, have, start = [], 0, stop
+        if start < len(part):
+            waiting.append(part[start:])
+            have += len(part) - start
+    if waiting:
+        yield _joined(waiting)
+
+
+def _by_time(parts: Iterable[Events], duration_us: int) -> Iterator[Events]:
+    waiting: list[Events] = []
+    origin = latest = number = 0
+    first = True
+    for part in parts:
+        if not len(part):
+            continue
+        if first:
+            origin = latest = int(part["t"][0])
+            first = False
+        clock = np.maximum(np.maximum.accumulate(part["t"]), latest)
+        latest = int(clock[-1])
+        numbers = (clock - origin) // duration_us
+        cuts = np.flatnonzero(np.diff(numbers, prepend=number))
+        start = 0
+        for cut in cuts.tolist():
+            if waiting or cut > start:
+                yield _joined([*waiting, part[start:cut]])
+            waiting, start = [], cut
+        waiting.append(part[start:])
+        number = int(numbers[-1])
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(parts: list[Events]) -> Events:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -1,0 +1,228 @@
+"""`edgesnn.open`: recorded event files, read in bounded memory."""
+
+from __future__ import annotations
+
+import builtins
+import logging
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from edgesnn.errors import RecordingError
+from edgesnn.events import registry
+from edgesnn.events.decoder import Decoder, check_options
+from edgesnn.events.formats.base import HEAD_BYTES, Format, Head, Header, Sensor
+from edgesnn.events.packets import regroup
+from edgesnn.events.types import EVENT, TRIGGER
+
+CHUNK_BYTES = 1 << 18
+
+_log = logging.getLogger("edgesnn.events")
+
+Events = npt.NDArray[Any]
+
+
+def open(
+    path: str | os.PathLike[str],
+    *,
+    format: str | None = None,
+    sensor: Sensor | None = None,
+    on_corrupt: str = "strict",
+) -> Recording:
+    """Open a recording; its format is found from its content.
+
+    Args:
+        path: a file.
+        format: a name of `edgesnn.events.registry`, where the content does not tell it.
+        sensor: (width, height), instead of what the file says.
+        on_corrupt: "strict" raises at the first damage, "skip" counts it and goes on.
+
+    Raises:
+        RecordingError: no such file, not a file, empty, or of no known format.
+        UsageError: a wrong format name, sensor or policy.
+    """
+    check_options(sensor, on_corrupt)
+    head = _read_head(path)
+    kind = registry.get(format) if format is not None else registry.detect(head)
+    header = kind.header(head)
+    if header.complaint and sensor is None and on_corrupt == "strict":
+        raise RecordingError(
+            "the sensor size is impossible",
+            where=head.where,
+            found=header.complaint,
+            hint="if the header is wrong pass --sensor, to go on without a sensor pass --on-corrupt=skip",
+        )
+    return Recording(head, kind, header, sensor=sensor, on_corrupt=on_corrupt)
+
+
+class Recording:
+    """A recorded event file. Every pass opens the file anew and reads it from its beginning; nothing is held open.
+
+    Attributes:
+        path: the file.
+        format: the format's name.
+        sensor: (width, height), None where neither the file nor the caller says it.
+        on_corrupt: "strict" or "skip".
+        fields: the lines of the file's header, name -> text.
+        data_offset: where the event data begin.
+        size_bytes: the file's size when it was opened.
+        counters: of the last pass, so far: docs/formats.md, "Counters".
+        warnings: what a person should know of the file, of the last pass.
+    """
+
+    def __init__(self, head: Head, kind: Format, header: Header, *, sensor: Sensor | None, on_corrupt: str) -> None:
+        self.path = Path(head.where)
+        self.format = kind.name
+        self.sensor = (int(sensor[0]), int(sensor[1])) if sensor is not None else header.sensor
+        self.on_corrupt = on_corrupt
+        self.fields = header.fields
+        self.data_offset = header.data_offset
+        self.size_bytes = head.size
+        self.counters: dict[str, int] = self.decoder().counters
+        self.warnings: list[str] = []
+        self._complaint = header.complaint if sensor is None else None
+
+    def __repr__(self) -> str:
+        return f"Recording({str(self.path)!r}, format={self.format!r}, sensor={self.sensor})"
+
+    def chunks(self, size_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
+        """Yield the event data as bytes, the header left out, for a decoder of `decoder()`."""
+        with _open_file(self.path) as file:
+            file.seek(self.data_offset)
+            while chunk := file.read(size_bytes):
+                yield chunk
+
+    def decoder(self) -> Decoder:
+        """Return a new decoder with this recording's format, sensor, policy and place, for the bytes of `chunks`."""
+        return Decoder(
+            self.format,
+            sensor=self.sensor,
+            on_corrupt=self.on_corrupt,
+            offset=self.data_offset,
+            where=str(self.path),
+        )
+
+    def packets(self, duration_us: int | None = None, count: int | None = None) -> Iterator[Events]:
+        """Yield all events in the file's order, in packets; only one packet and one chunk are held.
+
+        Args:
+            duration_us: packets of this length, from the first event on (by the running maximum of t); a packet
+                without events is not given.
+            count: packets of this many events, the last one may be shorter. Neither: as they come.
+
+        Raises:
+            RecordingError: strict, at the first damage, after all events before it; or no event in the file's bytes.
+        """
+        yield from regroup(self._decode(self.decoder()), duration_us=duration_us, count=count)
+
+    def read(self) -> Events:
+        """Return all events as one array of dtype `edgesnn.EVENT`. Raises as `packets`."""
+        return np.concatenate([np.zeros(0, EVENT), *self._decode(self.decoder())])
+
+    def triggers(self) -> npt.NDArray[Any]:
+        """Return all external triggers, dtype `edgesnn.events.types.TRIGGER`; reads the whole file.
+
+        Raises as `packets`; a file of triggers alone is no error here.
+        """
+        parts = [np.zeros(0, TRIGGER)]
+        decoder = self.decoder()
+        for _ in self._decode(decoder, triggers=parts):
+            pass
+        return np.concatenate(parts)
+
+    def _decode(self, decoder: Decoder, triggers: list[npt.NDArray[Any]] | None = None) -> Iterator[Events]:
+        """Yield the events of each chunk, none of them empty, and keep `counters` and `warnings`."""
+        total = data_bytes = trigger_count = 0
+        self.warnings = []
+        for events, chunk_bytes, error in self._steps(decoder):
+            edges = decoder.triggers()
+            trigger_count += len(edges)
+            if triggers is not None and len(edges):
+                triggers.append(edges)
+            self.counters = decoder.counters
+            total += len(events)
+            data_bytes += chunk_bytes
+            if len(events):
+                yield events
+            if error is not None:
+                raise error
+        self._conclude(total + (trigger_count if triggers is not None else 0), data_bytes)
+
+    def _steps(self, decoder: Decoder) -> Iterator[tuple[Events, int, Exception | None]]:
+        for chunk in self.chunks():
+            events, _, error = decoder.feed_some(chunk)
+            yield events, len(chunk), error
+        events, _, error = decoder.finish_some()
+        yield events, 0, error
+
+    def _conclude(self, total: int, data_bytes: int) -> None:
+        self.warnings = self.conclusions(total, data_bytes, self.counters)
+        for warning in self.warnings:
+            _log.warning("%s: %s", self.path, warning)
+
+    def conclusions(self, total: int, data_bytes: int, counters: dict[str, int]) -> list[str]:
+        """Return the warnings of a whole pass over this file.
+
+        Args:
+            total: events that it gave.
+            data_bytes: bytes after the header.
+            counters: the decoder's.
+
+        Raises:
+            RecordingError: there were bytes and no event.
+        """
+        damage = ", ".join(f"{name} {value}" for name, value in counters.items() if value and name != "unplaced_events")
+        if total == 0 and data_bytes > 0:
+            raise RecordingError(
+                "no event in the data",
+                where=str(self.path),
+                offset=self.data_offset,
+                found=f"{data_bytes} bytes that hold none" + (f" ({damage})" if damage else ""),
+                expected=f"words of {self.format}",
+                hint="if the format is wrong pass --format",
+            )
+        warnings = []
+        if self._complaint:
+            warnings.append(f"the sensor size is not known: {self._complaint}")
+        if total == 0:
+            warnings.append("the recording is empty: a header without any event")
+        if counters["unplaced_events"]:
+            warnings.append(f"{counters['unplaced_events']} events without a known time or row were left out")
+        if damage:
+            warnings.append(f"the data are not as they should be: {damage}")
+        return warnings
+
+
+def _read_head(path: str | os.PathLike[str]) -> Head:
+    where = os.fspath(path)
+    with _open_file(where) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = _read_fully(file, HEAD_BYTES)
+    if not data:
+        raise RecordingError("the file is empty", where=where, found="0 bytes", expected="a recording")
+    return Head(data, size, Path(where).suffix.lower(), where)
+
+
+def _read_fully(file: BinaryIO, count: int) -> bytes:
+    parts = []
+    while count > 0 and (part := file.read(count)):
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
+
+
+def _open_file(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a regular file for read(2); a pipe or device could block or never end."""
+    where = os.fspath(path)
+    try:
+        if not stat.S_ISREG(os.stat(where).st_mode):
+            raise RecordingError("not a regular file", where=where, expected="a recorded file")
+        return builtins.open(where, "rb", buffering=0)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise RecordingError(f"cannot be opened: {reason.lower()}", where=str(where)) from None

@@ -1,0 +1,82 @@
+"""The list of recording formats, and which one a file is.
+
+Formats of other packages come by entry points of the group `edgesnn.formats`, after ours, and never replace one.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from edgesnn.errors import RecordingError, UsageError
+from edgesnn.events.formats import raw_header
+from edgesnn.events.formats.base import Format, Head
+
+FORMATS = {
+    "evt2": "edgesnn.events.formats.evt2:Evt2",
+    "evt3": "edgesnn.events.formats.evt3:Evt3",
+    "nmnist": "edgesnn.events.formats.nmnist:Nmnist",
+}
+
+# What files begin with that people try: a name says more than "unknown".
+_FOREIGN = (
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+    (b"#!AER-DAT", "an AEDAT file"),
+    (b"#ROSBAG", "a ROS 1 bag"),
+    (b"SQLite format 3\0", "an SQLite file (a ROS 2 bag?)"),
+    (b"\x89MCAP", "an MCAP file (a ROS 2 bag?)"),
+    (b"Event Stream", "an ES file"),
+    (b"\x93NUMPY", "a .npy array"),
+    (b"PK\x03\x04", "a zip archive (.npz?)"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"RIFF", "a RIFF file (AVI?)"),
+    (b"\x7fELF", "a program"),
+    (b"%PDF", "a PDF document"),
+)
+
+
+def names() -> list[str]:
+    """Return the names of all formats, ours first."""
+    return [*FORMATS, *(name for name in _others() if name not in FORMATS)]
+
+
+def get(name: str) -> Format:
+    """Return the format of this name; UsageError names the known ones."""
+    target = FORMATS.get(name) or _others().get(name)
+    if target is None:
+        raise UsageError("no such format", where="format", found=repr(name), expected=f"one of {', '.join(names())}")
+    module, _, attribute = target.partition(":")
+    found: Format = getattr(import_module(module), attribute)()
+    return found
+
+
+def detect(head: Head) -> Format:
+    """Return the format of the file that begins like this; RecordingError says what it is instead."""
+    formats = [get(name) for name in names()]
+    for candidate in sorted(formats, key=lambda one: not one.has_magic):
+        if candidate.matches(head):
+            return candidate
+    known = "one of " + ", ".join(one.name for one in formats)
+    if foreign := _foreign(head):
+        raise RecordingError("a format that is not read", where=head.where, found=foreign, expected=known)
+    looks = "a text header that names no encoding" if head.data.startswith(b"% ") else repr(head.data[:8])
+    raise RecordingError(
+        "the format is not known",
+        where=head.where,
+        found=looks,
+        expected=known,
+        hint="where the file does not say its format, pass --format",
+    )
+
+
+def _foreign(head: Head) -> str | None:
+    """Return what this file is, where its beginning says it."""
+    if encoding := raw_header.encoding(head):
+        return f"a RAW file in {encoding.upper()}"
+    return next((name for magic, name in _FOREIGN if head.data.startswith(magic)), None)
+
+
+def _others() -> dict[str, str]:
+    return {point.name: point.value for point in entry_points(group="edgesnn.formats")}

@@ -1,0 +1,107 @@
+"""Other people's recordings decode to the events that independent readers found in them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgesnn
+
+pytestmark = pytest.mark.conformance
+
+FILES = [
+    "evt3/evt3_gen41_1280x720.raw",
+    "evt3/evt3_vga_rospayload_640x480.raw",
+    "evt2/evt2_gen3_640x480_a.raw",
+    "nmnist_bin/nmnist_sample.bin",
+]
+GESTURES = [f"gesture_bin/dvs128_gesture_class{label}.bin" for label in range(10)]
+
+Shared = Callable[[str], Path]
+Truth = dict[str, object]
+
+
+@pytest.fixture(params=FILES)
+def case(request: pytest.FixtureRequest, shared: Shared) -> tuple[Path, Truth]:
+    """A recording and what its independent reader found."""
+    path = shared(f"recordings/{request.param}")
+    return path, json.loads(shared(f"recordings/{request.param}.json").read_text())
+
+
+def test_format_and_sensor_come_from_the_file(case: tuple[Path, Truth]) -> None:
+    path, truth = case
+    recording = edgesnn.open(path)
+    folder = path.parent.name
+    assert recording.format == {"nmnist_bin": "nmnist"}.get(folder, folder)
+    assert recording.sensor == (None if recording.format == "nmnist" else tuple(truth["sensor"]))
+
+
+def test_whole_file_equals_its_ground_truth(case: tuple[Path, Truth]) -> None:
+    path, truth = case
+    recording = edgesnn.open(path, sensor=tuple(truth["sensor"]))
+    events = recording.read()
+    assert events.dtype == edgesnn.EVENT
+    assert len(events) == truth["count"]
+    assert hashlib.sha256(events.tobytes()).hexdigest() == truth["events_sha256"]
+    assert not any(recording.counters.values())
+    assert recording.warnings == []
+
+
+@pytest.mark.parametrize("count", [1, 7, 1000])
+def test_packets_by_count_equal_the_ground_truth(case: tuple[Path, Truth], count: int) -> None:
+    path, truth = case
+    digest, total = hashlib.sha256(), 0
+    for packet in edgesnn.open(path).packets(count=count):
+        digest.update(packet)
+        assert len(packet) == min(count, truth["count"] - total)
+        total += len(packet)
+    assert digest.hexdigest() == truth["events_sha256"]
+
+
+def test_packets_by_time_equal_the_ground_truth(case: tuple[Path, Truth]) -> None:
+    path, truth = case
+    digest = hashlib.sha256()
+    for packet in edgesnn.open(path).packets(duration_us=500):
+        digest.update(packet)
+        window = (packet["t"] - truth["t_min"]) // 500
+        assert (window == window[0]).all()
+    assert digest.hexdigest() == truth["events_sha256"]
+
+
+def test_triggers_of_a_real_recording_are_kept(shared: Shared) -> None:
+    path = shared("recordings/evt3/evt3_vga_rospayload_640x480.raw")
+    triggers = edgesnn.open(path).triggers()
+    words = np.fromfile(path, "<u2", offset=edgesnn.open(path).data_offset)
+    kinds = words[words >> 12 == 0xA]
+    assert len(triggers) == len(kinds) > 0
+    np.testing.assert_array_equal(triggers["id"], kinds >> 8 & 0xF)
+    np.testing.assert_array_equal(triggers["p"], kinds & 1)
+    assert (np.diff(triggers["t"]) >= 0).all()
+
+
+def test_the_sensor_clock_of_the_recording_with_stale_words_does_not_drift(shared: Shared) -> None:
+    path = shared("recordings/evt3/evt3_gen41_1280x720.raw")
+    recording = edgesnn.open(path)
+    decoder = recording.decoder()
+    for chunk in recording.chunks():
+        decoder.feed(chunk)
+    _, t_end_us = decoder.finish()
+    assert t_end_us == 11_727_467  # the newest TIME_LOW word; the last event is at 11,727,457
+
+
+@pytest.mark.parametrize("name", GESTURES)
+def test_gesture_clips_share_the_layout(name: str, shared: Shared) -> None:
+    path = shared(f"recordings/{name}")
+    recording = edgesnn.open(path, sensor=(128, 128))
+    events = recording.read()
+    rows = np.fromfile(path, np.uint8).reshape(-1, 5).astype(np.int64)
+    np.testing.assert_array_equal(events["t"], (rows[:, 2] & 0x7F) << 16 | rows[:, 3] << 8 | rows[:, 4])
+    np.testing.assert_array_equal(events["x"], rows[:, 0])
+    np.testing.assert_array_equal(events["y"], rows[:, 1])
+    np.testing.assert_array_equal(events["p"], rows[:, 2] >> 7)
+    assert 1_440_000 < events["t"].max() - events["t"][0] < 1_460_000

@@ -1,0 +1,53 @@
+"""Fixtures of all tests, and the line that says how much was compared with other people's data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+REQUIRED = os.environ.get("EDGESNN_REQUIRE_SHARED") == "1"
+
+Shared = Callable[[str], Path]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Shared:
+    """Give the path of a file in the shared folder of other people's data.
+
+    The folder is EDGESNN_SHARED, else `shared` beside the repository. A file that is absent skips the test, or fails it
+    where EDGESNN_REQUIRE_SHARED=1.
+    """
+    root = Path(os.environ.get("EDGESNN_SHARED") or REPOSITORY.parent / "shared")
+
+    def locate(name: str) -> Path:
+        path = root / name
+        if not path.exists():
+            reason = f"{path} is absent (EDGESNN_SHARED names the folder of other people's recordings and results)"
+            (pytest.fail if REQUIRED else pytest.skip)(reason)
+        return path
+
+    return locate
+
+
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Remember which reports belong to conformance cases."""
+    if item.get_closest_marker("conformance") and call.when == "setup":
+        item.user_properties.append(("conformance", True))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Say as the very last line how many conformance cases ran and how many were skipped."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(config, "workerinput"):
+        return
+    cases: dict[str, bool] = {}
+    for outcome, reports in reporter.stats.items():
+        for report in reports:
+            if ("conformance", True) in getattr(report, "user_properties", ()):
+                cases[report.nodeid] = cases.get(report.nodeid, False) or outcome != "skipped"
+    ran = sum(cases.values())
+    reporter.write_line(f"conformance cases: {ran} ran, {len(cases) - ran} skipped")
