@@ -23,9 +23,9 @@ from edgesnn.events.simulator.scene import Appearance, Stage, paint_background, 
 
 SENSOR = (128, 128)
 STEP_US = 2000
-REST = "rest"
+REST, STILL = "rest", "still"
 
-_LEAST_CONTRAST = 0.3
+_LEAST_CONTRAST = 0.5
 _BLEND_US = 350_000
 
 
@@ -66,7 +66,8 @@ def simulate_session(
     """Return one recording of a person who performs gestures one after the other.
 
     Args:
-        plan: (gesture name or "rest", duration in microseconds), in order; from one to the next it takes 350 ms.
+        plan: (gesture name, "rest" or "still", duration in microseconds), in order; from one to the next it takes
+            350 ms. At rest the person sways a little; still means that nothing at all moves.
         seed: an integer or a sequence of them.
         camera: the camera; default one drawn from the seed.
 
@@ -83,9 +84,10 @@ def simulate_session(
     ends = np.cumsum([duration for _, duration in plan]).tolist()
     frames_us = np.arange(0, ends[-1] + 1, STEP_US)
     t = frames_us * 1e-6
-    pose = _perform(motions, ends, t)
+    clock = _body_clock([name for name, _ in plan], ends, t)
+    pose = _perform(motions, ends, t, clock)
     eye = EventCamera(parameters, streams[3])
-    for t_us, image in zip(frames_us.tolist(), paint_frames(stage, body, t, pose), strict=True):
+    for t_us, image in zip(frames_us.tolist(), paint_frames(stage, body, clock, pose), strict=True):
         eye.frame(image, t_us)
     starts = [0, *ends[:-1]]
     labels = tuple((a, b, name) for a, b, (name, _) in zip(starts, ends, plan, strict=True))
@@ -126,17 +128,17 @@ def draw_stage(rng: np.random.Generator) -> Stage:
 
 def draw_camera(rng: np.random.Generator) -> CameraParameters:
     """Draw a camera of the DVS128's kind: thresholds, bandwidth and noise."""
-    threshold = rng.uniform(0.09, 0.3)
+    threshold = rng.uniform(0.05, 0.2)
     return CameraParameters(
         width=SENSOR[0],
         height=SENSOR[1],
         threshold_on=threshold * rng.uniform(0.85, 1.18),
         threshold_off=threshold * rng.uniform(0.85, 1.18),
         threshold_spread=rng.uniform(0.02, 0.2),
-        refractory_us=int(rng.integers(100, 3000)),
-        cutoff_hz=rng.uniform(30.0, 300.0),
+        refractory_us=int(rng.integers(100, 1500)),
+        cutoff_hz=rng.uniform(40.0, 400.0),
         leak_hz=rng.uniform(0.0, 0.15),
-        shot_hz=math.exp(rng.uniform(math.log(0.03), math.log(0.8))),
+        shot_hz=math.exp(rng.uniform(math.log(0.03), math.log(0.6))),
         hot_pixels=int(rng.integers(0, 12)),
         hot_hz=rng.uniform(2.0, 60.0),
         crosstalk=rng.uniform(0.0, 0.1),
@@ -164,13 +166,22 @@ def _distinct(rng: np.random.Generator, background: float) -> float:
             return value
 
 
-def _perform(motions: Sequence[Motion], ends: Sequence[int], t: Floats) -> Floats:
+def _body_clock(names: Sequence[str], ends: Sequence[int], t: Floats) -> Floats:
+    """Return the person's own time in seconds: it stands still where the plan says so, and slows down to it."""
+    part = np.minimum(np.searchsorted(np.array(ends[:-1]) * 1e-6, t, side="right"), len(names) - 1)
+    running = np.array([name != STILL for name in names], dtype=np.float64)[part]
+    taps = _BLEND_US // STEP_US
+    sums = np.cumsum(np.concatenate([np.full(taps, running[0]), running]))
+    return np.cumsum((sums[taps:] - sums[:-taps]) / taps) * (STEP_US * 1e-6)
+
+
+def _perform(motions: Sequence[Motion], ends: Sequence[int], t: Floats, clock: Floats) -> Floats:
     """Return the pose over time, one motion melting into the next around each end."""
-    pose = motions[0](t)
+    pose = motions[0](clock)
     for motion, end_us in zip(motions[1:], ends, strict=False):
         share = np.clip((t - end_us * 1e-6) / (_BLEND_US * 1e-6) + 0.5, 0.0, 1.0)
         weight = (share * share * (3.0 - 2.0 * share))[:, None, None, None]
-        pose = pose + weight * (motion(t) - pose)
+        pose = pose + weight * (motion(clock) - pose)
     return pose
 
 
@@ -181,7 +192,7 @@ def _describe(body: Body, stage: Stage, camera: CameraParameters) -> dict[str, A
 
 def _check(plan: Sequence[tuple[str, int]]) -> None:
     for name, duration_us in plan:
-        if name not in GESTURES and name != REST:
-            raise UsageError("unknown gesture", found=repr(name), expected=", ".join([*GESTURES, REST]))
+        if name not in GESTURES and name not in (REST, STILL):
+            raise UsageError("unknown gesture", found=repr(name), expected=", ".join([*GESTURES, REST, STILL]))
         if duration_us < STEP_US:
             raise UsageError("a gesture is too short", found=f"{duration_us} us", expected=f"at least {STEP_US} us")

@@ -43,11 +43,11 @@ def paint_capsule(image: Image, shape: Capsule, paint: Paint) -> None:
     py = np.arange(y0, y1, dtype=np.float32)[:, None] - np.float32(shape.ay)
     bx, by = np.float32(shape.bx - shape.ax), np.float32(shape.by - shape.ay)
     inverse = np.float32(1.0) / max(bx * bx + by * by, np.float32(_SHORTEST))
-    along = np.clip(px * (bx * inverse) + py * (by * inverse), np.float32(0), np.float32(1))
+    along = np.minimum(np.maximum(px * (bx * inverse) + py * (by * inverse), np.float32(0)), np.float32(1))
     dx, dy = px - along * bx, py - along * by
     radius = np.float32(shape.ra) + along * np.float32(shape.rb - shape.ra)
     cover = radius + np.float32(0.5) - np.sqrt(dx * dx + dy * dy)
-    np.clip(cover, np.float32(0), np.float32(1), out=cover)
+    cover = np.minimum(np.maximum(cover, np.float32(0)), np.float32(1))
     tone = (dx * np.float32(paint.gx) + dy * np.float32(paint.gy)) / radius + np.float32(1)
     region = image[y0:y1, x0:x1]
     region += cover * (tone * np.float32(paint.base) - region)

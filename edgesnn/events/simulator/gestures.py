@@ -124,7 +124,7 @@ def air_guitar(rng: np.random.Generator, body: Body) -> Motion:
     beat = Beat.draw(rng, *_STRUM_HZ)
     size = rng.uniform(0.1, 0.4)
     slant = rng.uniform(-0.5, 0.9)
-    strum = (rng.uniform(-0.75, -0.05), rng.uniform(0.75, 1.3), rng.uniform(0.25, 0.55))
+    strum = (rng.uniform(-0.75, -0.05), rng.uniform(0.8, 1.45), rng.uniform(0.25, 0.55))
     neck = (rng.uniform(0.6, 1.45), rng.uniform(0.1, 0.9), rng.uniform(0.2, 0.55))
     slides = [Wobble(rng, rng.uniform(0.0, 0.12), 1.2) for _ in range(2)]
 
@@ -175,7 +175,7 @@ def _wave(rng: np.random.Generator, body: Body, arm: int) -> Motion:
 
 def _circle(rng: np.random.Generator, body: Body, arm: int, way: float) -> Motion:
     beat = Beat.draw(rng, *_CIRCLE_HZ)
-    wide, tall = rng.uniform(0.4, 0.95), rng.uniform(0.6, 1.3)
+    wide, tall = rng.uniform(0.4, 0.95), rng.uniform(0.65, 1.35)
     centre = (0.5 + rng.uniform(0.15, 0.7), rng.uniform(-0.1, 0.35))
     depth, bulge = rng.uniform(0.1, 0.5), rng.uniform(0.0, 0.35)
     drift = [Wobble(rng, 0.06, 0.6) for _ in range(2)]

@@ -176,4 +176,5 @@ def paint_background(rng: np.random.Generator, sensor: tuple[int, int], brightne
         box = (left, top, left + int(size[0]), top + int(size[1]))
         paint_rectangle(image, box, float(brightness * rng.uniform(0.4, 1.7)), float(rng.uniform(0.3, 1.0)))
     grain = rng.uniform(0.95, 1.05, (height, width)).astype(np.float32)
-    return np.clip(image * grain, np.float32(0.02), np.float32(1.0))
+    image = np.clip(image * grain, np.float32(0.02), np.float32(1.0))
+    return image
