@@ -1,0 +1,23 @@
+"""The model file: document, builder, reading, writing, validation (docs/model-file.md).
+
+Start at `document.py` (what a model is), then `builder.py` (how one is made), `analysis.py` (what is checked),
+`operators/` (the rules) and `container.py` (the bytes). Imports numpy and the ground floor only.
+"""
+
+from edgesnn.graph.analysis import Analysis
+from edgesnn.graph.builder import Builder
+from edgesnn.graph.document import FORMAT_VERSION, Document, read
+from edgesnn.graph.values import Node, NodeView, StateType, Tensor, ValueType
+
+__all__ = [
+    "FORMAT_VERSION",
+    "Analysis",
+    "Builder",
+    "Document",
+    "Node",
+    "NodeView",
+    "StateType",
+    "Tensor",
+    "ValueType",
+    "read",
+]

@@ -1,0 +1,5 @@
+"""From a float32 model to an int8 one (numpy). Imports the graph room only."""
+
+from edgesnn.quantize.weights import quantize
+
+__all__ = ["quantize"]

@@ -1,0 +1,111 @@
+"""Making a document node by node: plain arrays in, kernel layouts out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgesnn.errors import ModelError
+from edgesnn.graph import fields
+from edgesnn.graph.document import Document, names, sha256
+from edgesnn.graph.layout import pack
+from edgesnn.graph.operators.registry import OPERATORS, find
+from edgesnn.graph.values import Node, Tensor
+
+
+class Builder:
+    """Collects nodes, then gives the validated `Document`.
+
+    Args:
+        input: the `input` section; kind "dense" may leave out value ("float32") and bound (255 for "int").
+        reset: when states go back to their initial value: "window" or "never"; default "window" for points.
+
+    >>> b = Builder(input={"kind": "dense", "shape": [2]})
+    >>> ones = np.ones(3, dtype=np.float32)
+    >>> current = b.add("linear", "input", name="fc", attributes={"activations": "float32"},
+    ...                 tensors={"weight": np.ones((3, 2), dtype=np.float32), "scale": ones, "bias": ones})
+    >>> b.document(outputs=[current]).analysis.values["fc"].shape
+    (3,)
+    """
+
+    def __init__(self, *, input: Mapping[str, Any], reset: str | None = None) -> None:
+        self._input = dict(input)
+        if self._input.get("kind") == "dense":
+            self._input.setdefault("value", "float32")
+            self._input.setdefault("bound", 255 if self._input["value"] == "int" else 0)
+        self._reset = reset or ("window" if self._input.get("kind") == "points" else "never")
+        self._nodes: list[Node] = []
+        self._tensors: dict[str, Tensor] = {}
+
+    def add(
+        self,
+        op: str,
+        inputs: str | Sequence[str],
+        *,
+        name: str,
+        attributes: Mapping[str, Any] | None = None,
+        tensors: Mapping[str, npt.ArrayLike] | None = None,
+        outputs: str | Sequence[str] | None = None,
+    ) -> Any:
+        """Add a node and return its output's name, or a tuple of names where there are several.
+
+        Args:
+            op: operator name.
+            inputs: value names; the graph's input is "input".
+            name: the node's name, unique.
+            attributes: those that differ from the operator's defaults.
+            tensors: plain arrays: weights [N, K] int8 or float32, vectors float32.
+            outputs: names of the values; default the node's name (and the operator's suffixes).
+
+        Raises:
+            ModelError: the operator is not known. Everything else is checked by `document`.
+        """
+        operator = find(op)
+        if operator is None:
+            raise ModelError("operator is not known", where=f"node {name!r}", found=op, expected=", ".join(OPERATORS))
+        made = tuple(name + suffix for suffix in operator.results) if outputs is None else names(outputs)
+        defaults = {key: default for key, (default, _) in operator.attributes.items() if default is not None}
+        roles = {role: self._store(f"{name}.{role}", array) for role, array in (tensors or {}).items()}
+        self._nodes.append(Node(name, op, names(inputs), made, {**defaults, **(attributes or {})}, roles))
+        return made[0] if len(made) == 1 else made
+
+    def document(
+        self,
+        *,
+        outputs: str | Sequence[str],
+        readout: Mapping[str, Any] | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> Document:
+        """Return the validated document.
+
+        Args:
+            outputs: names of the graph's output values.
+            readout: at least node and labels; the rest has defaults (temperature 1, nothing rejected).
+            provenance: any JSON object.
+
+        Raises:
+            ModelError: anything that does not fit; names node or tensor, found and expected.
+        """
+        where = "model"
+        section = fields.check_input(self._input, where)
+        draft = Document(section, tuple(self._nodes), names(outputs), (), self._tensors)
+        states = draft.analysis.states(self._reset)
+        if readout is not None:
+            readout = {**fields.READOUT_DEFAULTS, **readout}
+        checked = fields.check_readout(readout, draft.analysis, draft.outputs, where)
+        return Document(section, draft.nodes, draft.outputs, states, draft.tensors, checked, dict(provenance or {}))
+
+    def _store(self, name: str, array: npt.ArrayLike) -> str:
+        plain = np.asarray(array)
+        if plain.dtype == np.float64:
+            plain = plain.astype(np.float32)
+        if plain.ndim not in (1, 2) or 0 in plain.shape or plain.dtype not in (np.float32, np.int8):
+            found = f"{plain.dtype} {list(plain.shape)}"
+            raise ModelError("tensor is not a matrix or vector", where=f"tensor {name!r}", found=found)
+        layout, stored = pack(plain)
+        stored.flags.writeable = False
+        self._tensors[name] = Tensor(stored, plain.shape, layout, sha256(stored))
+        return name

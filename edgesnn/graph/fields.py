@@ -1,0 +1,160 @@
+"""Checks of the document's plain parts: types of fields, the `input` and the `readout` section."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from edgesnn.errors import ModelError
+
+if TYPE_CHECKING:
+    from edgesnn.graph.analysis import Analysis
+
+_POINTS = ("window_us", "hop_us", "min_events", "points", "groups", "neighbours", "steps")
+_MAX_POINTS = 1 << 16
+_MAX_STEPS = 1 << 12
+
+
+def fail(where: str, at: str, found: Any, expected: str) -> NoReturn:
+    """Raise a ModelError about one field."""
+    raise ModelError(f"{at} is wrong", where=where, found=repr(found)[:120], expected=expected)
+
+
+def exact(value: Mapping[str, Any], keys: Sequence[str], where: str, at: str) -> None:
+    """Check that a mapping has exactly these keys."""
+    missing, unknown = set(keys) - value.keys(), value.keys() - set(keys)
+    if missing or unknown:
+        found = [f"no {k!r}" for k in sorted(missing)] + [f"unknown {k!r}" for k in sorted(unknown)]
+        raise ModelError(f"{at} has other fields", where=where, found=", ".join(found), expected=", ".join(keys))
+
+
+def mapping(value: Any, where: str, at: str) -> dict[str, Any]:
+    """Return a JSON object."""
+    return value if isinstance(value, dict) else fail(where, at, value, "an object")
+
+
+def sequence(value: Any, where: str, at: str) -> list[Any]:
+    """Return a JSON list."""
+    return value if isinstance(value, list) else fail(where, at, value, "a list")
+
+
+def text(value: Any, where: str, at: str) -> str:
+    """Return a text that is not empty."""
+    return value if isinstance(value, str) and value else fail(where, at, value, "a text")
+
+
+def names(value: Any, where: str, at: str) -> tuple[str, ...]:
+    """Return a list of texts, at least one."""
+    items = sequence(value, where, at)
+    if not items:
+        fail(where, at, value, "at least one name")
+    return tuple(text(item, where, at) for item in items)
+
+
+def integer(value: Any, low: int, high: int, where: str, at: str) -> int:
+    """Return an integer within bounds."""
+    if type(value) is not int or not low <= value <= high:
+        fail(where, at, value, f"an integer from {low} to {high}")
+    return value
+
+
+def number(value: Any, low: float, high: float, where: str, at: str) -> float:
+    """Return a finite number within bounds."""
+    if type(value) not in (int, float) or not math.isfinite(value) or not low <= value <= high:
+        fail(where, at, value, f"a number from {low:g} to {high:g}")
+    return float(value)
+
+
+def shape(value: Any, where: str, at: str) -> tuple[int, ...]:
+    """Return a tensor's or state's shape."""
+    items = sequence(value, where, f"{at}.shape")
+    return tuple(integer(item, 1, 1 << 31, where, f"{at}.shape") for item in items)
+
+
+def check_input(value: Any, where: str) -> dict[str, Any]:
+    """Return the `input` section; see docs/model-file.md for its fields."""
+    section = mapping(value, where, "input")
+    kind = section.get("kind")
+    if kind == "points":
+        _check_points(section, where)
+    elif kind == "dense":
+        exact(section, ("kind", "shape", "value", "bound"), where, "input")
+        if not shape(section["shape"], where, "input"):
+            fail(where, "input.shape", section["shape"], "at least one axis")
+        if section["value"] not in ("int", "float32"):
+            fail(where, "input.value", section["value"], "'int' or 'float32'")
+        low, high = (1, 255) if section["value"] == "int" else (0, 0)
+        integer(section["bound"], low, high, where, "input.bound")
+    else:
+        fail(where, "input.kind", kind, "'points' or 'dense'")
+    return section
+
+
+def _check_points(section: dict[str, Any], where: str) -> None:
+    exact(section, ("kind", "sensor", *_POINTS, "time", "seed"), where, "input")
+    sensor = sequence(section["sensor"], where, "input.sensor")
+    if len(sensor) != 2:
+        fail(where, "input.sensor", sensor, "[width, height]")
+    for side in sensor:
+        integer(side, 1, 65536, where, "input.sensor")
+    for name in ("window_us", "hop_us"):
+        integer(section[name], 1, 1 << 40, where, f"input.{name}")
+    integer(section["min_events"], 0, 1 << 40, where, "input.min_events")
+    points = integer(section["points"], 1, _MAX_POINTS, where, "input.points")
+    integer(section["groups"], 1, points, where, "input.groups")
+    integer(section["neighbours"], 1, points, where, "input.neighbours")
+    integer(section["steps"], 1, _MAX_STEPS, where, "input.steps")
+    if section["time"] not in ("fixed", "minmax"):
+        fail(where, "input.time", section["time"], "'fixed' or 'minmax'")
+    integer(section["seed"], 0, (1 << 64) - 1, where, "input.seed")
+
+
+def check_readout(value: Any, analysis: Analysis, outputs: Sequence[str], where: str) -> dict[str, Any] | None:
+    """Return the `readout` section, or None; see docs/model-file.md for its fields."""
+    if value is None:
+        return None
+    section = mapping(value, where, "readout")
+    keys = ("node", "labels", "temperature", "calibrated", "rejection", "onset", "offset", "early_exit")
+    exact(section, keys, where, "readout")
+    if section["node"] not in outputs:
+        fail(where, "readout.node", section["node"], f"an output of the graph: {', '.join(outputs)}")
+    scores = analysis.values[section["node"]]
+    labels = names(section["labels"], where, "readout.labels")
+    if scores.kind != "float32" or scores.shape != (len(labels),) or len(set(labels)) != len(labels):
+        fail(where, "readout.labels", f"{len(set(labels))} labels", f"one label for each element of {scores}")
+    number(section["temperature"], 1e-6, 1e6, where, "readout.temperature")
+    if type(section["calibrated"]) is not bool:
+        fail(where, "readout.calibrated", section["calibrated"], "true or false")
+    number(section["rejection"], 0, 1, where, "readout.rejection")
+    for name in ("onset", "offset"):
+        _check_hysteresis(section[name], where, f"readout.{name}")
+    _check_early_exit(section["early_exit"], where)
+    return section
+
+
+def _check_hysteresis(value: Any, where: str, at: str) -> None:
+    part = mapping(value, where, at)
+    exact(part, ("confidence", "windows"), where, at)
+    number(part["confidence"], 0, 1, where, f"{at}.confidence")
+    integer(part["windows"], 1, 1 << 20, where, f"{at}.windows")
+
+
+def _check_early_exit(value: Any, where: str) -> None:
+    if value is None:
+        return
+    part = mapping(value, where, "readout.early_exit")
+    exact(part, ("confidence", "min_steps"), where, "readout.early_exit")
+    number(part["confidence"], 0, 1, where, "readout.early_exit.confidence")
+    integer(part["min_steps"], 1, _MAX_STEPS, where, "readout.early_exit.min_steps")
+
+
+READOUT_DEFAULTS: dict[str, Any] = {
+    "temperature": 1.0,
+    "calibrated": False,
+    "rejection": 0.0,
+    "onset": {"confidence": 0.0, "windows": 1},
+    "offset": {"confidence": 0.0, "windows": 1},
+    "early_exit": None,
+}
+"""What the builder writes where a readout does not say: every field stands in the file."""

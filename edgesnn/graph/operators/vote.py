@@ -1,0 +1,31 @@
+"""vote: running mean over the steps and over each class's voting neurons (SpikePoint's readout)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from edgesnn.graph.operators.base import Operator
+from edgesnn.graph.values import NodeView, ValueType
+
+
+class Vote(Operator):
+    """[classes * voters] -> float32 [classes]; states `<name>.sum` and `<name>.steps`.
+
+    sum[c] += x[c * voters] + ... + x[c * voters + voters - 1] (ascending); y[c] = float32(sum[c]) / float32(voters *
+    steps). The sum of integer inputs is an int64, of float32 inputs a float32.
+    """
+
+    attributes: ClassVar = {"classes": (None, int), "voters": (None, int)}
+
+    def infer(self, view: NodeView) -> tuple[ValueType, ...]:
+        """See `Operator.infer`."""
+        (x,) = view.inputs
+        classes, voters = view.attribute("classes"), view.attribute("voters")
+        if classes < 1 or voters < 1 or x.kind == "window" or x.shape != (classes * voters,):
+            raise view.error("input is not one vote a neuron", found=x, expected=f"{classes} classes * {voters} voters")
+        return (ValueType("float32", (classes,)),)
+
+    def states(self, view: NodeView) -> tuple[tuple[str, str, tuple[int, ...], str], ...]:
+        """See `Operator.states`."""
+        dtype = "int64" if view.inputs[0].kind == "int" else "float32"
+        return (("sum", "accumulator", (view.attribute("classes"),), dtype), ("steps", "counter", (), "int64"))

@@ -1,0 +1,17 @@
+"""add: a + b in bytes; the graph's rules bound the sum by 255."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from edgesnn.runtime.backends.reference.base import Array, ReferenceOperator
+
+
+class Add(ReferenceOperator):
+    """See `edgesnn.graph.operators.add`."""
+
+    def step(self, inputs: Sequence[Any], states: Mapping[str, Array], step: int) -> tuple[Array, ...]:
+        """See `ReferenceOperator.step`."""
+        a, b = inputs
+        return (a + b,)

@@ -1,0 +1,116 @@
+"""A loaded model: immutable, shared by any number of sessions and threads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgesnn.errors import ModelError, UsageError
+from edgesnn.graph import Document, read
+from edgesnn.runtime.backends.registry import choose
+from edgesnn.runtime.session import Session
+
+ZOO = Path(__file__).parents[1] / "zoo"
+SUFFIX = ".safetensors"
+
+
+class Model:
+    """A document, prepared for one backend. Immutable and thread-safe; weights stay mapped from the file.
+
+    Args:
+        document: what `edgesnn.graph.read` or a `Builder` gave.
+        backend: "auto" (native, else reference with a warning), "native" or "reference".
+
+    Raises:
+        BackendError: a backend asked for by name cannot run here.
+    """
+
+    def __init__(self, document: Document, *, backend: str = "auto") -> None:
+        self.document = document
+        self.backend, self._backend = choose(backend)
+        self.prepared = self._backend.prepare(document)
+
+    @property
+    def input(self) -> Mapping[str, Any]:
+        """The `input` section: what a step takes, and how events become it."""
+        return self.document.input
+
+    @property
+    def readout(self) -> Mapping[str, Any] | None:
+        """The `readout` section: how scores become a decision."""
+        return self.document.readout
+
+    @property
+    def identity(self) -> str:
+        """sha256 of the document without provenance."""
+        return self.document.identity
+
+    @property
+    def precision(self) -> str:
+        """ "int8" or "float32"."""
+        return self.document.precision
+
+    @property
+    def name(self) -> str:
+        """File name without suffix; "model" for one that was built in memory."""
+        return Path(self.document.where).name.removesuffix(SUFFIX)
+
+    def session(self, *, record: Sequence[str] = ()) -> Session:
+        """Return a new session, its states at their initial values.
+
+        Args:
+            record: names of nodes whose outputs of the last call are kept in `session.recorded`.
+
+        Raises:
+            UsageError: a recorded name is no node.
+        """
+        nodes = [node.name for node in self.document.nodes]
+        for name in record:
+            if name not in nodes:
+                raise UsageError("no node to record", where="record", found=repr(name), expected=", ".join(nodes))
+        return Session(self, self._backend.engine(self.prepared, tuple(record)), tuple(record))
+
+    def __repr__(self) -> str:
+        return f"<edgesnn.Model {self.name} {self.precision} on {self.backend}, sha256 {self.identity[:12]}>"
+
+
+def load(model: str | os.PathLike[str], *, backend: str = "auto", copy: bool = False) -> Model:
+    """Return the model of a file or of a name in the zoo.
+
+    Args:
+        model: a path if it holds a path separator or ends in ".safetensors", else a name in the zoo ("digits").
+        backend: "auto", "native" or "reference".
+        copy: copy the weights instead of mapping the file.
+
+    Raises:
+        ModelError: no such file or name, or a file with anything wrong in it.
+        BackendError: a backend asked for by name cannot run here.
+    """
+    return Model(read(locate(model), copy=copy), backend=backend)
+
+
+def locate(model: str | os.PathLike[str]) -> Path:
+    """Return the path that a model argument names.
+
+    Raises:
+        ModelError: the zoo has no such name; the error lists what it has.
+    """
+    text = os.fspath(model)
+    if os.sep in text or text.endswith(SUFFIX) or not isinstance(model, str):
+        return Path(text)
+    path = ZOO / f"{text}{SUFFIX}"
+    if not path.is_file():
+        raise ModelError(
+            "no such model in the zoo",
+            where=text,
+            expected=", ".join(zoo()) or "the zoo is empty",
+            hint="a file needs a path separator or the suffix .safetensors",
+        )
+    return path
+
+
+def zoo() -> list[str]:
+    """Return the names of the shipped models."""
+    return sorted(path.name.removesuffix(SUFFIX) for path in ZOO.glob(f"*{SUFFIX}"))
