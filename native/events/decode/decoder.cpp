@@ -47,8 +47,9 @@ Status guarded(Step&& step) noexcept {
 
 }  // namespace
 
-Decoder::Decoder(DecoderOptions options, int32_t field_width, int32_t field_height)
-    : options_(std::move(options)),
+Decoder::Decoder(const char* name, DecoderOptions options, int32_t field_width, int32_t field_height)
+    : name_(name),
+      options_(std::move(options)),
       width_(options_.width == 0 ? field_width : std::min(options_.width, field_width)),
       height_(options_.height == 0 ? field_height : std::min(options_.height, field_height)) {}
 
@@ -107,6 +108,7 @@ Status Decoder::outside(int64_t position, const std::string& word, const char* a
 void Decoder::save(StateWriter& writer) const {
     int64_t values[kCounterCount];
     for (size_t i = 0; i < kCounterCount; ++i) values[i] = counters_.*kCounters[i];
+    writer.put("format", reinterpret_cast<const uint8_t*>(name_), {static_cast<int64_t>(std::strlen(name_))});
     writer.put("counters", values, {static_cast<int64_t>(kCounterCount)});
     writer.put("t_end_us", t_end_us_);
     writer.put("last_t_us", last_t_us_);
@@ -115,6 +117,9 @@ void Decoder::save(StateWriter& writer) const {
 }
 
 void Decoder::load(const StateReader& reader) {
+    const std::vector<uint8_t> format = reader.get_array<uint8_t>("format");
+    if (const std::string found(format.begin(), format.end()); found != name_)
+        throw Error(ErrorKind::model, "snapshot of a decoder of another format", "format", found, name_);
     const std::vector<int64_t> values = reader.get_array<int64_t>("counters");
     if (values.size() != kCounterCount)
         throw Error(ErrorKind::model, "snapshot of a decoder has another number of counters", "counters",

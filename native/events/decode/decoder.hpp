@@ -71,7 +71,7 @@ class Decoder {
 
   protected:
     // field_width, field_height: one more than the largest coordinate that the format can say.
-    Decoder(DecoderOptions options, int32_t field_width, int32_t field_height);
+    Decoder(const char* name, DecoderOptions options, int32_t field_width, int32_t field_height);
 
     // What a format adds. They may throw (memory); feed, finish and load catch or pass it on as they promise.
     virtual Status decode(Span<const uint8_t> bytes, std::vector<Event>& out) = 0;
@@ -88,6 +88,7 @@ class Decoder {
     Status damage(int64_t position, std::string what, std::string hint = "to go on pass --on-corrupt=skip") const;
     Status outside(int64_t position, const std::string& word, const char* axis, int64_t value) const;
 
+    const char* name_;  // as make_decoder knows it
     DecoderOptions options_;
     int32_t width_;  // exclusive bounds: the sensor's, else the format's fields'
     int32_t height_;

@@ -35,7 +35,7 @@ void push_vector(EventBlock& block, int64_t t_us, uint32_t base_x, uint32_t y, u
 
 }  // namespace
 
-Evt3Decoder::Evt3Decoder(DecoderOptions options) : WordDecoder(std::move(options), {"EVT3", 2, 12, 12}) {}
+Evt3Decoder::Evt3Decoder(DecoderOptions options) : WordDecoder(std::move(options), {"evt3", "EVT3", 2, 12, 12}) {}
 
 Status Evt3Decoder::decode_words(const uint8_t* data, size_t count, std::vector<Event>& out) {
     EventBlock block;
@@ -91,7 +91,9 @@ Status Evt3Decoder::decode_words(const uint8_t* data, size_t count, std::vector<
                 placed = rows();
                 break;
             case kExtTrigger:
-                if (timed()) trigger(t_us, payload >> 8, payload & 1, out);
+                if (!timed()) break;
+                trigger(t_us, payload >> 8, payload & 1, out);
+                pass(t_us);
                 break;
             case kContinued4:
             case kOthers:

@@ -13,7 +13,7 @@ constexpr uint8_t kOverflowY = 240;
 
 }  // namespace
 
-NmnistDecoder::NmnistDecoder(DecoderOptions options) : Decoder(std::move(options), 256, 256) {}
+NmnistDecoder::NmnistDecoder(DecoderOptions options) : Decoder("nmnist", std::move(options), 256, 256) {}
 
 Status NmnistDecoder::decode(Span<const uint8_t> bytes, std::vector<Event>& out) {
     size_t used = 0;

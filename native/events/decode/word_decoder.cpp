@@ -16,7 +16,7 @@ bool sane(int64_t t_us) noexcept {
 }  // namespace
 
 WordDecoder::WordDecoder(DecoderOptions options, Format format)
-    : Decoder(std::move(options), kField, kField), format_(format), high_(format.high_bits) {}
+    : Decoder(format.name, std::move(options), kField, kField), format_(format), high_(format.high_bits) {}
 
 Status WordDecoder::decode(Span<const uint8_t> bytes, std::vector<Event>& out) {
     const size_t size = format_.word_bytes;
@@ -51,13 +51,13 @@ Status WordDecoder::settle(std::vector<Event>& out) {
         settle_candidate(verdict, false, out);
         if (verdict == TimeHigh::Verdict::refuted && strict())
             return damage(at * static_cast<int64_t>(format_.word_bytes),
-                          std::string(format_.name) + " word " + std::to_string(at) +
+                          std::string(format_.title) + " word " + std::to_string(at) +
                               ": the last TIME_HIGH does not follow the one before it");
     }
     if (carried_ == 0) return {};
     if (strict())
         return damage(words_ * static_cast<int64_t>(format_.word_bytes),
-                      std::string("the last ") + format_.name + " word is cut: " + std::to_string(carried_) + " of " +
+                      std::string("the last ") + format_.title + " word is cut: " + std::to_string(carried_) + " of " +
                           std::to_string(format_.word_bytes) + " bytes");
     counters_.truncated_bytes += static_cast<int64_t>(carried_);
     carried_ = 0;
@@ -71,7 +71,7 @@ Status WordDecoder::on_time_high(uint32_t word, size_t index, EventBlock& block,
         const TimeHigh::Verdict verdict = high_.judge(word);
         if (verdict == TimeHigh::Verdict::refuted && strict())
             status = damage(candidate_at_ * static_cast<int64_t>(format_.word_bytes),
-                            std::string(format_.name) + " word " + std::to_string(candidate_at_) +
+                            std::string(format_.title) + " word " + std::to_string(candidate_at_) +
                                 ": TIME_HIGH fits neither the one before it nor the one after it");
         settle_candidate(verdict, high_.at_reference(word), out);
         if (!status.ok()) return status;
@@ -150,7 +150,7 @@ int64_t WordDecoder::position(size_t index) const noexcept {
 }
 
 std::string WordDecoder::word_name(size_t index) const {
-    return std::string(format_.name) + " word " + std::to_string(words_ + static_cast<int64_t>(index));
+    return std::string(format_.title) + " word " + std::to_string(words_ + static_cast<int64_t>(index));
 }
 
 Status WordDecoder::bad_word(size_t index, uint32_t type, uint32_t word) {
@@ -195,7 +195,7 @@ void WordDecoder::load_format(const StateReader& reader) {
         std::all_of(held_triggers.begin(), held_triggers.end(), [](const Trigger& e) { return sane(e.t); });
     if (carry.size() >= format_.word_bytes || held.size() >= kHeldEvents || !inside || !timely || words < 0 ||
         !(reached_us == kNoTime || sane(reached_us)))
-        throw Error(ErrorKind::model, "snapshot of a decoder does not fit its format or sensor", format_.name);
+        throw Error(ErrorKind::model, "snapshot of a decoder does not fit its format or sensor", format_.title);
     load_words(reader);
     high_ = high;
     words_ = words;

@@ -27,7 +27,8 @@ struct EventBlock {
 class WordDecoder : public Decoder {
   protected:
     struct Format {
-        const char* name;  // as in messages: "EVT3"
+        const char* name;   // "evt3"
+        const char* title;  // in messages: "EVT3"
         size_t word_bytes;
         int high_bits;   // of TIME_HIGH
         int high_shift;  // how far it stands above microseconds

@@ -1,0 +1,166 @@
+"""EVT2 and EVT3 decoded word by word over the whole list, after docs/formats.md: slow, readable, the oracle.
+
+It sees all words at once and decides a TIME_HIGH by looking at the next one, where the decoder under test must wait.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+Event = tuple[int, int, int, int]
+
+UNTIMED, LOST = -1, -2  # before the first TIME_HIGH; under a damaged one
+
+COUNTERS = (
+    "bad_words",
+    "out_of_range",
+    "unplaced_events",
+    "time_resyncs",
+    "time_backward",
+    "truncated_bytes",
+    "lost_packets",
+)
+
+
+@dataclass
+class Outcome:
+    """What a stream holds, damage left out."""
+
+    events: list[Event] = field(default_factory=list)
+    triggers: list[tuple[int, int, int]] = field(default_factory=list)
+    t_end_us: int | None = None
+    counters: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
+
+    def reach(self, t_us: int) -> None:
+        self.t_end_us = t_us if self.t_end_us is None else max(self.t_end_us, t_us)
+
+
+def high_values(words: list[int], bits: int, counters: dict[str, int]) -> list[int | None]:
+    """Return what each TIME_HIGH word means, wraps added; None where it is damaged and nothing tells the right one."""
+    period, quarter = 1 << bits, 1 << (bits - 2)
+
+    def wraps(a: int, b: int) -> bool:
+        return a >= 3 * quarter and b < quarter
+
+    def onward(a: int, b: int) -> bool:
+        return b >= a or wraps(a, b)
+
+    values: list[int | None] = []
+    last: int | None = None  # the last believed word
+    epoch, came, came_before = 0, 0, 0  # how often it came, and the believed word before it
+    for word, following in itertools.zip_longest(words, words[1:]):
+        if last is None:
+            believed = following is None or onward(word, following)
+            jump = False
+        else:
+            step = (word - last) % period
+            repeats = came > 1 or came_before > 1
+            jump = step > 1
+            if step == 0 or (step == 1 and not repeats):
+                believed = True
+            elif following is None:
+                believed = step == 1 or (not repeats and onward(last, word))
+            elif onward(last, word):
+                believed = onward(word, following)
+            else:
+                believed = onward(word, following) and not onward(last, following)
+        if not believed:
+            counters["bad_words"] += 1
+            values.append(epoch * period + last if last is not None and following == last else None)
+            continue
+        counters["time_resyncs"] += jump
+        if last is not None and wraps(last, word):
+            epoch += 1
+        if word == last:
+            came += 1
+        else:
+            came, came_before = 1, came
+        last = word
+        values.append(epoch * period + word)
+    return values
+
+
+def spans(words: list[int], is_high: Iterable[bool], bits: int, mask: int, out: Outcome) -> Iterator[tuple[int, int]]:
+    """Yield (word, high value, UNTIMED or LOST) for every word; TIME_HIGH words themselves come with their value."""
+    flags = list(is_high)
+    values = iter(high_values([w & mask for w, f in zip(words, flags, strict=True) if f], bits, out.counters))
+    high = UNTIMED
+    for word, flag in zip(words, flags, strict=True):
+        if flag:
+            value = next(values)
+            high = LOST if value is None else value
+        yield word, high
+
+
+def place(out: Outcome, t: int, x: int, y: int | None, p: int, sensor: tuple[int, int]) -> None:
+    """Take one event, or count why not: first where it is, then when."""
+    if t == UNTIMED or y is None:
+        out.counters["unplaced_events"] += 1
+    elif x >= sensor[0] or y >= sensor[1]:
+        out.counters["out_of_range"] += 1
+    elif t == LOST:
+        out.counters["unplaced_events"] += 1
+    else:
+        if out.events and t < out.events[-1][0]:
+            out.counters["time_backward"] += 1
+        out.events.append((t, x, y, p))
+        out.reach(t)
+
+
+def trigger(out: Outcome, t: int, channel: int, edge: int) -> None:
+    """Take one trigger where its time is known."""
+    if t >= 0:
+        out.triggers.append((t, channel, edge))
+        out.reach(t)
+
+
+def at(high: int, shift: int, low: int) -> int:
+    """Return the time, UNTIMED or LOST."""
+    return high if high < 0 else (high << shift) | low
+
+
+def decode_evt3(words: list[int], sensor: tuple[int, int]) -> Outcome:
+    """Decode 16-bit words; a trailing byte is not part of them."""
+    out = Outcome()
+    low, y, base, base_p = 0, None, None, 0
+    for word, high in spans(words, [w >> 12 == 8 for w in words], 12, 0xFFF, out):
+        kind, value = word >> 12, word & 0xFFF
+        low = value if kind == 0x6 else low
+        t = at(high, 12, low)
+        if kind in (0x6, 0x8) and high >= 0:
+            out.reach(t if kind == 0x6 else high << 12)
+        elif kind == 0x0:
+            y = value & 0x7FF
+        elif kind == 0x2:
+            place(out, t, value & 0x7FF, y, value >> 11, sensor)
+        elif kind == 0x3:
+            base, base_p = value & 0x7FF, value >> 11
+        elif kind in (0x4, 0x5):
+            width = 12 if kind == 0x4 else 8
+            for k in (k for k in range(width) if value >> k & 1):
+                place(out, UNTIMED if base is None else t, (base or 0) + k, y, base_p, sensor)
+            base = None if base is None else base + width
+        elif kind == 0xA:
+            trigger(out, t, value >> 8, value & 1)
+        elif kind in (0x1, 0x9, 0xB, 0xC, 0xD):
+            out.counters["bad_words"] += 1
+    return out
+
+
+def decode_evt2(words: list[int], sensor: tuple[int, int]) -> Outcome:
+    """Decode 32-bit words; trailing bytes are not part of them."""
+    out = Outcome()
+    for word, high in spans(words, [w >> 28 == 8 for w in words], 28, 0xFFFFFFF, out):
+        kind = word >> 28
+        t = at(high, 6, word >> 22 & 0x3F)
+        if kind == 0x8 and high >= 0:
+            out.reach(high << 6)
+        elif kind in (0, 1):
+            place(out, t, word >> 11 & 0x7FF, word & 0x7FF, kind, sensor)
+        elif kind == 0xA:
+            trigger(out, t, word >> 8 & 0x1F, word & 1)
+        elif kind not in (0x8, 0xE, 0xF):
+            out.counters["bad_words"] += 1
+    return out

@@ -1,0 +1,106 @@
+"""Made-up word streams: a camera's and a sparse writer's, whole and damaged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from hypothesis import strategies as st
+
+SENSOR = (320, 240)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A stream of one format, its bytes and its whole words."""
+
+    format: str
+    data: bytes
+
+    @property
+    def words(self) -> list[int]:
+        size = {"evt3": 2, "evt2": 4}[self.format]
+        whole = len(self.data) // size * size
+        return np.frombuffer(self.data[:whole], f"<u{size}").tolist()
+
+
+def camera_evt3(rng: np.random.Generator, count: int, *, repeats: bool) -> np.ndarray:
+    """Words as a camera (TIME_HIGH said again and again) or as a sparse writer (only when it changes, with gaps)."""
+    high = int(rng.choice([0, 1, 100, 3000, 4094, 4095]))
+    words = [0x8000 | high, 0x6000 | int(rng.integers(0, 4096)), int(rng.integers(0, 240))]
+    while len(words) < count:
+        roll = rng.random()
+        if roll < 0.15:
+            high += int(rng.choice([0, 0, 0, 1])) if repeats else int(rng.choice([1, 1, 2, 50, 700]))
+            words.append(0x8000 | high % 4096)
+        elif roll < 0.3:
+            words.append(0x6000 | int(rng.integers(0, 4096)))
+        elif roll < 0.45:
+            words.append(int(rng.integers(0, 2)) << 11 | int(rng.integers(0, 240)))
+        elif roll < 0.75:
+            words.append(0x2000 | int(rng.integers(0, 2)) << 11 | int(rng.integers(0, 320)))
+        elif roll < 0.9:
+            words.append(0x3000 | int(rng.integers(0, 2)) << 11 | int(rng.integers(0, 280)))
+            words += [int(rng.choice([0x4000, 0x5000])) | int(rng.integers(0, 4096)) for _ in range(rng.integers(0, 4))]
+        else:
+            words.append(int(rng.choice([0x7000, 0xA000, 0xE000, 0xF000])) | int(rng.integers(0, 4096)))
+    return np.array(words, "<u2")
+
+
+def camera_evt2(rng: np.random.Generator, count: int, *, repeats: bool) -> np.ndarray:
+    """The same for EVT2."""
+    high = int(rng.choice([0, 1, 21000, 2**28 - 2, 2**28 - 1]))
+    words = [0x80000000 | high]
+    while len(words) < count:
+        roll = rng.random()
+        if roll < 0.2:
+            high += int(rng.choice([0, 0, 0, 1])) if repeats else int(rng.choice([1, 1, 2, 50, 70_000]))
+            words.append(0x80000000 | high % 2**28)
+        elif roll < 0.9:
+            row, column = int(rng.integers(0, 240)), int(rng.integers(0, 320))
+            words.append(int(rng.integers(0, 2)) << 28 | int(rng.integers(0, 64)) << 22 | column << 11 | row)
+        else:
+            words.append(int(rng.choice([0xA, 0xE, 0xF])) << 28 | int(rng.integers(0, 2**28)))
+    return np.array(words, "<u4")
+
+
+def records_nmnist(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Five-byte records with rising times, a few markers and quiet stretches."""
+    t = np.cumsum(rng.choice([0, 1, 50, 9_000, 300_000], count, p=[0.3, 0.3, 0.36, 0.03, 0.01])) % 2**23
+    rows = np.stack([rng.integers(0, 320, count) % 256, rng.integers(0, 240, count), t >> 16, t >> 8 & 255, t & 255], 1)
+    rows[:, 2] |= rng.integers(0, 2, count) << 7
+    rows[rng.random(count) < 0.01, 1] = 240
+    return rows.astype(np.uint8)
+
+
+def damaged(rng: np.random.Generator, data: bytes, hits: int) -> bytes:
+    """Flip bits, overwrite bytes, drop or insert a byte, cut the end."""
+    out = bytearray(data)
+    for _ in range(hits):
+        at = int(rng.integers(0, max(len(out), 1)))
+        kind = int(rng.integers(0, 5))
+        if kind <= 1 and out:
+            out[at] ^= 1 << int(rng.integers(0, 8))
+        elif kind == 2:
+            out[at : at + 8] = rng.integers(0, 256, 8, dtype=np.uint8).tobytes()
+        elif kind == 3:
+            del out[at : at + 1]
+        else:
+            out[at:at] = bytes([int(rng.integers(0, 256))])
+    return bytes(out)
+
+
+@st.composite
+def streams(draw: st.DrawFn, formats: tuple[str, ...] = ("evt3", "evt2", "nmnist"), hits: int = 4) -> Stream:
+    """Draw a stream with up to `hits` damages."""
+    name = draw(st.sampled_from(formats))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    count = draw(st.integers(0, 200))
+    if draw(st.integers(0, 9)) == 0:
+        return Stream(name, rng.integers(0, 256, count * 2, dtype=np.uint8).tobytes())
+    if name == "nmnist":
+        data = records_nmnist(rng, count).tobytes()
+    else:
+        make = {"evt3": camera_evt3, "evt2": camera_evt2}[name]
+        data = make(rng, count, repeats=draw(st.booleans())).tobytes()
+    return Stream(name, damaged(rng, data, draw(st.integers(0, hits))))
