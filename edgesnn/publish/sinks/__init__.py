@@ -1,0 +1,1 @@
+"""Destinations of predictions, one file each. The contract that they share is `Sink` in `base.py`."""

@@ -1,0 +1,363 @@
+"""The one MQTT client: paho-mqtt behind a small door, driven by its owner's thread.
+
+`Client.poll` does everything: it connects, reads, writes, keeps alive and comes back after a loss, and returns what
+happened as a list of events. There is no second thread, so no callback can die or deadlock unseen, and `close` always
+ends. Each connection is a new paho client: what was in flight when one is lost is the owner's to send again.
+
+What paho and brokers do that shaped this: `docs/mqtt.md`, "Connection".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import secrets
+import select
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from edgesnn.broker_url import Broker
+from edgesnn.errors import PublishError
+
+IN_FLIGHT = 20  # a larger window is slower: measured, docs/mqtt.md
+NO_MATCHING_SUBSCRIBERS = 0x10
+UNSUPPORTED_PROTOCOL = 0x84
+SESSION_TAKEN_OVER = 0x8E
+# Reasons that trying again cannot mend: bad credentials, not authorised, bad client id, banned, bad method.
+FINAL_REFUSALS = {0x85: "", 0x86: "credentials", 0x87: "credentials", 0x8A: "", 0x8C: "credentials"}
+CREDENTIALS_HINT = (
+    "name the user in the URL (mqtt://user@host) and give the password in EDGESNN_MQTT_PASSWORD or --mqtt-password-file"
+)
+CONNECT_TIMEOUT_S = 5.0
+FALL_BACK_AFTER_S = 2.0  # a 3.1.1 broker may not even close on a CONNECT of version 5 (amqtt, when there is a will)
+BACK_OFF_S = (0.2, 30.0)
+VERSIONS = {"5": paho.MQTTv5, "3.1.1": paho.MQTTv311}
+
+
+@dataclass(frozen=True)
+class Connected:
+    """The broker accepted the connection; `protocol` is "5" or "3.1.1"."""
+
+    protocol: str
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A connection, or an attempt at one, failed. `final`: the client has stopped trying."""
+
+    error: PublishError
+    final: bool
+
+
+@dataclass(frozen=True)
+class Acknowledged:
+    """The broker acknowledged message `mid`; `received` is False where it said that nobody subscribes (MQTT 5)."""
+
+    mid: int
+    received: bool
+
+
+@dataclass(frozen=True)
+class Subscribed:
+    """The broker granted the subscription `mid`."""
+
+    mid: int
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message that arrived."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+
+
+@dataclass(frozen=True)
+class Will:
+    """What the broker publishes for us, retained, when the connection breaks without a goodbye."""
+
+    topic: str
+    payload: bytes
+
+
+Event = Connected | Lost | Acknowledged | Subscribed | Message
+
+
+def make_client_id(node: str, role: str) -> str:
+    """Return a client id that no other process has: edgesnn-<node>-<role>-<8 random hex>."""
+    return f"edgesnn-{node}-{role}-{secrets.token_hex(4)}"
+
+
+class Client:
+    """One connection to a broker that comes back by itself, with jittered back-off.
+
+    All methods belong to one thread, except `wake`, which any thread may call. Nothing blocks longer than its
+    `timeout_s`, save a connection attempt (5 s).
+
+    Args:
+        broker: where, and as whom.
+        client_id: from `make_client_id`.
+        protocol: "5", "3.1.1", or "auto": 5, and 3.1.1 where the broker does not speak it.
+        will: published by the broker when we vanish.
+        keepalive_s: a dead link is noticed after about 1.5 times this.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        *,
+        client_id: str,
+        protocol: str = "auto",
+        will: Will | None = None,
+        keepalive_s: int = 10,
+    ) -> None:
+        self.broker = broker
+        self._client_id = client_id
+        self._auto = protocol == "auto"
+        self._version = "5" if self._auto else protocol
+        self._will = will
+        self._keepalive_s = keepalive_s
+        self._paho: paho.Client | None = None
+        self._accepted = False
+        self._stopped = False
+        self._refusal: Any = None
+        self._events: list[Event] = []
+        self._attempt_at = time.monotonic()
+        self._connack_by = 0.0
+        self._delay_s = BACK_OFF_S[0]
+        self._wake_r, self._wake_w = os.pipe()
+        os.set_blocking(self._wake_r, False)
+        os.set_blocking(self._wake_w, False)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has accepted the present connection."""
+        return self._accepted
+
+    @property
+    def protocol(self) -> str:
+        """The protocol of the present or next connection, "5" or "3.1.1"."""
+        return self._version
+
+    def open(self, timeout_s: float = 10.0) -> None:
+        """Poll until connected; the first attempt that fails raises `PublishError`."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            for event in self.poll(deadline - time.monotonic()):
+                if isinstance(event, Lost):
+                    raise event.error
+            if self._accepted:
+                return
+        raise self._error("no answer from the broker", found=f"nothing in {timeout_s:g} s")
+
+    def poll(self, timeout_s: float) -> list[Event]:
+        """Do what is due, wait at most `timeout_s` for traffic or `wake`, and return what happened since last time."""
+        if self._paho is None and not self._stopped and time.monotonic() >= self._attempt_at:
+            self._connect()
+        self._wait(0.0 if self._events else timeout_s)
+        client = self._paho
+        if client is not None:
+            self._serve(client)
+        events, self._events = self._events, []
+        return events
+
+    def publish(
+        self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False, expiry_s: int | None = None
+    ) -> int:
+        """Hand a message to the connection and return its id; call only while `connected`.
+
+        `expiry_s` lets the broker drop it undelivered after that time (MQTT 5; 3.1.1 has no such field).
+        """
+        client = self._live()
+        properties = None
+        if expiry_s is not None and self._version == "5":
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            properties.MessageExpiryInterval = expiry_s
+        return client.publish(topic, payload, qos, retain, properties).mid
+
+    def subscribe(self, topic: str, qos: int = 1) -> int:
+        """Ask for a subscription and return its id; call only while `connected`, again after each `Connected`."""
+        mid = self._live().subscribe(topic, qos)[1]
+        return -1 if mid is None else mid
+
+    def wake(self) -> None:
+        """Make a `poll` that waits return at once. Thread-safe, never blocks."""
+        with contextlib.suppress(BlockingIOError, OSError):
+            os.write(self._wake_w, b"w")
+
+    def close(self, timeout_s: float = 1.0) -> None:
+        """Say goodbye and leave; twice is once."""
+        client, self._paho, self._stopped = self._paho, None, True
+        if client is not None:
+            client.disconnect()
+            deadline = time.monotonic() + timeout_s
+            while client.want_write() and client.socket() and time.monotonic() < deadline:
+                client.loop_write()
+                time.sleep(0.001)
+            _drop(client)
+        for end in (self._wake_r, self._wake_w):
+            with contextlib.suppress(OSError):
+                os.close(end)
+        self._wake_r = self._wake_w = -1
+
+    # --- the connection ------------------------------------------------------------------------------------------
+
+    def _live(self) -> paho.Client:
+        if self._paho is None:
+            raise self._error("not connected")
+        return self._paho
+
+    def _connect(self) -> None:
+        client = self._make_client()
+        self._refusal = None
+        try:
+            client.connect(self.broker.host, self.broker.port, self._keepalive_s)
+        except ssl.SSLCertVerificationError as error:
+            self._fail(self._error("the broker's certificate is not accepted", found=error.verify_message), final=True)
+        except (OSError, ValueError) as error:
+            self._fail(self._error("cannot reach the broker", found=_reason(error), hint="is a broker running there?"))
+        else:
+            self._paho = client
+            may_fall_back = self._auto and self._version == "5"
+            self._connack_by = time.monotonic() + (FALL_BACK_AFTER_S if may_fall_back else CONNECT_TIMEOUT_S)
+
+    def _make_client(self) -> paho.Client:
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            self._client_id,
+            protocol=VERSIONS[self._version],
+            reconnect_on_failure=False,
+        )
+        client.max_inflight_messages_set(IN_FLIGHT)
+        client.connect_timeout = CONNECT_TIMEOUT_S
+        if self.broker.user is not None:
+            client.username_pw_set(self.broker.user, self.broker.password)
+        if self.broker.tls:
+            client.tls_set(ca_certs=self.broker.ca_file)
+        if self._will is not None:
+            client.will_set(self._will.topic, self._will.payload, qos=1, retain=True)
+        self._set_callbacks(client)
+        return client
+
+    def _set_callbacks(self, client: paho.Client) -> None:
+        """Install callbacks that only note what happened; they run inside `poll`, in the owner's thread."""
+        note = self._note
+
+        def on_connect(_c: Any, _u: Any, _f: Any, reason: Any, _p: Any) -> None:
+            if reason.is_failure:
+                self._refusal = reason
+            else:
+                self._accepted = True
+                self._delay_s = BACK_OFF_S[0]
+                note(Connected(self._version))
+
+        def on_disconnect(_c: Any, _u: Any, _f: Any, reason: Any, _p: Any) -> None:
+            self._refusal = self._refusal or reason
+
+        def on_publish(_c: Any, _u: Any, mid: int, reason: Any, _p: Any) -> None:
+            note(Acknowledged(mid, not reason.is_failure and reason.value != NO_MATCHING_SUBSCRIBERS))
+
+        def on_message(_c: Any, _u: Any, message: Any) -> None:
+            note(Message(message.topic, bytes(message.payload), bool(message.retain)))
+
+        client.on_connect = on_connect
+        client.on_disconnect = on_disconnect
+        client.on_publish = on_publish
+        client.on_message = on_message
+        client.on_subscribe = lambda _c, _u, mid, _codes, _p: note(Subscribed(mid))
+        client.on_socket_open = _no_delay
+
+    def _note(self, event: Event) -> None:
+        self._events.append(event)
+
+    def _wait(self, timeout_s: float) -> None:
+        """Sleep until the socket, `wake` or a deadline asks for work."""
+        poller = select.poll()
+        poller.register(self._wake_r, select.POLLIN)
+        client = self._paho
+        sock = client.socket() if client is not None else None
+        if client is not None and sock is not None:
+            poller.register(sock, select.POLLIN | (select.POLLOUT if client.want_write() else 0))
+            if getattr(sock, "pending", int)() > 0:  # bytes that TLS has already read do not wake poll(2)
+                timeout_s = 0.0
+        limit_s = 1.0 if client is not None else max(0.0, self._attempt_at - time.monotonic())
+        if self._stopped:
+            limit_s = timeout_s
+        poller.poll(max(0.0, min(timeout_s, limit_s)) * 1000.0)
+        with contextlib.suppress(BlockingIOError):
+            while len(os.read(self._wake_r, 4096)) == 4096:
+                pass
+
+    def _serve(self, client: paho.Client) -> None:
+        codes = [client.loop_read(), client.loop_write() if client.want_write() else 0, client.loop_misc()]
+        if any(code != paho.MQTT_ERR_SUCCESS for code in codes) or client.socket() is None:
+            self._connection_lost(client)
+        elif not self._accepted and time.monotonic() > self._connack_by:
+            _drop(client)
+            self._paho = None
+            if not self._fall_back(None):
+                self._fail(self._error("no answer from the broker", found=f"nothing in {CONNECT_TIMEOUT_S:g} s"))
+
+    def _connection_lost(self, client: paho.Client) -> None:
+        _drop(client)
+        self._paho = None
+        was_accepted, self._accepted = self._accepted, False
+        reason = self._refusal
+        value = getattr(reason, "value", None)
+        if not was_accepted and self._fall_back(value):
+            return
+        if value == SESSION_TAKEN_OVER:
+            self._fail(self._error(f"another client took over the id {self._client_id}"), final=True)
+        elif was_accepted:
+            self._fail(self._error("the connection to the broker was lost", found=str(reason)))
+        else:
+            hint = CREDENTIALS_HINT if FINAL_REFUSALS.get(value or 0) else None
+            found = str(reason) if reason is not None else "closed before it answered"
+            error = self._error("the broker refused the connection", found=found, hint=hint)
+            self._fail(error, final=value in FINAL_REFUSALS)
+
+    def _fall_back(self, value: int | None) -> bool:
+        """Try MQTT 3.1.1 at once where "auto" met a broker that does not speak 5; once per attempt."""
+        if not self._auto or value in FINAL_REFUSALS:
+            return False
+        fresh = self._version == "5"
+        self._version = "3.1.1" if fresh else "5"
+        if fresh:
+            self._attempt_at = time.monotonic()
+        return fresh
+
+    def _fail(self, error: PublishError, *, final: bool = False) -> None:
+        self._accepted = False
+        self._stopped = self._stopped or final
+        self._attempt_at = time.monotonic() + self._delay_s * random.uniform(0.5, 1.0)
+        self._delay_s = min(self._delay_s * 2, BACK_OFF_S[1])
+        self._events.append(Lost(error, final))
+
+    def _error(self, what: str, *, found: str | None = None, hint: str | None = None) -> PublishError:
+        return PublishError(what, where=self.broker.url, found=found, hint=hint)
+
+
+def _no_delay(_client: Any, _userdata: Any, sock: Any) -> None:
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _drop(client: paho.Client) -> None:
+    sock = client.socket()
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            sock.close()
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,0 +1,256 @@
+"""Predictions to a broker, QoS 1: an outbox filled by the predicting thread and emptied by a thread of this sink.
+
+Topics and payloads: `docs/mqtt.md`. The predicting thread only puts into the outbox; the connection, its losses and
+its acknowledgements are the worker's.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Literal
+
+from edgesnn.broker_url import Broker
+from edgesnn.errors import PublishError
+from edgesnn.mqtt import IN_FLIGHT, Acknowledged, Client, Connected, Event, Lost, Will, make_client_id
+from edgesnn.prediction import Prediction
+from edgesnn.publish import topics
+from edgesnn.publish.outbox import Item, Outbox, Policy
+from edgesnn.publish.publisher import utc_now
+
+NO_SUBSCRIBER_BACK_OFF_S = (0.5, 30.0)
+EVENT_EXPIRY_S = 60
+GOODBYE_S = 1.0
+
+
+class MqttSink:
+    """Publishes predictions, a stream's state and its events.
+
+    Args:
+        broker: from `edgesnn.broker_url.parse_broker`.
+        node, boot_id: as the `Publisher` numbers with.
+        role: the middle part of the client id ("replay", "demo").
+        protocol: "auto", "5" or "3.1.1".
+        transient: leave no retained message behind when this process goes (replay, demo).
+        policy, capacity, block_s: see `Outbox`.
+        no_subscriber: what to do with a prediction that the broker says nobody subscribes to (MQTT 5): "drop" counts
+            it, "keep" holds it and tries again later.
+        on_ack: called in the worker's thread with each prediction that the broker acknowledged; must not raise.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        *,
+        node: str,
+        boot_id: str,
+        role: str = "replay",
+        protocol: str = "auto",
+        transient: bool = True,
+        policy: Policy = "block",
+        capacity: int = 10_000,
+        block_s: float = 30.0,
+        no_subscriber: Literal["keep", "drop"] = "drop",
+        on_ack: Callable[[Prediction], None] | None = None,
+    ) -> None:
+        self.where = broker.url
+        self.why: str | None = None
+        self._node, self._boot_id = topics.check_level(node, "node"), boot_id
+        self._transient, self._keep, self._on_ack = transient, no_subscriber == "keep", on_ack
+        self._outbox = Outbox(policy=policy, capacity=capacity, block_s=block_s)
+        farewell = b"" if transient else self._status("offline")
+        self._client = Client(
+            broker,
+            client_id=make_client_id(node, role),
+            protocol=protocol,
+            will=Will(topics.status_topic(node), farewell),
+        )
+        self._sent: dict[int, Item] = {}
+        self._states: dict[str, Prediction] = {}
+        self._checked: set[str] = set()
+        self._unheard: list[int] = []
+        self._resume_at = 0.0
+        self._no_one_delay_s = NO_SUBSCRIBER_BACK_OFF_S[0]
+        self._ack_us: deque[float] = deque(maxlen=10_000)
+        self._connects = 0
+        self._failure: PublishError | None = None
+        self._closing = threading.Event()
+        self._worker: threading.Thread | None = None
+
+    def open(self) -> None:
+        """Connect; raises `PublishError` when the broker cannot be reached or refuses."""
+        try:
+            self._client.open()
+        except PublishError:
+            self._client.close()
+            raise
+        self._greet()
+        self._worker = threading.Thread(target=self._work, name="edgesnn-mqtt", daemon=True)
+        self._worker.start()
+
+    def write(self, prediction: Prediction) -> None:
+        """Put a numbered prediction into the outbox; raises `PublishError` as `Outbox.put` does."""
+        self._raise_failure()
+        self._check_names(prediction)
+        try:
+            self._outbox.put(prediction)
+        except PublishError as error:
+            self._raise_failure()
+            raise PublishError(error.what, where=self.where, hint=self.why or error.hint) from None
+        self._client.wake()
+
+    def drain(self, timeout_s: float) -> int:
+        """Wait until everything is acknowledged, at most `timeout_s`; return how many predictions are not."""
+        deadline = time.monotonic() + timeout_s
+        while self._failure is None and self._worker is not None and self._worker.is_alive():
+            left = self._outbox.wait_empty(min(0.2, max(0.0, deadline - time.monotonic())))
+            if not left or time.monotonic() >= deadline:
+                return left
+        self._raise_failure()
+        return self._outbox.wait_empty(0.0)
+
+    def close(self) -> None:
+        """Say goodbye and leave; what is not delivered by now is lost. Twice is once."""
+        self._closing.set()
+        self._client.wake()
+        if self._worker is not None:
+            self._worker.join(timeout=10.0)
+            self._worker = None
+
+    def stats(self) -> dict[str, Any]:
+        """Return the outbox's counters, the connection's, and the time from acceptance to acknowledgement."""
+        waits = sorted(self._ack_us)
+        return {
+            **self._outbox.stats(),
+            "connects": self._connects,
+            "protocol": self._client.protocol,
+            "ack_p50_us": waits[len(waits) // 2] if waits else None,
+            "ack_p99_us": waits[min(len(waits) - 1, len(waits) * 99 // 100)] if waits else None,
+        }
+
+    # --- the worker's thread -------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        try:
+            while not self._closing.is_set():
+                for event in self._client.poll(self._pause_s()):
+                    self._handle(event)
+                self._send()
+            self._leave()
+        except PublishError as error:
+            self._failure = error
+        except Exception as error:  # the thread must not die silently: the next write or drain raises this
+            self._failure = PublishError("publishing stopped", where=self.where, found=repr(error))
+        finally:
+            self._outbox.close()
+            self._client.close(GOODBYE_S)
+
+    def _pause_s(self) -> float:
+        return max(0.0, min(0.5, self._resume_at - time.monotonic())) if self._resume_at else 0.5
+
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, Acknowledged):
+            self._acknowledged(event)
+        elif isinstance(event, Connected):
+            self._greet()
+        elif isinstance(event, Lost):
+            self._sent.clear()
+            self._unheard.clear()
+            self._outbox.rewind()
+            self.why = str(event.error)
+            if event.final:
+                raise event.error
+
+    def _acknowledged(self, event: Acknowledged) -> None:
+        item = self._sent.pop(event.mid, None)
+        if item is None:
+            return
+        if event.received or not self._keep:
+            self._settle(item, event.received)
+        else:
+            self._unheard.append(item.id)
+        if self._unheard and not self._sent:
+            self._hold_back()
+
+    def _settle(self, item: Item, received: bool) -> None:
+        if not received:
+            self._outbox.drop([item.id], "no_subscriber")
+            return
+        self._no_one_delay_s = NO_SUBSCRIBER_BACK_OFF_S[0]
+        self._ack_us.append((time.monotonic() - item.accepted_at) * 1e6)
+        if self._on_ack is not None:
+            self._on_ack(item.prediction)
+        self._outbox.ack([item.id])
+
+    def _hold_back(self) -> None:
+        """Nobody subscribes: everything that was in flight is answered, so go back to the oldest and wait."""
+        self._unheard.clear()
+        self._outbox.rewind()
+        self._resume_at = time.monotonic() + self._no_one_delay_s
+        self._no_one_delay_s = min(2 * self._no_one_delay_s, NO_SUBSCRIBER_BACK_OFF_S[1])
+        self.why = "nobody subscribes to the predictions"
+
+    def _send(self) -> None:
+        if not self._client.connected or self._unheard or time.monotonic() < self._resume_at:
+            return
+        self._resume_at = 0.0
+        for item in self._outbox.next_batch(IN_FLIGHT - len(self._sent)):
+            prediction = item.prediction
+            topic = topics.stream_topic(self._node, prediction.stream, "prediction")
+            self._sent[self._client.publish(topic, prediction.to_json().encode())] = item
+            if not prediction.late:
+                self._send_changes(prediction)
+
+    def _send_changes(self, prediction: Prediction) -> None:
+        before = self._states.get(prediction.stream)
+        if before is not None and (before.decision, before.label) == (prediction.decision, prediction.label):
+            return
+        self._states[prediction.stream] = prediction
+        self._send_state(prediction)
+        for event_type, label, class_index in topics.changes(before, prediction):
+            topic = topics.stream_topic(self._node, prediction.stream, "event")
+            payload = topics.event_payload(prediction, event_type, label, class_index)
+            self._client.publish(topic, payload, expiry_s=EVENT_EXPIRY_S)
+
+    def _send_state(self, prediction: Prediction) -> None:
+        topic = topics.stream_topic(self._node, prediction.stream, "state")
+        self._client.publish(topic, topics.state_payload(prediction), retain=not self._transient)
+
+    def _greet(self) -> None:
+        self._connects += 1
+        self.why = None
+        self._client.publish(topics.status_topic(self._node), self._status("online"), retain=True)
+        for prediction in self._states.values():
+            self._send_state(prediction)
+
+    def _leave(self) -> None:
+        """Publish the last status; a transient node then removes its retained status."""
+        if not self._client.connected:
+            return
+        topic = topics.status_topic(self._node)
+        last = self._client.publish(topic, self._status("stopped"), retain=not self._transient)
+        if self._transient:
+            last = self._client.publish(topic, b"", retain=True)
+        deadline = time.monotonic() + GOODBYE_S
+        while self._client.connected and time.monotonic() < deadline:
+            events = self._client.poll(deadline - time.monotonic())
+            if any(isinstance(event, Acknowledged) and event.mid == last for event in events):
+                return
+
+    # --- helpers -------------------------------------------------------------------------------------------------
+
+    def _status(self, status: str) -> bytes:
+        return topics.status_payload(self._node, self._boot_id, status, utc_now())
+
+    def _check_names(self, prediction: Prediction) -> None:
+        for what, name in (("stream", prediction.stream), ("label", prediction.label)):
+            if name is not None and name not in self._checked:
+                self._checked.add(topics.check_level(name, what))
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if self._worker is None:
+            raise PublishError("the sink is not open", where=self.where)

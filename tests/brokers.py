@@ -1,0 +1,129 @@
+"""Brokers that tests start, kill and start again on the same port; and an independent subscriber."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edgesnn.broker_url import Broker
+from edgesnn.publish.broker import amqtt_configuration, find_mosquitto, free_port, reachable
+
+
+class KillableBroker:
+    """A broker run by the test itself, so that it can be killed with SIGKILL, stopped, and started again."""
+
+    def __init__(self, kind: str, folder: Path, password: tuple[str, str] | None = None) -> None:
+        self.kind = kind
+        self.folder = folder
+        self.broker = Broker("127.0.0.1", free_port())
+        self.password = password
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> KillableBroker:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    @property
+    def url(self) -> str:
+        return self.broker.url
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while reachable(self.broker) is not None:
+            assert self.process.poll() is None, "the broker ended"
+            assert time.monotonic() < deadline, "the broker does not answer"
+            time.sleep(0.01)
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+    def signal(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def _command(self) -> list[str]:
+        if self.kind == "amqtt":
+            return [sys.executable, "-c", _AMQTT, amqtt_configuration(self.broker.port)]
+        mosquitto = find_mosquitto()
+        assert mosquitto is not None
+        lines = [f"listener {self.broker.port} 127.0.0.1", "persistence false", "log_dest none"]
+        lines += self._authentication(Path(mosquitto))
+        if os.geteuid() == 0:
+            lines.append("user root")  # it must be able to read the password file of a private folder
+        configuration = self.folder / "mosquitto.conf"
+        configuration.write_text("\n".join(lines) + "\n")
+        return [mosquitto, "-c", str(configuration)]
+
+    def _authentication(self, mosquitto: Path) -> list[str]:
+        if self.password is None:
+            return ["allow_anonymous true"]
+        passwords = self.folder / "passwords"
+        tool = next(p for p in (mosquitto.parent, mosquitto.parent.parent / "bin") if (p / "mosquitto_passwd").exists())
+        subprocess.run([tool / "mosquitto_passwd", "-b", "-c", passwords, *self.password], check=True)
+        return ["allow_anonymous false", f"password_file {passwords}"]
+
+
+_AMQTT = """
+import asyncio, json, logging, sys
+from amqtt.broker import Broker
+logging.disable(logging.CRITICAL)
+async def serve():
+    await Broker(json.loads(sys.argv[1])).start()
+    await asyncio.Event().wait()
+asyncio.run(serve())
+"""
+
+
+class Subscriber:
+    """Collects everything under a topic, with paho's own loop and none of our code; comes back after a loss."""
+
+    def __init__(self, broker: Broker, topic: str = "edgesnn/#", *, v5: bool = True) -> None:
+        self.messages: list[paho.MQTTMessage] = []
+        self._topic = topic
+        self._ready = threading.Event()
+        self._client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            f"test-{os.getpid()}-{id(self)}",
+            protocol=paho.MQTTv5 if v5 else paho.MQTTv311,
+            clean_session=None if v5 else True,
+        )
+        self._client.reconnect_delay_set(1, 1)
+        self._client.on_connect = lambda client, *_: client.subscribe(self._topic, 1)
+        self._client.on_subscribe = lambda *_: self._ready.set()
+        self._client.on_message = lambda _client, _user, message: self.messages.append(message)
+        self._client.connect(broker.host, broker.port, 5)
+
+    def __enter__(self) -> Subscriber:
+        self._client.loop_start()
+        assert self._ready.wait(10), "no subscription"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def wait_for(self, count: int, suffix: str = "/prediction", timeout_s: float = 10.0) -> list[paho.MQTTMessage]:
+        """Return the messages whose topic ends with `suffix`, at least `count` of them."""
+        deadline = time.monotonic() + timeout_s
+        while len(self.of(suffix)) < count:
+            assert time.monotonic() < deadline, f"{len(self.of(suffix))} of {count} messages arrived"
+            time.sleep(0.01)
+        return self.of(suffix)
+
+    def of(self, suffix: str) -> list[paho.MQTTMessage]:
+        return [message for message in self.messages if message.topic.endswith(suffix)]

@@ -1,0 +1,111 @@
+"""Imports only point down the list of rooms, and heavy packages stay where they belong (docs/architecture.md)."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[2] / "edgesnn"
+
+# From the top of the house to its ground floor; a room may import its own row and the rows below.
+ROWS = [
+    {"cli", "__main__"},
+    {"train"},
+    {"pipeline"},
+    {"publish"},
+    {"quantize"},
+    {"models"},
+    {"runtime"},
+    {"graph"},
+    {"encode"},
+    {"events"},
+    {"mqtt"},
+    {"prediction", "schemas", "broker_url"},
+    {"errors", "units", "version", "_native", "zoo"},
+]
+LEVEL = {room: len(ROWS) - index for index, row in enumerate(ROWS) for room in row}
+
+# What a room may import besides the standard library, numpy and edgesnn.
+EXTRA = {
+    "train": {"torch", "tonic", "tomli"},
+    "models": {"torch"},
+    "mqtt": {"paho"},
+    "publish": {"amqtt"},
+    "cli": {"paho", "pybind11"},
+}
+NUMPY_FREE = {"cli", "publish", "mqtt", "prediction", "schemas", "broker_url", "errors", "units", "version"}
+
+
+def modules() -> list[Path]:
+    return sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE)
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path, *, top_level_only: bool = False) -> Iterator[str]:
+    """Yield the absolute names that a module imports anywhere, or as soon as it is imported."""
+    tree = ast.parse(path.read_text("utf-8"), str(path))
+    for node in tree.body if top_level_only else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            if node.module == "edgesnn":
+                yield from (f"edgesnn.{alias.name}" for alias in node.names)
+            else:
+                yield node.module or ""
+
+
+def own_rooms(path: Path) -> Iterator[str]:
+    for name in imports(path):
+        package, _, rest = name.partition(".")
+        room = rest.split(".")[0]
+        if package == "edgesnn" and room and ((PACKAGE / room).exists() or (PACKAGE / f"{room}.py").exists()):
+            yield room
+
+
+def test_every_room_has_its_row():
+    found = {room_of(path) for path in modules()}
+    assert found <= set(LEVEL), f"rooms without a row in this test and in docs/architecture.md: {found - set(LEVEL)}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down(path):
+    room = room_of(path)
+    upward = {other for other in own_rooms(path) if LEVEL[other] > LEVEL[room]}
+    assert not upward, f"{room} must not import {upward}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_other_packages_stay_in_their_rooms(path):
+    room = room_of(path)
+    allowed = {"edgesnn", "numpy", *sys.stdlib_module_names, *EXTRA.get(room, set())}
+    strangers = {name.split(".")[0] for name in imports(path)} - allowed
+    assert not strangers, f"{room} must not import {strangers}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_rooms_that_need_no_numpy_do_not_import_it_at_once(path):
+    if room_of(path) in NUMPY_FREE:
+        assert "numpy" not in {name.split(".")[0] for name in imports(path, top_level_only=True)}
+
+
+def test_files_stay_small():
+    long = {str(path.relative_to(PACKAGE)): lines for path in modules() if (lines := _lines(path)) > 400}
+    assert not long, f"split these files: {long}"
+
+
+def _lines(path: Path) -> int:
+    return len(path.read_text("utf-8").splitlines())
+
+
+def test_the_house_is_drawn_in_the_architecture_page():
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text("utf-8")
+    for room in set(LEVEL) - {"__main__", "_native"}:
+        assert f"`edgesnn/{room}" in page or f"`{room}.py`" in page, f"docs/architecture.md does not name {room}"
