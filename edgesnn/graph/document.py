@@ -114,7 +114,7 @@ def canonical(value: Any) -> str:
 
 def sha256(array: npt.NDArray[Any]) -> str:
     """Return the hex digest of an array's bytes."""
-    return hashlib.sha256(memoryview(np.ascontiguousarray(array)).cast("B")).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(array).data.cast("B")).hexdigest()
 
 
 def read(path: str | os.PathLike[str], *, copy: bool = False) -> Document:
