@@ -80,20 +80,26 @@ def _check(events: npt.NDArray[Any], sensor: tuple[int, int]) -> None:
     t = events["t"]
     if t[0] < 0 or t[0] >= _EPOCH_US:
         raise RecordingError(
-            "EVT3 holds 24 bits of time", found=f"first event at {t[0]} us", expected="0 to 16777215 us",
+            "EVT3 holds 24 bits of time",
+            found=f"first event at {t[0]} us",
+            expected="0 to 16777215 us",
             hint="subtract an offset from the times",
         )
     if (np.diff(t) < 0).any():
         raise RecordingError(
-            "times fall", found=f"event {int(np.argmax(np.diff(t) < 0)) + 1} is earlier than the one before it",
-            expected="times that never fall", hint="sort the events by time",
+            "times fall",
+            found=f"event {int(np.argmax(np.diff(t) < 0)) + 1} is earlier than the one before it",
+            expected="times that never fall",
+            hint="sort the events by time",
         )
     width, height = min(sensor[0], _COORDINATE_LIMIT), min(sensor[1], _COORDINATE_LIMIT)
     outside = (events["x"] >= width) | (events["y"] >= height)
     if outside.any():
         bad = events[int(np.argmax(outside))]
         raise RecordingError(
-            "an event is outside the sensor", found=f"x={bad['x']} y={bad['y']}", expected=f"inside {width}x{height}",
+            "an event is outside the sensor",
+            found=f"x={bad['x']} y={bad['y']}",
+            expected=f"inside {width}x{height}",
         )
 
 

@@ -70,8 +70,18 @@ def test_refractory_equals_the_event_by_event_rule(pairs: list[tuple[int, int]],
 
 def test_refractory_time_holds_with_every_source_of_noise() -> None:
     parameters = CameraParameters(
-        width=8, height=8, threshold_on=0.05, threshold_off=0.05, threshold_spread=0.2, refractory_us=900,
-        cutoff_hz=100.0, leak_hz=5.0, shot_hz=40.0, hot_pixels=3, hot_hz=500.0, crosstalk=0.3,
+        width=8,
+        height=8,
+        threshold_on=0.05,
+        threshold_off=0.05,
+        threshold_spread=0.2,
+        refractory_us=900,
+        cutoff_hz=100.0,
+        leak_hz=5.0,
+        shot_hz=40.0,
+        hot_pixels=3,
+        hot_hz=500.0,
+        crosstalk=0.3,
     )
     events = film(parameters, (np.sin(np.arange(200) * 0.3) - 1.5).tolist())
     pixel = events["y"].astype(int) * 8 + events["x"]

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from edgesnn.errors import UsageError
-from edgesnn.events.simulator.__main__ import main
+from edgesnn.events.simulator.__main__ import clip_seed, main, mirror
 from edgesnn.events.simulator.body import LEFT, RIGHT, Body
 from edgesnn.events.simulator.clips import draw_body, simulate_gesture, simulate_session
 from edgesnn.events.simulator.gestures import GESTURES, rest
 from edgesnn.events.simulator.pixels import CameraParameters
+from edgesnn.events.writers import encode_evt3
 
 CLEAN = CameraParameters(threshold_on=0.15, threshold_off=0.15)
 TIMES = np.arange(0.0, 3.0, 0.01)
@@ -96,6 +97,27 @@ def test_a_session_says_what_happens_when() -> None:
     clip = simulate_session([("rest", 200_000), ("hand_clap", 300_000)], 4)
     assert clip.labels == ((0, 200_000, "rest"), (200_000, 500_000, "hand_clap"))
     assert clip.duration_us == 500_000
+
+
+def test_a_still_person_gives_no_event() -> None:
+    assert len(simulate_session([("still", 300_000)], 4, camera=CLEAN).events) == 0
+
+
+def test_a_mirrored_clip_goes_to_the_class_that_it_shows(tmp_path: Path) -> None:
+    command = ["--out", str(tmp_path), "--classes", "3,9", "--duration", "60ms", "--mirrored"]
+    assert main(command) == 0
+    files = sorted(str(path.relative_to(tmp_path / "train")) for path in tmp_path.rglob("*.raw"))
+    assert files == [
+        "3_right_arm_clockwise/0000.raw",
+        "6_left_arm_counter_clockwise/0000_m.raw",
+        "9_air_guitar/0000.raw",
+    ]
+    direct = simulate_gesture("right_arm_clockwise", clip_seed(0, "train", 3, 0), 60_000)
+    flipped = mirror(direct).events
+    np.testing.assert_array_equal(flipped["x"].astype(int) + direct.events["x"], 127)
+    words = encode_evt3(flipped, (128, 128), t_end_us=60_000).tobytes()
+    assert len(words) > 1000
+    assert (tmp_path / "train" / files[1]).read_bytes().endswith(words)
 
 
 def test_unknown_gestures_are_refused() -> None:

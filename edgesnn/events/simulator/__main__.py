@@ -7,6 +7,7 @@ import json
 import sys
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from edgesnn.errors import EdgeSnnError, UsageError
@@ -17,6 +18,8 @@ from edgesnn.units import parse_duration_us
 
 GENERATOR = "edgesnn-simulator 1"
 NUMBERED = (*CLASS_NAMES, REST)
+MIRRORED = {0: 0, 1: 2, 2: 1, 3: 6, 4: 5, 5: 4, 6: 3, 7: 7, 8: 8, 10: 10}
+"""The class that a class becomes in a mirror; a mirrored air guitar is a left-handed one, which the data set lacks."""
 
 
 def folder_name(number: int) -> str:
@@ -29,32 +32,50 @@ def clip_seed(seed: int, split: str, number: int, index: int) -> list[int]:
     return [seed, zlib.crc32(split.encode()), number, index]
 
 
-def write_clip(path: Path, clip: Clip, seed: Sequence[int]) -> None:
+def mirror(clip: Clip) -> Clip:
+    """Return the clip seen in a mirror: the image's left and right change places."""
+    events = clip.events.copy()
+    events["x"] = clip.sensor[0] - 1 - events["x"]
+    return replace(clip, events=events)
+
+
+def write_clip(path: Path, clip: Clip, seed: Sequence[int], *, view: str = "direct") -> None:
     """Write a clip as EVT3 whose header says how to make it again."""
-    header = {"generator": GENERATOR, "seed": " ".join(map(str, seed))}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    header = {"generator": GENERATOR, "seed": " ".join(map(str, seed)), "view": view}
     write_evt3(path, clip.events, clip.sensor, t_end_us=clip.duration_us, header=header)
 
 
-def write_split(out: Path, numbers: Sequence[int], count: int, seed: int, split: str, duration_us: int) -> int:
+def write_split(
+    out: Path, numbers: Sequence[int], count: int, seed: int, split: str, duration_us: int, *, mirrored: bool = False
+) -> int:
     """Write `count` clips of each class into out/split/NUMBER_NAME/INDEX.raw; those that exist stay. Return the events.
 
+    `mirrored` writes each clip a second time, as its mirror image, to the class that it then shows (INDEX_m.raw).
     out/split/seeds.json says how the files were made.
     """
     total = 0
     for index in range(count):
         for number in numbers:
-            path = out / split / folder_name(number) / f"{index:04d}.raw"
-            if path.exists():
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            key = clip_seed(seed, split, number, index)
-            clip = simulate_gesture(NUMBERED[number], key, duration_us)
-            write_clip(path, clip, key)
-            total += len(clip.events)
+            total += _write_one(
+                out / split, number, index, clip_seed(seed, split, number, index), duration_us, mirrored
+            )
         _progress(f"{split}: {index + 1} of {count} clips of {len(numbers)} classes")
     about = {"generator": GENERATOR, "seed": seed, "split": split, "count": count, "duration_us": duration_us}
-    (out / split / "seeds.json").write_text(json.dumps(about, indent=1) + "\n")
+    text = json.dumps({**about, "mirrored": mirrored, "classes": list(numbers)}, indent=1)
+    (out / split / "seeds.json").write_text(text + "\n")
     return total
+
+
+def _write_one(folder: Path, number: int, index: int, seed: Sequence[int], duration_us: int, mirrored: bool) -> int:
+    path = folder / folder_name(number) / f"{index:04d}.raw"
+    if path.exists():
+        return 0
+    clip = simulate_gesture(NUMBERED[number], seed, duration_us)
+    if mirrored and number in MIRRORED:
+        write_clip(folder / folder_name(MIRRORED[number]) / f"{index:04d}_m.raw", mirror(clip), seed, view="mirrored")
+    write_clip(path, clip, seed)
+    return len(clip.events)
 
 
 def parse_classes(text: str) -> list[int]:
@@ -85,12 +106,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=1, help="clips per class")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--split", default="train", help="folder under --out; part of every clip's seed")
+    parser.add_argument("--mirrored", action="store_true", help="also write each clip's mirror image, to its class")
     parser.add_argument("--duration", default="1.5s", help="length of a clip")
     options = parser.parse_args(arguments)
     try:
         numbers = parse_classes(options.classes)
         duration_us = parse_duration_us(options.duration, where="--duration")
-        total = write_split(options.out, numbers, options.count, options.seed, options.split, duration_us)
+        total = write_split(
+            options.out, numbers, options.count, options.seed, options.split, duration_us, mirrored=options.mirrored
+        )
     except EdgeSnnError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

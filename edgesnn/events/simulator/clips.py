@@ -22,7 +22,7 @@ from edgesnn.events.simulator.pixels import CameraParameters, EventCamera
 from edgesnn.events.simulator.scene import Appearance, Stage, paint_background, paint_frames
 
 SENSOR = (128, 128)
-STEP_US = 2000
+STEP_US = 2500
 REST, STILL = "rest", "still"
 
 _LEAST_CONTRAST = 0.5

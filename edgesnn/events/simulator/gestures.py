@@ -18,7 +18,7 @@ Motion = Callable[[Floats], Floats]
 
 _ELBOW_OUT = 0.6
 _WAVE_HZ, _CIRCLE_HZ = (1.2, 3.6), (0.55, 1.7)
-_CLAP_HZ, _ROLL_HZ, _DRUM_HZ, _STRUM_HZ = (1.3, 3.8), (1.0, 3.4), (1.1, 3.4), (1.6, 5.0)
+_CLAP_HZ, _ROLL_HZ, _DRUM_HZ, _STRUM_HZ = (1.5, 3.8), (1.2, 3.4), (1.3, 3.4), (1.8, 5.0)
 
 
 def rest(rng: np.random.Generator, body: Body) -> Motion:
@@ -102,17 +102,17 @@ def air_drums(rng: np.random.Generator, body: Body) -> Motion:
     """The hands beat in turn on drums before the body."""
     beat = Beat.draw(rng, *_DRUM_HZ)
     lag = np.pi + rng.uniform(-0.6, 0.6)
-    sizes = rng.uniform(0.2, 0.55, 2)
+    sizes = rng.uniform(0.22, 0.65, 2)
     aside = rng.uniform(-0.35, 0.3, 2)
     height = rng.uniform(0.6, 1.15) + rng.uniform(-0.1, 0.1, 2)
     depth = rng.uniform(0.3, 0.6)
     sharp = rng.uniform(0.0, 0.5)
     travel = [Wobble(rng, rng.uniform(0.0, 0.2), 0.8) for _ in range(2)]
-    swing = rng.uniform(-0.15, 0.25)
+    swing = rng.uniform(-0.25, 0.4, 2)
 
     def arm(t: Floats, side: int) -> Floats:
         stroke = strike(beat(t) + lag * side, sharp)
-        x = SIDE[side] * (0.5 + aside[side] + swing * stroke) + travel[side](t)
+        x = SIDE[side] * (0.5 + aside[side] + swing[side] * stroke) + travel[side](t)
         wrist = points(x, height[side] + sizes[side] * stroke, depth - 0.1 * stroke)
         return reach_for(body, side, wrist, np.array([SIDE[side] * _ELBOW_OUT, 0.8, -0.4]))
 
