@@ -52,7 +52,7 @@ def high_values(words: list[int], bits: int, counters: dict[str, int]) -> list[i
     epoch, came, came_before = 0, 0, 0  # how often it came, and the believed word before it
     for word, following in itertools.zip_longest(words, words[1:]):
         if last is None:
-            believed = following is None or onward(word, following)
+            believed = following is None or following >= word or following + period - word < period // 16
             jump = False
         else:
             step = (word - last) % period
@@ -62,10 +62,12 @@ def high_values(words: list[int], bits: int, counters: dict[str, int]) -> list[i
                 believed = True
             elif following is None:
                 believed = step == 1 or (not repeats and onward(last, word))
+            elif onward(last, following):  # the word must lie on the way
+                believed = onward(last, word) and step <= (following - last) % period
             elif onward(last, word):
-                believed = onward(word, following)
+                believed = step == 1 or onward(word, following)
             else:
-                believed = onward(word, following) and not onward(last, following)
+                believed = onward(word, following)
         if not believed:
             counters["bad_words"] += 1
             values.append(epoch * period + last if last is not None and following == last else None)

@@ -29,7 +29,7 @@ class TimeHigh {
     // Takes a word while nothing waits. Returns true when it is now a candidate.
     bool advance(uint32_t word) noexcept {
         if (reference_ < 0) return propose(word, 0);
-        const uint32_t step = (word - static_cast<uint32_t>(reference_)) & mask_;
+        const uint32_t step = distance(static_cast<uint32_t>(reference_), word);
         if (step == 0) {
             repeated_ = repeats_ = true;
             return false;
@@ -43,11 +43,13 @@ class TimeHigh {
     // What the next word says of the candidate.
     Verdict judge(uint32_t word) const noexcept {
         const auto candidate = static_cast<uint32_t>(candidate_);
-        const bool goes_on = forward(candidate, word);
-        if (reference_ < 0) return goes_on ? Verdict::confirmed : Verdict::refuted;
+        if (reference_ < 0) return verdict(word >= candidate || distance(candidate, word) <= mask_ / 16);
         const auto reference = static_cast<uint32_t>(reference_);
-        if (forward(reference, candidate)) return goes_on ? Verdict::confirmed : Verdict::refuted;
-        return goes_on && !forward(reference, word) ? Verdict::confirmed : Verdict::refuted;
+        const uint32_t step = distance(reference, candidate);
+        const bool onward = forward(reference, word);
+        if (!forward(reference, candidate)) return verdict(!onward && forward(candidate, word));
+        if (onward) return verdict(step <= distance(reference, word));
+        return verdict(step == 1 || forward(candidate, word));
     }
 
     // Whether a candidate that no word follows is believed: yes, unless the stream repeats its words or it goes back.
@@ -55,13 +57,13 @@ class TimeHigh {
         if (reference_ < 0) return Verdict::confirmed;
         const auto reference = static_cast<uint32_t>(reference_);
         const auto candidate = static_cast<uint32_t>(candidate_);
-        const bool next = ((candidate - reference) & mask_) == 1;
-        return next || (!repeats_ && forward(reference, candidate)) ? Verdict::confirmed : Verdict::refuted;
+        return verdict(distance(reference, candidate) == 1 || (!repeats_ && forward(reference, candidate)));
     }
 
     // The candidate becomes the reference. Returns true when that was a jump (more than one, or back).
     bool accept() noexcept {
-        const bool jump = reference_ >= 0 && ((static_cast<uint32_t>(candidate_ - reference_)) & mask_) != 1;
+        const bool jump =
+            reference_ >= 0 && distance(static_cast<uint32_t>(reference_), static_cast<uint32_t>(candidate_)) != 1;
         believe(candidate_, candidate_epoch_);
         candidate_ = -1;
         return jump;
@@ -103,6 +105,8 @@ class TimeHigh {
         const uint32_t quarter = (mask_ >> 2) + 1;
         return from >= 3 * quarter && to < quarter && epoch_ < kMaxEpoch;
     }
+    uint32_t distance(uint32_t from, uint32_t to) const noexcept { return (to - from) & mask_; }
+    static Verdict verdict(bool believed) noexcept { return believed ? Verdict::confirmed : Verdict::refuted; }
     bool forward(uint32_t from, uint32_t to) const noexcept { return to >= from || wraps(from, to); }
 
     uint32_t mask_;
