@@ -19,6 +19,7 @@ from edgesnn.errors import EdgeSnnError, UsageError
 # name -> module; a command is listed here on the day it works
 COMMANDS = {
     "doctor": "edgesnn.cli.doctor",
+    "info": "edgesnn.cli.info",
 }
 
 INTERRUPTED = 128 + signal.SIGINT

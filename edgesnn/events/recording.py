@@ -73,6 +73,7 @@ class Recording:
         size_bytes: the file's size when it was opened.
         counters: of the last pass, so far: docs/formats.md, "Counters".
         warnings: what a person should know of the file, of the last pass.
+        trigger_count, t_end_us: of the last pass, so far: external triggers, sensor time reached (None: none yet).
     """
 
     def __init__(self, head: Head, kind: Format, header: Header, *, sensor: Sensor | None, on_corrupt: str) -> None:
@@ -85,6 +86,8 @@ class Recording:
         self.size_bytes = head.size
         self.counters: dict[str, int] = self.decoder().counters
         self.warnings: list[str] = []
+        self.trigger_count = 0
+        self.t_end_us: int | None = None
         self._complaint = header.complaint if sensor is None else None
 
     def __repr__(self) -> str:
@@ -137,21 +140,21 @@ class Recording:
 
     def _decode(self, decoder: Decoder, triggers: list[npt.NDArray[Any]] | None = None) -> Iterator[Events]:
         """Yield the events of each chunk, none of them empty, and keep `counters` and `warnings`."""
-        total = data_bytes = trigger_count = 0
+        total = data_bytes = self.trigger_count = 0
         self.warnings = []
         for events, chunk_bytes, error in self._steps(decoder):
             edges = decoder.triggers()
-            trigger_count += len(edges)
+            self.trigger_count += len(edges)
             if triggers is not None and len(edges):
                 triggers.append(edges)
-            self.counters = decoder.counters
+            self.counters, self.t_end_us = decoder.counters, decoder.t_end_us
             total += len(events)
             data_bytes += chunk_bytes
             if len(events):
                 yield events
             if error is not None:
                 raise error
-        self._conclude(total + (trigger_count if triggers is not None else 0), data_bytes)
+        self._conclude(total + (self.trigger_count if triggers is not None else 0), data_bytes)
 
     def _steps(self, decoder: Decoder) -> Iterator[tuple[Events, int, Exception | None]]:
         for chunk in self.chunks():
