@@ -40,7 +40,8 @@ def exp32(x: npt.ArrayLike) -> FloatArray:
 
 def power_of_two(n: npt.NDArray[np.int32]) -> FloatArray:
     """Return 2^n exactly, for n in [-126, 127]."""
-    return ((n.astype(np.int32) + np.int32(127)) << np.int32(23)).view(np.float32)
+    bits: npt.NDArray[np.int32] = (n.astype(np.int32) + np.int32(127)) << np.int32(23)
+    return bits.view(np.float32)
 
 
 def lane_sum(values: FloatArray) -> FloatArray:
@@ -70,4 +71,4 @@ def softmax32(values: FloatArray) -> FloatArray:
 
 def sigmoid32(x: npt.ArrayLike) -> FloatArray:
     """Return 1 / (1 + exp32(-x))."""
-    return _F(1) / (_F(1) + exp32(-np.asarray(x, dtype=np.float32)))
+    return np.asarray(_F(1) / (_F(1) + exp32(-np.asarray(x, dtype=np.float32))), dtype=np.float32)

@@ -1,5 +1,5 @@
-// What a stage or session saves and loads: named little-endian tensors. Python turns them into the tensors of a snapshot
-// file (docs/snapshot.md); nothing here knows about files.
+// What a stage or session saves and loads: named little-endian tensors. Python turns them into the tensors of a
+// snapshot file (docs/snapshot.md); nothing here knows about files.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,8 @@ template <typename T>
 constexpr const char* state_dtype() noexcept {
     static_assert(std::is_arithmetic_v<T>, "numbers only");
     if constexpr (std::is_floating_point_v<T>) return sizeof(T) == 4 ? "<f4" : "<f8";
-    if constexpr (std::is_signed_v<T>) return sizeof(T) == 8 ? "<i8" : sizeof(T) == 4 ? "<i4" : sizeof(T) == 2 ? "<i2" : "|i1";
+    if constexpr (std::is_signed_v<T>)
+        return sizeof(T) == 8 ? "<i8" : sizeof(T) == 4 ? "<i4" : sizeof(T) == 2 ? "<i2" : "|i1";
     return sizeof(T) == 8 ? "<u8" : sizeof(T) == 4 ? "<u4" : sizeof(T) == 2 ? "<u2" : "|u1";
 }
 
@@ -44,6 +45,8 @@ class StateWriter {
     void put(const std::string& name, T value) {
         put(name, &value, {});
     }
+    // A tensor as it is; its name is inside the current section.
+    void put(const std::string& name, StateTensor tensor) { tensors_[section_ + "/" + name] = std::move(tensor); }
     void section(std::string name) { section_ = std::move(name); }
     const StateTensors& tensors() const noexcept { return tensors_; }
 
@@ -79,6 +82,14 @@ class StateReader {
             throw Error(ErrorKind::model, "snapshot tensor is not a scalar", section_ + "/" + name,
                         std::to_string(values.size()) + " values", "1 value");
         return values[0];
+    }
+    // The section's tensors, named without it.
+    StateTensors all() const {
+        StateTensors found;
+        const std::string prefix = section_ + "/";
+        for (const auto& [name, tensor] : tensors_)
+            if (name.compare(0, prefix.size(), prefix) == 0) found[name.substr(prefix.size())] = tensor;
+        return found;
     }
 
   private:

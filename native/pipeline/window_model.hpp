@@ -23,8 +23,8 @@ class WindowModel {
     virtual ~WindowModel() = default;
     // Runs all steps over the window (the model's reset policy first). noexcept in effect: returns a Status.
     virtual Status infer(const encode::PointWindow& window, Inference& out) noexcept = 0;
-    virtual void save(StateWriter& writer) const = 0;   // section "session"
-    virtual void load(const StateReader& reader) = 0;   // throws Error{model}; changes nothing when it throws
+    virtual void save(StateWriter& writer) const = 0;  // section "session"
+    virtual void load(const StateReader& reader) = 0;  // throws Error{model}; changes nothing when it throws
 };
 
 }  // namespace edgesnn::pipeline

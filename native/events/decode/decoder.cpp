@@ -55,6 +55,7 @@ Decoder::Decoder(const char* name, DecoderOptions options, int32_t field_width, 
 
 Status Decoder::feed(Span<const uint8_t> bytes, std::vector<Event>& out) noexcept {
     return guarded([&]() -> Status {
+        marks_.clear();
         if (!failed_.ok() || bytes.empty()) return failed_;
         return failed_ = decode(bytes, out);
     });
@@ -62,6 +63,7 @@ Status Decoder::feed(Span<const uint8_t> bytes, std::vector<Event>& out) noexcep
 
 Status Decoder::finish(std::vector<Event>& out) noexcept {
     return guarded([&]() -> Status {
+        marks_.clear();
         if (!failed_.ok()) return failed_;
         return failed_ = settle(out);
     });
@@ -73,6 +75,7 @@ void Decoder::take_triggers(std::vector<Trigger>& out) {
 }
 
 void Decoder::append(const Event* events, size_t count, std::vector<Event>& out) {
+    if (count != 0 && events[0].t < t_end_us_) marks_.push_back({out.size(), t_end_us_});
     int64_t last = last_t_us_;
     int64_t end = t_end_us_;
     int64_t backward = 0;

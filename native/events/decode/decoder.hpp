@@ -36,6 +36,13 @@ struct DecoderOptions {
     std::string where;   // the file's name, for messages
 };
 
+// Before event `index` of the output, words without events had already reached t_us, and the event is earlier than
+// that. Who follows the time word by word (the window cutter) needs this to see the same in every split of the bytes.
+struct TimeMark {
+    size_t index;
+    int64_t t_us;
+};
+
 struct Counters {
     int64_t bad_words = 0;     // words (records) that the format does not allow here
     int64_t out_of_range = 0;  // events outside the sensor
@@ -63,6 +70,8 @@ class Decoder {
     const Counters& counters() const noexcept { return counters_; }
     // Appends the external triggers decoded since the last call to `out`, and forgets them.
     void take_triggers(std::vector<Trigger>& out);
+    // The marks of the last feed or finish; index counts from the start of its `out`.
+    const std::vector<TimeMark>& marks() const noexcept { return marks_; }
 
     // Writes into / reads from the writer's (reader's) current section. load throws Error{model} and changes nothing
     // then. Options are not saved: load into a decoder made with the same ones.
@@ -99,6 +108,7 @@ class Decoder {
 
   private:
     Status failed_;
+    std::vector<TimeMark> marks_;
 };
 
 // For snapshots: packed records as bytes [n, sizeof(T)], and back (throws Error{model} on another shape).

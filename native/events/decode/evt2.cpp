@@ -52,7 +52,8 @@ Status Evt2Decoder::decode_words(const uint8_t* data, size_t count, std::vector<
             case kExtTrigger:
                 if (!placed) break;
                 trigger(t_us, word >> 8 & 0x1F, word & 1, out);
-                pass(t_us);
+                pass(t_us, block, out);
+                flush(block, out);  // events after it may be earlier
                 break;
             case kOthers:
             case kContinued:

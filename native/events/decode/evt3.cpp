@@ -82,7 +82,7 @@ Status Evt3Decoder::decode_words(const uint8_t* data, size_t count, std::vector<
             case kTimeLow:
                 now.time_low = static_cast<int32_t>(payload);
                 t_us = base_us | now.time_low;
-                if (timed()) pass(t_us);
+                if (timed()) pass(t_us, block, out);
                 break;
             case kTimeHigh:
                 status = on_time_high(payload, i, block, out);

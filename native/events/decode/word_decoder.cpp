@@ -81,7 +81,7 @@ Status WordDecoder::on_time_high(uint32_t word, size_t index, EventBlock& block,
         reached_us_ = kNoTime;
         candidate_at_ = words_ + static_cast<int64_t>(index);
     }
-    pass(base_us());
+    pass(base_us(), block, out);
     return status;
 }
 
@@ -123,6 +123,7 @@ void WordDecoder::release(int64_t shift_us, std::vector<Event>& out) {
 void WordDecoder::flush(EventBlock& block, std::vector<Event>& out) {
     if (!high_.waiting()) {
         append(block.events.data(), block.count, out);
+        if (reached_us_ != kNoTime) reach(reached_us_);
     } else {
         for (size_t i = 0; i < block.count; ++i) {
             held_.push_back(block.events[i]);

@@ -47,8 +47,12 @@ class WordDecoder : public Decoder {
     // The clock's time of low part 0; only where timed().
     int64_t base_us() const noexcept { return high_.value() * (int64_t{1} << format_.high_shift); }
     bool timed() const noexcept { return high_.started(); }
-    // The time that words reached, be it of a candidate.
-    void pass(int64_t t_us) noexcept { reached_us_ = t_us > reached_us_ ? t_us : reached_us_; }
+    // Words reached t_us, be it of a candidate. On a step back, or where the held events reach their limit, the block
+    // goes out first, so that the order of events and times is the same in every split of the bytes (Decoder::marks).
+    void pass(int64_t t_us, EventBlock& block, std::vector<Event>& out) {
+        if (t_us < reached_us_ || held_.size() + block.count >= kHeldEvents) flush(block, out);
+        reached_us_ = t_us > reached_us_ ? t_us : reached_us_;
+    }
     void flush(EventBlock& block, std::vector<Event>& out);
     void trigger(int64_t t_us, uint32_t id, uint32_t edge, std::vector<Event>& out);
 

@@ -1,7 +1,6 @@
 #include "events/windows/window_cutter.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <string>
 
 namespace edgesnn::events {
@@ -160,10 +159,17 @@ void WindowCutter::count(pipeline::CounterMap& counters) const {
 }
 
 void WindowCutter::save(StateWriter& writer) const {
-    const int64_t state[] = {started_, origin_us_, reached_us_, number_, silent_, to_skip_,
-                             static_cast<int64_t>(first_event_), static_cast<int64_t>(covered_), lost_};
-    const int64_t counts[] = {processed_, between_windows_, window_full_,    unfinished_window_,
-                              time_clamped_, windows_,      windows_skipped_};
+    const int64_t state[] = {started_,
+                             origin_us_,
+                             reached_us_,
+                             number_,
+                             silent_,
+                             to_skip_,
+                             static_cast<int64_t>(first_event_),
+                             static_cast<int64_t>(covered_),
+                             lost_};
+    const int64_t counts[] = {processed_,    between_windows_, window_full_,    unfinished_window_,
+                              time_clamped_, windows_,         windows_skipped_};
     writer.put("state", state, {9});
     writer.put("counters", counts, {7});
     writer.put("events", reinterpret_cast<const uint8_t*>(ring_.data() + head_),
@@ -192,9 +198,9 @@ void WindowCutter::load(const StateReader& reader) {
 }
 
 void WindowCutter::check() const {
-    const bool in_time = std::max(std::abs(origin_us_), std::abs(reached_us_)) < kTimeLimit && reached_us_ >= origin_us_;
+    const bool in_time = origin_us_ > -kTimeLimit && origin_us_ <= reached_us_ && reached_us_ < kTimeLimit;
     if (!in_time || number_ > 2 * kTimeLimit / options_.hop) refuse("state");
-    if (silent_ > kMaxSilent || to_skip_ > options_.hop || covered_ > held()) refuse("state");
+    if (silent_ > options_.max_silent || to_skip_ > options_.hop || covered_ > held()) refuse("state");
     if (!started_ && (held() != 0 || number_ != 0)) refuse("state");
     if (held() > options_.max_events) refuse("events");
     if (options_.by_count && held() > static_cast<size_t>(options_.length)) refuse("events");

@@ -1,12 +1,13 @@
 // Cuts a stream of events into windows, by time with a hop or by count (docs/pipeline.md, "Windows").
 //
-// By time: origin = t of the first event; window k covers [origin + k*hop, origin + k*hop + length) and closes when the time
-// reached passes its end. By count: window k holds the events [k*hop, k*hop + length) of the stream and closes when it has them.
-// Time that steps back counts as the largest time reached before (time_clamped). The same windows for any packet size.
+// By time: origin = t of the first event; window k covers [origin + k*hop, origin + k*hop + length) and closes when the
+// time reached passes its end. By count: window k holds the events [k*hop, k*hop + length) of the stream and closes
+// when it has them. Time that steps back counts as the largest time reached before (time_clamped). The same windows for
+// any packet size.
 //
-// Work and memory are bounded: a window is given only when asked for, so a jump of hours costs nothing until its idle windows
-// are read; after kMaxSilent windows in a row without an event no more are given until one comes (windows_skipped). At most
-// max_events wait for their windows; the newest beyond that are dropped (window_full).
+// Work and memory are bounded: a window is given only when asked for, so a jump of hours costs nothing until its idle
+// windows are read; after max_silent windows in a row without an event no more are given until one comes
+// (windows_skipped). At most max_events wait for their windows; the newest beyond that are dropped (window_full).
 #pragma once
 
 #include <cstddef>
@@ -29,17 +30,18 @@ struct WindowOptions {
     int64_t length = 0;  // microseconds, or events
     int64_t hop = 0;     // microseconds, or events
     size_t max_events = size_t{1} << 22;
+    int64_t max_silent = kMaxSilent;
     int32_t width = 65536;  // what a snapshot's events are checked against; pushed events are the caller's to check
     int32_t height = 65536;
 };
 
 struct Window {
     int64_t number = 0;
-    int64_t t0_us = 0;              // by time: its start and end; by count: its first and last event's time
+    int64_t t0_us = 0;  // by time: its start and end; by count: its first and last event's time
     int64_t t1_us = 0;
-    Span<const Event> events;       // t non-decreasing; valid until the next push or load
-    uint64_t first_event = 0;       // index in the stream of events[0]
-    int64_t dropped = 0;            // events lost (window_full) since the window before
+    Span<const Event> events;  // t non-decreasing; valid until the next push or load
+    uint64_t first_event = 0;  // index in the stream of events[0]
+    int64_t dropped = 0;       // events lost (window_full) since the window before
 };
 
 class WindowCutter final : public pipeline::Stage {
@@ -47,6 +49,7 @@ class WindowCutter final : public pipeline::Stage {
     // Throws Error{model} on lengths that are not 1 to 2^48, or a count window above max_events.
     explicit WindowCutter(const WindowOptions& options);
 
+    bool complete() const noexcept;
     // If the next window is complete, gives it and returns true. Call until false before push and advance.
     bool close(Window& window);
     // Takes events up to the one that completes the next window, which stays with the caller; returns how many it took.
@@ -70,8 +73,7 @@ class WindowCutter final : public pipeline::Stage {
     size_t held() const noexcept { return ring_.size() - head_; }
     int64_t start_us() const noexcept { return origin_us_ + number_ * options_.hop; }
     int64_t end_us() const noexcept { return start_us() + options_.length; }
-    bool silent() const noexcept { return silent_ >= kMaxSilent; }
-    bool complete() const noexcept;
+    bool silent() const noexcept { return silent_ >= options_.max_silent; }
     void keep(Event event, int64_t t_us);
     int64_t clamp(int64_t t_us) noexcept;
     void wake(int64_t t_us) noexcept;
@@ -86,14 +88,14 @@ class WindowCutter final : public pipeline::Stage {
     bool started_ = false;
     int64_t origin_us_ = 0;
     int64_t reached_us_ = 0;
-    int64_t number_ = 0;            // of the next window
-    int64_t silent_ = 0;            // windows in a row without an event
-    int64_t to_skip_ = 0;           // by count, hop > length: events before the next window begins
-    uint64_t first_event_ = 0;      // index in the stream of the oldest held event
-    std::vector<Event> ring_;       // held events from head_ on; compacted when the dead part is the larger one
+    int64_t number_ = 0;        // of the next window
+    int64_t silent_ = 0;        // windows in a row without an event
+    int64_t to_skip_ = 0;       // by count, hop > length: events before the next window begins
+    uint64_t first_event_ = 0;  // index in the stream of the oldest held event
+    std::vector<Event> ring_;   // held events from head_ on; compacted when the dead part is the larger one
     size_t head_ = 0;
-    size_t covered_ = 0;            // of the held events, the oldest that were in a complete window
-    int64_t lost_ = 0;              // dropped since the last window
+    size_t covered_ = 0;  // of the held events, the oldest that were in a complete window
+    int64_t lost_ = 0;    // dropped since the last window
     int64_t processed_ = 0;
     int64_t between_windows_ = 0;
     int64_t window_full_ = 0;

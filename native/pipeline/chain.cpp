@@ -1,0 +1,155 @@
+#include "pipeline/chain.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <string>
+#include <utility>
+
+namespace edgesnn::pipeline {
+namespace {
+
+InputOptions input_options(const ChainOptions& options) {
+    if (options.sensor.width < 1 || options.sensor.height < 1 || options.sensor.width > 65536 ||
+        options.sensor.height > 65536)
+        throw Error(ErrorKind::usage, "not a sensor size", "sensor",
+                    std::to_string(options.sensor.width) + "x" + std::to_string(options.sensor.height),
+                    "1x1 to 65536x65536");
+    return {options.sensor.width, options.sensor.height, options.strict};
+}
+
+events::WindowOptions window_options(const ChainOptions& options) {
+    events::WindowOptions windows;
+    windows.length = options.encoding.window_us;
+    windows.hop = options.encoding.hop_us;
+    windows.width = options.sensor.width;
+    windows.height = options.sensor.height;
+    return windows;
+}
+
+Status unexpected(const char* what) noexcept {
+    Status status;
+    status.kind = ErrorKind::internal;
+    status.what = what;
+    return status;
+}
+
+}  // namespace
+
+int64_t monotonic_ns() noexcept {
+    const auto now = std::chrono::steady_clock::now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
+}
+
+Chain::Chain(const ChainOptions& options, std::unique_ptr<events::Decoder> decoder, std::unique_ptr<WindowModel> model)
+    : options_(options),
+      input_(input_options(options), std::move(decoder)),
+      cutter_(window_options(options)),
+      encoder_(options.encoding),
+      model_(std::move(model)),
+      decide_(options.readout),
+      decodes_(input_.decodes()) {}
+
+Status Chain::poll(Result& out, bool& ready) noexcept {
+    ready = false;
+    try {
+        for (;;) {
+            events::Window window;
+            if (cutter_.close(window)) {
+                Status status = decide(window, out);
+                ready = status.ok();
+                return status;
+            }
+            if (const Span<const Event> events = input_.events(); !events.empty()) {
+                input_.take(cutter_.push(events));
+                continue;
+            }
+            cutter_.advance(input_.time_us());
+            if (cutter_.complete()) continue;
+            bool more = false;
+            if (Status status = input_.next(more); !status.ok()) return status;
+            if (more) continue;
+            if (input_.finished()) cutter_.finish();
+            return {};
+        }
+    } catch (const Error& error) {
+        return error.status();
+    } catch (const std::exception&) {
+        return unexpected("no memory");
+    }
+}
+
+Status Chain::decide(const events::Window& window, Result& out) {
+    out.number = window.number;
+    out.t0_us = window.t0_us;
+    out.t1_us = window.t1_us;
+    out.events = static_cast<int64_t>(window.events.size);
+    out.dropped = window.dropped;
+    out.stamp = input_.stamp();
+    out.closed_ns = out.began_ns = monotonic_ns();
+    out.inference = Inference{};
+    const bool idle = window.events.empty() || out.events < options_.encoding.min_events;
+    if (!idle) {
+        encoder_.encode(window.events, options_.sensor, window.number, window.first_event, window.t0_us, points_);
+        if (Status status = model_->infer(points_, out.inference); !status.ok()) return status;
+        if (out.inference.scores.empty()) return unexpected("the model gave no scores");
+    }
+    Status status = decide_.push({out.inference.scores.data(), out.inference.scores.size()}, out.decision);
+    out.decided_ns = monotonic_ns();
+    return status;
+}
+
+CounterMap Chain::counters() const {
+    CounterMap counters;
+    input_.count(counters);
+    cutter_.count(counters);
+    decide_.count(counters);
+    counters["processed"] = cutter_.processed();
+    counters["pending"] = input_.pending() + cutter_.pending();
+    return counters;
+}
+
+StateTensors Chain::save() const {
+    StateWriter writer("input");
+    input_.save(writer);
+    const Stage* stages[] = {&cutter_, &decide_};
+    for (const Stage* stage : stages) {
+        writer.section(stage->section());
+        stage->save(writer);
+    }
+    writer.section("session");
+    model_->save(writer);
+    return writer.tensors();
+}
+
+void Chain::load(const StateTensors& tensors) {
+    check_sections(tensors);
+    const StateTensors before = input_.failed() ? StateTensors{} : save();
+    try {
+        load_stages(tensors);
+    } catch (...) {
+        if (!before.empty()) load_stages(before);
+        throw;
+    }
+}
+
+void Chain::load_stages(const StateTensors& tensors) {
+    input_.load(StateReader(tensors, "input"));
+    input_.load_counters(tensors);
+    cutter_.load(StateReader(tensors, "window"));
+    decide_.load(StateReader(tensors, "decide"));
+    model_->load(StateReader(tensors, "session"));
+}
+
+void Chain::check_sections(const StateTensors& tensors) const {
+    for (const auto& [name, tensor] : tensors) {
+        const std::string section = name.substr(0, name.find('/'));
+        const bool known = section == "input" || section == "counters" || section == "window" || section == "session" ||
+                           section == "decide" || (section == "decoder" && decodes_);
+        if (!known)
+            throw Error(ErrorKind::model, "snapshot has a section that this pipeline does not have", "snapshot",
+                        section);
+    }
+}
+
+}  // namespace edgesnn::pipeline

@@ -1,0 +1,76 @@
+// The chain in the caller's thread: packets in, one decision at a time out (docs/pipeline.md).
+//
+//   InputQueue (decode) -> WindowCutter -> PointEncoder -> WindowModel -> Decide
+//
+// push only copies; poll does the work for at most one decision, so nothing is dropped for lack of a reader and a jump
+// of hours is paid for window by window. One thread at a time. The same packets in any split give the same decisions.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "encode/point_encoder.hpp"
+#include "events/windows/window_cutter.hpp"
+#include "pipeline/decide.hpp"
+#include "pipeline/input_queue.hpp"
+#include "pipeline/window_model.hpp"
+
+namespace edgesnn::pipeline {
+
+struct ChainOptions {
+    encode::PointEncoding encoding;
+    encode::Sensor sensor;
+    Readout readout;
+    bool strict = false;
+};
+
+// One decision about one window.
+struct Result {
+    int64_t number = 0;
+    int64_t t0_us = 0;
+    int64_t t1_us = 0;
+    int64_t events = 0;
+    int64_t dropped = 0;
+    Decision decision;
+    Inference inference;     // empty for an idle window
+    Stamp stamp;             // of the packet that closed the window
+    int64_t closed_ns = 0;   // monotonic clock: the window was seen to be complete,
+    int64_t began_ns = 0;    // its encoding began,
+    int64_t decided_ns = 0;  // the decision was there
+};
+
+int64_t monotonic_ns() noexcept;
+
+class Chain {
+  public:
+    // Throws Error on options that cannot work. `decoder` may be null: then only events can be pushed.
+    Chain(const ChainOptions& options, std::unique_ptr<events::Decoder> decoder, std::unique_ptr<WindowModel> model);
+
+    InputQueue& input() noexcept { return input_; }
+    const WindowModel& model() const noexcept { return *model_; }
+    // The next decision, if the input so far holds one. An error of the stream comes after all decisions before it, and
+    // stays.
+    Status poll(Result& out, bool& ready) noexcept;
+    // events_in = processed + sum of dropped.* + pending, at every moment.
+    CounterMap counters() const;
+
+    StateTensors save() const;               // throws the stream's error, where it has failed
+    void load(const StateTensors& tensors);  // throws Error{model} and changes nothing then
+
+  private:
+    Status decide(const events::Window& window, Result& out);
+    Status end_of_input();
+    void load_stages(const StateTensors& tensors);
+    void check_sections(const StateTensors& tensors) const;
+
+    ChainOptions options_;
+    InputQueue input_;
+    events::WindowCutter cutter_;
+    encode::PointEncoder encoder_;
+    encode::PointWindow points_;
+    std::unique_ptr<WindowModel> model_;
+    Decide decide_;
+    bool decodes_;
+};
+
+}  // namespace edgesnn::pipeline

@@ -1,0 +1,62 @@
+// From scores to a decision: softmax, rejection, and the onset and offset hysteresis of the active label.
+// The readable form, equal bit for bit, is edgesnn/runtime/decide.py; the rule stands in docs/pipeline.md, "Decide".
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/span.hpp"
+#include "pipeline/stage.hpp"
+
+namespace edgesnn::pipeline {
+
+struct Readout {
+    int32_t classes = 0;
+    float temperature = 1.0f;
+    float rejection = 0.0f;
+    float onset_confidence = 0.0f;
+    int32_t onset_windows = 1;
+    float offset_confidence = 0.0f;
+    int32_t offset_windows = 1;
+};
+
+enum class Verdict : int32_t { idle, none, label };
+
+struct Decision {
+    Verdict verdict = Verdict::idle;
+    int32_t active = -1;               // the class, where the verdict is label
+    std::vector<float> probabilities;  // [classes]; empty for an idle window
+};
+
+class Decide final : public Stage {
+  public:
+    // Throws Error{model} on a readout that cannot decide.
+    explicit Decide(const Readout& readout);
+
+    // scores [classes], or empty for an idle window. An error where a score or probability is not finite or the number
+    // is wrong.
+    Status push(Span<const float> scores, Decision& out);
+    void reset() noexcept { state_ = State{}; }
+
+    const char* section() const noexcept override { return "decide"; }
+    void save(StateWriter& writer) const override;
+    void load(const StateReader& reader) override;
+    void count(CounterMap& counters) const override;
+
+  private:
+    struct State {
+        int32_t active = -1;
+        int32_t misses = 0;  // windows in a row without the active label
+        int32_t candidate = -1;
+        int32_t run = 0;  // windows in a row with the candidate
+    };
+    Status measure(Span<const float> scores, Decision& out) const;
+    void follow(bool hit, int32_t best, float confidence) noexcept;
+
+    Readout readout_;
+    State state_;
+    int64_t decisions_[3] = {};
+};
+
+}  // namespace edgesnn::pipeline
