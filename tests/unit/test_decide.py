@@ -56,18 +56,8 @@ def test_a_label_begins_after_its_onset_windows_and_ends_after_its_offset_window
     decide = Decide(readout)
     inputs = [scores(0), scores(0), None, scores(0), None, None, scores(1), scores(2), scores(2), scores(2, 0.1)]
     got = [decide.push(row) for row in inputs]
-    assert [d.verdict for d in got] == [
-        "none",
-        "label",
-        "idle",
-        "label",
-        "idle",
-        "idle",
-        "none",
-        "none",
-        "label",
-        "label",
-    ]
+    i, n, y = "idle", "none", "label"
+    assert [d.verdict for d in got] == [n, y, i, y, i, i, n, n, y, y]
     assert [d.active for d in got] == [None, 0, None, 0, None, None, None, None, 2, 2]
 
 

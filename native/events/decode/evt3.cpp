@@ -93,7 +93,7 @@ Status Evt3Decoder::decode_words(const uint8_t* data, size_t count, std::vector<
             case kExtTrigger:
                 if (!timed()) break;
                 trigger(t_us, payload >> 8, payload & 1, out);
-                pass(t_us);
+                pass(t_us, block, out);
                 break;
             case kContinued4:
             case kOthers:
