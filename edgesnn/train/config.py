@@ -1,0 +1,222 @@
+"""The TOML file of a training run: sections [data], [input], [model], [train], [augment]; every key has a default.
+
+Durations carry their unit (`window = "280ms"`). An unknown key, section or type is a `ConfigError` that names it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from edgesnn.encode.points import PointEncoding
+from edgesnn.errors import ConfigError, UsageError
+from edgesnn.models.spikepoint import SpikePointConfig
+from edgesnn.units import parse_duration_us
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which recordings (`edgesnn.train.datasets`).
+
+    Attributes:
+        source: a folder of classes, an .npz file, or "tonic:NAME"; `--data` replaces it.
+        train_ids, validate_ids: first and last id (both included) of an .npz file.
+        validate: share of the recordings kept back, where a folder is not already split.
+        classes: labels in the order of the outputs; empty: sorted names of the folders (or the numbers found).
+    """
+
+    source: str = ""
+    train_ids: tuple[int, int] = (1, 800)
+    validate_ids: tuple[int, int] = (801, 1000)
+    validate: float = 0.2
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class InputConfig:
+    """How a window becomes points: see `edgesnn.encode.points.PointEncoding`."""
+
+    window: str = "280ms"
+    hop: str = "4ms"
+    min_events: int = 50
+    points: int = 512
+    groups: int = 64
+    neighbours: int = 16
+    time: Literal["fixed", "minmax"] = "fixed"
+    seed: int = 1
+
+    def encoding(self, steps: int) -> PointEncoding:
+        """Return the encoding; ConfigError for a bad duration."""
+        try:
+            window_us = parse_duration_us(self.window, where="input.window")
+            hop_us = parse_duration_us(self.hop, where="input.hop")
+        except UsageError as error:
+            raise ConfigError(str(error)) from None
+        return PointEncoding(
+            window_us=window_us,
+            hop_us=hop_us,
+            min_events=self.min_events,
+            points=self.points,
+            groups=self.groups,
+            neighbours=self.neighbours,
+            steps=steps,
+            time=self.time,
+            seed=self.seed,
+        )
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How to train.
+
+    Attributes:
+        epochs, batch, seed: as they say. An epoch draws `windows` windows of each training recording.
+        lr, weight_decay, warmup: AdamW with a linear warm-up of so many steps, then a cosine to zero.
+        label_smoothing: of the cross-entropy.
+        logit_scale: the scores are multiplied by it in the loss (spike votes lie in [0, 1]: 10).
+        ema: decay per step of the averaged weights; those are evaluated and saved.
+        threads: of torch.
+        compile: fuse the elementwise passes with torch.compile.
+        bfloat16: matrix products in bfloat16 (training only).
+        evaluate_every: epochs between two looks at the validation recordings (the last epoch is always evaluated; no
+            look ever selects a checkpoint: the weights of the last epoch are the result).
+        init: checkpoint whose weights are the start (a twin's fit a spiking net).
+        teachers: checkpoints whose averaged answers are taught, with weight `teach` at temperature `teach_temperature`.
+    """
+
+    epochs: int = 60
+    batch: int = 16
+    seed: int = 0
+    windows: int = 1
+    lr: float = 3e-3
+    weight_decay: float = 1e-2
+    warmup: int = 100
+    label_smoothing: float = 0.1
+    logit_scale: float = 1.0
+    ema: float = 0.998
+    threads: int = 1
+    compile: bool = False
+    bfloat16: bool = False
+    evaluate_every: int = 20
+    init: str = ""
+    teachers: tuple[str, ...] = ()
+    teach: float = 0.7
+    teach_temperature: float = 2.0
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Random changes of a training window, all about the events' centre; standard deviations, `shift` a half range.
+
+    Attributes:
+        rotate: radians. scale: log of each axis's factor. shear: tangent. shift: share of the sensor's width and height.
+        mirror: probability of a left-right mirror image.
+        drop: largest share of events left out.
+        any_start: windows start anywhere in the recording instead of at multiples of the hop.
+    """
+
+    rotate: float = 0.12
+    scale: float = 0.10
+    shear: float = 0.12
+    shift: float = 0.09
+    mirror: float = 0.0
+    drop: float = 0.0
+    any_start: bool = True
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The whole file. `model.classes` may be 0: the number found in the data."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    input: InputConfig = field(default_factory=InputConfig)
+    model: SpikePointConfig = field(default_factory=lambda: SpikePointConfig(classes=0))
+    train: LoopConfig = field(default_factory=LoopConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    @property
+    def encoding(self) -> PointEncoding:
+        """How windows are encoded for this model."""
+        return self.input.encoding(self.model.steps)
+
+
+def load_config(path: str | Path) -> TrainConfig:
+    """Read a TOML file. Raises ConfigError: it is absent, not TOML, or a key is unknown or of the wrong type."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        document = tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError("cannot be read", where=str(path), found=error.strerror) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError("not TOML", where=str(path), found=str(error)) from None
+    return parse_config(document, where=str(path))
+
+
+def parse_config(document: dict[str, Any], *, where: str = "config") -> TrainConfig:
+    """Return the config that a dictionary says; see `load_config`."""
+    sections = {f.name for f in dataclasses.fields(TrainConfig)}
+    for name in document:
+        if name not in sections:
+            raise ConfigError("unknown section", where=where, found=name, expected=", ".join(sorted(sections)))
+    hints = get_type_hints(TrainConfig)
+    model = {"classes": 0, **document.get("model", {})}
+    parts = {name: _section(hints[name], {**document, "model": model}.get(name, {}), where, name) for name in sections}
+    return TrainConfig(**parts)
+
+
+def as_document(config: TrainConfig) -> dict[str, Any]:
+    """Return the config as nested dictionaries of plain values (JSON and TOML can hold them)."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: plain(v) for k, v in value.items()}
+        return [plain(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+    document: dict[str, Any] = plain(dataclasses.asdict(config))
+    return document
+
+
+def _section(kind: Any, values: Any, where: str, name: str) -> Any:
+    if not isinstance(values, dict):
+        raise ConfigError("not a section", where=f"{where}: {name}", expected=f"[{name}]")
+    hints = get_type_hints(kind)
+    checked = {}
+    for key, value in values.items():
+        if key not in hints:
+            known = ", ".join(hints)
+            raise ConfigError("unknown key", where=where, found=f"{name}.{key}", expected=f"one of {known}")
+        checked[key] = _value(hints[key], value, where, f"{name}.{key}")
+    return kind(**checked)
+
+
+def _value(hint: Any, value: Any, where: str, key: str) -> Any:
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            expected = ", ".join(map(str, get_args(hint)))
+            raise ConfigError("unknown value", where=where, found=f"{key} = {value!r}", expected=f"one of {expected}")
+        return value
+    if get_origin(hint) is tuple:
+        return _tuple(get_args(hint), value, where, key)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise ConfigError("wrong type", where=where, found=f"{key} = {value!r}", expected=hint.__name__)
+    return value
+
+
+def _tuple(parts: tuple[Any, ...], value: Any, where: str, key: str) -> tuple[Any, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise ConfigError("wrong type", where=where, found=f"{key} = {value!r}", expected="a list")
+    if parts[-1] is Ellipsis:
+        parts = (parts[0],) * len(value)
+    if len(parts) != len(value):
+        raise ConfigError("wrong length", where=where, found=f"{key} = {value!r}", expected=f"{len(parts)} values")
+    return tuple(_value(p, v, where, key) for p, v in zip(parts, value, strict=True))

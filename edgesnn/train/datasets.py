@@ -1,0 +1,166 @@
+"""Labelled recordings for training and evaluation, always split by recording.
+
+Sources:
+    a folder      one folder per class, any file that `edgesnn.open` reads in each; with `train/` and (`test/` or
+                  `validate/`) above the classes where the split is given, else a share is kept back by a fixed rule.
+    an .npz file  columns x, y, p, t_us of all events, `offsets` [n + 1], `ids` [n], `labels` [n]; split by id.
+    tonic:NAME    a dataset of the tonic library (extra `train`), which downloads it: tonic:NMNIST, tonic:DVSGesture.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgesnn.errors import ConfigError, EdgeSnnError, RecordingError
+from edgesnn.events.types import EVENT
+from edgesnn.train.config import DataConfig
+
+Events = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One labelled recording: its name, events of dtype `edgesnn.EVENT` and class number."""
+
+    name: str
+    events: Events
+    label: int
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Recordings of a task. `sensor` is (width, height); `labels` are in the order of the outputs."""
+
+    train: list[Sample]
+    validate: list[Sample]
+    labels: tuple[str, ...]
+    sensor: tuple[int, int]
+    source: str
+
+
+def load_dataset(config: DataConfig) -> Dataset:
+    """Read all recordings of `config.source` into memory.
+
+    Raises:
+        ConfigError: no source, no class, or a class without a recording.
+        RecordingError: a file that cannot be read.
+    """
+    if not config.source:
+        raise ConfigError("no data", where="data.source", hint="name it in the config, or pass --data")
+    if config.source.startswith("tonic:"):
+        return _from_tonic(config)
+    path = Path(config.source)
+    return _from_npz(path, config) if path.suffix == ".npz" else _from_folder(path, config)
+
+
+def kept_back(name: str, share: float) -> bool:
+    """Say whether a recording belongs to the validation part: the same for ever, whatever else is in the folder."""
+    digest = hashlib.sha256(name.encode()).digest()
+    return int.from_bytes(digest[:8], "little") < share * 2.0**64
+
+
+def _from_npz(path: Path, config: DataConfig) -> Dataset:
+    columns = _read_npz(path)
+    names = config.classes or tuple(str(c) for c in sorted(set(columns["labels"].tolist())))
+    samples = []
+    for i, number in enumerate(columns["ids"].tolist()):
+        part = slice(int(columns["offsets"][i]), int(columns["offsets"][i + 1]))
+        events = np.empty(part.stop - part.start, EVENT)
+        events["t"], events["p"] = columns["t_us"][part], columns["p"][part]
+        events["x"], events["y"] = columns["x"][part], columns["y"][part]
+        samples.append((number, Sample(f"{path.name}#{number}", events, names.index(str(columns["labels"][i])))))
+    sensor = (int(columns["x"].max()) + 1, int(columns["y"].max()) + 1)
+    (first, last), (low, high) = config.train_ids, config.validate_ids
+    train = [sample for number, sample in samples if first <= number <= last]
+    validate = [sample for number, sample in samples if low <= number <= high]
+    return _checked(Dataset(train, validate, names, sensor, path.name))
+
+
+def _read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            columns = {name: file[name] for name in ("x", "y", "p", "t_us", "offsets", "ids", "labels")}
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        expected = "x, y, p, t_us, offsets, ids, labels"
+        raise RecordingError("not a data set", where=str(path), found=str(error), expected=expected) from None
+    return columns
+
+
+def _from_folder(path: Path, config: DataConfig) -> Dataset:
+    if not path.is_dir():
+        raise RecordingError("no such folder or .npz file", where=str(path))
+    given = [path / name for name in ("train", "test", "validate") if (path / name).is_dir()]
+    roots = given if len(given) > 1 else [path]
+    names = config.classes or tuple(sorted(p.name for p in roots[0].iterdir() if p.is_dir()))
+    if not names:
+        raise ConfigError("no class folder", where=str(path), expected="one folder per class")
+    train: list[Sample] = []
+    validate: list[Sample] = []
+    sensors: set[tuple[int, int]] = set()
+    for root in roots:
+        for label, name in enumerate(names):
+            for file in sorted(p for p in (root / name).glob("*") if p.is_file()):
+                sample = Sample(str(file.relative_to(path)), *_read_recording(file, sensors), label)
+                back = root.name != "train" if given else kept_back(sample.name, config.validate)
+                (validate if back else train).append(sample)
+    if len(sensors) != 1:
+        raise ConfigError("recordings of different sensors", where=str(path), found=str(sorted(sensors)))
+    return _checked(Dataset(train, validate, names, sensors.pop(), path.name))
+
+
+def _read_recording(file: Path, sensors: set[tuple[int, int]]) -> tuple[Events]:
+    import edgesnn
+
+    recording = edgesnn.open(file)
+    if recording.sensor is None:
+        raise RecordingError("the file does not say its sensor size", where=str(file))
+    sensors.add(recording.sensor)
+    return (recording.read(),)
+
+
+def _from_tonic(config: DataConfig) -> Dataset:
+    name = config.source.removeprefix("tonic:")
+    try:
+        import tonic
+    except ImportError:
+        raise ConfigError("tonic is not installed", where="data.source", hint="pip install 'edgesnn[train]'") from None
+    kind = getattr(tonic.datasets, name, None)
+    if kind is None:
+        raise ConfigError("tonic has no such data set", where="data.source", found=name)
+    try:
+        parts = [kind(save_to=".cache/tonic", train=train) for train in (True, False)]
+    except EdgeSnnError:
+        raise
+    except Exception as error:
+        raise ConfigError("tonic could not give the data set", where=config.source, found=str(error)) from None
+    width, height = parts[0].sensor_size[:2]
+    names = config.classes or tuple(str(c) for c in getattr(parts[0], "classes", range(10)))
+    train, validate = (_tonic_samples(part, name, side) for part, side in zip(parts, ("train", "test"), strict=True))
+    return _checked(Dataset(train, validate, names, (int(width), int(height)), config.source))
+
+
+def _tonic_samples(part: Any, name: str, side: str) -> list[Sample]:
+    samples = []
+    for i in range(len(part)):
+        raw, label = part[i]
+        events = np.empty(len(raw), EVENT)
+        for column in ("t", "x", "y", "p"):
+            events[column] = raw[column]
+        samples.append(Sample(f"{name}/{side}/{i}", events, int(label)))
+    return samples
+
+
+def _checked(dataset: Dataset) -> Dataset:
+    for side, samples in (("training", dataset.train), ("validation", dataset.validate)):
+        present = {sample.label for sample in samples}
+        missing = [name for i, name in enumerate(dataset.labels) if i not in present]
+        if missing:
+            raise ConfigError(f"no {side} recording of a class", where=dataset.source, found=", ".join(missing))
+    return dataset
