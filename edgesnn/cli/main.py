@@ -20,6 +20,7 @@ from edgesnn.errors import EdgeSnnError, UsageError
 COMMANDS = {
     "doctor": "edgesnn.cli.doctor",
     "info": "edgesnn.cli.info",
+    "train": "edgesnn.cli.train",
 }
 
 INTERRUPTED = 128 + signal.SIGINT

@@ -28,6 +28,7 @@ EPS = 1e-5
 V_TH = 1.0
 
 _compile = False
+_bfloat16 = False
 _cache: dict[Callable[..., Any], Callable[..., Any]] = {}
 
 
@@ -35,6 +36,39 @@ def compiled(on: bool) -> None:
     """Fuse the elementwise passes with torch.compile from now on, or stop doing so (process-wide)."""
     global _compile
     _compile = on
+
+
+def bfloat16(on: bool) -> None:
+    """Multiply matrices in bfloat16 in `linear` from now on, or stop doing so (process-wide).
+
+    Spikes and small integers are exact in it; weights and gradients are rounded, sums are float32.
+    """
+    global _bfloat16
+    _bfloat16 = on
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Return x weight^T + bias, in bfloat16 if `bfloat16` is on."""
+    if _bfloat16:
+        y: Tensor = _LinearBfloat16.apply(x, weight, bias)
+        return y
+    return torch.nn.functional.linear(x, weight, bias)
+
+
+class _LinearBfloat16(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:  # type: ignore[override]
+        rounded = x.bfloat16()
+        ctx.save_for_backward(rounded, weight)
+        return (rounded @ weight.t().bfloat16()).float() + bias
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> Any:  # type: ignore[override]
+        x, weight = ctx.saved_tensors
+        rows = dy.reshape(-1, dy.shape[-1])
+        rounded = rows.bfloat16()
+        dx = (rounded @ weight.bfloat16()).float().view(x.shape) if ctx.needs_input_grad[0] else None
+        return dx, (rounded.t() @ x.reshape(-1, x.shape[-1])).float(), rows.sum(0)
 
 
 def _fused(function: Callable[..., Any]) -> Callable[..., Any]:

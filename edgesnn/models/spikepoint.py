@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgesnn.encode.coding import PointCoding
-from edgesnn.models.plif import EPS, V_TH, MaxPool, NormPLIF, integrate, scale_and_bias, statistics
+from edgesnn.models.plif import V_TH, MaxPool, NormPLIF, integrate, linear, scale_and_bias, statistics
 
 MOMENTUM = 0.1
 
@@ -77,7 +77,7 @@ class CBL(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return spikes of all steps (or what stands for them: ReLU outputs, currents)."""
-        y = self.linear(x)
+        y = linear(x, self.linear.weight, self.linear.bias) if self.training else self.linear(x)
         rows = y.reshape(y.shape[0], -1, y.shape[-1])
         if self.w is None:
             return self._relu_or_current(rows).view(y.shape)
