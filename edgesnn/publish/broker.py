@@ -22,11 +22,15 @@ from edgesnn.errors import PublishError
 
 Kind = Literal["mosquitto", "amqtt"]
 START_S = 10.0
+PROGRAM_VARIABLE = "EDGESNN_MOSQUITTO"
 HINT = "apt install mosquitto, or pip install 'edgesnn[broker]'"
 
 
 def find_mosquitto() -> str | None:
-    """Return mosquitto's path: the one on PATH, or in /usr/sbin, which an ordinary user's PATH leaves out."""
+    """Return mosquitto's path: EDGESNN_MOSQUITTO if it is set (empty: none), else on PATH or where root's programs are."""
+    named = os.environ.get(PROGRAM_VARIABLE)
+    if named is not None:
+        return shutil.which(named) if named else None
     search = os.environ.get("PATH", os.defpath) + os.pathsep + "/usr/sbin" + os.pathsep + "/usr/local/sbin"
     return shutil.which("mosquitto", path=search)
 
@@ -73,6 +77,11 @@ class LocalBroker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end()
+
+    @property
+    def protocol(self) -> str:
+        """What to ask for, so that no client waits for a fall-back: amqtt speaks 3.1.1 only."""
+        return "auto" if self.kind == "mosquitto" else "3.1.1"
 
     @property
     def url(self) -> str:

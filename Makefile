@@ -1,0 +1,101 @@
+# The two commands of the README are `make demo` and `make test`; `make help` lists the rest.
+# Each target shows the commands that it stands for.
+
+PYTHON ?= python3
+VENV := .venv
+TEST_VENV := .venv-test
+NUMPY1_VENV := .venv-numpy1
+BUILD := build/test
+PYTEST_ARGS ?=
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+
+STEP = @$(PYTHON) tools/step.py
+PIP = -m pip install --quiet
+SOURCES := $(shell find edgesnn native -name '__pycache__' -prune -o -type f ! -name '*.so' -print) CMakeLists.txt pyproject.toml LICENSE
+NATIVE := $(shell find native -type f) CMakeLists.txt
+PYTHONS := edgesnn tests tools bench
+
+.PHONY: help demo test test-full test-numpy1 native native-test lint bench wheel check clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+check:
+	@sh tools/check_system.sh $(PYTHON)
+
+# --- the demo: a virtual environment with the package as a user installs it ---------------------------------------
+
+demo: $(VENV)/.installed  ## build, install into .venv, and run `edgesnn demo`
+	@echo "$$ $(VENV)/bin/edgesnn demo"
+	@$(VENV)/bin/edgesnn demo
+
+$(VENV)/.installed: $(SOURCES) | check
+	$(STEP) "virtual environment" $(PYTHON) -m venv $(VENV)
+	$(STEP) "build and install" $(VENV)/bin/python $(PIP) --force-reinstall --no-deps .
+	$(STEP) "requirements" $(VENV)/bin/python $(PIP) "edgesnn[broker] @ file://$(CURDIR)"
+	@touch $@
+
+# --- the tests: an environment that uses this tree, with the native module built in place -------------------------
+
+$(TEST_VENV)/.installed: pyproject.toml tools/requirements.py tools/use_tree.py | check
+	$(STEP) "virtual environment for tests" $(PYTHON) -m venv $(TEST_VENV)
+	@mkdir -p build && $(TEST_VENV)/bin/python tools/requirements.py --build broker test bench dev > build/requirements.txt
+	$(STEP) "requirements of the tests" $(TEST_VENV)/bin/python $(PIP) -r build/requirements.txt
+	@$(TEST_VENV)/bin/python tools/use_tree.py
+	@touch $@
+
+$(NUMPY1_VENV)/.installed: pyproject.toml tools/requirements.py tools/use_tree.py | check
+	$(STEP) "virtual environment with numpy 1.26" $(PYTHON) -m venv $(NUMPY1_VENV)
+	@mkdir -p build && $(NUMPY1_VENV)/bin/python tools/requirements.py broker test | grep -v '^torch' > build/requirements-numpy1.txt
+	@echo 'numpy==1.26.*' >> build/requirements-numpy1.txt
+	$(STEP) "requirements with numpy 1.26" $(NUMPY1_VENV)/bin/python $(PIP) -r build/requirements-numpy1.txt
+	@$(NUMPY1_VENV)/bin/python tools/use_tree.py
+	@touch $@
+
+native: $(BUILD)/.built  ## build the native module in place, and the native tests
+
+$(BUILD)/.built: $(NATIVE) $(TEST_VENV)/.installed
+	$(STEP) "configure" $(TEST_VENV)/bin/cmake -S . -B $(BUILD) -G Ninja \
+	    -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(TEST_VENV)/bin/ninja -DEDGESNN_INPLACE=ON -DEDGESNN_TESTS=ON -DEDGESNN_WERROR=ON \
+	    -DPython_EXECUTABLE=$(CURDIR)/$(TEST_VENV)/bin/python \
+	    -DCMAKE_PREFIX_PATH=$$($(TEST_VENV)/bin/python -m pybind11 --cmakedir)
+	$(STEP) "compile" $(TEST_VENV)/bin/cmake --build $(BUILD)
+	@touch $@
+
+native-test: native
+	@echo "$$ ctest --test-dir $(BUILD)"
+	@$(TEST_VENV)/bin/ctest --test-dir $(BUILD) --output-on-failure --no-tests=ignore | tail -n 3
+
+test: native-test  ## install what the tests need, build, and run every test at its small size
+	@EDGESNN_MOSQUITTO="$$(sh tools/get_mosquitto.sh)"; [ -z "$$EDGESNN_MOSQUITTO" ] || export EDGESNN_MOSQUITTO; \
+	    echo "$$ $(TEST_VENV)/bin/python -m pytest -m 'not full' $(PYTEST_ARGS)"; \
+	    PATH="$(CURDIR)/$(TEST_VENV)/bin:$$PATH" timeout --signal=INT 600 $(TEST_VENV)/bin/python -m pytest -m 'not full' $(PYTEST_ARGS)
+
+test-full: native-test  ## the same with the full sizes
+	@EDGESNN_MOSQUITTO="$$(sh tools/get_mosquitto.sh)"; [ -z "$$EDGESNN_MOSQUITTO" ] || export EDGESNN_MOSQUITTO; \
+	    echo "$$ $(TEST_VENV)/bin/python -m pytest $(PYTEST_ARGS)"; \
+	    PATH="$(CURDIR)/$(TEST_VENV)/bin:$$PATH" $(TEST_VENV)/bin/python -m pytest $(PYTEST_ARGS)
+
+test-numpy1: native $(NUMPY1_VENV)/.installed  ## the tests that need no torch, with numpy 1.26
+	@echo "$$ $(NUMPY1_VENV)/bin/python -m pytest -m 'not full' tests/unit tests/conformance"
+	@PATH="$(CURDIR)/$(NUMPY1_VENV)/bin:$$PATH" $(NUMPY1_VENV)/bin/python -m pytest -m 'not full' tests/unit tests/conformance
+
+lint: $(TEST_VENV)/.installed  ## ruff, mypy --strict, clang-format, oldest Python, layering
+	$(TEST_VENV)/bin/ruff check $(PYTHONS)
+	$(TEST_VENV)/bin/ruff format --check $(PYTHONS)
+	$(TEST_VENV)/bin/mypy --strict
+	$(TEST_VENV)/bin/clang-format --dry-run -Werror $$(find native -name '*.cpp' -o -name '*.hpp')
+	$(TEST_VENV)/bin/vermin --quiet --no-tips --violations --target=3.10- --no-parse-comments --backport typing $(PYTHONS)
+	$(TEST_VENV)/bin/python -m pytest tests/unit/test_layering.py
+
+bench: native  ## run the benches; results go to bench/results
+	@for file in bench/bench_*.py; do echo "$$ $(TEST_VENV)/bin/python $$file"; $(TEST_VENV)/bin/python $$file || exit 1; done
+
+wheel: check  ## build the wheel and prove it in an empty environment
+	@bash tools/check_wheel.sh $(PYTHON)
+
+clean:  ## remove what was built and the virtual environments
+	rm -rf build dist $(VENV) $(TEST_VENV) $(NUMPY1_VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find edgesnn -name '*.so' -delete
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
