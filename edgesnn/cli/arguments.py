@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from edgesnn.errors import UsageError
 from edgesnn.units import parse_duration_us, parse_sensor
+
+if TYPE_CHECKING:
+    from edgesnn.broker_url import Broker
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +32,22 @@ def add_mqtt(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--mqtt-protocol", choices=("auto", "5", "3.1.1"), default="auto", help="MQTT version (default: auto)"
     )
+
+
+def broker_argument(args: argparse.Namespace) -> Broker | None:
+    """Return the broker that the flags of `add_mqtt` name, or None without `--mqtt`.
+
+    Raises:
+        UsageError: the URL is wrong, holds a password, or a flag needs `--mqtt`.
+    """
+    from edgesnn.broker_url import parse_broker
+
+    if args.mqtt is None:
+        for flag in ("mqtt_password_file", "mqtt_ca_file"):
+            if getattr(args, flag) is not None:
+                raise UsageError("this flag needs --mqtt", where=f"--{flag.replace('_', '-')}")
+        return None
+    return parse_broker(args.mqtt, password_file=args.mqtt_password_file, ca_file=args.mqtt_ca_file)
 
 
 def add_sensor(parser: argparse.ArgumentParser) -> None:

@@ -3,27 +3,65 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
-from edgesnn.cli.arguments import add_json, print_json
+from edgesnn.cli.arguments import add_json, add_mqtt, broker_argument, print_json
 
 HELP = "say what this installation can do and what is missing"
+EPILOG = """exit codes: 0 ready, 6 the broker named with --mqtt does not accept us, 7 no native module or arm
+
+examples:
+  edgesnn doctor
+  edgesnn doctor --mqtt mqtt://127.0.0.1:1883"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     add_json(parser)
+    add_mqtt(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the report."""
-    import platform
+    """Print the report; the exit code says what is broken."""
+    from edgesnn.cli.diagnosis import diagnose, exit_code
 
-    from edgesnn.version import __version__
-
-    report = {"version": __version__, "python": platform.python_version()}
+    report = diagnose(broker_argument(args))
     if args.json:
-        print_json(report)
+        print_json({**report, "exit_code": exit_code(report)})
     else:
-        for name, value in report.items():
-            print(f"{name:<10} {value}")
-    return 0
+        for name, text in _lines(report):
+            print(f"{name:<10} {text}")
+    return exit_code(report)
+
+
+def _lines(report: dict[str, Any]) -> list[tuple[str, str]]:
+    native, broker, clock = report["native"], report["broker"], report["clock"]
+    packages = ", ".join(f"{name} {version or 'missing'}" for name, version in report["packages"].items())
+    lines = [("edgesnn", report["version"]), ("system", report["system"]), ("packages", packages)]
+    arms = f"arm {native['arm']} (of {', '.join(native['arms'])})"
+    lines.append(("native", arms if native["available"] else f"not usable: {native['reason']}"))
+    lines += [("backend", f"{name}: {reason or 'ready'}") for name, reason in report["backends"].items()]
+    lines += [("model", f"{name}: {_model(facts)}") for name, facts in report["zoo"].items()]
+    lines.append(("broker", _broker(broker)))
+    lines.append(("clock", _clock(clock)))
+    lines += [("extra", f"{name}: {version or 'not installed'}") for name, version in report["extras"].items()]
+    return lines
+
+
+def _model(facts: dict[str, Any]) -> str:
+    if facts["error"]:
+        return f"not usable: {facts['error']}"
+    width, height = facts["sensor"] or ("?", "?")
+    return f"{facts['precision']}, sensor {width}x{height}, window {(facts['window_us'] or 0) / 1000:g} ms"
+
+
+def _broker(broker: dict[str, Any]) -> str:
+    startable = ", ".join(broker["startable"]) or "none (apt install mosquitto, or pip install 'edgesnn[broker]')"
+    answer = "accepts us" if broker["named"] else "answers"
+    state = f"{broker['url']} {answer}" if broker["reachable"] else f"{broker['url']}: {broker['reason']}"
+    return f"{state}; can start here: {startable}"
+
+
+def _clock(clock: dict[str, Any]) -> str:
+    words = {True: "synchronised", False: "not synchronised", None: "synchronisation unknown"}
+    return f"{words[clock['synchronised']]}, monotonic resolution {clock['monotonic_resolution_ns']} ns"

@@ -25,7 +25,7 @@ ROWS = [
     {"events"},
     {"mqtt"},
     {"prediction", "schemas", "broker_url"},
-    {"errors", "units", "version", "_native", "zoo"},
+    {"errors", "units", "version", "clock", "_native", "zoo"},
 ]
 LEVEL = {room: len(ROWS) - index for index, row in enumerate(ROWS) for room in row}
 
@@ -37,7 +37,7 @@ EXTRA = {
     "publish": {"amqtt"},
     "cli": {"paho", "pybind11"},
 }
-NUMPY_FREE = {"cli", "publish", "mqtt", "prediction", "schemas", "broker_url", "errors", "units", "version"}
+NUMPY_FREE = {"clock", "cli", "publish", "mqtt", "prediction", "schemas", "broker_url", "errors", "units", "version"}
 
 
 def modules() -> list[Path]:

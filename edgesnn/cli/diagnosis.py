@@ -1,0 +1,119 @@
+"""What `edgesnn doctor` looks at. Each check returns plain data and never raises for what it finds missing."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import import_module, metadata
+from importlib.util import find_spec
+from typing import Any
+
+from edgesnn.broker_url import Broker
+from edgesnn.clock import clock_synchronised, monotonic_resolution_ns
+from edgesnn.errors import BackendError, EdgeSnnError, PublishError
+from edgesnn.version import __version__
+
+REQUIRED = {"numpy": "numpy", "paho-mqtt": "paho"}
+EXTRAS = {"broker": "amqtt", "train": "torch"}
+DEFAULT_BROKER = Broker("127.0.0.1", 1883)
+
+
+def diagnose(broker: Broker | None) -> dict[str, Any]:
+    """Return the whole report; `broker` is the one that the user named."""
+    return {
+        "version": __version__,
+        "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "packages": {name: _version(name) for name in REQUIRED},
+        "extras": {name: _version(module) if find_spec(module) else None for name, module in EXTRAS.items()},
+        "native": native_module(),
+        "backends": backends(),
+        "zoo": zoo_models(),
+        "broker": broker_state(broker),
+        "clock": {"synchronised": clock_synchronised(), "monotonic_resolution_ns": monotonic_resolution_ns()},
+    }
+
+
+def native_module() -> dict[str, Any]:
+    """Return {"available", "reason", "arm", "arms"}; the arm is the instruction set that kernels run with here."""
+    state: dict[str, Any] = {"available": False, "reason": None, "arm": None, "arms": []}
+    try:
+        native = import_module("edgesnn._native")
+        if getattr(native, "__file__", None) is None:  # the folder of type stubs alone
+            raise ImportError("edgesnn._native was not built")
+        state["arms"] = list(native.executor.arms())
+        state["arm"] = native.executor.arm()
+        state["available"] = True
+    except ImportError as error:
+        state["reason"] = f"{error}; install the package again with this Python"
+    except EdgeSnnError as error:
+        state["reason"] = str(error)
+    return state
+
+
+def backends() -> dict[str, str | None]:
+    """Return backend -> None if it can run here, else why not."""
+    from edgesnn.runtime.backends.registry import BACKENDS, find
+
+    reasons: dict[str, str | None] = {}
+    for name in BACKENDS:
+        try:
+            reasons[name] = find(name).available()
+        except (ImportError, BackendError) as error:
+            reasons[name] = str(error)
+    return reasons
+
+
+def zoo_models() -> dict[str, dict[str, Any]]:
+    """Return model name -> {"precision", "sensor", "window_us", "error"} of every shipped model."""
+    from edgesnn.graph import read
+    from edgesnn.runtime.model import locate, zoo
+
+    models: dict[str, dict[str, Any]] = {}
+    for name in zoo():
+        try:
+            document = read(locate(name))
+            facts = {key: document.input.get(key) for key in ("sensor", "window_us")}
+            models[name] = {"precision": document.precision, **facts, "error": None}
+        except EdgeSnnError as error:
+            models[name] = {"precision": None, "error": str(error)}
+    return models
+
+
+def broker_state(broker: Broker | None) -> dict[str, Any]:
+    """Return what can be started here, and whether the named broker (else the usual address) accepts us."""
+    from edgesnn.publish.broker import available, reachable
+
+    state: dict[str, Any] = {"startable": available(), "named": broker is not None}
+    state["url"] = (broker or DEFAULT_BROKER).url
+    state["reason"] = reachable(DEFAULT_BROKER) if broker is None else _refusal(broker)
+    state["reachable"] = state["reason"] is None
+    return state
+
+
+def exit_code(report: dict[str, Any]) -> int:
+    """Return 0, or the code of what is broken: 7 no native module or arm, 6 the named broker does not accept us."""
+    if not report["native"]["available"]:
+        return BackendError.exit_code
+    if report["broker"]["named"] and not report["broker"]["reachable"]:
+        return PublishError.exit_code
+    return 0
+
+
+def _refusal(broker: Broker) -> str | None:
+    from edgesnn.mqtt import Client, make_client_id
+
+    client = Client(broker, client_id=make_client_id("doctor", str(os.getpid())))
+    try:
+        client.open()
+    except PublishError as error:
+        return str(error)
+    finally:
+        client.close()
+    return None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,26 @@
+"""What is known of this host's clocks."""
+
+from __future__ import annotations
+
+import ctypes
+import time
+
+_TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
+_TIMEX_BYTES = 512  # more than struct timex on any Linux
+
+
+def clock_synchronised() -> bool | None:
+    """Return whether the kernel takes the wall clock for synchronised; None where it does not say.
+
+    Asks adjtimex(2) with modes 0, which only reads and needs no rights.
+    """
+    try:
+        state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
+    except (OSError, AttributeError):
+        return None
+    return None if state < 0 else state != _TIME_ERROR
+
+
+def monotonic_resolution_ns() -> int:
+    """Return the resolution of the monotonic clock in nanoseconds."""
+    return round(time.get_clock_info("monotonic").resolution * 1e9)
