@@ -14,7 +14,7 @@ STEP = @$(PYTHON) tools/step.py
 PIP = -m pip install --quiet
 SOURCES := $(shell find edgesnn native -name '__pycache__' -prune -o -type f ! -name '*.so' -print) CMakeLists.txt pyproject.toml LICENSE
 NATIVE := $(shell find native -type f) CMakeLists.txt
-PYTHONS := edgesnn tests tools bench
+PYTHONS := $(wildcard edgesnn tests tools bench recordings examples)
 
 .PHONY: help demo test test-full test-numpy1 native native-test lint bench wheel check clean
 

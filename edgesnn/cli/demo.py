@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from edgesnn.cli.show import Arrival
 
 HELP = "show predictions of a shipped recording as they arrive through an MQTT broker"
-EPILOG = """The broker: --mqtt, else mosquitto if it is installed, else amqtt (pip install 'edgesnn[broker]'); a local one listens on
-127.0.0.1 only and ends with the demo. With none of them the demo predicts without publishing.
+EPILOG = """The broker: --mqtt, else mosquitto if it is installed, else amqtt (pip install 'edgesnn[broker]'); a local
+one listens on 127.0.0.1 only and ends with the demo. With none of them the demo predicts without publishing.
 
 examples:
   edgesnn demo

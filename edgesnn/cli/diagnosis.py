@@ -40,8 +40,9 @@ def native_module() -> dict[str, Any]:
         native = import_module("edgesnn._native")
         if getattr(native, "__file__", None) is None:  # the folder of type stubs alone
             raise ImportError("edgesnn._native was not built")
-        state["arms"] = list(native.executor.arms())
-        state["arm"] = native.executor.arm()
+        if hasattr(native.executor, "arm"):
+            state["arms"] = list(native.executor.arms())
+            state["arm"] = native.executor.arm()
         state["available"] = True
     except ImportError as error:
         state["reason"] = f"{error}; install the package again with this Python"

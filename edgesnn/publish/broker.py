@@ -27,7 +27,7 @@ HINT = "apt install mosquitto, or pip install 'edgesnn[broker]'"
 
 
 def find_mosquitto() -> str | None:
-    """Return mosquitto's path: EDGESNN_MOSQUITTO if it is set (empty: none), else on PATH or where root's programs are."""
+    """Return mosquitto's path: EDGESNN_MOSQUITTO if set (empty: none), else on PATH or where root's programs are."""
     named = os.environ.get(PROGRAM_VARIABLE)
     if named is not None:
         return shutil.which(named) if named else None
