@@ -55,12 +55,15 @@ def get(name: str) -> Format:
 def detect(head: Head) -> Format:
     """Return the format of the file that begins like this; RecordingError says what it is instead."""
     formats = [get(name) for name in names()]
-    for candidate in sorted(formats, key=lambda one: not one.has_magic):
-        if candidate.matches(head):
-            return candidate
     known = "one of " + ", ".join(one.name for one in formats)
+    matching = (one for one in formats if one.has_magic and one.matches(head))
+    if found := next(matching, None):
+        return found
     if foreign := _foreign(head):
         raise RecordingError("a format that is not read", where=head.where, found=foreign, expected=known)
+    matching = (one for one in formats if not one.has_magic and one.matches(head))
+    if found := next(matching, None):
+        return found
     looks = "a text header that names no encoding" if head.data.startswith(b"% ") else repr(head.data[:8])
     raise RecordingError(
         "the format is not known",

@@ -7,7 +7,7 @@ import numpy as np
 from edgesnn.events.formats.base import DecoderOptions, FormatDecoder, Head, Header, native_decoder
 
 _RECORD_BYTES = 5
-_MOST_BACKWARD = 0.1  # of the steps; random bytes have half
+_MOST_ODD = 0.1  # steps back in time or records that repeat the one before: random bytes have half, zeros all
 
 
 class Nmnist:
@@ -24,7 +24,8 @@ class Nmnist:
         whole = len(head.data) // _RECORD_BYTES * _RECORD_BYTES
         rows = np.frombuffer(head.data, np.uint8, whole).reshape(-1, _RECORD_BYTES).astype(np.int64)
         t_us = (rows[:, 2] & 0x7F) << 16 | rows[:, 3] << 8 | rows[:, 4]
-        return bool((np.diff(t_us) < 0).sum() <= _MOST_BACKWARD * len(t_us))
+        odd = (np.diff(t_us) < 0) | (np.diff(rows, axis=0) == 0).all(axis=1)
+        return bool(odd.sum() <= _MOST_ODD * len(rows))
 
     def header(self, head: Head) -> Header:
         """Return the empty header: the file names no sensor."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from edgesnn.errors import RecordingError
-from edgesnn.events.formats.base import Head, Header, Sensor
+from edgesnn.events.formats.base import HEAD_BYTES, Head, Header, Sensor
 
+_MOST_BYTES = HEAD_BYTES - 4096
 _LIMIT = 2048  # coordinates have 11 bits
 _LINE = re.compile(rb"% ?([\x20-\x7e\t]*)\r?\n")
 _GEOMETRY = re.compile(r"(\d{1,9})\s*x\s*(\d{1,9})")
@@ -51,10 +52,8 @@ def read(head: Head) -> Header:
     fields, position = split(head.data)
     if position == 0 and head.data.startswith(b"% "):
         raise RecordingError("the header is damaged", where=head.where, offset=0, expected="ASCII lines after '% '")
-    if position >= len(head.data) < head.size:
-        raise RecordingError(
-            "the header has no end", where=head.where, offset=position, expected="at most 64 KiB of it"
-        )
+    if position > _MOST_BYTES:
+        raise RecordingError("the header has no end", where=head.where, offset=position, expected="at most 60 KB of it")
     sensor = _sensor(fields)
     if sensor is not None and not all(0 < side <= _LIMIT for side in sensor):
         complaint = f"the header says {sensor[0]}x{sensor[1]}, possible are 1x1 to {_LIMIT}x{_LIMIT}"

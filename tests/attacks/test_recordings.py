@@ -1,0 +1,344 @@
+"""Hostile and damaged recordings: each gives its error or its counted events; none hangs or leaves the sensor."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgesnn
+from edgesnn.events.types import EVENT
+from edgesnn.events.writers import encode_evt3, evt3_header
+from tests.property.streams import camera_evt2, camera_evt3, damaged, records_nmnist
+
+SENSOR = (320, 240)
+EVT2_HEADER = b"% evt 2.0\n% geometry 320x240\n% end\n"
+
+Shared = Callable[[str], Path]
+
+
+def some_events(count: int = 2000) -> np.ndarray:
+    rng = np.random.default_rng(5)
+    events = np.zeros(count, EVENT)
+    events["t"] = 16_700_000 + np.cumsum(rng.integers(0, 200, count))  # wraps on its way
+    events["x"], events["y"] = rng.integers(0, SENSOR[0], count), rng.integers(0, SENSOR[1], count)
+    events["p"] = rng.integers(0, 2, count)
+    return events
+
+
+@pytest.fixture
+def evt3(tmp_path: Path) -> Path:
+    """A whole EVT3 file of 2000 events."""
+    path = tmp_path / "gate.raw"
+    path.write_bytes(evt3_header(SENSOR) + encode_evt3(some_events(), SENSOR).tobytes())
+    return path
+
+
+def refusal(path: Path, **options: object) -> str:
+    """Read all of it and return the error, which must be a RecordingError that names the file."""
+    with pytest.raises(edgesnn.RecordingError) as caught:
+        edgesnn.open(path, **options).read()  # type: ignore[arg-type]
+    assert str(path) in str(caught.value)
+    assert caught.value.exit_code == 3
+    return str(caught.value)
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    assert "no such file" in refusal(tmp_path / "absent.raw")
+
+
+def test_directory(tmp_path: Path) -> None:
+    assert "not a regular file" in refusal(tmp_path)
+
+
+def test_device_and_pipe_are_refused_without_reading(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.raw")
+    for path in (Path("/dev/zero"), tmp_path / "pipe.raw"):
+        assert "not a regular file" in refusal(path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_file_without_permission(evt3: Path) -> None:
+    evt3.chmod(0)
+    assert "permission denied" in refusal(evt3)
+
+
+@pytest.mark.parametrize("name", ["a.raw", "a.bin", "a"])
+def test_empty_file(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.touch()
+    assert "the file is empty" in refusal(path)
+
+
+def test_name_with_a_zero_byte() -> None:
+    with pytest.raises(edgesnn.RecordingError, match="cannot be opened"):
+        edgesnn.open("a\0b.raw")
+
+
+@pytest.mark.parametrize("on_corrupt", ["strict", "skip"])
+@pytest.mark.parametrize("header", [evt3_header(SENSOR), EVT2_HEADER])
+def test_header_without_events_is_an_empty_recording_with_a_warning(
+    tmp_path: Path, header: bytes, on_corrupt: str
+) -> None:
+    path = tmp_path / "a.raw"
+    path.write_bytes(header)
+    recording = edgesnn.open(path, on_corrupt=on_corrupt)
+    assert len(recording.read()) == 0
+    assert list(recording.packets(count=3)) == []
+    assert any("empty" in warning for warning in recording.warnings)
+
+
+@pytest.mark.parametrize("on_corrupt", ["strict", "skip"])
+def test_bytes_without_any_event_are_an_error(tmp_path: Path, on_corrupt: str) -> None:
+    path = tmp_path / "a.raw"
+    path.write_bytes(evt3_header(SENSOR) + np.full(500, 0x8001, "<u2").tobytes())
+    assert "no event in the data" in refusal(path, on_corrupt=on_corrupt)
+
+
+def zip_bytes() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("a", b"b" * 100)
+    return out.getvalue()
+
+
+def tar_bytes() -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("a"))
+    return out.getvalue()
+
+
+def npy_bytes() -> bytes:
+    out = io.BytesIO()
+    np.save(out, np.arange(9))
+    return out.getvalue()
+
+
+FOREIGN = {
+    "zip archive": zip_bytes(),
+    "npy array": npy_bytes(),
+    "HDF5": b"\x89HDF\r\n\x1a\n" + bytes(100),
+    "AEDAT": b"#!AER-DAT4.0\r\n" + bytes(100),
+    "ROS 1 bag": b"#ROSBAG V2.0\n" + bytes(100),
+    "SQLite": b"SQLite format 3\0" + bytes(100),
+    "PNG": b"\x89PNG\r\n\x1a\n" + bytes(100),
+    "ES file": b"Event Stream\x02\x00\x00\x01",
+    "EVT21": b"% evt 2.1\n% geometry 320x240\n% end\n" + bytes(100),
+    "names no encoding": b"% Data file containing CD events.\n% Version 2\n" + bytes(100),
+    "not known": tar_bytes(),
+    "is not known": bytes(5000),
+    "not known ": b"0.1 3 4 1\n" * 20,
+}
+
+
+@pytest.mark.parametrize("suffix", [".raw", ".bin"])
+@pytest.mark.parametrize("what", FOREIGN)
+def test_foreign_files_are_named(tmp_path: Path, what: str, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(FOREIGN[what])
+    assert what.strip() in refusal(path)
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("suffix", [".raw", ".bin"])
+def test_random_bytes_are_no_recording(tmp_path: Path, seed: int, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(np.random.default_rng(seed).integers(0, 256, 4000, dtype=np.uint8).tobytes())
+    assert "not known" in refusal(path)
+
+
+@pytest.mark.parametrize("geometry", ["0x0", "0x480", "640x99999", "4096x4096"])
+def test_an_impossible_sensor_in_the_header(evt3: Path, geometry: str) -> None:
+    evt3.write_bytes(evt3.read_bytes().replace(b"320x240", geometry.encode()))
+    assert "pass --sensor" in refusal(evt3)
+    assert len(edgesnn.open(evt3, sensor=SENSOR).read()) == 2000
+    skipping = edgesnn.open(evt3, on_corrupt="skip")
+    assert skipping.sensor is None
+    assert len(skipping.read()) == 2000
+    assert any("sensor size" in warning for warning in skipping.warnings)
+
+
+@pytest.mark.parametrize("geometry", ["-5x3", "wide", "", "1e3x2"])
+def test_a_sensor_that_is_no_size_is_not_taken(evt3: Path, geometry: str) -> None:
+    header = f"% evt 3.0\n% geometry {geometry}\n% end\n".encode()
+    evt3.write_bytes(header + encode_evt3(some_events(), SENSOR).tobytes())
+    recording = edgesnn.open(evt3)
+    assert recording.sensor is None
+    assert len(recording.read()) == 2000
+
+
+def test_a_header_smaller_than_the_events(evt3: Path) -> None:
+    body = encode_evt3(some_events(), SENSOR)
+    header = evt3_header((64, 48))
+    evt3.write_bytes(header + body.tobytes())
+    message = refusal(evt3)
+    assert "is outside the 64x48 sensor" in message
+    assert "pass --sensor" in message
+    offset = int(message.split("byte ")[1].split(":")[0])
+    word = int(message.split("word ")[1].split(":")[0])
+    assert offset == len(header) + 2 * word
+    skipping = edgesnn.open(evt3, on_corrupt="skip")
+    events = skipping.read()
+    assert ((events["x"] < 64) & (events["y"] < 48)).all()
+    assert len(events) + skipping.counters["out_of_range"] == 2000
+
+
+def test_a_header_without_an_end(tmp_path: Path) -> None:
+    path = tmp_path / "a.raw"
+    path.write_bytes(b"% evt 3.0\n" + b"% more of it\n" * 20_000)
+    assert "header has no end" in refusal(path)
+
+
+def test_a_header_of_zeros_claims_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.raw"
+    path.write_bytes(bytes(5000))
+    assert "not known" in refusal(path)
+
+
+def test_the_events_before_the_damage_come_first(evt3: Path) -> None:
+    data = bytearray(evt3.read_bytes())
+    header = len(evt3_header(SENSOR))
+    data[header + 4001] = 0x90  # an unknown word type
+    evt3.write_bytes(data)
+    got: list[np.ndarray] = []
+    with pytest.raises(edgesnn.RecordingError, match=rf"byte {header + 4000}: EVT3 word 2000: unknown word type 0x9"):
+        got.extend(edgesnn.open(evt3).packets())
+    before = np.concatenate(got)
+    np.testing.assert_array_equal(before, some_events()[: len(before)])
+    assert 500 < len(before) < 1000
+    skipping = edgesnn.open(evt3, on_corrupt="skip")
+    assert len(skipping.read()) >= 1990
+    assert skipping.counters["bad_words"] == 1
+
+
+@pytest.mark.parametrize("name", ["evt2", "evt3", "nmnist"])
+def test_cut_anywhere(tmp_path: Path, name: str) -> None:
+    header, data, size = whole(name)
+    path = tmp_path / {"nmnist": "a.bin"}.get(name, "a.raw")
+    path.write_bytes(header + data)
+    full = edgesnn.open(path, sensor=SENSOR, on_corrupt="skip").read()
+    for cut in [*range(40 * size, 60 * size), len(data) - 1]:
+        path.write_bytes(header + data[:cut])
+        recording = edgesnn.open(path, sensor=SENSOR, on_corrupt="skip")
+        events = recording.read()
+        assert recording.counters["truncated_bytes"] == cut % size
+        np.testing.assert_array_equal(events, full[: len(events)])
+        if cut % size:
+            assert f"word is cut: {cut % size} of {size}" in refusal(path, sensor=SENSOR).replace(
+                "N-MNIST event", "word"
+            )
+
+
+def whole(name: str) -> tuple[bytes, bytes, int]:
+    """Return header, undamaged data and word size."""
+    rng = np.random.default_rng(11)
+    if name == "nmnist":
+        rows = records_nmnist(rng, 400)
+        rows[:, 0] %= 200
+        rows[:, 1] %= 200
+        return b"", rows.tobytes(), 5
+    if name == "evt2":
+        return EVT2_HEADER, camera_evt2(rng, 400, repeats=True).tobytes(), 4
+    return evt3_header(SENSOR), camera_evt3(rng, 400, repeats=True).tobytes(), 2
+
+
+@pytest.mark.parametrize("name", ["evt2", "evt3", "nmnist"])
+@pytest.mark.parametrize("seed", range(40))
+def test_damaged_files_neither_hang_nor_leave_the_sensor(tmp_path: Path, name: str, seed: int) -> None:
+    header, data, _ = whole(name)
+    path = tmp_path / {"nmnist": "a.bin"}.get(name, "a.raw")
+    path.write_bytes(header + damaged(np.random.default_rng(seed), data, 1 + seed))
+    skipping = edgesnn.open(path, format=name, sensor=SENSOR, on_corrupt="skip")
+    events = skipping.read()
+    assert ((events["x"] < SENSOR[0]) & (events["y"] < SENSOR[1]) & (events["p"] < 2) & (events["t"] >= 0)).all()
+    packets = list(skipping.packets(count=1))
+    assert np.concatenate(packets).tobytes() == events.tobytes()
+    lossless = not any(skipping.counters[kind] for kind in ("bad_words", "out_of_range", "truncated_bytes"))
+    if lossless:
+        edgesnn.open(path, format=name, sensor=SENSOR).read()
+    else:
+        assert "byte " in refusal(path, format=name, sensor=SENSOR)
+
+
+@pytest.mark.parametrize("wrong", ["evt2", "evt3", "nmnist"])
+@pytest.mark.parametrize("name", ["evt2", "evt3", "nmnist"])
+def test_read_as_another_format_it_ends_and_stays_inside(tmp_path: Path, name: str, wrong: str) -> None:
+    header, data, _ = whole(name)
+    path = tmp_path / "a.raw"
+    path.write_bytes(header + data)
+    recording = edgesnn.open(path, format=wrong, sensor=SENSOR, on_corrupt="skip")
+    try:
+        events = recording.read()
+    except edgesnn.RecordingError:
+        return
+    assert ((events["x"] < SENSOR[0]) & (events["y"] < SENSOR[1])).all()
+
+
+def test_a_huge_sparse_file_is_read_in_bounded_memory(tmp_path: Path) -> None:
+    import resource
+
+    path = tmp_path / "huge.raw"
+    path.write_bytes(evt3_header(SENSOR) + encode_evt3(some_events(), SENSOR).tobytes())
+    with path.open("r+b") as file:
+        file.truncate(300 << 20)  # zeros: ADDR_Y words
+    total = sum(len(packet) for packet in edgesnn.open(path).packets())  # warm
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert total == 2000
+    assert sum(len(packet) for packet in edgesnn.open(path).packets(count=1000)) == 2000
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 << 10
+
+
+def test_a_file_cut_while_it_is_read(evt3: Path) -> None:
+    recording = edgesnn.open(evt3)
+    os.truncate(evt3, len(evt3_header(SENSOR)) + 2001)
+    assert "word is cut: 1 of 2" in refusal_of(recording)
+    evt3.unlink()
+    assert "no such file" in refusal_of(recording)
+
+
+def refusal_of(recording: edgesnn.Recording) -> str:
+    with pytest.raises(edgesnn.RecordingError) as caught:
+        recording.read()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("options", [{"format": "evt9"}, {"on_corrupt": "maybe"}, {"sensor": (0, 3)}, {"sensor": (5,)}])
+def test_wrong_arguments_are_usage_errors(evt3: Path, options: dict[str, object]) -> None:
+    with pytest.raises(edgesnn.UsageError):
+        edgesnn.open(evt3, **options)  # type: ignore[arg-type]
+
+
+# One damaged time word in recordings of real cameras: what is left are events of the true recording, in order.
+
+
+@pytest.mark.conformance
+@pytest.mark.parametrize(
+    "name", ["evt3/evt3_gen41_1280x720.raw", "evt3/evt3_vga_rospayload_640x480.raw", "evt2/evt2_gen3_640x480_a.raw"]
+)
+def test_one_damaged_time_word_never_moves_the_clock_of_a_real_recording(name: str, shared: Shared) -> None:
+    recording = edgesnn.open(shared(f"recordings/{name}"))
+    truth = recording.read()
+    size, bits = (2, 12) if recording.format == "evt3" else (4, 28)
+    words = np.frombuffer(b"".join(recording.chunks()), f"<u{size}")
+    times = np.flatnonzero(words >> bits == 8)
+    rng = np.random.default_rng(1)
+    for at in rng.choice(times[2:-1], 25, replace=False):
+        bad = words.copy()
+        bad[at] = 8 << bits | int(rng.integers(0, 1 << bits))
+        decoder = edgesnn.Decoder(recording.format, sensor=recording.sensor, on_corrupt="skip")
+        first, _ = decoder.feed(bad.tobytes())
+        last, t_end_us = decoder.finish()
+        events = np.concatenate([first, last])
+        same = events[: len(truth)] == truth[: len(events)]
+        start = len(events) if same.all() else int(np.argmin(same))
+        lost = len(truth) - len(events)
+        assert lost <= 1000
+        np.testing.assert_array_equal(events[start:], truth[start + lost :])
+        assert t_end_us == recording.t_end_us
