@@ -113,8 +113,9 @@ void NmnistDecoder::load_format(const StateReader& reader) {
     const std::vector<Event> held = load_events(reader, "held");
     const std::vector<uint8_t> carry = reader.get_array<uint8_t>("carry");
     constexpr int64_t kMax = int64_t{1} << 56;
+    constexpr int64_t kMostMarkers = int64_t{1} << 40;  // no sum of times overflows
     const bool sane = v.size() == 5 && v[0] >= 0 && v[0] < kMax && v[1] >= 0 && v[1] < kMax && v[2] >= -1 &&
-                      v[2] < kMax && v[3] >= 0 && v[3] <= v[0] && v[4] >= -1 && v[4] < kMax;
+                      v[2] < kMax && v[3] >= 0 && v[3] < kMostMarkers && v[4] >= -1 && v[4] < kMax;
     if (!sane || held.size() != 1 || held[0].t < 0 || held[0].t > kMax || held[0].p > 1 || carry.size() >= kRecord)
         throw Error(ErrorKind::model, "snapshot of a decoder holds impossible values", "nmnist");
     records_ = v[0], overflow_us_ = v[1], last_raw_us_ = v[2], markers_ = v[3], held_at_ = v[4];

@@ -194,8 +194,8 @@ void WordDecoder::load_format(const StateReader& reader) {
     });
     const bool timely =
         std::all_of(held_triggers.begin(), held_triggers.end(), [](const Trigger& e) { return sane(e.t); });
-    if (carry.size() >= format_.word_bytes || held.size() >= kHeldEvents || !inside || !timely || words < 0 ||
-        !(reached_us == kNoTime || sane(reached_us)))
+    if (carry.size() >= format_.word_bytes || held.size() >= kHeldEvents || !inside || !timely || !sane(words) ||
+        !sane(candidate_at) || !(reached_us == kNoTime || sane(reached_us)))
         throw Error(ErrorKind::model, "snapshot of a decoder does not fit its format or sensor", format_.title);
     load_words(reader);
     high_ = high;

@@ -1,0 +1,158 @@
+"""Contracts over the registry of formats, the headers of RAW files, `edgesnn info` and lazy imports."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgesnn
+from edgesnn.cli.main import main
+from edgesnn.events import registry
+from edgesnn.events.formats import raw_header
+from edgesnn.events.formats.base import DecoderOptions, Head
+from edgesnn.events.types import EVENT, TRIGGER
+from edgesnn.events.writers import write_evt3
+
+
+def head(data: bytes, suffix: str = ".raw") -> Head:
+    return Head(data, len(data), suffix, "made-up" + suffix)
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_every_format_keeps_its_contract(name: str) -> None:
+    one = registry.get(name)
+    assert one.name == name
+    assert one.title
+    assert one.__doc__
+    assert isinstance(one.has_magic, bool)
+    assert not one.matches(head(b"\x00" * 4000))
+    assert not one.matches(head(np.random.default_rng(0).integers(0, 256, 4000, dtype=np.uint8).tobytes(), ".bin"))
+    decoder = one.decoder(DecoderOptions((320, 240), "skip", 0, "here"))
+    events, t_end_us, error = decoder.feed(b"")
+    assert (len(events), events.dtype, t_end_us, error) == (0, EVENT, None, None)
+    assert decoder.triggers().dtype == TRIGGER
+    assert set(decoder.counters.values()) == {0}
+    decoder.load(decoder.save())
+    assert decoder.finish()[2] is None
+
+
+@pytest.mark.parametrize("name", registry.FORMATS)
+def test_a_format_is_one_file_of_its_name(name: str) -> None:
+    module, _, _ = registry.FORMATS[name].partition(":")
+    assert module == f"edgesnn.events.formats.{name}"
+
+
+@pytest.mark.parametrize(
+    ("header", "sensor"),
+    [
+        ("% evt 3.0\n% geometry 640x480\n% end\n", (640, 480)),
+        ("% evt 3.0\r\n% geometry 640x480\r\n% end\r\n", (640, 480)),
+        ("% format EVT3;height=720;width=1280\n% end\n", (1280, 720)),
+        ("% evt 3.0\n% plugin_name hal_plugin_gen41_evk3\n", (1280, 720)),
+        ("% evt 3.0\n% plugin_name hal_plugin_gen3_fx3\n", (640, 480)),
+        ("% evt 3.0\n% plugin_name hal_plugin_gen31_fx3\n", (640, 480)),
+        ("% evt 3.0\n% sensor_name IMX636\n", (1280, 720)),
+        ("% evt 3.0\n% sensor_name GenX320\n", (320, 320)),
+        ("% evt 3.0\n% serial_number 00gen3\n", None),
+        ("% evt 3.0\n", None),
+    ],
+)
+def test_the_sensor_of_a_raw_header(header: str, sensor: tuple[int, int] | None) -> None:
+    read = raw_header.read(head(header.encode() + b"\x00\x80\x00\x60"))
+    assert read.sensor == sensor
+    assert read.data_offset == len(header)
+    assert raw_header.encoding(head(header.encode())) == "evt3"
+
+
+def test_a_header_ends_before_words_that_look_like_a_line() -> None:
+    words = b"%\x00\x80\n\x00"
+    assert raw_header.split(b"% evt 2.0\n" + words) == ({"evt": "2.0"}, 10)
+    assert raw_header.split(b"% evt 2.0\n% end\n% x\n") == ({"evt": "2.0"}, 16)
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    """Five events, then time that goes on."""
+    path = tmp_path / "five.raw"
+    events = np.array([(10, 3, 4, 1), (11, 5, 4, 0), (11, 6, 9, 1), (900, 3, 4, 1), (9000, 2, 2, 1)], EVENT)
+    write_evt3(path, events, (128, 96), t_end_us=50_000)
+    return path
+
+
+def test_info_as_json(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(recording), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    digest = hashlib.sha256(edgesnn.open(recording).read().tobytes()).hexdigest()
+    assert report["format"] == "evt3"
+    assert report["sensor"] == [128, 96]
+    assert report["extent"] == {"x": [2, 6], "y": [2, 9]}
+    assert (report["events"], report["on"], report["off"], report["triggers"]) == (5, 4, 1, 0)
+    assert (report["t_min_us"], report["t_max_us"], report["duration_us"]) == (10, 9000, 8990)
+    assert report["t_end_us"] == 50_000 // 4096 * 4096
+    assert report["rate_hz"] == pytest.approx(5 / 8990e-6)
+    assert report["events_sha256"] == digest
+    assert set(report["counters"].values()) == {0}
+    assert report["warnings"] == []
+
+
+def test_info_for_people(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(recording)]) == 0
+    out = capsys.readouterr().out
+    for fact in ("evt3", "128x96", "x 2-6, y 2-9", "5 (4 on, 1 off)", "all zero"):
+        assert fact in out
+
+
+def test_info_of_a_damaged_file(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recording.write_bytes(recording.read_bytes() + b"\x07")
+    assert main(["info", str(recording)]) == 3
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert f"{recording}: byte " in captured.err
+    assert main(["info", str(recording), "--on-corrupt", "skip", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["counters"]["truncated_bytes"] == 1
+    assert report["warnings"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["--sensor", "64"], 2), (["--format", "evt9"], 2), (["--sensor", "4x4"], 3), ([], 0)]
+)
+def test_info_exit_codes(recording: Path, arguments: list[str], code: int) -> None:
+    assert main(["info", str(recording), *arguments]) == code
+
+
+def test_packets_by_time_start_at_the_first_event(recording: Path) -> None:
+    packets = list(edgesnn.open(recording).packets(duration_us=890))
+    assert [packet["t"].tolist() for packet in packets] == [[10, 11, 11], [900], [9000]]
+
+
+@pytest.mark.parametrize("options", [{"count": 0}, {"duration_us": -1}, {"count": 1, "duration_us": 1}])
+def test_impossible_packets_are_usage_errors(recording: Path, options: dict[str, int]) -> None:
+    with pytest.raises(edgesnn.UsageError):
+        list(edgesnn.open(recording).packets(**options))
+
+
+def test_a_recording_can_be_read_again_and_side_by_side(recording: Path) -> None:
+    one = edgesnn.open(recording)
+    pairs = list(zip(one.packets(count=1), one.packets(count=1), strict=True))
+    assert len(pairs) == 5
+    assert all((a == b).all() for a, b in pairs)
+
+
+def test_import_takes_neither_numpy_nor_the_native_module() -> None:
+    code = "import sys, edgesnn; print([m for m in ('numpy', 'edgesnn._native', 'torch') if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+def test_public_names_are_listed_and_an_unknown_one_is_an_attribute_error() -> None:
+    assert set(edgesnn.__all__) <= set(dir(edgesnn))
+    with pytest.raises(AttributeError, match="nothing_of_ours"):
+        _ = edgesnn.nothing_of_ours
