@@ -53,6 +53,11 @@ class Model:
         return self.document.precision
 
     @property
+    def native(self) -> Any:
+        """The `_native.executor.Model` that the native chain runs; None on another backend."""
+        return self.prepared[1] if self.backend == "native" else None
+
+    @property
     def name(self) -> str:
         """File name without suffix; "model" for one that was built in memory."""
         return Path(self.document.where).name.removesuffix(SUFFIX)

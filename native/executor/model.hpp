@@ -33,7 +33,6 @@ class Model {
     explicit Model(ModelSpec spec) : spec_(std::move(spec)) {}
     void add_input();
     void add_node(size_t index);
-    void add_states(const NodeSpec& node, const Op& op);
     void check_states() const;
 
     ModelSpec spec_;

@@ -24,14 +24,14 @@ struct Scratch {
 };
 
 struct OpCall {
-    const void* inputs[2];    // first row of the tile, in each input
-    void* output;             // output_row(first_row), in the output
-    size_t output_index;      // which of the operator's outputs
-    size_t first_row;         // of the operator's rows
-    size_t rows;              // in this tile
-    int64_t step;             // number of the step in its window, or since the last reset
-    void* const* states;      // the node's states, whole, in the order of Op::states
-    Scratch* scratch;         // what Op::scratch made for this session
+    const void* inputs[2];  // first row of the tile, in each input
+    void* output;           // output_row(first_row), in the output
+    size_t output_index;    // which of the operator's outputs
+    size_t first_row;       // of the operator's rows
+    size_t rows;            // in this tile
+    int64_t step;           // number of the step in its window, or since the last reset
+    void* const* states;    // the node's states, whole, in the order of Op::states
+    Scratch* scratch;       // what Op::scratch made for this session
     Counters* counters;
 };
 
@@ -74,9 +74,11 @@ class NodeView {
     bool flag(const char* attribute) const;
     // A stored tensor whose shapes are consistent with its layout.
     const TensorSpec& tensor(const char* role) const;
-    // A float32 vector of `length` or, where `or_one`, of one element; all finite. Spread to `length` and padded with `padding`.
+    // A float32 vector of `length` or, where `or_one`, of one element; all finite. Spread to `length` and padded with
+    // `padding`.
     std::vector<float> spread(const char* role, size_t length, bool or_one, float padding) const;
-    [[noreturn]] void fail(const std::string& what, const std::string& found = {}, const std::string& expected = {}) const;
+    [[noreturn]] void fail(const std::string& what, const std::string& found = {},
+                           const std::string& expected = {}) const;
 };
 
 using MakeOp = std::unique_ptr<Op> (*)(const NodeView&);

@@ -58,7 +58,7 @@ class Session {
     void load(const StateReader& reader);
 
   private:
-    void reset(bool never_too) noexcept;
+    void reset(bool never_too) noexcept;  // states of policy "window", or those of "never" too
     void advance(size_t count) noexcept;
     void run_segment(const Segment& segment, size_t count) noexcept;
     void run_entry(const Entry& entry, size_t first_row, size_t rows, size_t step) noexcept;

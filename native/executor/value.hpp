@@ -12,7 +12,9 @@ namespace edgesnn::executor {
 constexpr size_t kLanes = 16;
 constexpr int64_t kMaxElements = int64_t{1} << 28;  // of a value or state
 
-inline size_t round_up(size_t value, size_t unit) noexcept { return (value + unit - 1) / unit * unit; }
+inline size_t round_up(size_t value, size_t unit) noexcept {
+    return (value + unit - 1) / unit * unit;
+}
 
 enum class Kind { window, integer, real };
 

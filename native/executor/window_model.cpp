@@ -38,7 +38,8 @@ class NativeWindowModel final : public pipeline::WindowModel {
 
 std::unique_ptr<pipeline::WindowModel> make_window_model(std::shared_ptr<const Model> model) {
     if (model->spec().input.kind != "points")
-        throw Error(ErrorKind::model, "model does not take windows of points", "input", model->spec().input.kind, "points");
+        throw Error(ErrorKind::model, "model does not take windows of points", "input", model->spec().input.kind,
+                    "points");
     if (model->readout() < 0) throw Error(ErrorKind::model, "model has no readout", "readout");
     return std::make_unique<NativeWindowModel>(std::move(model));
 }

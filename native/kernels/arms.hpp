@@ -1,0 +1,18 @@
+// Declarations of every kernel of every arm, from the list in kernels.hpp.
+#pragma once
+
+#include "kernels/kernels.hpp"
+
+namespace edgesnn::kernels {
+
+#define EDGESNN_DECLARE(name, type) type name##__scalar;
+EDGESNN_KERNELS(EDGESNN_DECLARE)
+#undef EDGESNN_DECLARE
+
+#if defined(__x86_64__)
+#define EDGESNN_DECLARE(name, type) type name##__avx2;
+EDGESNN_KERNELS(EDGESNN_DECLARE)
+#undef EDGESNN_DECLARE
+#endif
+
+}  // namespace edgesnn::kernels
