@@ -1,4 +1,7 @@
-"""`python -m edgesnn.events.simulator`: write a data set of simulated gestures, one folder of EVT3 files per class."""
+"""`python -m edgesnn.events.simulator`: write a data set of simulated gestures, one folder of EVT3 files per class.
+
+The class "none" is a person at rest and one who does not move at all, in turn: what a model should give no label to.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +14,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgesnn.errors import EdgeSnnError, UsageError
-from edgesnn.events.simulator.clips import REST, Clip, simulate_gesture
+from edgesnn.events.simulator.clips import REST, STILL, Clip, simulate_gesture
 from edgesnn.events.simulator.gestures import CLASS_NAMES
 from edgesnn.events.writers import write_evt3
 from edgesnn.units import parse_duration_us
 
 GENERATOR = "edgesnn-simulator 1"
-NUMBERED = (*CLASS_NAMES, REST)
+NONE = "none"
+NUMBERED = (*CLASS_NAMES, NONE)
 MIRRORED = {0: 0, 1: 2, 2: 1, 3: 6, 4: 5, 5: 4, 6: 3, 7: 7, 8: 8, 10: 10}
 """The class that a class becomes in a mirror; a mirrored air guitar is a left-handed one, which the data set lacks."""
-
-
-def folder_name(number: int) -> str:
-    """Return the folder of a class: its number and name, such as 0_hand_clap."""
-    return f"{number}_{NUMBERED[number]}"
 
 
 def clip_seed(seed: int, split: str, number: int, index: int) -> list[int]:
@@ -49,7 +48,7 @@ def write_clip(path: Path, clip: Clip, seed: Sequence[int], *, view: str = "dire
 def write_split(
     out: Path, numbers: Sequence[int], count: int, seed: int, split: str, duration_us: int, *, mirrored: bool = False
 ) -> int:
-    """Write `count` clips of each class into out/split/NUMBER_NAME/INDEX.raw; those that exist stay. Return the events.
+    """Write `count` clips of each class into out/split/NAME/INDEX.raw; those that exist stay. Return the events.
 
     `mirrored` writes each clip a second time, as its mirror image, to the class that it then shows (INDEX_m.raw).
     out/split/seeds.json says how the files were made.
@@ -68,18 +67,19 @@ def write_split(
 
 
 def _write_one(folder: Path, number: int, index: int, seed: Sequence[int], duration_us: int, mirrored: bool) -> int:
-    path = folder / folder_name(number) / f"{index:04d}.raw"
+    path = folder / NUMBERED[number] / f"{index:04d}.raw"
     if path.exists():
         return 0
-    clip = simulate_gesture(NUMBERED[number], seed, duration_us)
+    name = (REST, STILL)[index % 2] if NUMBERED[number] == NONE else NUMBERED[number]
+    clip = simulate_gesture(name, seed, duration_us)
     if mirrored and number in MIRRORED:
-        write_clip(folder / folder_name(MIRRORED[number]) / f"{index:04d}_m.raw", mirror(clip), seed, view="mirrored")
+        write_clip(folder / NUMBERED[MIRRORED[number]] / f"{index:04d}_m.raw", mirror(clip), seed, view="mirrored")
     write_clip(path, clip, seed)
     return len(clip.events)
 
 
 def parse_classes(text: str) -> list[int]:
-    """Return class numbers: "all" (the ten), or a list of numbers and names; "rest" is number 10."""
+    """Return class numbers: "all" (the ten), or a list of numbers and names; "none" is number 10."""
     if text == "all":
         return list(range(len(CLASS_NAMES)))
     return [_class_number(word.strip()) for word in text.split(",")]
@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m edgesnn.events.simulator", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
-    parser.add_argument("--classes", default="all", help="all, or numbers and names such as 0,air_drums,rest")
+    parser.add_argument("--classes", default="all", help="all, or numbers and names such as 0,air_drums,none")
     parser.add_argument("--count", type=int, default=1, help="clips per class")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--split", default="train", help="folder under --out; part of every clip's seed")
