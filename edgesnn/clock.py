@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import time
+from functools import cache
+from typing import Any
 
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 _TIMEX_BYTES = 512  # more than struct timex on any Linux
@@ -14,11 +16,17 @@ def clock_synchronised() -> bool | None:
 
     Asks adjtimex(2) with modes 0, which only reads and needs no rights.
     """
+    adjtimex = _adjtimex()
+    state = -1 if adjtimex is None else adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
+    return None if state < 0 else bool(state != _TIME_ERROR)
+
+
+@cache
+def _adjtimex() -> Any:
     try:
-        state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
+        return ctypes.CDLL(None).adjtimex
     except (OSError, AttributeError):
         return None
-    return None if state < 0 else state != _TIME_ERROR
 
 
 def monotonic_resolution_ns() -> int:

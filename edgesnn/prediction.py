@@ -92,9 +92,11 @@ class Prediction:
             if value is not None and not math.isfinite(value):
                 raise ValueError(f"prediction of window {self.window}: {name} is {value}, not a finite number")
 
-    def numbered(self, *, node: str, boot_id: str, seq: int, ts: str, late: bool = False) -> Prediction:
-        """Return the record with the fields that the publishing side gives."""
-        return replace(self, node=node, boot_id=boot_id, seq=seq, ts=ts, late=late)
+    def numbered(
+        self, *, node: str, boot_id: str, seq: int, ts: str, late: bool = False, clock_synced: bool | None = None
+    ) -> Prediction:
+        """Return the record with the fields that the publishing side gives; `clock_synced` says how good `ts` is."""
+        return replace(self, node=node, boot_id=boot_id, seq=seq, ts=ts, late=late, clock_synced=clock_synced)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record in the schema's words and order (`class_index` becomes `class`), ready for JSON."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from types import TracebackType
 
+from edgesnn.clock import clock_synchronised
 from edgesnn.errors import PublishError
 from edgesnn.prediction import Prediction
 from edgesnn.publish.sinks.base import Sink
@@ -70,7 +71,9 @@ class Publisher:
     def write(self, prediction: Prediction) -> Prediction:
         """Number the prediction, write it to every sink, and return the numbered record."""
         seq = self._next_seq.get(prediction.stream, 0)
-        numbered = prediction.numbered(node=self.node, boot_id=self.boot_id, seq=seq, ts=utc_now())
+        numbered = prediction.numbered(
+            node=self.node, boot_id=self.boot_id, seq=seq, ts=utc_now(), clock_synced=clock_synchronised()
+        )
         self._next_seq[prediction.stream] = seq + 1
         for sink in self._sinks:
             sink.write(numbered)
