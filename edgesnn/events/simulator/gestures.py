@@ -30,7 +30,7 @@ def rest(rng: np.random.Generator, body: Body) -> Motion:
 def hand_clap(rng: np.random.Generator, body: Body) -> Motion:
     """Both hands meet in front of the body; one may do most of the way, along a slanted line."""
     beat = Beat.draw(rng, *_CLAP_HZ)
-    opening = rng.uniform(0.22, 0.6)
+    opening = rng.uniform(0.3, 0.7)
     slant = rng.uniform(-0.3, 1.2)
     shares = [1.0, rng.uniform(0.1, 1.0)]
     if rng.random() < 0.5:
@@ -83,8 +83,8 @@ def arm_roll(rng: np.random.Generator, body: Body) -> Motion:
     """Both forearms lie before the chest and roll about each other."""
     beat = Beat.draw(rng, *_ROLL_HZ)
     way = 1.0 if rng.random() < 0.5 else -1.0
-    radius, depth = rng.uniform(0.12, 0.34), rng.uniform(0.12, 0.3)
-    across = rng.uniform(0.0, 0.45)
+    radius, depth = rng.uniform(0.14, 0.36), rng.uniform(0.12, 0.3)
+    across = rng.uniform(0.08, 0.48)
     centre = (rng.uniform(-0.15, 0.15), rng.uniform(0.4, 1.0), rng.uniform(0.4, 0.65))
     sideways = rng.uniform(0.0, 0.12)
     elbow_down = rng.uniform(0.0, 0.5)
