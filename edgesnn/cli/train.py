@@ -8,11 +8,12 @@ import sys
 from edgesnn.errors import UsageError
 
 HELP = "train a model on labelled recordings"
-DESCRIPTION = "Train SpikePoint on labelled recordings, split by recording, and write a float32 and an int8 model file."
+DESCRIPTION = "Train SpikePoint on labelled recordings, split by recording; write a float32 and an int8 model file."
 EPILOG = """example:
-  edgesnn train spikepoint --config examples/train/digits.toml --data ../shared/datasets/nmnist_1000.npz --out runs/digits
+  edgesnn train spikepoint --config examples/train/digits.toml --data ../shared/datasets/nmnist_1000.npz --out runs/d
 
-The folder --out holds last.pt (checkpoint, every epoch), metrics.json, model.safetensors (float32), model-int8.safetensors."""
+The folder --out holds last.pt (checkpoint, every epoch), metrics.json, model.safetensors (float32) and
+model-int8.safetensors."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

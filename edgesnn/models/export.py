@@ -52,7 +52,9 @@ def export(
     coding = {"coding": config.coding, "features": config.features, "polarity": config.polarity}
     local, centre = graph.builder.add("point_code", "input", name="code", attributes=coding)
     first = "float32" if config.coding == "direct" else "int"
-    x = graph.pool("local_max", graph.residual(model.local_res, "local_res", graph.cbl(model.local_in, local, "local_in", first)))
+    x = graph.pool(
+        "local_max", graph.residual(model.local_res, "local_res", graph.cbl(model.local_in, local, "local_in", first))
+    )
     y = graph.residual(model.centre_res, "centre_res", graph.cbl(model.centre_in, centre, "centre_in", first))
     x = graph.builder.add("add", [x, y], name="merge")
     for i, layer in enumerate(model.trunk):
@@ -105,7 +107,9 @@ class _Graph:
 
 def folded(layer: CBL) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Return weight [N, K], scale [N] and bias [N] of a layer with its batch norm folded in."""
-    gamma, beta, mean, var, offset = (_plain(t) for t in (layer.gamma, layer.beta, layer.mean, layer.var, layer.linear.bias))
+    gamma, beta, mean, var, offset = (
+        _plain(t) for t in (layer.gamma, layer.beta, layer.mean, layer.var, layer.linear.bias)
+    )
     scale = gamma / np.sqrt(var + EPS)
     weight = _plain(layer.linear.weight).astype(np.float32)
     return weight, scale.astype(np.float32), ((offset - mean) * scale + beta).astype(np.float32)

@@ -50,20 +50,20 @@ def bfloat16(on: bool) -> None:
 def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Return x weight^T + bias, in bfloat16 if `bfloat16` is on."""
     if _bfloat16:
-        y: Tensor = _LinearBfloat16.apply(x, weight, bias)
+        y: Tensor = _LinearBfloat16.apply(x, weight, bias)  # type: ignore[no-untyped-call]
         return y
     return torch.nn.functional.linear(x, weight, bias)
 
 
 class _LinearBfloat16(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         rounded = x.bfloat16()
         ctx.save_for_backward(rounded, weight)
         return (rounded @ weight.t().bfloat16()).float() + bias
 
     @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, dy: Tensor) -> Any:
         x, weight = ctx.saved_tensors
         rows = dy.reshape(-1, dy.shape[-1])
         rounded = rows.bfloat16()
@@ -98,7 +98,9 @@ def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     return mean, ((x - mean) ** 2).mean(axes)
 
 
-def integrate(x: Tensor, scale: Tensor, bias: Tensor, alpha: Tensor, steps: int, subtract: bool) -> tuple[Tensor, Tensor]:
+def integrate(
+    x: Tensor, scale: Tensor, bias: Tensor, alpha: Tensor, steps: int, subtract: bool
+) -> tuple[Tensor, Tensor]:
     """Step the neuron through the currents x * scale + bias.
 
     Args:
@@ -171,7 +173,7 @@ class NormPLIF(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, x: Tensor, gamma: Tensor, beta: Tensor, w: Tensor, steps: int, subtract: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         alpha = 1.0 - torch.sigmoid(w)
@@ -182,7 +184,7 @@ class NormPLIF(torch.autograd.Function):
         return s, mean, var
 
     @staticmethod
-    def backward(ctx: Any, ds: Tensor, _mean: Tensor, _var: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, ds: Tensor, _mean: Tensor, _var: Tensor) -> Any:
         v, x, gamma, mean, var, alpha = ctx.saved_tensors
         backward = _fused(_norm_plif_backward)
         dx, dgamma, dbeta, dalpha = backward(ds.contiguous(), v, x, gamma, mean, var, alpha, ctx.subtract)
@@ -202,13 +204,27 @@ class MaxPool(torch.autograd.Function):
     """Largest value over the last axis but one, [.., A, C] -> [.., C]; ties share the gradient evenly."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: Tensor) -> Tensor:
         y: Tensor = _fused(_pool)(x)
         ctx.save_for_backward(x, y)
         return y
 
     @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, dy: Tensor) -> Tensor:
         x, y = ctx.saved_tensors
         dx: Tensor = _fused(_pool_backward)(dy.contiguous(), x, y)
         return dx
+
+
+def norm_plif(
+    x: Tensor, gamma: Tensor, beta: Tensor, w: Tensor, steps: int, subtract: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """See `NormPLIF`."""
+    result: tuple[Tensor, Tensor, Tensor] = NormPLIF.apply(x, gamma, beta, w, steps, subtract)  # type: ignore[no-untyped-call]
+    return result
+
+
+def max_pool(x: Tensor) -> Tensor:
+    """See `MaxPool`."""
+    y: Tensor = MaxPool.apply(x)  # type: ignore[no-untyped-call]
+    return y

@@ -4,11 +4,13 @@
     centre [G, 3]:     CBL(3, d0), ResFB(d0) ──────────── + ─ CBL(d0, d1), ResF(d1), CBL(d1, d2), ResF(d2), CBL(d2, d3),
                        max over G ─ CBL(d3, d3), CBL(d3, voters*classes) ─ mean over steps and voters
 
-CBL = Linear (the paper's Conv1d with k = 1), batch norm, PLIF. The residual is added after the neuron, so values between
-layers are small integers. Two forms of the same network: `SpikePoint.forward` goes layer by layer over all steps (what
+CBL = Linear (the paper's Conv1d with k = 1), batch norm, PLIF. The residual is added after the neuron, so values
+between layers are small integers. Two forms of the same network: `SpikePoint.forward` goes layer by layer over all steps
+(what
 training needs), `SpikePoint.step_form` goes step by step (what the runtime does).
 
-`neuron = "relu"` is the non-spiking twin: one step, ReLU instead of PLIF; its weights start a spiking net, its answers teach one.
+`neuron = "relu"` is the non-spiking twin: one step, ReLU instead of PLIF; its weights start a spiking net, its answers
+teach one.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgesnn.encode.coding import PointCoding
-from edgesnn.models.plif import V_TH, MaxPool, NormPLIF, integrate, linear, scale_and_bias, statistics
+from edgesnn.models.plif import V_TH, integrate, linear, max_pool, norm_plif, scale_and_bias, statistics
 
 MOMENTUM = 0.1
 
@@ -61,7 +63,7 @@ class SpikePointConfig:
 
 
 class CBL(nn.Module):
-    """Linear, batch norm, neuron: [T, .., a] -> [T, .., b]; with one input step, its currents are held for all steps."""
+    """Linear, batch norm, neuron: [T, .., a] -> [T, .., b]; one input step is held for all steps."""
 
     def __init__(self, a: int, b: int, config: SpikePointConfig, *, shift: float = 0.0, neuron: bool = True) -> None:
         super().__init__()
@@ -83,11 +85,12 @@ class CBL(nn.Module):
             return self._relu_or_current(rows).view(y.shape)
         if self.training:
             subtract = self.config.reset == "subtract"
-            s, mean, var = NormPLIF.apply(rows, self.gamma, self.beta, self.w, self.config.steps, subtract)
+            s, mean, var = norm_plif(rows, self.gamma, self.beta, self.w, self.config.steps, subtract)
             self._track(mean, var)
         else:
             s, _ = self.membranes(rows)
-        return s.view(self.config.steps, *y.shape[1:])
+        spikes: Tensor = s.view(self.config.steps, *y.shape[1:])
+        return spikes
 
     def membranes(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return spikes and membrane potentials before the reset, from the linear's outputs [T or 1, rows, C]."""
@@ -172,10 +175,10 @@ class SpikePoint(nn.Module):
 
     def outputs(self, local: Tensor, centre: Tensor) -> Tensor:
         """Return the mean over voters at every step: [T, B, classes]."""
-        x = MaxPool.apply(self.local_res(self.local_in(local))) + self.centre_res(self.centre_in(centre))
+        x = max_pool(self.local_res(self.local_in(local))) + self.centre_res(self.centre_in(centre))
         for layer in self.trunk:
             x = layer(x)
-        y = self.out(self.hidden(MaxPool.apply(x)))
+        y: Tensor = self.out(self.hidden(max_pool(x)))
         return y.view(*y.shape[:-1], self.config.classes, self.config.voters).mean(-1)
 
     @torch.no_grad()

@@ -30,10 +30,10 @@ def augment(events: Events, config: AugmentConfig, sensor: tuple[int, int], rng:
     cx, cy = x.mean(), y.mean()
     new_x = np.rint(matrix[0, 0] * (x - cx) + matrix[0, 1] * (y - cy) + cx + shift[0])
     new_y = np.rint(matrix[1, 0] * (x - cx) + matrix[1, 1] * (y - cy) + cy + shift[1])
-    inside = (new_x >= 0) & (new_x < sensor[0]) & (new_y >= 0) & (new_y < sensor[1])
+    inside: npt.NDArray[np.bool_] = (new_x >= 0) & (new_x < sensor[0]) & (new_y >= 0) & (new_y < sensor[1])
     if inside.sum() < max(16, len(events) // 4):
         return events
-    changed = kept[inside].copy()
+    changed: Events = kept[inside].copy()
     changed["x"], changed["y"] = new_x[inside], new_y[inside]
     return changed
 
@@ -45,4 +45,5 @@ def _matrix(config: AugmentConfig, rng: np.random.Generator) -> npt.NDArray[np.f
         factors[0] = -factors[0]
     shear = rng.normal(0, config.shear)
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-    return turn @ np.array([[1.0, shear], [0.0, 1.0]]) @ np.diag(factors)
+    matrix: npt.NDArray[np.float64] = turn @ np.array([[1.0, shear], [0.0, 1.0]]) @ np.diag(factors)
+    return matrix

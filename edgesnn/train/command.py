@@ -40,7 +40,7 @@ def train(
     config = load_config(config_path)
     if data is not None:
         config = replace(config, data=replace(config.data, source=data))
-    config = replace(config, train=replace(config.train, **overrides))
+    config = replace(config, train=replace(config.train, **dict[str, Any](overrides)))
     dataset = load_dataset(config.data)
     folder = Path(out)
     trainer = Trainer(config, dataset, folder, resume=resume)
@@ -53,7 +53,8 @@ def train(
 def write_models(folder: Path, data: DataConfig, provenance: Mapping[str, Any], report: Report) -> None:
     """Write the checkpoint of `folder` as float32 and int8 model files, with its readout calibrated.
 
-    The readout is fitted on the training recordings as the runtime cuts them (not augmented), never on the validation part.
+    The readout is fitted on the training recordings as the runtime cuts them (not augmented), never on the validation
+    part.
     """
     model, config, state = load_checkpoint(folder / CHECKPOINT)
     dataset = load_dataset(data)

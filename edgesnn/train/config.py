@@ -6,6 +6,7 @@ Durations carry their unit (`window = "280ms"`). An unknown key, section or type
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +17,7 @@ from edgesnn.errors import ConfigError, UsageError
 from edgesnn.models.spikepoint import SpikePointConfig
 from edgesnn.units import parse_duration_us
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,8 @@ class AugmentConfig:
     """Random changes of a training window, all about the events' centre; standard deviations, `shift` a half range.
 
     Attributes:
-        rotate: radians. scale: log of each axis's factor. shear: tangent. shift: share of the sensor's width and height.
+        rotate: radians. scale: log of each axis's factor. shear: tangent.
+        shift: share of the sensor's width and height.
         mirror: probability of a left-right mirror image.
         drop: largest share of events left out.
         any_start: windows start anywhere in the recording instead of at multiples of the hop.

@@ -1,4 +1,4 @@
-"""Batches of encoded windows as torch tensors: the values of `edgesnn.encode.coding`, many windows at once, same bits."""
+"""Batches of encoded windows as torch tensors: the values of `edgesnn.encode.coding`, many at once, same bits."""
 
 from __future__ import annotations
 

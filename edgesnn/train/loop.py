@@ -87,7 +87,7 @@ class Trainer:
         return self.metrics[-1] if self.metrics else {}
 
     def evaluate(self) -> dict[str, float]:
-        """Return the accuracy of the averaged weights per window and by vote (mean of softmax) on the validation part."""
+        """Return the averaged weights' accuracy on the validation part, per window and by vote (mean of softmax)."""
         if self._validation is None:
             self._validation = validation_windows(self.dataset.validate, self.config, self.dataset.sensor)
         windows, owner = self._validation
@@ -179,7 +179,9 @@ class Trainer:
         state = read_checkpoint(self.folder / CHECKPOINT)
         if json.loads(state["config"]) != as_document(self.config):
             where = str(self.folder / CHECKPOINT)
-            raise ConfigError("the checkpoint is of another config", where=where, hint="leave out --resume, or use another --out")
+            raise ConfigError(
+                "the checkpoint is of another config", where=where, hint="leave out --resume, or use another --out"
+            )
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -190,7 +192,9 @@ def with_classes(config: TrainConfig, dataset: Dataset) -> TrainConfig:
     """Return the config with the data's number of classes; ConfigError where it says another."""
     count = len(dataset.labels)
     if config.model.classes not in (0, count):
-        raise ConfigError("another number of classes", where="model.classes", found=str(config.model.classes), expected=str(count))
+        raise ConfigError(
+            "another number of classes", where="model.classes", found=str(config.model.classes), expected=str(count)
+        )
     return replace(config, model=replace(config.model, classes=count))
 
 
@@ -212,7 +216,9 @@ def predict(model: SpikePoint, windows: list[Any], config: TrainConfig) -> np.nd
         model(*features(windows[i : i + EVALUATION_BATCH], coding, encoding.steps, encoding.seed))
         for i in range(0, len(windows), EVALUATION_BATCH)
     ]
-    scores: np.ndarray[Any, Any] = torch.cat(parts).numpy() if parts else np.zeros((0, config.model.classes), np.float32)
+    scores: np.ndarray[Any, Any] = (
+        torch.cat(parts).numpy() if parts else np.zeros((0, config.model.classes), np.float32)
+    )
     return scores
 
 
@@ -230,7 +236,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path, weights_only=True)
     except Exception as error:
-        raise ModelError("not a checkpoint of a training run", where=str(path), found=str(error).splitlines()[0]) from None
+        raise ModelError(
+            "not a checkpoint of a training run", where=str(path), found=str(error).splitlines()[0]
+        ) from None
     return state
 
 
