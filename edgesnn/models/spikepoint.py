@@ -5,9 +5,8 @@
                        max over G ─ CBL(d3, d3), CBL(d3, voters*classes) ─ mean over steps and voters
 
 CBL = Linear (the paper's Conv1d with k = 1), batch norm, PLIF. The residual is added after the neuron, so values
-between layers are small integers. Two forms of the same network: `SpikePoint.forward` goes layer by layer over all steps
-(what
-training needs), `SpikePoint.step_form` goes step by step (what the runtime does).
+between layers are small integers. Two forms of the same network: `SpikePoint.forward` goes layer by layer over all
+steps (what training needs), `SpikePoint.step_form` goes step by step (what the runtime does).
 
 `neuron = "relu"` is the non-spiking twin: one step, ReLU instead of PLIF; its weights start a spiking net, its answers
 teach one.
