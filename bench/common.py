@@ -1,0 +1,95 @@
+"""What every bench shares: timing under load, and a JSON record with machine, commit and flags.
+
+A bench checks its answer before it times anything, runs its peer in the same process or minute, prints the ratio and
+calls `record`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RESULTS = Path(__file__).parent / "results"
+
+
+def one_thread() -> None:
+    """Set the usual libraries to one thread; call it before numpy or torch is imported."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = "1"
+
+
+def time_ms(work: Callable[[], Any], *, seconds: float = 2.0, repeats: int = 5) -> dict[str, float]:
+    """Return {"best", "median", "runs"} in ms of calls of `work`, for about `seconds` and at least `repeats` calls.
+
+    The best is what the machine can do; the median shows how loaded it was.
+    """
+    work()
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(times) < repeats or time.perf_counter() < end:
+        start = time.perf_counter()
+        work()
+        times.append((time.perf_counter() - start) * 1e3)
+    times.sort()
+    return {"best": times[0], "median": times[len(times) // 2], "runs": len(times)}
+
+
+def interleaved_ms(works: Mapping[str, Callable[[], Any]], *, seconds: float = 4.0) -> dict[str, dict[str, float]]:
+    """Return `time_ms` of several works, run in turns so that all of them see the same load."""
+    for work in works.values():
+        work()
+    times: dict[str, list[float]] = {name: [] for name in works}
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or min(map(len, times.values())) < 5:
+        for name, work in works.items():
+            start = time.perf_counter()
+            work()
+            times[name].append((time.perf_counter() - start) * 1e3)
+    return {n: {"best": min(t), "median": sorted(t)[len(t) // 2], "runs": len(t)} for n, t in times.items()}
+
+
+def record(name: str, results: Mapping[str, Any]) -> dict[str, Any]:
+    """Append one JSON line to `bench/results/<name>.jsonl` and return it."""
+    line = {
+        "bench": name,
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "commit": _commit(),
+        "cpu": _cpu(),
+        "load_1min": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+        "arm": _arm(),
+        "results": dict(results),
+    }
+    RESULTS.mkdir(exist_ok=True)
+    with (RESULTS / f"{name}.jsonl").open("a") as file:
+        file.write(json.dumps(line, sort_keys=True) + "\n")
+    return line
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+def _cpu() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith(("model name", "Model")):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _arm() -> str:
+    try:
+        from edgesnn import _native
+    except ImportError:
+        return "none"
+    return str(_native.executor.arm())

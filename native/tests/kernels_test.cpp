@@ -1,0 +1,160 @@
+// Every arm of every kernel gives the scalar arm's bits: the list in kernels.hpp feeds the tables, a checker per kernel
+// type feeds this test, so no kernel of the list goes untested.
+#include "kernels/kernels.hpp"
+
+#include <cstdio>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <vector>
+
+#include "base/philox.hpp"
+
+using namespace edgesnn::kernels;
+
+namespace {
+
+int failures = 0;
+
+void expect(bool holds, const char* arm, const char* kernel, const char* what) {
+    if (holds) return;
+    std::fprintf(stderr, "%s__%s: %s\n", kernel, arm, what);
+    ++failures;
+}
+
+template <typename T>
+bool same(const std::vector<T>& a, const std::vector<T>& b) {
+    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+}
+
+using Random = std::mt19937_64;
+
+int below(Random& random, int n) {
+    return static_cast<int>(random() % static_cast<uint64_t>(n));
+}
+
+std::vector<float> floats(Random& random, size_t n, float spread) {
+    std::normal_distribution<float> normal(0.0F, spread);
+    std::vector<float> values(n);
+    for (float& v : values) v = below(random, 8) == 0 ? static_cast<float>(below(random, 3)) : normal(random);
+    return values;
+}
+
+size_t padded(int n) {
+    return (static_cast<size_t>(n) + 15) / 16 * 16;
+}
+
+// Rows of small integers, padding zero: from empty to full, from 1 to 255.
+std::vector<uint8_t> counts(Random& random, size_t rows, size_t inputs, size_t stride, bool binary) {
+    const int largest = binary ? 1 : below(random, 2) ? 4 : 255;
+    const int density = below(random, 5);  // of 4
+    std::vector<uint8_t> x(rows * stride, 0);
+    for (size_t row = 0; row < rows; ++row)
+        for (size_t k = 0; k < inputs; ++k)
+            if (below(random, 4) < density)
+                x[row * stride + k] = static_cast<uint8_t>(density == 4 ? largest : 1 + below(random, largest));
+    return x;
+}
+
+void check(const char* arm, const char* name, LinearEvents* ours, LinearEvents* scalar, Random& random) {
+    const bool binary = std::strcmp(name, "spikes_i8") == 0, bytes = std::strcmp(name, "events_f32") != 0;
+    const int inputs = 1 + below(random, 600), outputs = 1 + below(random, 200), rows = 1 + below(random, 5);
+    const size_t x_stride = padded(inputs), stride = padded(outputs), n = x_stride * stride;
+    std::vector<int8_t> w8(n);
+    for (int8_t& w : w8) w = static_cast<int8_t>(below(random, 3) == 0 ? 127 : below(random, 255) - 127);
+    const std::vector<float> w32 = floats(random, n, 1.0F);
+    const std::vector<float> scale = floats(random, stride, 1.0F), bias = floats(random, stride, 1.0F);
+    const void* weights = bytes ? static_cast<const void*>(w8.data()) : w32.data();
+    const Matrix matrix{weights, scale.data(), bias.data(), static_cast<size_t>(inputs), stride};
+    const auto height = static_cast<size_t>(rows);
+    const auto x = counts(random, height, static_cast<size_t>(inputs), x_stride, binary);
+    std::vector<uint32_t> active(x_stride);
+    std::vector<float> a(height * stride, -1.0F), b(height * stride, -2.0F);
+    const uint64_t sum_a = ours(matrix, x.data(), x_stride, height, active.data(), a.data());
+    const uint64_t sum_b = scalar(matrix, x.data(), x_stride, height, active.data(), b.data());
+    expect(same(a, b), arm, name, "outputs differ");
+    uint64_t sum = 0;
+    for (const uint8_t v : x) sum += v;
+    expect(sum_a == sum && sum_b == sum, arm, name, "sums differ");
+}
+
+void check(const char* arm, const char* name, LinearDense* ours, LinearDense* scalar, Random& random) {
+    const int inputs = 1 + below(random, 70), outputs = 1 + below(random, 100), rows = 1 + below(random, 5);
+    const size_t x_stride = padded(inputs), stride = padded(outputs), height = static_cast<size_t>(rows);
+    const auto weights = floats(random, x_stride * stride, 1.0F);
+    const auto scale = floats(random, stride, 1.0F), bias = floats(random, stride, 1.0F);
+    const auto x = floats(random, height * x_stride, 1.0F);
+    const Matrix matrix{weights.data(), below(random, 2) ? scale.data() : nullptr, bias.data(),
+                        static_cast<size_t>(inputs), stride};
+    std::vector<float> a(height * stride, -1.0F), b(height * stride, -2.0F);
+    ours(matrix, x.data(), x_stride, height, a.data());
+    scalar(matrix, x.data(), x_stride, height, b.data());
+    expect(same(a, b), arm, name, "outputs differ");
+}
+
+void check(const char* arm, const char* name, Lif* ours, Lif* scalar, Random& random) {
+    const size_t stride = padded(1 + below(random, 100)), rows = 1 + static_cast<size_t>(below(random, 5));
+    const auto alpha = floats(random, stride, 0.5F), x = floats(random, rows * stride, 1.0F);
+    auto v_th = floats(random, stride, 1.0F);
+    v_th.back() = std::numeric_limits<float>::infinity();  // padding
+    auto v_a = floats(random, rows * stride, 1.0F);
+    auto v_b = v_a;
+    std::vector<uint8_t> s_a(rows * stride, 7), s_b(rows * stride, 8);
+    for (int step = 0; step < 3; ++step) {
+        const uint64_t a = ours(alpha.data(), v_th.data(), x.data(), rows, stride, v_a.data(), s_a.data());
+        const uint64_t b = scalar(alpha.data(), v_th.data(), x.data(), rows, stride, v_b.data(), s_b.data());
+        expect(a == b && same(s_a, s_b) && same(v_a, v_b), arm, name, "spikes or membranes differ");
+    }
+}
+
+void check(const char* arm, const char* name, Add* ours, Add* scalar, Random& random) {
+    const size_t n = padded(1 + below(random, 300));
+    const auto x = counts(random, 1, n, n, true), y = counts(random, 1, n, n, true);
+    std::vector<uint8_t> a(n, 1), b(n, 2);
+    ours(x.data(), y.data(), n, a.data());
+    scalar(x.data(), y.data(), n, b.data());
+    expect(same(a, b), arm, name, "sums differ");
+}
+
+void check(const char* arm, const char* name, Max* ours, Max* scalar, Random& random) {
+    const size_t stride = padded(1 + below(random, 100)), rows = 1 + static_cast<size_t>(below(random, 30));
+    const auto x = counts(random, rows, stride, stride, false);
+    auto a = counts(random, 1, stride, stride, false);
+    auto b = a;
+    const bool fresh = below(random, 2) == 0;
+    ours(x.data(), rows, stride, fresh, a.data());
+    scalar(x.data(), rows, stride, fresh, b.data());
+    expect(same(a, b), arm, name, "maxima differ");
+}
+
+void check(const char* arm, const char* name, Random16* ours, Random16*, Random& random) {
+    const uint64_t key = random(), window = random();
+    const auto step = static_cast<uint32_t>(random());
+    const size_t begin = random() % 1000, end = begin + 1 + random() % 50;
+    std::vector<uint16_t> out((8 * (end - begin) + 63) / 64 * 64);
+    ours(key, begin, end, step, window, out.data());
+    for (size_t call = begin; call < end; ++call) {
+        const auto words = edgesnn::philox4x32(key, {static_cast<uint32_t>(call), step, static_cast<uint32_t>(window),
+                                                     static_cast<uint32_t>(window >> 32)});
+        for (size_t lane = 0; lane < 8; ++lane) {
+            const auto wanted = static_cast<uint16_t>(words[lane / 2] >> (16 * (lane % 2)));
+            expect(out[8 * (call - begin) + lane] == wanted, arm, name, "not philox's numbers");
+        }
+    }
+}
+
+}  // namespace
+
+int main() {
+    Random random(1);
+    const Table& scalar = *tables()[0];
+    int arms = 0;
+    for (const Table* const* arm = tables(); *arm != nullptr; ++arm, ++arms)
+        for (int i = 0; i < 400; ++i) {
+#define EDGESNN_CHECK(name, type) check((*arm)->arm, #name, (*arm)->name, scalar.name, random);
+            EDGESNN_KERNELS(EDGESNN_CHECK)
+#undef EDGESNN_CHECK
+        }
+    std::printf("%d arms, %d failures\n", arms, failures);
+    return failures == 0 ? 0 : 1;
+}

@@ -1,0 +1,172 @@
+"""The native executor equals the numpy reference bit for bit: any graph, any input, any arm, by step, by run, restored."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgesnn import _native
+from edgesnn.graph import Builder, Document
+from edgesnn.runtime import Model, Session
+from tests.graphs import random_document, random_inputs
+
+ROOT = Path(__file__).parents[2]
+ARMS = _native.executor.arms()
+seeds = st.integers(0, 2**32)
+
+
+def sessions(document: Document) -> tuple[Session, Session]:
+    nodes = [node.name for node in document.nodes]
+    return (
+        Model(document, backend="reference").session(record=nodes),
+        Model(document, backend="native").session(record=nodes),
+    )
+
+
+def same(a: Any, b: Any, what: str = "output") -> None:
+    """Compare bits; NaN payloads and signs are left out, as docs/arithmetic.md says."""
+    if isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for name in a:
+            same(a[name], b[name], name)
+        return
+    assert a.dtype == b.dtype, what
+    assert a.shape == b.shape, what
+    if a.dtype == np.float32:
+        a, b = np.where(np.isnan(a), np.float32(np.nan), a), np.where(np.isnan(b), np.float32(np.nan), b)
+    assert a.tobytes() == b.tobytes(), what
+
+
+def same_session(a: Session, b: Session) -> None:
+    same(dict(a.recorded), dict(b.recorded))
+    same(dict(a.state), dict(b.state))
+    assert (a.spikes, a.synops, a.step_number) == (b.spikes, b.synops, b.step_number)
+
+
+def check_seed(seed: int) -> None:
+    """One random graph over two inputs: run, then single steps from a snapshot of the other backend."""
+    document = random_document(seed)
+    reference, native = sessions(document)
+    points = document.input["kind"] == "points"
+    for turn in range(2):
+        xs = random_inputs(document, seed + turn, steps=3 if turn else 20)
+        same(reference.run(xs), native.run(xs))
+        same_session(reference, native)
+    native.restore(reference.snapshot())
+    xs = random_inputs(document, seed + 2, steps=3)
+    for x in [xs] * 3 if points else xs:
+        same(reference.step(x), native.step(x))
+        same_session(reference, native)
+
+
+@settings(max_examples=120, deadline=None)
+@given(seeds)
+def test_native_equals_reference_on_any_graph_and_input(seed: int) -> None:
+    check_seed(seed)
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_every_arm_equals_the_reference(arm: str) -> None:
+    script = (
+        "from edgesnn import _native; from tests.property.test_executor_equal import check_seed\n"
+        f"assert _native.executor.arm() == {arm!r}\n"
+        "for seed in range(60): check_seed(seed)"
+    )
+    run_python(script, EDGESNN_ARM=arm)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds, st.integers(0, 12))
+def test_run_is_so_many_steps_and_a_snapshot_between_changes_nothing(seed: int, cut: int) -> None:
+    document = random_document(seed)
+    model = Model(document, backend="native")
+    whole, parts = model.session(), model.session()
+    xs = random_inputs(document, seed, steps=12)
+    points = document.input["kind"] == "points"
+    rows = [xs] * document.input["steps"] if points else list(xs)
+    outputs = whole.run(xs)
+    steps = []
+    for t, x in enumerate(rows):
+        if t == cut:
+            blob = parts.snapshot()
+            parts = model.session()
+            parts.restore(blob)
+        steps.append(parts.step(x))
+    if isinstance(outputs, dict):
+        same(outputs, {name: np.stack([s[name] for s in steps]) for name in outputs})
+    else:
+        same(outputs, np.stack(steps))
+    assert whole.snapshot() == parts.snapshot()
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("seed", [3, 4, 11])
+def test_a_snapshot_goes_on_in_a_new_process(tmp_path: Path, seed: int, arm: str) -> None:
+    document = random_document(seed)
+    document.save(tmp_path / "model.safetensors")
+    xs = random_inputs(document, seed, steps=9)
+    rows = [xs] * 2 * document.input["steps"] if document.input["kind"] == "points" else list(xs)
+    cut = int(np.random.default_rng(seed).integers(len(rows)))
+    session = Model(document, backend="reference").session()
+    for x in rows[:cut]:
+        session.step(x)
+    (tmp_path / "blob").write_bytes(session.snapshot())
+    for x in rows[cut:]:
+        session.step(x)
+    script = (
+        "import sys, edgesnn; from pathlib import Path; from tests.graphs import random_inputs\n"
+        f"d = Path({str(tmp_path)!r}); m = edgesnn.load(str(d / 'model.safetensors'), backend='native')\n"
+        f"s = m.session(); s.restore((d / 'blob').read_bytes()); xs = random_inputs(m.document, {seed}, steps=9)\n"
+        f"for i in range({cut}, {len(rows)}): s.step(xs if m.input['kind'] == 'points' else xs[i])\n"
+        "(d / 'after').write_bytes(s.snapshot())"
+    )
+    run_python(script, EDGESNN_ARM=arm)
+    assert (tmp_path / "after").read_bytes() == session.snapshot()
+
+
+def denormal_net() -> Document:
+    """A neuron whose membrane, current and threshold are denormal."""
+    b = Builder(input={"kind": "dense", "shape": [3], "value": "int", "bound": 9})
+    tiny = np.full(4, 2e-41, dtype=np.float32)
+    weight = np.arange(1, 13, dtype=np.float32).reshape(4, 3)
+    tensors = {"weight": weight, "scale": tiny, "bias": tiny}
+    current = b.add("linear", "input", name="fc", attributes={"activations": "int"}, tensors=tensors)
+    neuron = {"alpha": np.array([0.5], np.float32), "v_th": np.array([3e-39], np.float32)}
+    return b.document(outputs=[current, b.add("lif", current, name="lif", tensors=neuron)])
+
+
+def test_flush_to_zero_set_by_the_embedding_process_changes_no_bits() -> None:
+    torch = pytest.importorskip("torch")
+    document = denormal_net()
+    xs = np.random.default_rng(0).integers(0, 10, (40, 3))
+    expected = Model(document, backend="reference").session().run(xs)
+    assert isinstance(expected, dict)
+    assert 0 < expected["lif"].sum() < expected["lif"].size
+    assert torch.set_flush_denormal(True)
+    try:
+        assert float(torch.tensor([1e-40]) * 0.5) == 0.0
+        session = Model(document, backend="native").session()
+        ours = session.run(xs)
+    finally:
+        torch.set_flush_denormal(False)
+    same(expected, ours)
+
+
+def run_python(script: str, **environment: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
