@@ -43,7 +43,9 @@ def bench(name: str, coding: str, seconds: float) -> dict[str, object]:
     session = model.session()
     peer = spikepoint_torch.StepByStep(model.document, window)
     gap = float(np.abs(session.run(window, keep="last") - peer.run()).max())
-    times = common.interleaved_ms({"native": lambda: session.run(window, keep="last"), "torch": peer.run}, seconds=seconds)
+    times = common.interleaved_ms(
+        {"native": lambda: session.run(window, keep="last"), "torch": peer.run}, seconds=seconds
+    )
     ratio = times["torch"]["best"] / times["native"]["best"]
     print(
         f"{name:<12} native {times['native']['best']:8.2f} ms  torch {times['torch']['best']:8.2f} ms  "

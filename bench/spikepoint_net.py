@@ -58,9 +58,7 @@ class _Net:
         return self.add(self.cbl(x, width, width), x)
 
 
-def document(
-    size: Mapping[str, Any], coding: str = "rate", *, polarity: bool = False, seed: int = 0
-) -> Document:
+def document(size: Mapping[str, Any], coding: str = "rate", *, polarity: bool = False, seed: int = 0) -> Document:
     """Return a float32 SpikePoint of the given size: points, groups, neighbours, steps, classes, voters, widths."""
     section = {
         **{name: size[name] for name in ("points", "groups", "neighbours", "steps")},

@@ -50,7 +50,10 @@ class StepByStep:
         if node.op == "linear":
             scale = unpack(node.tensors["scale"])
             folded = unpack(node.tensors["weight"]).astype(np.float32) * scale[:, None]
-            self.weights[node.name] = (torch.from_numpy(folded.T.copy()), torch.from_numpy(unpack(node.tensors["bias"])))
+            self.weights[node.name] = (
+                torch.from_numpy(folded.T.copy()),
+                torch.from_numpy(unpack(node.tensors["bias"])),
+            )
             self.constant.update(node.outputs if node.inputs[0] in self.constant else ())
         if node.op == "lif":
             self.lif[node.name] = tuple(torch.from_numpy(unpack(node.tensors[r])) for r in ("alpha", "v_th"))
@@ -70,7 +73,7 @@ class StepByStep:
         votes = torch.zeros(self.types[self.document.outputs[0]].shape)
         for t in range(self.steps):
             for node in self.document.nodes:
-                if t == 0 or not (node.outputs[0] in self.constant):
+                if t == 0 or node.outputs[0] not in self.constant:
                     self._node(node, t, votes)
         return votes.numpy()
 

@@ -1,4 +1,4 @@
-"""Random small graphs and inputs for them: every operator, type of weight, compare, reset and shape that a file may hold.
+"""Random small graphs and inputs for them: every operator, type of weight, compare, reset and kind of shape.
 
 Half of the graphs have whole-number weights, scales of one and whole thresholds, so that membranes meet the threshold
 exactly.
@@ -75,7 +75,12 @@ def _random_input(rng: np.random.Generator) -> dict[str, Any]:
         return {"kind": "points", "points": points, **sizes, "steps": int(rng.integers(1, 6)), **timing, "seed": seed}
     shape = [int(rng.integers(1, 12)) for _ in range(int(rng.integers(0, 3)))] + [int(rng.integers(1, 330))]
     kind = str(rng.choice(["int", "float32"]))
-    return {"kind": "dense", "shape": shape, "value": kind, "bound": int(rng.choice([1, 2, 5, 60])) if kind == "int" else 0}
+    return {
+        "kind": "dense",
+        "shape": shape,
+        "value": kind,
+        "bound": int(rng.choice([1, 2, 5, 60])) if kind == "int" else 0,
+    }
 
 
 def _add_points(graph: _Growing, section: dict[str, Any]) -> None:
@@ -136,7 +141,9 @@ def _add(graph: _Growing) -> None:
     if a is None:
         return
     value = graph.values[a]
-    fits = [n for n, v in graph.values.items() if v.kind == "int" and v.shape == value.shape and v.bound + value.bound < 256]
+    fits = [
+        n for n, v in graph.values.items() if v.kind == "int" and v.shape == value.shape and v.bound + value.bound < 256
+    ]
     if not fits:
         return
     b, name = str(graph.rng.choice(fits)), graph.name("add")

@@ -51,6 +51,9 @@ def analyse(
 ) -> Analysis:
     """Return the types of all values, or raise the first ModelError."""
     values = {INPUT: input_type(section)}
+    if prod(values[INPUT].shape) > MAX_ELEMENTS:
+        expected = f"at most {MAX_ELEMENTS} elements"
+        raise ModelError("input is too large", where=where, found=str(values[INPUT]), expected=expected)
     for name, tensor in tensors.items():
         _check_tensor(name, tensor, where)
     made_by = _producers(nodes, where)
@@ -114,8 +117,8 @@ def _view(
     for role, name in node.tensors.items():
         if name not in tensors:
             raise ModelError("tensor is missing", where=f"{at}, {role}", found=f"no tensor {name!r}")
-    view = NodeView(node, tuple(values[n] for n in node.inputs), {r: tensors[n] for r, n in node.tensors.items()})
-    return operator, view
+    inputs = tuple(values[n] for n in node.inputs)
+    return operator, NodeView(node, inputs, {r: tensors[n] for r, n in node.tensors.items()}, where)
 
 
 def _check_attributes(node: Node, operator: Operator, at: str) -> None:

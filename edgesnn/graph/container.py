@@ -180,7 +180,7 @@ def _entry(name: str, entry: Any, where: str) -> tuple[str, tuple[int, ...], int
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         _fail("header entry has other fields", at, str(entry)[:80], "dtype, shape, data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if dtype not in _DTYPES:
+    if not isinstance(dtype, str) or dtype not in _DTYPES:
         _fail("tensor type is not known", at, str(dtype)[:40], ", ".join(_DTYPES))
     if not _naturals(shape) or len(shape) > 8:
         _fail("tensor shape is not a list of sizes", at, str(shape)[:80])

@@ -94,11 +94,12 @@ class Node:
 
 @dataclass(frozen=True)
 class NodeView:
-    """A node with the types of its inputs and its tensors: what an operator's rules look at."""
+    """A node with the types of its inputs, its tensors and its file: what an operator's rules look at."""
 
     node: Node
     inputs: tuple[ValueType, ...]
     tensors: Mapping[str, Tensor]
+    where: str
 
     def attribute(self, name: str) -> Any:
         """Return the attribute; its presence and type were checked before."""
@@ -108,7 +109,7 @@ class NodeView:
         self, what: str, *, found: object = None, expected: object = None, tensor: str | None = None
     ) -> ModelError:
         """Return a ModelError that names this node, and one of its tensors if it is about that."""
-        where = f"node {self.node.name!r}" + (f", tensor {self.node.tensors[tensor]!r}" if tensor else "")
+        where = f"{self.where}, node {self.node.name!r}" + (f", tensor {self.node.tensors[tensor]!r}" if tensor else "")
         return ModelError(
             what,
             where=where,

@@ -1,4 +1,4 @@
-"""The native executor equals the numpy reference bit for bit: any graph, any input, any arm, by step, by run, restored."""
+"""The native executor equals the numpy reference bit for bit: any graph, input and arm, by step, by run, restored."""
 
 from __future__ import annotations
 

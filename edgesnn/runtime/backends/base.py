@@ -19,16 +19,20 @@ class Engine(Protocol):
     Attributes:
         state: named arrays of logical shape, views of the engine's memory.
         step_number: steps taken since the last reset or the start of the window.
-        spikes: spikes of the last step or run.
-        synops: synaptic operations of the last step or run.
         recorded: outputs of the recorded nodes of the last call, [T, ...].
     """
 
     state: Mapping[str, Array]
     step_number: int
-    spikes: int
-    synops: int
     recorded: Mapping[str, Array]
+
+    @property
+    def spikes(self) -> int:
+        """Spikes of the last step or run."""
+
+    @property
+    def synops(self) -> int:
+        """Synaptic operations of the last step or run."""
 
     def step(self, x: Any) -> Mapping[str, Array]:
         """Do one step and return each output as [1, ...]."""

@@ -1,0 +1,149 @@
+"""A model file is what its page says: readable by the safetensors package, aligned, hashed, mapped."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from bench import spikepoint_net
+from edgesnn.errors import ModelError
+from edgesnn.graph import Builder, Document, container, read
+from edgesnn.graph.operators.registry import OPERATORS
+from edgesnn.quantize import quantize
+from tests.graphs import random_document
+
+SMALL = {"points": 32, "groups": 8, "neighbours": 4, "steps": 3, "classes": 2, "voters": 2, "widths": (8, 16, 16, 32)}
+
+
+@pytest.fixture(scope="module")
+def document() -> Document:
+    return quantize(spikepoint_net.document(SMALL))
+
+
+def test_the_safetensors_package_reads_what_we_write(document: Document, tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    document.save(path)
+    theirs = safetensors.numpy.load_file(path)
+    assert theirs.keys() == document.tensors.keys()
+    for name, tensor in document.tensors.items():
+        assert theirs[name].dtype == tensor.data.dtype
+        np.testing.assert_array_equal(theirs[name], tensor.data)
+    with safetensors.safe_open(path, "np") as file:  # type: ignore[no-untyped-call]
+        assert json.loads(file.metadata()["edgesnn"])["format_version"] == 1
+
+
+def test_we_read_what_the_safetensors_package_writes(document: Document, tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "ours.safetensors", tmp_path / "theirs.safetensors"
+    document.save(ours)
+    metadata, arrays = container.map_file(ours)
+    safetensors.numpy.save_file({name: array.copy() for name, array in arrays.items()}, theirs, metadata)
+    again = read(theirs)
+    again.verify()
+    assert again.identity == document.identity
+
+
+def test_header_and_tensors_lie_at_multiples_of_64_bytes(document: Document, tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    document.save(path)
+    data = path.read_bytes()
+    length = struct.unpack("<Q", data[:8])[0]
+    assert (8 + length) % 64 == 0
+    for entry in json.loads(data[8 : 8 + length]).values():
+        assert "data_offsets" not in entry or all(offset % 64 == 0 for offset in entry["data_offsets"])
+    assert all(tensor.data.ctypes.data % 64 == 0 for tensor in read(path).tensors.values())
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_document_survives_a_trip_through_a_file(seed: int, tmp_path: Path) -> None:
+    document = random_document(seed)
+    document.save(tmp_path / "m.safetensors")
+    again = read(tmp_path / "m.safetensors")
+    again.verify()
+    assert again.body() == document.body()
+    assert again.identity == document.identity
+    for name in document.tensors:
+        np.testing.assert_array_equal(again.unpack(name), document.unpack(name))
+
+
+def test_the_file_is_mapped_or_copied(document: Document, tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    document.save(path)
+    mapped, copied = read(path), read(path, copy=True)
+    name = "fc1.weight"
+    root = mapped.tensors[name].data
+    while isinstance(root.base, np.ndarray):
+        root = root.base
+    assert isinstance(root, np.memmap)
+    assert copied.tensors[name].data.base is None
+    with pytest.raises(ValueError, match="read-only"):
+        mapped.tensors[name].data[0] = 0
+
+
+def test_identity_covers_the_weights_and_the_document_but_not_the_provenance(document: Document) -> None:
+    base = spikepoint_net.document(SMALL)
+    assert spikepoint_net.document(SMALL).identity == base.identity
+    assert spikepoint_net.document(SMALL, seed=1).identity != base.identity
+    assert spikepoint_net.document(SMALL, polarity=True).identity != base.identity
+    assert dataclasses.replace(base, provenance={"who": "me"}).identity == base.identity
+    assert document.identity != base.identity
+    assert document.provenance["quantized"]["from"] == base.identity
+
+
+def test_a_file_is_replaced_not_written_into(document: Document, tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    document.save(path)
+    before = read(path)
+    weights = before.unpack("fc1.weight")
+    spikepoint_net.document(SMALL, seed=9).save(path)
+    np.testing.assert_array_equal(before.unpack("fc1.weight"), weights)
+    assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
+
+
+def test_a_write_that_fails_leaves_the_old_file(document: Document, tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    document.save(path)
+    with pytest.raises(KeyError):
+        container.write(path, {"a": np.zeros(2, dtype=np.complex64)}, {})
+    assert read(path).identity == document.identity
+    assert [p.name for p in tmp_path.iterdir()] == ["m.safetensors"]
+
+
+def test_a_readout_has_all_its_fields_in_the_file(document: Document) -> None:
+    assert document.readout is not None
+    assert document.readout["temperature"] == 1.0
+    assert document.readout["calibrated"] is False
+    assert document.readout["onset"] == {"confidence": 0.0, "windows": 1}
+
+
+def test_the_builder_refuses_what_a_file_may_not_hold() -> None:
+    b = Builder(input={"kind": "dense", "shape": [3]})
+    with pytest.raises(ModelError, match="operator is not known"):
+        b.add("warp", "input", name="w")
+    with pytest.raises(ModelError, match="not a matrix or vector"):
+        b.add("lif", "input", name="l", tensors={"alpha": np.zeros((2, 2, 2), np.float32)})
+    with pytest.raises(ModelError, match="not a matrix or vector"):
+        b.add("lif", "input", name="l", tensors={"alpha": np.zeros(2, np.int64)})
+    b.add("lif", "input", name="lif", tensors={"alpha": [0.5], "v_th": [1.0, 2.0]})
+    with pytest.raises(ModelError, match=r"node 'lif', tensor 'lif.v_th'.*found float32 \[2\].*\[1\] or float32 \[3\]"):
+        b.document(outputs="lif")
+
+
+def test_an_operator_is_three_files_of_one_name() -> None:
+    from edgesnn import _native
+    from edgesnn.runtime.backends.reference.base import OPERATORS as REFERENCE
+
+    root = Path(__file__).parents[2]
+    assert set(OPERATORS) == set(REFERENCE) == set(_native.executor.operators())
+    for name in OPERATORS:
+        for folder, suffix in (
+            ("edgesnn/graph/operators", "py"),
+            ("edgesnn/runtime/backends/reference", "py"),
+            ("native/executor/ops", "cpp"),
+        ):
+            assert (root / folder / f"{name}.{suffix}").is_file(), f"{folder}/{name}.{suffix}"
