@@ -32,8 +32,7 @@ demo: $(VENV)/.installed  ## build, install into .venv, and run `edgesnn demo`
 
 $(VENV)/.installed: $(SOURCES) | check
 	$(STEP) "virtual environment" $(PYTHON) -m venv $(VENV)
-	$(STEP) "build and install" $(VENV)/bin/python $(PIP) --force-reinstall --no-deps .
-	$(STEP) "requirements" $(VENV)/bin/python $(PIP) "edgesnn[broker] @ file://$(CURDIR)"
+	$(STEP) "build and install" $(VENV)/bin/python $(PIP) ".[broker]"
 	@touch $@
 
 # --- the tests: an environment that uses this tree, with the native module built in place -------------------------

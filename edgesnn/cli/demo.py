@@ -43,8 +43,13 @@ def run(args: argparse.Namespace) -> int:
         if not args.json:
             for line in show.introduction():
                 say(line)
-        for arrival in show.arrivals():
-            _print(arrival, args.json)
+        try:
+            for arrival in show.arrivals():
+                _print(arrival, args.json)
+        except KeyboardInterrupt:
+            if not args.keep:
+                raise
+        show.stop()
         if args.json:
             print_json(show.summary())
         else:

@@ -62,6 +62,7 @@ class Show:
         self._model = load(MODEL)
         self._summary = Summary(self._model, RECORDING)
         self._stop = threading.Event()
+        self._worker: threading.Thread | None = None
         self._failure: list[BaseException] = []
         self._published = 0
 
@@ -78,17 +79,17 @@ class Show:
         return [*lines, ""]
 
     def arrivals(self) -> Iterator[Arrival]:
-        """Yield each prediction as it arrives; with `keep` until Ctrl-C."""
+        """Yield each prediction as it arrives; with `keep` without end: KeyboardInterrupt ends it, then call `stop`."""
         source = self._directly() if self._broker is None else self._over_mqtt(self._broker)
-        try:
-            for arrival in source:
-                self._summary.add(arrival.prediction, arrival.travel_ms)
-                yield arrival
-        except KeyboardInterrupt:
-            if not self._keep:
-                raise
-        finally:
-            self._stop.set()
+        for arrival in source:
+            self._summary.add(arrival.prediction, arrival.travel_ms)
+            yield arrival
+
+    def stop(self) -> None:
+        """Stop predicting and wait until the publishing thread has said goodbye; twice is once."""
+        self._stop.set()
+        if self._worker is not None:
+            self._worker.join(10.0)
 
     def summary(self) -> dict[str, Any]:
         """Return what the run showed, as data."""
@@ -115,8 +116,8 @@ class Show:
         _subscribe(client, self._topic())
         worker = threading.Thread(target=self._publish, args=(broker, client.wake), name="edgesnn-demo", daemon=True)
         worker.start()
-        self._stack.callback(worker.join, 10.0)
-        self._stack.callback(self._stop.set)
+        self._worker = worker
+        self._stack.callback(self.stop)
         yield from self._listen(client, worker)
         if self._failure:
             raise self._failure[0]

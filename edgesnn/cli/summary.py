@@ -58,7 +58,8 @@ class Summary:
         """Return the figures as lines, and the commands to try next."""
         facts = self.to_dict()
         model = facts["model"]
-        lines = ["", f"{facts['predictions']} predictions{', all of them over MQTT' if facts['over_mqtt'] else ''}"]
+        over = f", {facts['over_mqtt']} of them over MQTT" if facts["over_mqtt"] else ""
+        lines = ["", f"{facts['predictions']} predictions{over}"]
         lines.append(f"  model     {model['name']}, {model['precision']}, backend {model['backend']}")
         if facts["decide_us"]:
             lines.append(f"  latency   {_words(facts['decide_us'])} from a window's last event to its decision")

@@ -1,0 +1,80 @@
+"""`edgesnn doctor`: the report, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgesnn.publish.broker import available
+from tests.brokers import KillableBroker
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def doctor(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "edgesnn", "doctor", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_a_healthy_installation():
+    done = doctor("--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    report = json.loads(done.stdout)
+    assert report["exit_code"] == 0
+    assert report["native"]["available"]
+    assert report["native"]["arm"] in report["native"]["arms"]
+    assert "scalar" in report["native"]["arms"]
+    assert report["backends"] == {"native": None, "reference": None}
+    assert all(model["error"] is None for model in report["zoo"].values())
+    assert report["clock"]["synchronised"] in (True, False, None)
+
+
+def test_the_text_names_everything_the_data_has():
+    text = doctor().stdout
+    for word in ("native", "backend", "broker", "clock", "numpy", "paho-mqtt"):
+        assert word in text
+
+
+def test_each_arm_that_can_run_is_taken_when_it_is_asked_for():
+    for arm in json.loads(doctor("--json").stdout)["native"]["arms"]:
+        assert json.loads(doctor("--json", EDGESNN_ARM=arm).stdout)["native"]["arm"] == arm
+
+
+def test_an_arm_that_cannot_run_is_exit_code_7_and_named():
+    done = doctor(EDGESNN_ARM="abacus")
+    assert done.returncode == 7
+    assert "abacus" in done.stdout
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("kind", available())
+def test_a_named_broker_that_accepts_us(kind, tmp_path):
+    with KillableBroker(kind, tmp_path) as broker:
+        done = doctor("--mqtt", broker.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "accepts us" in done.stdout
+
+
+def test_a_named_broker_that_is_not_there_is_exit_code_6():
+    done = doctor("--mqtt", "mqtt://127.0.0.1:1", "--json")
+    assert done.returncode == 6
+    assert json.loads(done.stdout)["broker"]["reachable"] is False
+
+
+@pytest.mark.skipif("mosquitto" not in available(), reason="mosquitto is not installed: no broker that asks who we are")
+def test_a_named_broker_that_refuses_us_is_exit_code_6_with_the_remedy(tmp_path):
+    with KillableBroker("mosquitto", tmp_path, password=("ann", "secret")) as broker:
+        done = doctor("--mqtt", broker.url)
+    assert done.returncode == 6
+    assert "EDGESNN_MQTT_PASSWORD" in done.stdout
