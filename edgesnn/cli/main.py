@@ -19,6 +19,7 @@ from edgesnn.errors import EdgeSnnError, UsageError
 # name -> module; a command is listed here on the day it works
 COMMANDS = {
     "doctor": "edgesnn.cli.doctor",
+    "eval": "edgesnn.cli.eval",
     "info": "edgesnn.cli.info",
     "train": "edgesnn.cli.train",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
 
 from edgesnn.errors import UsageError
@@ -30,10 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train and write the models; the last epoch's metrics go to standard output as one JSON line."""
-    try:
-        import torch  # noqa: F401
-    except ImportError:
-        raise UsageError("training needs torch", hint="pip install 'edgesnn[train]'") from None
+    if importlib.util.find_spec("torch") is None:
+        raise UsageError("training needs torch", hint="pip install 'edgesnn[train]'")
     from edgesnn.train.command import train
 
     overrides = {name: getattr(args, name) for name in ("epochs", "seed", "threads") if getattr(args, name) is not None}

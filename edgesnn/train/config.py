@@ -15,27 +15,10 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from edgesnn.encode.points import PointEncoding
 from edgesnn.errors import ConfigError, UsageError
 from edgesnn.models.spikepoint import SpikePointConfig
+from edgesnn.train.datasets import DataConfig
 from edgesnn.units import parse_duration_us
 
 tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """Which recordings (`edgesnn.train.datasets`).
-
-    Attributes:
-        source: a folder of classes, an .npz file, or "tonic:NAME"; `--data` replaces it.
-        train_ids, validate_ids: first and last id (both included) of an .npz file.
-        validate: share of the recordings kept back, where a folder is not already split.
-        classes: labels in the order of the outputs; empty: sorted names of the folders (or the numbers found).
-    """
-
-    source: str = ""
-    train_ids: tuple[int, int] = (1, 800)
-    validate_ids: tuple[int, int] = (801, 1000)
-    validate: float = 0.2
-    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,26 @@ import numpy.typing as npt
 
 from edgesnn.errors import ConfigError, EdgeSnnError, RecordingError
 from edgesnn.events.types import EVENT
-from edgesnn.train.config import DataConfig
 
 Events = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which recordings (`edgesnn.train.datasets`).
+
+    Attributes:
+        source: a folder of classes, an .npz file, or "tonic:NAME"; `--data` replaces it.
+        train_ids, validate_ids: first and last id (both included) of an .npz file.
+        validate: share of the recordings kept back, where a folder is not already split.
+        classes: labels in the order of the outputs; empty: sorted names of the folders (or the numbers found).
+    """
+
+    source: str = ""
+    train_ids: tuple[int, int] = (1, 800)
+    validate_ids: tuple[int, int] = (801, 1000)
+    validate: float = 0.2
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

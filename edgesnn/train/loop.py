@@ -11,7 +11,7 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,13 @@ from torch.nn import functional as F
 
 from edgesnn.errors import ConfigError, ModelError
 from edgesnn.models import plif
-from edgesnn.models.spikepoint import SpikePoint, SpikePointConfig
+from edgesnn.models.spikepoint import SpikePoint
 from edgesnn.train.config import TrainConfig, as_document, parse_config
 from edgesnn.train.datasets import Dataset, Sample
 from edgesnn.train.features import features
 from edgesnn.train.progress import Progress
-from edgesnn.train.windows import draw, encoded
+from edgesnn.train.spans import encoded
+from edgesnn.train.windows import draw
 
 CHECKPOINT = "last.pt"
 METRICS = "metrics.json"
@@ -268,8 +269,3 @@ def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     matrices = [p for p in model.parameters() if p.dim() == 2]
     others = [p for p in model.parameters() if p.dim() < 2]
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
-
-
-def model_summary(config: SpikePointConfig) -> dict[str, Any]:
-    """Return the model's fields as plain values."""
-    return asdict(config)

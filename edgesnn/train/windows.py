@@ -1,9 +1,6 @@
-"""Windows of recordings for training (anywhere, augmented) and for validation (where the runtime would cut them)."""
+"""Random windows of recordings for training: anywhere, augmented, with a new draw of points each time."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,46 +8,7 @@ from edgesnn.encode.native import encode_points
 from edgesnn.encode.points import PointEncoding, PointWindow
 from edgesnn.train.augment import augment
 from edgesnn.train.config import AugmentConfig
-from edgesnn.train.datasets import Events, Sample
-
-
-@dataclass(frozen=True)
-class Span:
-    """One window of a recording: events [first, last), from `t0_us` on, number `number`."""
-
-    first: int
-    last: int
-    t0_us: int
-    number: int
-
-
-def spans(events: Events, encoding: PointEncoding) -> Iterator[Span]:
-    """Yield the finished windows of a recording that are not idle, as docs/architecture.md cuts them."""
-    if not len(events):
-        return
-    t = np.maximum.accumulate(events["t"])
-    origin, end = int(t[0]), int(t[-1])
-    count = max(0, (end - origin - encoding.window_us) // encoding.hop_us + 1)
-    for number in range(count):
-        start = origin + number * encoding.hop_us
-        first, last = (int(i) for i in np.searchsorted(t, [start, start + encoding.window_us]))
-        if last - first >= max(1, encoding.min_events):
-            yield Span(first, last, start, number)
-
-
-def encoded(sample: Sample, encoding: PointEncoding, sensor: tuple[int, int]) -> list[PointWindow]:
-    """Return all windows of a recording, encoded as the runtime does."""
-    return [
-        encode_points(
-            sample.events[s.first : s.last],
-            encoding,
-            sensor,
-            number=s.number,
-            first_event=s.first,
-            t0_us=s.t0_us,
-        )
-        for s in spans(sample.events, encoding)
-    ]
+from edgesnn.train.datasets import Sample
 
 
 def draw(

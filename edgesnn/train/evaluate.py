@@ -1,0 +1,143 @@
+"""How good a model file is on labelled recordings, through the runtime (no torch): what `edgesnn eval` prints.
+
+A recording is one stream: windows from its first event on, the last unfinished one dropped. Its label by vote is the
+largest mean of softmax(scores / temperature) over its windows; a recording without any window counts as wrong.
+"Onset" is the sensor time from the recording's first event to the end of the window at which the readout's hysteresis
+first says a label that it then keeps to the end of the recording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgesnn.encode.points import PointEncoding
+from edgesnn.errors import ModelError
+from edgesnn.runtime import Model
+from edgesnn.runtime.arithmetic import softmax32
+from edgesnn.runtime.decide import Decide, Readout
+from edgesnn.train.datasets import Sample
+from edgesnn.train.spans import encoded, spans
+
+ENCODING_FIELDS = (
+    "window_us",
+    "hop_us",
+    "min_events",
+    "points",
+    "groups",
+    "neighbours",
+    "steps",
+    "time",
+    "seed",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """A recording's windows: numbers, scores [windows, classes] and, per window, the decision and its end (us)."""
+
+    sample: Sample
+    scores: npt.NDArray[np.float32]
+    probabilities: npt.NDArray[np.float32]
+    decided: list[int | None]
+    ends_us: list[int]
+
+    @property
+    def vote(self) -> int | None:
+        """The class of the largest mean probability; None without a window."""
+        return int(self.probabilities.mean(axis=0).argmax()) if len(self.probabilities) else None
+
+    @property
+    def onset_us(self) -> int | None:
+        """Time from the first event to the first decision that stays; None if the last one is no label."""
+        if not self.decided or self.decided[-1] is None:
+            return None
+        first = len(self.decided) - 1
+        while first > 0 and self.decided[first - 1] == self.decided[-1]:
+            first -= 1
+        return self.ends_us[first] - int(self.sample.events["t"][0])
+
+
+def encoding_of(model: Model) -> PointEncoding:
+    """Return the encoding of a model's input; ModelError if its input is not points."""
+    if model.input["kind"] != "points" or model.readout is None:
+        raise ModelError("not a model of points with a readout", where=model.name, found=str(model.input["kind"]))
+    return PointEncoding(**{name: model.input[name] for name in ENCODING_FIELDS})
+
+
+def score(
+    model: Model, samples: Sequence[Sample], sensor: tuple[int, int], progress: Callable[[int], None]
+) -> list[Scored]:
+    """Run every window of every recording; `progress` is told how many recordings are done."""
+    encoding, session = encoding_of(model), model.session()
+    assert model.readout is not None
+    readout = Readout.from_document(model.readout)
+    results = []
+    for sample in samples:
+        places = list(spans(sample.events, encoding))
+        scores = [session.run(window, keep="last") for window in encoded(sample, encoding, sensor)]
+        results.append(_decided(sample, scores, [s.t0_us + encoding.window_us for s in places], readout))
+        progress(len(results))
+    return results
+
+
+def _decided(sample: Sample, scores: list[Any], ends_us: list[int], readout: Readout) -> Scored:
+    decide = Decide(readout)
+    rows = np.zeros((len(scores), len(readout.labels)), dtype=np.float32)
+    shares, decided = np.zeros_like(rows), []
+    for i, row in enumerate(scores):
+        rows[i], shares[i] = row, softmax32(row / np.float32(readout.temperature))
+        decided.append(decide.push(rows[i]).active)
+    return Scored(sample, rows, shares, decided, ends_us)
+
+
+def summarise(results: Sequence[Scored], labels: Sequence[str]) -> dict[str, Any]:
+    """Return the report: accuracies, confusion matrix (rows: truth; last column: no decision), onset times."""
+    truth = np.concatenate([np.full(len(r.scores), r.sample.label) for r in results])
+    best = np.concatenate([r.scores.argmax(axis=1) if len(r.scores) else np.zeros(0, np.int64) for r in results])
+    confusion = np.zeros((len(labels), len(labels) + 1), dtype=np.int64)
+    for r in results:
+        confusion[r.sample.label, len(labels) if r.vote is None else r.vote] += 1
+    right = [r for r in results if r.vote == r.sample.label]
+    stable = [r for r in results if r.onset_us is not None and r.decided[-1] == r.sample.label]
+    onsets = np.array([r.onset_us for r in stable], dtype=np.float64)
+    return {
+        "recordings": len(results),
+        "windows": len(truth),
+        "without_a_window": sum(r.vote is None for r in results),
+        "by_window": float((best == truth).mean()) if len(truth) else 0.0,
+        "by_vote": len(right) / max(1, len(results)),
+        "by_hysteresis": len(stable) / max(1, len(results)),
+        "onset_ms": {"median": _ms(onsets, 50), "p90": _ms(onsets, 90)},
+        "labels": list(labels),
+        "confusion": confusion.tolist(),
+    }
+
+
+def _ms(values_us: npt.NDArray[np.float64], share: float) -> float | None:
+    return float(np.percentile(values_us, share)) / 1e3 if len(values_us) else None
+
+
+def as_text(report: dict[str, Any]) -> str:
+    """Return the report for a person to read."""
+    onset, labels = report["onset_ms"], report["labels"]
+    lines = [
+        f"{report['recordings']} recordings, {report['windows']} windows, {report['without_a_window']} recordings without one",
+        f"right by vote of a recording's windows: {100 * report['by_vote']:.1f} %",
+        f"right windows: {100 * report['by_window']:.1f} %",
+        f"right stable label (onset and offset hysteresis): {100 * report['by_hysteresis']:.1f} %",
+        f"time to the first stable label: median {_text(onset['median'])}, 90th percentile {_text(onset['p90'])}",
+        "confusion by vote (rows: truth; last column: no decision)",
+    ]
+    width = max(len(label) for label in labels)
+    for label, row in zip(labels, report["confusion"], strict=True):
+        lines.append(f"  {label:<{width}} " + " ".join(f"{n:4d}" for n in row))
+    return "\n".join(lines)
+
+
+def _text(ms: float | None) -> str:
+    return "none" if ms is None else f"{ms:.0f} ms"

@@ -1,0 +1,52 @@
+"""What `edgesnn eval` does: model and data in, a report out (no torch)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import edgesnn
+from edgesnn.errors import ModelError, UsageError
+from edgesnn.train.datasets import DataConfig, load_dataset
+from edgesnn.train.evaluate import score, summarise
+from edgesnn.train.progress import Progress
+
+
+def evaluate(model_name: str, data: str, *, part: str, ids: str | None, backend: str) -> dict[str, Any]:
+    """Return the report of `edgesnn.train.evaluate.summarise`, and of what model on what data.
+
+    Args:
+        model_name: model file or zoo name.
+        data: as `edgesnn.train.datasets` reads it.
+        part: "validate", "train" or "all".
+        ids: "first-last" of an .npz file's validation part.
+        backend: of `edgesnn.load`.
+
+    Raises:
+        ModelError: the data has a class that the model lacks, or its input is not points.
+    """
+    model = edgesnn.load(model_name, backend=backend)
+    labels = tuple(model.readout["labels"]) if model.readout is not None else ()
+    config = DataConfig(source=data, classes=labels)
+    if ids is not None:
+        config = DataConfig(source=data, classes=labels, validate_ids=_ids(ids))
+    dataset = load_dataset(config)
+    if len(labels) != len(dataset.labels):
+        raise ModelError("the data has other classes", where=data, found=", ".join(dataset.labels))
+    samples = {
+        "validate": dataset.validate,
+        "train": dataset.train,
+        "all": dataset.train + dataset.validate,
+    }[part]
+    bar = Progress(len(samples), "recordings")
+    results = score(model, samples, dataset.sensor, bar.update)
+    bar.clear()
+    head = {"name": model.name, "sha256": model.identity, "precision": model.precision, "backend": model.backend}
+    return {"model": head, "data": dataset.source, "part": part, **summarise(results, labels)}
+
+
+def _ids(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)-(\d+)", text)
+    if match is None:
+        raise UsageError("not a range of ids", where="--ids", found=repr(text), expected="for example 801-1000")
+    return int(match[1]), int(match[2])
