@@ -6,8 +6,8 @@ import argparse
 import json
 
 HELP = "measure a model's accuracy on labelled recordings"
-DESCRIPTION = """Run a model file over labelled recordings: accuracy per window and by vote over a recording's windows, confusion
-matrix, time to the first stable label. A recording that gives no decision counts as wrong."""
+DESCRIPTION = """Run a model file over labelled recordings: accuracy per window and by vote over a recording's windows,
+confusion matrix, time to the first stable label. A recording that gives no decision counts as wrong."""
 EPILOG = """example:
   edgesnn eval digits --data ../shared/datasets/nmnist_1000.npz --json"""
 
@@ -16,10 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's flags."""
     parser.add_argument("model", help="model file, or a name in the zoo")
     parser.add_argument("--data", required=True, help="folder with one folder per class, .npz file, or tonic:NAME")
-    parser.add_argument(
-        "--part", choices=["validate", "train", "all"], default="validate", help="(default %(default)s)"
-    )
+    part = "default: the validation part, all of a folder without train/ and test/"
+    parser.add_argument("--part", choices=["validate", "train", "all"], help=part)
     parser.add_argument("--ids", metavar="A-B", help="validation recordings of an .npz file (default 801-1000)")
+    parser.add_argument("--sensor", metavar="WxH", help="of files that do not say it (default: the model's)")
     parser.add_argument("--backend", default="auto", help="auto, native or reference (default %(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON on standard output")
 
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate and print."""
     from edgesnn.train.evaluate_command import evaluate
 
-    report = evaluate(args.model, args.data, part=args.part, ids=args.ids, backend=args.backend)
+    report = evaluate(args.model, args.data, part=args.part, ids=args.ids, sensor=args.sensor, backend=args.backend)
     if args.json:
         print(json.dumps(report))
         return 0

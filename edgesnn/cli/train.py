@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", choices=["spikepoint"], help="architecture")
     parser.add_argument("--config", required=True, metavar="TOML", help="what and how to train (docs/training.md)")
     parser.add_argument("--data", metavar="DATA", help="folder with one folder per class, .npz file, or tonic:NAME")
+    parser.add_argument("--sensor", metavar="WxH", help="sensor size of files that do not say it")
     parser.add_argument("--out", default="runs/last", metavar="DIR", help="folder of the results (default %(default)s)")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     parser.add_argument("--epochs", type=int, metavar="N", help="instead of the config's")
@@ -39,7 +40,9 @@ def run(args: argparse.Namespace) -> int:
     for name, value in overrides.items():
         if value < (0 if name == "seed" else 1):
             raise UsageError("not a positive number", where=f"--{name}", found=str(value))
-    line = train(args.config, args.data, args.out, overrides=overrides, resume=args.resume, report=_report)
+    line = train(
+        args.config, args.data, args.out, sensor=args.sensor, overrides=overrides, resume=args.resume, report=_report
+    )
     print(line)
     return 0
 

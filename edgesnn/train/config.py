@@ -149,8 +149,10 @@ def parse_config(document: dict[str, Any], *, where: str = "config") -> TrainCon
         if name not in sections:
             raise ConfigError("unknown section", where=where, found=name, expected=", ".join(sorted(sections)))
     hints = get_type_hints(TrainConfig)
-    model = {"classes": 0, **document.get("model", {})}
-    parts = {name: _section(hints[name], {**document, "model": model}.get(name, {}), where, name) for name in sections}
+    model = document.get("model", {})
+    if isinstance(model, dict):
+        document = {**document, "model": {"classes": 0, **model}}
+    parts = {name: _section(hints[name], document.get(name, {}), where, name) for name in sections}
     return TrainConfig(**parts)
 
 

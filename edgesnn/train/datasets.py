@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from edgesnn.errors import ConfigError, EdgeSnnError, RecordingError
 from edgesnn.events.types import EVENT
+from edgesnn.units import parse_sensor
 
 Events = npt.NDArray[Any]
 
@@ -32,6 +33,7 @@ class DataConfig:
         source: a folder of classes, an .npz file, or "tonic:NAME"; `--data` replaces it.
         train_ids, validate_ids: first and last id (both included) of an .npz file.
         validate: share of the recordings kept back, where a folder is not already split.
+        sensor: "WxH" of files that do not say it.
         classes: labels in the order of the outputs; empty: sorted names of the folders (or the numbers found).
     """
 
@@ -39,6 +41,7 @@ class DataConfig:
     train_ids: tuple[int, int] = (1, 800)
     validate_ids: tuple[int, int] = (801, 1000)
     validate: float = 0.2
+    sensor: str = ""
     classes: tuple[str, ...] = ()
 
 
@@ -53,13 +56,22 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Recordings of a task. `sensor` is (width, height); `labels` are in the order of the outputs."""
+    """Recordings of a task.
+
+    Attributes:
+        train, validate: recordings.
+        labels: names of the classes, in the order of the outputs.
+        sensor: (width, height).
+        source: for a person to read.
+        split: whether the data themselves say what is for validation.
+    """
 
     train: list[Sample]
     validate: list[Sample]
     labels: tuple[str, ...]
     sensor: tuple[int, int]
     source: str
+    split: bool = True
 
 
 def load_dataset(config: DataConfig) -> Dataset:
@@ -97,7 +109,7 @@ def _from_npz(path: Path, config: DataConfig) -> Dataset:
     (first, last), (low, high) = config.train_ids, config.validate_ids
     train = [sample for number, sample in samples if first <= number <= last]
     validate = [sample for number, sample in samples if low <= number <= high]
-    return _checked(Dataset(train, validate, names, sensor, path.name))
+    return Dataset(train, validate, names, sensor, path.name)
 
 
 def _read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
@@ -124,22 +136,26 @@ def _from_folder(path: Path, config: DataConfig) -> Dataset:
     for root in roots:
         for label, name in enumerate(names):
             for file in sorted(p for p in (root / name).glob("*") if p.is_file()):
-                sample = Sample(str(file.relative_to(path)), *_read_recording(file, sensors), label)
-                back = root.name != "train" if given else kept_back(sample.name, config.validate)
+                sample = Sample(str(file.relative_to(path)), _read_recording(file, config, sensors), label)
+                back = root.name != "train" if len(given) > 1 else kept_back(sample.name, config.validate)
                 (validate if back else train).append(sample)
     if len(sensors) != 1:
         raise ConfigError("recordings of different sensors", where=str(path), found=str(sorted(sensors)))
-    return _checked(Dataset(train, validate, names, sensors.pop(), path.name))
+    return Dataset(train, validate, names, sensors.pop(), path.name, split=len(given) > 1)
 
 
-def _read_recording(file: Path, sensors: set[tuple[int, int]]) -> tuple[Events]:
+def _read_recording(file: Path, config: DataConfig, sensors: set[tuple[int, int]]) -> Events:
     import edgesnn
 
     recording = edgesnn.open(file)
-    if recording.sensor is None:
-        raise RecordingError("the file does not say its sensor size", where=str(file))
-    sensors.add(recording.sensor)
-    return (recording.read(),)
+    sensor = recording.sensor
+    if sensor is None:
+        if not config.sensor:
+            hint = "say it as data.sensor in the config, or pass --sensor"
+            raise RecordingError("the file does not say its sensor size", where=str(file), hint=hint)
+        sensor = parse_sensor(config.sensor, where="data.sensor")
+    sensors.add(sensor)
+    return recording.read()
 
 
 def _from_tonic(config: DataConfig) -> Dataset:
@@ -160,7 +176,7 @@ def _from_tonic(config: DataConfig) -> Dataset:
     width, height = parts[0].sensor_size[:2]
     names = config.classes or tuple(str(c) for c in getattr(parts[0], "classes", range(10)))
     train, validate = (_tonic_samples(part, name, side) for part, side in zip(parts, ("train", "test"), strict=True))
-    return _checked(Dataset(train, validate, names, (int(width), int(height)), config.source))
+    return Dataset(train, validate, names, (int(width), int(height)), config.source)
 
 
 def _tonic_samples(part: Any, name: str, side: str) -> list[Sample]:
@@ -174,10 +190,10 @@ def _tonic_samples(part: Any, name: str, side: str) -> list[Sample]:
     return samples
 
 
-def _checked(dataset: Dataset) -> Dataset:
+def check_complete(dataset: Dataset) -> None:
+    """Raise ConfigError unless every class has recordings for training and for validation."""
     for side, samples in (("training", dataset.train), ("validation", dataset.validate)):
         present = {sample.label for sample in samples}
         missing = [name for i, name in enumerate(dataset.labels) if i not in present]
         if missing:
             raise ConfigError(f"no {side} recording of a class", where=dataset.source, found=", ".join(missing))
-    return dataset

@@ -1,7 +1,7 @@
 """How good a model file is on labelled recordings, through the runtime (no torch): what `edgesnn eval` prints.
 
 A recording is one stream: windows from its first event on, the last unfinished one dropped. Its label by vote is the
-largest mean of softmax(scores / temperature) over its windows; a recording without any window counts as wrong.
+class of the largest mean score over its windows; a recording without any window counts as wrong.
 "Onset" is the sensor time from the recording's first event to the end of the window at which the readout's hysteresis
 first says a label that it then keeps to the end of the recording.
 """
@@ -18,7 +18,6 @@ import numpy.typing as npt
 from edgesnn.encode.points import PointEncoding
 from edgesnn.errors import ModelError
 from edgesnn.runtime import Model
-from edgesnn.runtime.arithmetic import softmax32
 from edgesnn.runtime.decide import Decide, Readout
 from edgesnn.train.datasets import Sample
 from edgesnn.train.spans import encoded, spans
@@ -42,14 +41,13 @@ class Scored:
 
     sample: Sample
     scores: npt.NDArray[np.float32]
-    probabilities: npt.NDArray[np.float32]
     decided: list[int | None]
     ends_us: list[int]
 
     @property
     def vote(self) -> int | None:
-        """The class of the largest mean probability; None without a window."""
-        return int(self.probabilities.mean(axis=0).argmax()) if len(self.probabilities) else None
+        """The class of the largest mean score; None without a window."""
+        return int(self.scores.mean(axis=0).argmax()) if len(self.scores) else None
 
     @property
     def onset_us(self) -> int | None:
@@ -88,11 +86,11 @@ def score(
 def _decided(sample: Sample, scores: list[Any], ends_us: list[int], readout: Readout) -> Scored:
     decide = Decide(readout)
     rows = np.zeros((len(scores), len(readout.labels)), dtype=np.float32)
-    shares, decided = np.zeros_like(rows), []
+    decided: list[int | None] = []
     for i, row in enumerate(scores):
-        rows[i], shares[i] = row, softmax32(row / np.float32(readout.temperature))
+        rows[i] = row
         decided.append(decide.push(rows[i]).active)
-    return Scored(sample, rows, shares, decided, ends_us)
+    return Scored(sample, rows, decided, ends_us)
 
 
 def summarise(results: Sequence[Scored], labels: Sequence[str]) -> dict[str, Any]:
@@ -126,7 +124,8 @@ def as_text(report: dict[str, Any]) -> str:
     """Return the report for a person to read."""
     onset, labels = report["onset_ms"], report["labels"]
     lines = [
-        f"{report['recordings']} recordings, {report['windows']} windows, {report['without_a_window']} recordings without one",
+        f"{report['recordings']} recordings, {report['windows']} windows",
+        f"recordings without a window: {report['without_a_window']}",
         f"right by vote of a recording's windows: {100 * report['by_vote']:.1f} %",
         f"right windows: {100 * report['by_window']:.1f} %",
         f"right stable label (onset and offset hysteresis): {100 * report['by_hysteresis']:.1f} %",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from typing import Any
 
@@ -12,14 +13,17 @@ from edgesnn.train.evaluate import score, summarise
 from edgesnn.train.progress import Progress
 
 
-def evaluate(model_name: str, data: str, *, part: str, ids: str | None, backend: str) -> dict[str, Any]:
+def evaluate(
+    model_name: str, data: str, *, part: str | None, ids: str | None, sensor: str | None = None, backend: str
+) -> dict[str, Any]:
     """Return the report of `edgesnn.train.evaluate.summarise`, and of what model on what data.
 
     Args:
         model_name: model file or zoo name.
         data: as `edgesnn.train.datasets` reads it.
-        part: "validate", "train" or "all".
+        part: "validate", "train" or "all"; None: "validate", or "all" where the data are not split.
         ids: "first-last" of an .npz file's validation part.
+        sensor: "WxH" of files that do not say it; None: the model's.
         backend: of `edgesnn.load`.
 
     Raises:
@@ -27,12 +31,14 @@ def evaluate(model_name: str, data: str, *, part: str, ids: str | None, backend:
     """
     model = edgesnn.load(model_name, backend=backend)
     labels = tuple(model.readout["labels"]) if model.readout is not None else ()
-    config = DataConfig(source=data, classes=labels)
+    width, height = model.input.get("sensor", (0, 0))
+    config = DataConfig(source=data, classes=labels, sensor=sensor or f"{width}x{height}")
     if ids is not None:
-        config = DataConfig(source=data, classes=labels, validate_ids=_ids(ids))
+        config = dataclasses.replace(config, validate_ids=_ids(ids))
     dataset = load_dataset(config)
     if len(labels) != len(dataset.labels):
         raise ModelError("the data has other classes", where=data, found=", ".join(dataset.labels))
+    part = part or ("validate" if dataset.split else "all")
     samples = {
         "validate": dataset.validate,
         "train": dataset.train,

@@ -24,7 +24,7 @@ from edgesnn.errors import ConfigError, ModelError
 from edgesnn.models import plif
 from edgesnn.models.spikepoint import SpikePoint
 from edgesnn.train.config import TrainConfig, as_document, parse_config
-from edgesnn.train.datasets import Dataset, Sample
+from edgesnn.train.datasets import Dataset, Sample, check_complete
 from edgesnn.train.features import features
 from edgesnn.train.progress import Progress
 from edgesnn.train.spans import encoded
@@ -47,10 +47,11 @@ class Trainer:
         resume: go on from the folder's checkpoint, if there is one.
 
     Raises:
-        ConfigError: the folder's checkpoint is of another config; the data has another number of classes.
+        ConfigError: the folder's checkpoint is of another config; a class lacks recordings or there are too many.
     """
 
     def __init__(self, config: TrainConfig, dataset: Dataset, folder: Path, *, resume: bool = False) -> None:
+        check_complete(dataset)
         self.config, self.dataset, self.folder = with_classes(config, dataset), dataset, folder
         self.loop, self.encoding = self.config.train, self.config.encoding
         torch.set_num_threads(self.loop.threads)
@@ -88,7 +89,7 @@ class Trainer:
         return self.metrics[-1] if self.metrics else {}
 
     def evaluate(self) -> dict[str, float]:
-        """Return the averaged weights' accuracy on the validation part, per window and by vote (mean of softmax)."""
+        """Return the averaged weights' accuracy on the validation part, per window and by vote (mean of scores)."""
         if self._validation is None:
             self._validation = validation_windows(self.dataset.validate, self.config, self.dataset.sensor)
         windows, owner = self._validation
@@ -224,11 +225,10 @@ def predict(model: SpikePoint, windows: list[Any], config: TrainConfig) -> np.nd
 
 
 def accuracies(scores: np.ndarray[Any, Any], owner: np.ndarray[Any, Any], labels: list[int]) -> dict[str, float]:
-    """Return by_window and by_vote (mean of softmax); a recording without a window counts as wrong by vote."""
+    """Return by_window and by_vote (mean of the scores); a recording without a window counts as wrong by vote."""
     truth = np.array(labels)
-    shares = torch.softmax(torch.from_numpy(scores), 1).numpy()
     by_window = float((scores.argmax(1) == truth[owner]).mean()) if len(owner) else 0.0
-    right = sum(int(shares[owner == i].mean(0).argmax() == truth[i]) for i in np.unique(owner))
+    right = sum(int(scores[owner == i].mean(0).argmax() == truth[i]) for i in np.unique(owner))
     return {"by_window": by_window, "by_vote": right / max(1, len(labels))}
 
 
