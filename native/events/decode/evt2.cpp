@@ -25,35 +25,38 @@ Evt2Decoder::Evt2Decoder(DecoderOptions options) : WordDecoder(std::move(options
 
 Status Evt2Decoder::decode_words(const uint8_t* data, size_t count, std::vector<Event>& out) {
     EventBlock block;
-    bool placed = timed();
-    int64_t base_us = placed ? this->base_us() : 0;
+    EventBlock::Cursor at = block.start();
+    int64_t base_us = timed() ? this->base_us() : 0;
+    uint32_t event_limit = timed() ? (kCdOn + 1) << 28 : 0;  // words below it are events whose time is known
     const auto width = static_cast<uint32_t>(width_);
     const auto height = static_cast<uint32_t>(height_);
     Status status;
     for (size_t i = 0; i < count && status.ok(); ++i) {
         const uint32_t word = load_word(data + 4 * i);
         const int64_t t_us = base_us | (word >> 22 & 0x3F);
+        const uint32_t x = word >> 11 & 0x7FF;
+        const uint32_t y = word & 0x7FF;
+        if (word < event_limit && x < width && y < height) {
+            at = EventBlock::put(at, t_us, x, y, word >> 28);
+            if (at >= block.full()) at = flush(block, at, out);
+            continue;
+        }
         switch (word >> 28) {
             case kCdOff:
-            case kCdOn: {
-                const uint32_t x = word >> 11 & 0x7FF;
-                const uint32_t y = word & 0x7FF;
-                if (placed && x < width && y < height)
-                    block.push(t_us, x, y, word >> 28);
-                else
-                    status = misplaced_event(i, x, y);
+            case kCdOn:
+                status = misplaced_event(i, x, y);
                 break;
-            }
             case kTimeHigh:
-                status = on_time_high(word & 0xFFFFFFF, i, block, out);
+                at = flush(block, at, out);
+                status = on_time_high(word & 0xFFFFFFF, i, out);
                 base_us = this->base_us();
-                placed = true;
+                event_limit = (kCdOn + 1) << 28;
                 break;
             case kExtTrigger:
-                if (!placed) break;
+                if (!timed()) break;
                 trigger(t_us, word >> 8 & 0x1F, word & 1, out);
-                pass(t_us, block, out);
-                flush(block, out);  // events after it may be earlier
+                at = pass(t_us, block, at, out);
+                at = flush(block, at, out);  // events after it may be earlier
                 break;
             case kOthers:
             case kContinued:
@@ -61,9 +64,8 @@ Status Evt2Decoder::decode_words(const uint8_t* data, size_t count, std::vector<
             default:
                 status = bad_word(i, word >> 28, word);
         }
-        if (block.full()) flush(block, out);
     }
-    flush(block, out);
+    flush(block, at, out);
     return status;
 }
 

@@ -26,11 +26,13 @@ uint32_t load_word(const uint8_t* at) noexcept {
 }
 
 // One event a set bit, lowest first.
-void push_vector(EventBlock& block, int64_t t_us, uint32_t base_x, uint32_t y, uint32_t p, uint32_t mask) noexcept {
+EventBlock::Cursor put_vector(EventBlock::Cursor at, int64_t t_us, uint32_t base_x, uint32_t y, uint32_t p,
+                              uint32_t mask) noexcept {
     while (mask != 0) {
-        block.push(t_us, base_x + static_cast<uint32_t>(__builtin_ctz(mask)), y, p);
+        at = EventBlock::put(at, t_us, base_x + static_cast<uint32_t>(__builtin_ctz(mask)), y, p);
         mask &= mask - 1;
     }
+    return at;
 }
 
 }  // namespace
@@ -39,6 +41,7 @@ Evt3Decoder::Evt3Decoder(DecoderOptions options) : WordDecoder(std::move(options
 
 Status Evt3Decoder::decode_words(const uint8_t* data, size_t count, std::vector<Event>& out) {
     EventBlock block;
+    EventBlock::Cursor at = block.start();
     Context now = context_;
     int64_t base_us = timed() ? this->base_us() : 0;
     int64_t t_us = base_us | now.time_low;
@@ -57,7 +60,7 @@ Status Evt3Decoder::decode_words(const uint8_t* data, size_t count, std::vector<
             case kAddrX: {
                 const uint32_t x = payload & 0x7FF;
                 if (placed && x < width)
-                    block.push(t_us, x, static_cast<uint32_t>(now.y), payload >> 11);
+                    at = EventBlock::put(at, t_us, x, static_cast<uint32_t>(now.y), payload >> 11);
                 else
                     status = misplaced_event(i, now, x);
                 break;
@@ -72,20 +75,21 @@ Status Evt3Decoder::decode_words(const uint8_t* data, size_t count, std::vector<
                 const uint32_t mask = payload & ((1u << span) - 1);
                 const auto base_x = static_cast<uint32_t>(now.base_x);
                 if (placed && now.base_x >= 0 && base_x + span <= width)
-                    push_vector(block, t_us, base_x, static_cast<uint32_t>(now.y), static_cast<uint32_t>(now.base_p),
-                                mask);
+                    at = put_vector(at, t_us, base_x, static_cast<uint32_t>(now.y), static_cast<uint32_t>(now.base_p),
+                                    mask);
                 else
-                    status = edge_vector(i, now, mask, t_us, block);
+                    status = edge_vector(i, now, mask, t_us, at);
                 if (now.base_x >= 0) now.base_x = std::min(now.base_x + static_cast<int32_t>(span), 2 * kField);
                 break;
             }
             case kTimeLow:
                 now.time_low = static_cast<int32_t>(payload);
                 t_us = base_us | now.time_low;
-                if (timed()) pass(t_us, block, out);
+                if (timed()) at = pass(t_us, block, at, out);
                 break;
             case kTimeHigh:
-                status = on_time_high(payload, i, block, out);
+                at = flush(block, at, out);
+                status = on_time_high(payload, i, out);
                 base_us = this->base_us();
                 t_us = base_us | now.time_low;
                 placed = rows();
@@ -93,7 +97,7 @@ Status Evt3Decoder::decode_words(const uint8_t* data, size_t count, std::vector<
             case kExtTrigger:
                 if (!timed()) break;
                 trigger(t_us, payload >> 8, payload & 1, out);
-                pass(t_us, block, out);
+                at = pass(t_us, block, at, out);
                 break;
             case kContinued4:
             case kOthers:
@@ -102,9 +106,9 @@ Status Evt3Decoder::decode_words(const uint8_t* data, size_t count, std::vector<
             default:
                 status = bad_word(i, word >> 12, word);
         }
-        if (block.full()) flush(block, out);
+        if (at >= block.full()) at = flush(block, at, out);
     }
-    flush(block, out);
+    flush(block, at, out);
     context_ = now;
     return status;
 }
@@ -118,7 +122,8 @@ Status Evt3Decoder::misplaced_event(size_t index, const Context& context, uint32
     return out_of_range(index, "x", x);
 }
 
-Status Evt3Decoder::edge_vector(size_t index, const Context& context, uint32_t mask, int64_t t_us, EventBlock& block) {
+Status Evt3Decoder::edge_vector(size_t index, const Context& context, uint32_t mask, int64_t t_us,
+                                EventBlock::Cursor& at) {
     const auto events = static_cast<int64_t>(__builtin_popcount(mask));
     if (events == 0) return {};
     if (!timed() || context.y < 0 || context.base_x < 0) {
@@ -129,7 +134,7 @@ Status Evt3Decoder::edge_vector(size_t index, const Context& context, uint32_t m
     const auto base_x = static_cast<uint32_t>(context.base_x);
     const uint32_t room = base_x < static_cast<uint32_t>(width_) ? static_cast<uint32_t>(width_) - base_x : 0;
     const uint32_t inside = room >= 12 ? mask : mask & ((1u << room) - 1);
-    push_vector(block, t_us, base_x, static_cast<uint32_t>(context.y), static_cast<uint32_t>(context.base_p), inside);
+    at = put_vector(at, t_us, base_x, static_cast<uint32_t>(context.y), static_cast<uint32_t>(context.base_p), inside);
     const uint32_t beyond = mask & ~inside;
     if (beyond == 0) return {};
     return out_of_range(index, "x", base_x + static_cast<uint32_t>(__builtin_ctz(beyond)), __builtin_popcount(beyond));

@@ -24,7 +24,7 @@ class Evt3Decoder final : public WordDecoder {
 
     // The rare ends of single and vector events: nothing known yet, or (partly) outside the sensor.
     Status misplaced_event(size_t index, const Context& context, uint32_t x);
-    Status edge_vector(size_t index, const Context& context, uint32_t mask, int64_t t_us, EventBlock& block);
+    Status edge_vector(size_t index, const Context& context, uint32_t mask, int64_t t_us, EventBlock::Cursor& at);
 
     Context context_;
 };

@@ -25,11 +25,37 @@ Status NmnistDecoder::decode(Span<const uint8_t> bytes, std::vector<Event>& out)
         carried_ = 0;
         if (Status status = record(carry_.data(), out); !status.ok()) return status;
     }
-    for (; used + kRecord <= bytes.size; used += kRecord)
+    EventBlock block;
+    EventBlock::Cursor at = block.start();
+    const auto flush = [&] {
+        block.take(at);
+        append(block.events(), block.count(), out);
+        at = block.start();
+    };
+    for (; used + kRecord <= bytes.size; used += kRecord) {
+        if (at >= block.full()) flush();
+        if (plain(bytes.data + used, at)) continue;
+        flush();
         if (Status status = record(bytes.data + used, out); !status.ok()) return status;
+    }
+    flush();
     carried_ = bytes.size - used;
     std::memcpy(carry_.data(), bytes.data + used, carried_);
     return {};
+}
+
+// The common case: nothing waits, the time follows, the place is inside. Else nothing is changed.
+bool NmnistDecoder::plain(const uint8_t* at, EventBlock::Cursor& cursor) noexcept {
+    const int64_t raw_us = (at[2] & 0x7F) << 16 | at[3] << 8 | at[4];
+    const int64_t t_us = raw_us + overflow_us_;
+    const bool waits = markers_ != 0 || held_at_ >= 0 || at[1] == kOverflowY;
+    if (waits || at[0] >= width_ || at[1] >= height_ || t_end_us_ == kNoTime || t_us > t_end_us_ + kAheadUs)
+        return false;
+    cursor = EventBlock::put(cursor, t_us, at[0], at[1], at[2] >> 7);
+    reach(t_us);
+    last_raw_us_ = raw_us;
+    ++records_;
+    return true;
 }
 
 Status NmnistDecoder::record(const uint8_t* at, std::vector<Event>& out) {

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "events/decode/decoder.hpp"
+#include "events/decode/event_block.hpp"
 
 namespace edgesnn::events {
 
@@ -20,6 +21,7 @@ class NmnistDecoder final : public Decoder {
     void save_format(StateWriter& writer) const override;
     void load_format(const StateReader& reader) override;
 
+    bool plain(const uint8_t* at, EventBlock::Cursor& cursor) noexcept;
     Status record(const uint8_t* at, std::vector<Event>& out);
     Status count_markers(bool overflowed, int64_t first);
     Status judge_held(int64_t next_t_us, std::vector<Event>& out);

@@ -64,8 +64,7 @@ Status WordDecoder::settle(std::vector<Event>& out) {
     return {};
 }
 
-Status WordDecoder::on_time_high(uint32_t word, size_t index, EventBlock& block, std::vector<Event>& out) {
-    flush(block, out);
+Status WordDecoder::on_time_high(uint32_t word, size_t index, std::vector<Event>& out) {
     Status status;
     if (high_.waiting()) {
         const TimeHigh::Verdict verdict = high_.judge(word);
@@ -81,7 +80,7 @@ Status WordDecoder::on_time_high(uint32_t word, size_t index, EventBlock& block,
         reached_us_ = kNoTime;
         candidate_at_ = words_ + static_cast<int64_t>(index);
     }
-    pass(base_us(), block, out);
+    reached_us_ = std::max(reached_us_, base_us());
     return status;
 }
 
@@ -120,20 +119,22 @@ void WordDecoder::release(int64_t shift_us, std::vector<Event>& out) {
     held_triggers_.clear();
 }
 
-void WordDecoder::flush(EventBlock& block, std::vector<Event>& out) {
+EventBlock::Cursor WordDecoder::flush(EventBlock& block, EventBlock::Cursor end, std::vector<Event>& out) {
+    block.take(end);
     if (!high_.waiting()) {
-        append(block.events.data(), block.count, out);
+        append(block.events(), block.count(), out);
         if (reached_us_ != kNoTime) reach(reached_us_);
     } else {
-        for (size_t i = 0; i < block.count; ++i) {
-            held_.push_back(block.events[i]);
+        for (size_t i = 0; i < block.count(); ++i) {
+            held_.push_back(block.events()[i]);
             if (held_.size() < kHeldEvents) continue;
             accept_held(out);  // so many events under one word: it is no slip
-            append(block.events.data() + i + 1, block.count - i - 1, out);
+            append(block.events() + i + 1, block.count() - i - 1, out);
             break;
         }
     }
-    block.count = 0;
+    block.clear();
+    return block.start();
 }
 
 void WordDecoder::trigger(int64_t t_us, uint32_t id, uint32_t edge, std::vector<Event>& out) {

@@ -7,22 +7,10 @@
 #include <vector>
 
 #include "events/decode/decoder.hpp"
+#include "events/decode/event_block.hpp"
 #include "events/decode/time_high.hpp"
 
 namespace edgesnn::events {
-
-// Events of one run of words, flushed when full: keeps the growth of vectors out of the inner loop.
-struct EventBlock {
-    static constexpr size_t kSize = 1024;
-    static constexpr size_t kRoom = 16;  // one word gives at most 12 events
-    std::array<Event, kSize + kRoom> events;
-    size_t count = 0;
-
-    bool full() const noexcept { return count >= kSize; }
-    void push(int64_t t, uint32_t x, uint32_t y, uint32_t p) noexcept {
-        events[count++] = Event{t, static_cast<uint16_t>(x), static_cast<uint16_t>(y), static_cast<uint8_t>(p)};
-    }
-};
 
 class WordDecoder : public Decoder {
   protected:
@@ -42,18 +30,20 @@ class WordDecoder : public Decoder {
     virtual void save_words(StateWriter& writer) const = 0;
     virtual void load_words(const StateReader& reader) = 0;
 
-    // A TIME_HIGH word, number `index` of this run; what is in `block` belongs before it.
-    Status on_time_high(uint32_t word, size_t index, EventBlock& block, std::vector<Event>& out);
+    // A TIME_HIGH word, number `index` of this run; the block must be flushed before.
+    Status on_time_high(uint32_t word, size_t index, std::vector<Event>& out);
     // The clock's time of low part 0; only where timed().
     int64_t base_us() const noexcept { return high_.value() * (int64_t{1} << format_.high_shift); }
     bool timed() const noexcept { return high_.started(); }
-    // Words reached t_us, be it of a candidate. On a step back, or where the held events reach their limit, the block
+    // Words reached t_us, be it of a candidate; returns the cursor. On a step back, or while events are held, the block
     // goes out first, so that the order of events and times is the same in every split of the bytes (Decoder::marks).
-    void pass(int64_t t_us, EventBlock& block, std::vector<Event>& out) {
-        if (t_us < reached_us_ || held_.size() + block.count >= kHeldEvents) flush(block, out);
+    EventBlock::Cursor pass(int64_t t_us, EventBlock& block, EventBlock::Cursor at, std::vector<Event>& out) {
+        if (t_us < reached_us_ || high_.waiting()) at = flush(block, at, out);
         reached_us_ = t_us > reached_us_ ? t_us : reached_us_;
+        return at;
     }
-    void flush(EventBlock& block, std::vector<Event>& out);
+    // Hands on what lies before the cursor; returns the cursor of the empty block.
+    EventBlock::Cursor flush(EventBlock& block, EventBlock::Cursor end, std::vector<Event>& out);
     void trigger(int64_t t_us, uint32_t id, uint32_t edge, std::vector<Event>& out);
 
     Status bad_word(size_t index, uint32_t type, uint32_t word);
