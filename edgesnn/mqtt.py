@@ -32,8 +32,8 @@ IN_FLIGHT = 20  # a larger window is slower: measured, docs/mqtt.md
 NO_MATCHING_SUBSCRIBERS = 0x10
 UNSUPPORTED_PROTOCOL = 0x84
 SESSION_TAKEN_OVER = 0x8E
-# Reasons that trying again cannot mend: bad credentials, not authorised, bad client id, banned, bad method.
-FINAL_REFUSALS = {0x85: "", 0x86: "credentials", 0x87: "credentials", 0x8A: "", 0x8C: "credentials"}
+CREDENTIAL_REFUSALS = {0x86, 0x87, 0x8C}  # bad user or password, not authorised, bad authentication method
+FINAL_REFUSALS = CREDENTIAL_REFUSALS | {0x85, 0x8A}  # and a bad client id, banned: trying again cannot mend these
 CREDENTIALS_HINT = (
     "name the user in the URL (mqtt://user@host) and give the password in EDGESNN_MQTT_PASSWORD or --mqtt-password-file"
 )
@@ -321,7 +321,7 @@ class Client:
         elif was_accepted:
             self._fail(self._error("the connection to the broker was lost", found=str(reason)))
         else:
-            hint = CREDENTIALS_HINT if FINAL_REFUSALS.get(value or 0) else None
+            hint = CREDENTIALS_HINT if value in CREDENTIAL_REFUSALS else None
             found = str(reason) if reason is not None else "closed before it answered"
             error = self._error("the broker refused the connection", found=found, hint=hint)
             self._fail(error, final=value in FINAL_REFUSALS)

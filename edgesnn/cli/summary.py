@@ -105,7 +105,11 @@ def _words(spread: dict[str, float]) -> str:
 
 
 def _card(metrics: dict[str, Any] | None) -> list[str]:
-    """Return the card's figures: simulated test recordings beside real clips."""
-    if not metrics:
-        return []
-    return [f"  card      {name}: {value}" for name, value in metrics.items()]
+    """Return the figures of the model's card, one line each: what was simulated beside what was real."""
+    return [f"  card      {name.replace('_', ' ')}: {_value(value)}" for name, value in (metrics or {}).items()]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name.replace('_', ' ')} {_value(inner)}" for name, inner in value.items())
+    return f"{100 * value:.1f} %" if isinstance(value, float) and 0 <= value <= 1 else str(value)
