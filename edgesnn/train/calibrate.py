@@ -1,7 +1,8 @@
 """The file's readout, fitted on scores of windows: temperature, rejection, onset and offset.
 
 * temperature: minimises the negative log-likelihood of softmax(scores / temperature).
-* rejection: the largest threshold that still keeps `KEEP` of the right windows.
+* rejection: the largest threshold that still keeps `KEEP` of the right windows; with background recordings raised until
+  `QUIET` of their windows fall below it, but never so far that less than `KEEP_AT_LEAST` of the right ones are kept.
 * onset: two windows in a row (or one, where fewer than three overlap a decision) at the rejection threshold.
 * offset: `windows` misses in a row, at half the onset's confidence, so that a label does not flicker.
 """
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-KEEP = 0.98
+KEEP, KEEP_AT_LEAST, QUIET = 0.98, 0.95, 0.98
 Scores = npt.NDArray[np.float32]
 
 
@@ -40,12 +41,20 @@ def fit_temperature(scores: Scores, truth: npt.NDArray[np.int64]) -> float:
 
 
 def fit_rejection(scores: Scores, truth: npt.NDArray[np.int64], temperature: float) -> float:
-    """Return the threshold on the largest share below which 1 - KEEP of the right windows lie; rounded down to 0.01."""
+    """Return the threshold on the largest share that the module's docstring describes; rounded down to 0.01.
+
+    `truth` is -1 for windows of background recordings.
+    """
     shares = softmax(scores, temperature)
-    right = shares.argmax(1) == truth
-    if not right.any():
+    best = shares.max(1)
+    right = best[shares.argmax(1) == truth]
+    if not len(right):
         return 0.0
-    return float(np.floor(np.quantile(shares.max(1)[right], 1 - KEEP) * 100) / 100)
+    threshold = np.quantile(right, 1 - KEEP)
+    if (truth < 0).any():
+        quiet = np.quantile(best[truth < 0], QUIET)
+        threshold = max(threshold, min(quiet, np.quantile(right, 1 - KEEP_AT_LEAST)))
+    return float(np.floor(threshold * 100) / 100)
 
 
 def calibrate(scores: Scores, owner: npt.NDArray[np.int64], labels: list[int]) -> dict[str, Any]:
@@ -54,12 +63,13 @@ def calibrate(scores: Scores, owner: npt.NDArray[np.int64], labels: list[int]) -
     Args:
         scores: [windows, classes] of recordings held out from the fit of what follows.
         owner: number of the recording of each window.
-        labels: class of each recording.
+        labels: class of each recording, -1 for background.
     """
     truth = np.array(labels, dtype=np.int64)[owner]
-    if not len(truth):
+    known = truth >= 0
+    if not known.any():
         return {}
-    temperature = fit_temperature(scores, truth)
+    temperature = fit_temperature(scores[known], truth[known])
     rejection = fit_rejection(scores, truth, temperature)
     windows = 2 if np.median(np.bincount(owner)) >= 3 else 1
     return {

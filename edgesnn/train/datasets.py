@@ -24,6 +24,9 @@ from edgesnn.units import parse_sensor
 
 Events = npt.NDArray[Any]
 
+BACKGROUND = -1
+"""Label of a training recording that shows none of the classes; never part of the validation recordings."""
+
 
 @dataclass(frozen=True)
 class DataConfig:
@@ -35,6 +38,8 @@ class DataConfig:
         validate: share of the recordings kept back, where a folder is not already split.
         sensor: "WxH" of files that do not say it.
         classes: labels in the order of the outputs; empty: sorted names of the folders (or the numbers found).
+        background: folder beside the classes with recordings of none of them: they train even scores, so that they are
+            rejected.
     """
 
     source: str = ""
@@ -43,11 +48,12 @@ class DataConfig:
     validate: float = 0.2
     sensor: str = ""
     classes: tuple[str, ...] = ()
+    background: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One labelled recording: its name, events of dtype `edgesnn.EVENT` and class number."""
+    """One labelled recording: its name, events of dtype `edgesnn.EVENT` and class number (`BACKGROUND`: no class)."""
 
     name: str
     events: Events
@@ -127,7 +133,9 @@ def _from_folder(path: Path, config: DataConfig) -> Dataset:
         raise RecordingError("no such folder or .npz file", where=str(path))
     given = [path / name for name in ("train", "test", "validate") if (path / name).is_dir()]
     roots = given if len(given) > 1 else [path]
-    names = config.classes or tuple(sorted(p.name for p in roots[0].iterdir() if p.is_dir()))
+    names = config.classes or tuple(
+        sorted(p.name for p in roots[0].iterdir() if p.is_dir() and p.name != config.background)
+    )
     if not names:
         raise ConfigError("no class folder", where=str(path), expected="one folder per class")
     train: list[Sample] = []
@@ -139,9 +147,19 @@ def _from_folder(path: Path, config: DataConfig) -> Dataset:
                 sample = Sample(str(file.relative_to(path)), _read_recording(file, config, sensors), label)
                 back = root.name != "train" if len(given) > 1 else kept_back(sample.name, config.validate)
                 (validate if back else train).append(sample)
+        if config.background and (root.name == "train" or root == path):
+            train += _background(root / config.background, config, sensors)
     if len(sensors) != 1:
         raise ConfigError("recordings of different sensors", where=str(path), found=str(sorted(sensors)))
     return Dataset(train, validate, names, sensors.pop(), path.name, split=len(given) > 1)
+
+
+def _background(folder: Path, config: DataConfig, sensors: set[tuple[int, int]]) -> list[Sample]:
+    files = sorted(p for p in folder.glob("*") if p.is_file())
+    if not files:
+        raise ConfigError("no background recording", where=str(folder), hint="leave data.background out")
+    names = [f"{folder.name}/{file.name}" for file in files]
+    return [Sample(n, _read_recording(f, config, sensors), BACKGROUND) for n, f in zip(names, files, strict=True)]
 
 
 def _read_recording(file: Path, config: DataConfig, sensors: set[tuple[int, int]]) -> Events:

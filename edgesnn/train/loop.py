@@ -132,7 +132,7 @@ class Trainer:
         return float(loss.detach()), int((scores.argmax(1) == target).sum())
 
     def _loss(self, logits: Tensor, target: Tensor, local: Tensor, centre: Tensor) -> Tensor:
-        hard = F.cross_entropy(logits, target, label_smoothing=self.loop.label_smoothing)
+        hard = F.cross_entropy(logits, soft_targets(target, logits.shape[1], self.loop.label_smoothing))
         if not self.teachers:
             return hard
         temperature = self.loop.teach_temperature
@@ -188,6 +188,13 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.epoch, self.step, self.metrics = state["epoch"], state["step"], state["metrics"]
+
+
+def soft_targets(target: Tensor, classes: int, smoothing: float) -> Tensor:
+    """Return the shares to learn [B, classes]: smoothed one-hot rows; even ones for `datasets.BACKGROUND`."""
+    even = torch.full((len(target), classes), 1.0 / classes)
+    smoothed = (1.0 - smoothing) * F.one_hot(target.clamp(min=0), classes) + smoothing * even
+    return torch.where((target >= 0)[:, None], smoothed, even)
 
 
 def with_classes(config: TrainConfig, dataset: Dataset) -> TrainConfig:

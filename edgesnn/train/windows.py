@@ -8,7 +8,9 @@ from edgesnn.encode.native import encode_points
 from edgesnn.encode.points import PointEncoding, PointWindow
 from edgesnn.train.augment import augment
 from edgesnn.train.config import AugmentConfig
-from edgesnn.train.datasets import Sample
+from edgesnn.train.datasets import Events, Sample
+
+_THIN = 8
 
 
 def draw(
@@ -27,10 +29,18 @@ def draw(
         start = _start(int(t[0]), int(t[-1]), encoding, config.any_start, rng)
         first, last = (int(i) for i in np.searchsorted(t, [start, start + encoding.window_us]))
         if last - first >= max(1, encoding.min_events):
-            events = augment(sample.events[first:last], config, sensor, rng)
+            events = augment(_thinned(sample.events[first:last], encoding, rng), config, sensor, rng)
             number, stream = int(rng.integers(1 << 62)), int(rng.integers(1 << 40))
             return encode_points(events, encoding, sensor, number=number, first_event=stream, t0_us=start)
     return None
+
+
+def _thinned(events: Events, encoding: PointEncoding, rng: np.random.Generator) -> Events:
+    """Return a random part of a busy window, in order: still many times what is drawn, and quicker to change."""
+    limit = _THIN * encoding.points
+    if len(events) <= limit:
+        return events
+    return events[np.sort(rng.choice(len(events), limit, replace=False, shuffle=False))]
 
 
 def _start(origin: int, end: int, encoding: PointEncoding, anywhere: bool, rng: np.random.Generator) -> int:
