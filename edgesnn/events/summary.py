@@ -53,7 +53,7 @@ class _Tally:
             low, high = int(events[name].min()), int(events[name].max())
             self.low[name] = min(low, self.low.get(name, low))
             self.high[name] = max(high, self.high.get(name, high))
-        self.digest.update(events)
+        self.digest.update(events.tobytes())
 
     def report(self) -> dict[str, Any]:
         duration_us = self.high["t"] - self.low["t"] if self.events else None
