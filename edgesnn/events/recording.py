@@ -95,10 +95,15 @@ class Recording:
 
     def chunks(self, size_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
         """Yield the event data as bytes, the header left out, for a decoder of `decoder()`."""
-        with _open_file(self.path) as file:
-            file.seek(self.data_offset)
+        with self.open_data() as file:
             while chunk := file.read(size_bytes):
                 yield chunk
+
+    def open_data(self, start: int = 0) -> BinaryIO:
+        """Return the file, opened `start` bytes after its header; the caller closes it. Raises as `open`."""
+        file = _open_file(self.path)
+        file.seek(self.data_offset + start)
+        return file
 
     def decoder(self) -> Decoder:
         """Return a new decoder with this recording's format, sensor, policy and place, for the bytes of `chunks`."""

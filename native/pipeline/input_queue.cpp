@@ -153,6 +153,8 @@ void InputQueue::save(StateWriter& writer) const {
     if (!failure_.ok()) throw Error(failure_);
     const int64_t flags[] = {finished_, settled_, piece_end_us_, stamp_.given, stamp_.stamp_ns};
     writer.put("state", flags, {5});
+    const int32_t sensor[] = {options_.width, options_.height};
+    writer.put("sensor", sensor, {2});
     writer.put("events", reinterpret_cast<const uint8_t*>(piece_.data() + taken_),
                {static_cast<int64_t>(piece_.size() - taken_), static_cast<int64_t>(sizeof(Event))});
     std::vector<int64_t> marks;
@@ -191,6 +193,8 @@ void InputQueue::load(const StateReader& reader) {
     const std::vector<uint8_t> events = reader.get_array<uint8_t>("events");
     const std::vector<int64_t> marks = reader.get_array<int64_t>("marks");
     if (state.size() != 5) refuse("state");
+    if (reader.get_array<int32_t>("sensor") != std::vector<int32_t>{options_.width, options_.height})
+        throw Error(ErrorKind::model, "snapshot is of another sensor size", "input/sensor");
     if (events.size() % sizeof(Event) != 0 || events.size() > kWaitingBytes) refuse("events");
     std::deque<Packet> packets = load_packets(reader);
     piece_.resize(events.size() / sizeof(Event));

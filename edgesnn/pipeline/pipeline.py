@@ -1,0 +1,258 @@
+"""`edgesnn.Pipeline`: from a recording, or from pushed packets, to predictions, in the caller's process and thread."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from edgesnn import _native
+from edgesnn.encode.points import PointEncoding
+from edgesnn.errors import ModelError, UsageError
+from edgesnn.events.decoder import check_options
+from edgesnn.events.recording import Recording
+from edgesnn.pipeline.pace import parse_speed
+from edgesnn.pipeline.records import Records
+from edgesnn.pipeline.session_model import SessionModel
+from edgesnn.pipeline.source import NATIVE_FORMATS, make_source, open_source
+from edgesnn.prediction import Prediction
+from edgesnn.runtime import Model, load, snapshot
+from edgesnn.runtime.decide import Readout
+
+_CURSOR = "source/cursor"
+
+
+class Pipeline:
+    """Predictions of one stream. An iterator where it has a source; else `push` and `poll`.
+
+    One thread at a time uses it (another is refused); the native chain works without the GIL. Use it as a context
+    manager, or `close` it. In a forked child it raises.
+
+    Args:
+        source: a path, a `Recording`, an iterable of event arrays, or None: packets are pushed.
+        model: a path, a name in the zoo, or a `Model`.
+        sensor: (width, height), where the source does not say it; else the model's.
+        backend: as `edgesnn.load`; only where `model` is not a `Model` yet.
+        stream: the stream's name in the predictions.
+        node: kept for sinks as `node`.
+        speed: "max", or a factor of the recording's own pace such as "1x".
+        on_corrupt: "strict" (the default for recordings) or "skip" (the default for pushed packets).
+        format: of the recording, where its content does not tell it; of pushed bytes.
+
+    Raises:
+        RecordingError, ModelError, UsageError, BackendError: what cannot be opened or does not fit.
+
+    Example:
+        for prediction in edgesnn.Pipeline("gate.raw", "gestures"):
+            print(prediction.label, prediction.confidence)
+    """
+
+    def __init__(
+        self,
+        source: str | os.PathLike[str] | Recording | Iterable[Any] | None,
+        model: str | os.PathLike[str] | Model,
+        *,
+        sensor: tuple[int, int] | None = None,
+        backend: str = "auto",
+        stream: str = "main",
+        node: str | None = None,
+        speed: str = "max",
+        on_corrupt: str | None = None,
+        format: str | None = None,
+    ) -> None:
+        check_options(sensor, on_corrupt or "skip")
+        pace = parse_speed(speed)
+        self.model = model if isinstance(model, Model) else load(model, backend=backend)
+        encoding, readout = _what_it_takes(self.model)
+        opened = open_source(source, sensor=sensor, on_corrupt=on_corrupt, format=format)
+        recording = opened if isinstance(opened, Recording) else None
+        self.sensor = sensor_of(recording, sensor, self.model)
+        self.stream = stream
+        self.node = node
+        self._source = make_source(opened, pace)
+        self._records = Records(self.model, readout, stream, encoding.hop_us)
+        self._chain = _make_chain(self, encoding, readout, recording, on_corrupt, format)
+        self._decodes = recording is not None or format is not None
+        self._concluded = False
+        self._finished = False
+        self._process = os.getpid()
+
+    def __iter__(self) -> Iterator[Prediction]:
+        return self
+
+    def __next__(self) -> Prediction:
+        """Return the next prediction of the source.
+
+        Raises:
+            RecordingError: strict, at the first damage, after all predictions before it; or a file without any event.
+        """
+        if self._source is None:
+            raise UsageError("the pipeline has no source", hint="push packets and poll, or give it a source")
+        while True:
+            prediction = self.poll()
+            if prediction is not None:
+                return prediction
+            if not self._finished and not self._source.feed(self._chain):
+                self.flush()
+            elif self._finished:
+                self._conclude()
+                raise StopIteration
+
+    def push(self, packet: Any, stamp_ns: int | None = None, *, t_end_us: int | None = None) -> None:
+        """Give the next packet; it is copied, and worked on when `poll` asks.
+
+        Args:
+            packet: an array of dtype `edgesnn.EVENT`, or bytes of the format named at the start.
+            stamp_ns: a host time of yours; the predictions of the windows that this packet closes carry it.
+            t_end_us: sensor time reached at the end of an event array, where that is later than its last event.
+
+        Raises:
+            UsageError: the pipeline has a source or has been flushed, bytes without a format, or more than 64 MiB wait.
+            RecordingError: strict, and an event is outside the sensor.
+        """
+        self._check_process()
+        if self._source is not None:
+            raise UsageError("packets are pushed into a pipeline that has a source", where="push")
+        if isinstance(packet, np.ndarray) and packet.dtype != np.uint8:
+            self._chain.push_events(packet, t_end_us, stamp_ns)
+        elif isinstance(packet, (bytes, bytearray, memoryview, np.ndarray)):
+            self._chain.push_bytes(packet, stamp_ns)
+        else:
+            found = type(packet).__name__
+            raise UsageError("not a packet", where="push", found=found, expected="an array of edgesnn.EVENT, or bytes")
+
+    def poll(self) -> Prediction | None:
+        """Return the next prediction that the packets so far give, or None. Call it until it returns None.
+
+        Raises:
+            RecordingError: strict, at the first damage, after all predictions before it, and again at every call.
+        """
+        self._check_process()
+        result = self._chain.poll()
+        return None if result is None else self._records.make(result)
+
+    def flush(self) -> None:
+        """Say that no packet follows: after the predictions that are still to be polled, an unfinished window is
+        dropped and counted. Twice is once."""
+        self._check_process()
+        self._chain.finish()
+        self._finished = True
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Counters by name (docs/pipeline.md): events_in = processed + all of dropped.* + pending, at every moment."""
+        self._check_process()
+        counters: dict[str, int] = self._chain.counters()
+        return counters
+
+    def snapshot(self) -> bytes:
+        """Return the whole state between two predictions: a pipeline restored from it gives the same ones after it.
+
+        Raises:
+            RecordingError: the stream has failed.
+        """
+        self._check_process()
+        arrays = self._chain.save()
+        if self._source is not None:
+            arrays[_CURSOR] = np.array(self._source.cursor, dtype=np.int64)
+        return snapshot.encode(arrays, self.model.identity, self._sections())
+
+    def restore(self, blob: bytes) -> None:
+        """Go on from a snapshot; the pipeline must be made with the same source, model, sensor and format.
+
+        Raises:
+            ModelError: damaged bytes, another model's, a newer version, other sections; nothing changes then.
+        """
+        self._check_process()
+        arrays = snapshot.decode(blob, self.model.identity, self._sections())
+        cursor = arrays.pop(_CURSOR, None)
+        if self._source is not None and (cursor is None or cursor.dtype != np.int64 or cursor.shape != ()):
+            raise ModelError("snapshot has no place in the source", where=_CURSOR)
+        before = self._chain.save() if self._source is not None else None
+        self._chain.load(arrays)
+        if self._source is not None and cursor is not None:
+            try:
+                self._source.seek(int(cursor))
+            except ModelError:
+                self._chain.load(before)
+                raise
+        self._finished = self._concluded = False
+
+    def close(self) -> None:
+        """Let go of the source; twice is once. What was not polled is lost."""
+        if self._source is not None:
+            self._source.close()
+
+    def __enter__(self) -> Pipeline:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _conclude(self) -> None:
+        if not self._concluded and self._source is not None:
+            self._concluded = True
+            self._source.conclude(self._chain.counters())
+
+    def _sections(self) -> list[str]:
+        sections = ["input", "counters", "window", "decide", "session"]
+        return [*sections, *["decoder"] * self._decodes, *["source"] * (self._source is not None)]
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:
+            raise UsageError("a pipeline was carried into a forked process", hint="make it in the process that uses it")
+
+
+def sensor_of(recording: Recording | None, sensor: tuple[int, int] | None, model: Model) -> tuple[int, int]:
+    """Return the sensor size: the recording's, else the one given, else the model's."""
+    if recording is not None and recording.sensor is not None:
+        return recording.sensor
+    width, height = sensor or model.input["sensor"]
+    return int(width), int(height)
+
+
+def _what_it_takes(model: Model) -> tuple[PointEncoding, Readout]:
+    kind = model.input["kind"]
+    if kind != "points":
+        raise ModelError(
+            "the pipeline cannot encode this model's input yet",
+            where=f"{model.name}, input.kind",
+            found=repr(kind),
+            expected="'points'",
+            hint="step it with edgesnn.load(...).session()",
+        )
+    if model.readout is None:
+        raise ModelError("the model has no readout, so it cannot decide", where=f"{model.name}, readout")
+    fields = {name: value for name, value in model.input.items() if name not in ("kind", "sensor")}
+    return PointEncoding(**fields), Readout.from_document(model.readout)
+
+
+def _make_chain(
+    pipeline: Pipeline,
+    encoding: PointEncoding,
+    readout: Readout,
+    recording: Recording | None,
+    on_corrupt: str | None,
+    format: str | None,
+) -> Any:
+    policy = recording.on_corrupt if recording is not None else on_corrupt or "skip"
+    name = recording.format if recording is not None else format or ""
+    if name and name not in NATIVE_FORMATS:
+        raise UsageError(
+            "no native decoder of this name", where="format", found=repr(name), expected=", ".join(NATIVE_FORMATS)
+        )
+    return _native.pipeline.Chain(
+        encoding,
+        pipeline.sensor,
+        readout,
+        SessionModel(pipeline.model),
+        strict=policy == "strict",
+        format=name,
+        where=str(recording.path) if recording is not None else pipeline.stream,
+        offset=recording.data_offset if recording is not None else 0,
+    )

@@ -1,0 +1,84 @@
+"""From a result of the native chain to a `Prediction`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgesnn.prediction import Latency, ModelInfo, Prediction, SensorWindow
+from edgesnn.runtime.decide import Readout
+from edgesnn.runtime.model import Model
+
+PJ_PER_SYNOP = 0.9
+"""Energy of an accumulate, 45 nm (Horowitz, ISSCC 2014): the estimate that the SpikePoint paper uses."""
+
+PJ_PER_MAC = 4.6
+"""Energy of a float32 multiply-add, 45 nm (the same source)."""
+
+TOP = 3
+"""How many labels `topk` names."""
+
+
+def energy_uj(synops: int, macs: int) -> float:
+    """Return the estimated dynamic energy in microjoule; geometry, encoding and memory are not in it.
+
+    >>> energy_uj(1_000_000, 0)
+    0.9
+    """
+    return (PJ_PER_SYNOP * synops + PJ_PER_MAC * macs) / 1e6
+
+
+class Records:
+    """Makes the predictions of one stream.
+
+    Args:
+        model: for its name, identity, precision and backend.
+        readout: for its labels.
+        stream: name of the stream.
+        hop_us: a decision that took longer missed its deadline.
+    """
+
+    def __init__(self, model: Model, readout: Readout, stream: str, hop_us: int) -> None:
+        self._labels = readout.labels
+        self._calibrated = readout.calibrated
+        self._stream = stream
+        self._hop_us = hop_us
+        self._info = ModelInfo(model.name, model.identity, model.precision, model.backend)
+
+    def make(self, result: Any) -> Prediction:
+        """Return the prediction of what `Chain.poll` gave; what a sink numbers (boot_id, seq, ts, node, late) is unset."""
+        (number, t0_us, t1_us, events, dropped), (verdict, active, p), (spikes, synops, macs), stamp_ns, times = result
+        idle = verdict == "idle"
+        latency = _latency(times)
+        return Prediction(
+            window=number,
+            sensor=SensorWindow(t0_us, t1_us, events, dropped),
+            decision=verdict,
+            label=None if active is None else self._labels[active],
+            class_index=active,
+            confidence=None if active is None else p[active],
+            topk=None if idle else self._topk(p),
+            model=self._info,
+            stream=self._stream,
+            calibrated=self._calibrated,
+            t_mono_us=times[-1] // 1000,
+            stamp_ns=stamp_ns,
+            latency_us=latency,
+            deadline_missed=latency.total is not None and latency.total > self._hop_us,
+            spikes=None if idle else spikes,
+            synops=None if idle else synops,
+            energy_uj_estimate=None if idle else energy_uj(synops, macs),
+        )
+
+    def _topk(self, p: list[float]) -> tuple[tuple[str, float], ...]:
+        best = sorted(range(len(p)), key=lambda i: (-p[i], i))[:TOP]
+        return tuple((self._labels[i], p[i]) for i in best)
+
+
+def _latency(times: tuple[int, int, int, int]) -> Latency:
+    arrived_ns, closed_ns, began_ns, decided_ns = times
+    return Latency(
+        ingest=(closed_ns - arrived_ns) / 1e3,
+        queue=(began_ns - closed_ns) / 1e3,
+        infer=(decided_ns - began_ns) / 1e3,
+        total=(decided_ns - arrived_ns) / 1e3,
+    )

@@ -1,0 +1,173 @@
+"""Where a pipeline's packets come from: a recorded file, or any iterable of event arrays."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, Protocol
+
+from edgesnn.errors import ModelError, RecordingError, UsageError
+from edgesnn.events.decoder import Decoder
+from edgesnn.events.recording import Recording
+from edgesnn.events.recording import open as open_recording
+from edgesnn.pipeline.pace import Clock, paced
+
+NATIVE_FORMATS = ("evt2", "evt3", "nmnist")
+"""Formats whose bytes the native chain decodes itself (`native/events/decode`)."""
+
+_PIECE_BYTES = 1 << 15
+
+_log = logging.getLogger("edgesnn.pipeline")
+
+
+class Source(Protocol):
+    """Gives a chain its packets.
+
+    Attributes:
+        cursor: how much has been given: bytes after the header, or packets.
+    """
+
+    cursor: int
+
+    def feed(self, chain: Any) -> bool:
+        """Push the next packet into the native chain; False at the end."""
+
+    def seek(self, cursor: int) -> None:
+        """Go on from there."""
+
+    def conclude(self, counters: Mapping[str, int]) -> None:
+        """Say what is to be said after the last event; raise RecordingError where there was none."""
+
+    def close(self) -> None:
+        """Let go of the file; twice is once."""
+
+
+class RecordingSource:
+    """A recorded file.
+
+    Args:
+        recording: of a format in `NATIVE_FORMATS`.
+        clock: paces it; None: as fast as it is asked.
+    """
+
+    def __init__(self, recording: Recording, clock: Clock | None = None) -> None:
+        if recording.format not in NATIVE_FORMATS:
+            raise RecordingError(
+                "the pipeline cannot decode this format",
+                where=str(recording.path),
+                found=recording.format,
+                expected=f"one of {', '.join(NATIVE_FORMATS)}",
+                hint="give the pipeline `recording.packets()` as its source",
+            )
+        self.cursor = 0
+        self._recording = recording
+        self._clock = clock
+        self._pieces = self._read(0)
+
+    def feed(self, chain: Any) -> bool:
+        """Push the next bytes; False at the end of the file."""
+        piece = next(self._pieces, None)
+        if piece is None:
+            return False
+        chain.push_bytes(piece)
+        self.cursor += len(piece)
+        return True
+
+    def seek(self, cursor: int) -> None:
+        """Go on `cursor` bytes after the header."""
+        if not 0 <= cursor <= self._recording.size_bytes - self._recording.data_offset:
+            raise ModelError("snapshot's place is not in this recording", where="source/cursor", found=str(cursor))
+        self.close()
+        self.cursor = cursor
+        self._pieces = self._read(cursor)
+
+    def conclude(self, counters: Mapping[str, int]) -> None:
+        """Log the file's warnings; raise RecordingError where its bytes held no event."""
+        found = {name.partition(".")[2]: n for name, n in counters.items() if name.startswith("decoder.")}
+        for warning in self._recording.conclusions(counters["events_in"], counters["bytes_in"], found):
+            _log.warning("%s: %s", self._recording.path, warning)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._pieces.close()
+
+    def _read(self, start: int) -> Any:
+        return self._paced(start, self._clock) if self._clock else self._plain(start)
+
+    def _plain(self, start: int) -> Iterator[bytes]:
+        with self._recording.open_data(start) as file:
+            while piece := file.read(_PIECE_BYTES):
+                yield piece
+
+    def _paced(self, start: int, clock: Clock) -> Iterator[bytes]:
+        decoder = Decoder(self._recording.format, on_corrupt="skip")  # only for the time; the chain's one checks
+
+        def reached_us(piece: bytes) -> int | None:
+            decoder.feed_some(piece)
+            return decoder.t_end_us
+
+        with self._recording.open_data(start) as file:
+            yield from paced(file.read, reached_us, clock)
+
+
+class PacketSource:
+    """Any iterable of arrays of dtype `edgesnn.EVENT`, a packet each."""
+
+    def __init__(self, packets: Iterable[Any], clock: Clock | None = None) -> None:
+        self.cursor = 0
+        self._packets = iter(packets)
+        self._clock = clock
+
+    def feed(self, chain: Any) -> bool:
+        """Push the next packet; False after the last."""
+        packet = next(self._packets, None)
+        if packet is None:
+            return False
+        if self._clock is not None and len(packet):
+            self._clock.wait(int(packet["t"].max()))
+        chain.push_events(packet)
+        self.cursor += 1
+        return True
+
+    def seek(self, cursor: int) -> None:
+        """Leave out packets until `cursor` of them are gone; the iterable must be at its beginning."""
+        ahead = cursor - self.cursor
+        if ahead < 0 or sum(1 for _ in islice(self._packets, ahead)) < ahead:
+            raise ModelError("snapshot's place is not in this source", where="source/cursor", found=str(cursor))
+        self.cursor = cursor
+
+    def conclude(self, counters: Mapping[str, int]) -> None:
+        """Nothing to say: an iterable may be empty."""
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def open_source(
+    source: Any, *, sensor: tuple[int, int] | None, on_corrupt: str | None, format: str | None
+) -> Recording | Iterable[Any] | None:
+    """Return what `source` names: a path is opened, everything else is given back.
+
+    Raises:
+        RecordingError: a file that cannot be read.
+        UsageError: neither a path nor an iterable.
+    """
+    if source is None or isinstance(source, Recording):
+        return source
+    if isinstance(source, (str, os.PathLike)):
+        return open_recording(source, format=format, sensor=sensor, on_corrupt=on_corrupt or "strict")
+    if isinstance(source, Iterable):
+        return source
+    raise UsageError(
+        "not a source", where="source", found=type(source).__name__, expected="a path, a recording or event arrays"
+    )
+
+
+def make_source(opened: Recording | Iterable[Any] | None, speed: float | None) -> Source | None:
+    """Return the source of what `open_source` gave."""
+    clock = None if speed is None else Clock(speed)
+    if opened is None:
+        return None
+    return RecordingSource(opened, clock) if isinstance(opened, Recording) else PacketSource(opened, clock)

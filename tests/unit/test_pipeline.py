@@ -1,0 +1,327 @@
+"""`edgesnn.Pipeline`: iterating, pushing, stamps, refusals, snapshots of a recording half read, pace."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+
+import edgesnn
+from edgesnn.errors import ModelError, RecordingError, UsageError
+from edgesnn.events.types import EVENT
+from edgesnn.graph import Builder
+from edgesnn.pipeline.pace import Clock, paced, parse_speed
+from edgesnn.pipeline.records import energy_uj
+from edgesnn.prediction import Prediction
+from edgesnn.schemas import load_schema
+from tests.small_models import small_document
+
+SENSOR = (128, 128)
+STILL = ("t_mono_us", "latency_us", "deadline_missed", "stamp_ns")  # what the host's clock says
+
+
+@pytest.fixture(scope="module")
+def model() -> edgesnn.Model:
+    return edgesnn.Model(small_document(), backend="reference")
+
+
+def make_events(count: int = 20_000, duration_us: int = 600_000, seed: int = 0) -> np.ndarray[Any, Any]:
+    rng = np.random.default_rng(seed)
+    events = np.zeros(count, dtype=EVENT)
+    events["t"] = np.sort(rng.integers(0, duration_us, count))
+    for axis in ("x", "y"):
+        drift = events["t"] * 80 // duration_us
+        events[axis] = np.clip(rng.normal(20, 6, count) + drift, 0, 127)
+    events["p"] = rng.integers(0, 2, count)
+    return events
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write an N-MNIST file whose bytes the native decoder reads."""
+    e = make_events()
+    t = e["t"].astype(np.uint32)
+    rows = np.stack([e["x"], e["y"], (t >> 16 & 0x7F) | e["p"].astype(np.uint32) << 7, t >> 8 & 255, t & 255], axis=1)
+    path = tmp_path_factory.mktemp("recording") / "walk.bin"
+    path.write_bytes(rows.astype(np.uint8).tobytes())
+    return path
+
+
+def same(prediction: Prediction) -> dict[str, Any]:
+    return {key: value for key, value in prediction.to_dict().items() if key not in STILL}
+
+
+def polled(pipeline: edgesnn.Pipeline) -> list[Prediction]:
+    return list(iter(pipeline.poll, None))
+
+
+def test_a_recording_gives_one_valid_prediction_a_window(model: edgesnn.Model, recording: Path) -> None:
+    with edgesnn.Pipeline(recording, model) as pipeline:
+        predictions = list(pipeline)
+    assert [p.window for p in predictions] == list(range(len(predictions)))
+    assert len(predictions) == (make_events()["t"][-1] - make_events()["t"][0] - 100_000) // 50_000 + 1
+    schema = jsonschema.Draft202012Validator(load_schema("prediction-1"))
+    for seq, prediction in enumerate(predictions):
+        numbered = prediction.numbered(node="n", boot_id="0" * 16, seq=seq, ts="2026-01-01T00:00:00.000Z")
+        schema.validate(numbered.to_dict())
+    assert {p.decision for p in predictions} <= {"label", "none"}
+    assert len({p.topk for p in predictions}) > 1
+    counters = pipeline.counters
+    assert counters["events_in"] == 20_000 == counters["processed"] + counters["dropped.unfinished_window"]
+
+
+def test_bytes_events_and_files_give_the_same_predictions(model: edgesnn.Model, recording: Path) -> None:
+    from_file = [same(p) for p in edgesnn.Pipeline(recording, model)]
+    events = edgesnn.open(recording, sensor=SENSOR).read()
+    from_packets = [same(p) for p in edgesnn.Pipeline(np.array_split(events, 37), model)]
+    pushed = edgesnn.Pipeline(None, model, format="nmnist", sensor=SENSOR)
+    pushed.push(recording.read_bytes())
+    pushed.flush()
+    assert from_file == from_packets == [same(p) for p in polled(pushed)]
+    assert from_file
+
+
+def test_a_prediction_carries_the_stamp_of_the_packet_that_closed_its_window(model: edgesnn.Model) -> None:
+    pipeline = edgesnn.Pipeline(None, model)
+    stamps = []
+    for number, packet in enumerate(np.array_split(make_events(), 12)):
+        pipeline.push(packet, stamp_ns=1_000 + number)
+        found = polled(pipeline)
+        assert all(p.stamp_ns == 1_000 + number for p in found)
+        assert all((p.latency_us.total or -1) >= (p.latency_us.infer or 0) > 0 for p in found)
+        stamps += found
+    assert len(stamps) >= 9
+
+
+def test_time_without_events_closes_windows_as_idle(model: edgesnn.Model) -> None:
+    pipeline = edgesnn.Pipeline(None, model)
+    events = make_events(400, 100_000)
+    pipeline.push(events)
+    assert polled(pipeline) == []
+    pipeline.push(events[:0], t_end_us=int(events["t"][0]) + 300_000)
+    found = polled(pipeline)
+    assert [p.decision == "idle" for p in found] == [False, False, True, True, True]
+    idle = found[-1]
+    assert (idle.label, idle.confidence, idle.topk, idle.spikes, idle.energy_uj_estimate) == (None,) * 5
+
+
+def test_a_snapshot_half_way_gives_the_same_rest(model: edgesnn.Model, recording: Path) -> None:
+    whole = [same(p) for p in edgesnn.Pipeline(recording, model)]
+    for seen in range(len(whole) + 1):
+        first = edgesnn.Pipeline(recording, model)
+        for _ in range(seen):
+            next(first)
+        second = edgesnn.Pipeline(recording, model)
+        second.restore(first.snapshot())
+        assert [same(p) for p in second] == whole[seen:]
+
+
+def test_a_snapshot_of_pushed_packets_holds_what_still_waits(model: edgesnn.Model) -> None:
+    events = make_events()
+    first = edgesnn.Pipeline(None, model)
+    first.push(events)
+    first.flush()
+    before = [first.poll() for _ in range(3)]
+    second = edgesnn.Pipeline(None, model)
+    second.restore(first.snapshot())
+    assert before[0] is not None
+    assert [same(p) for p in polled(second)] == [same(p) for p in polled(first)]
+
+
+def test_a_snapshot_of_something_else_changes_nothing(model: edgesnn.Model, recording: Path) -> None:
+    pipeline = edgesnn.Pipeline(recording, model)
+    next(pipeline)
+    other = edgesnn.Pipeline(recording, edgesnn.Model(small_document(seed=1), backend="reference"))
+    wrong_size = edgesnn.Pipeline(recording, model, sensor=(100, 128))
+    pushed = edgesnn.Pipeline(None, model)
+    state = pipeline.snapshot()
+    for stranger in (other, wrong_size, pushed):
+        with pytest.raises(ModelError):
+            pipeline.restore(stranger.snapshot())
+    for broken in (b"", state[:100], state[:-1]):
+        with pytest.raises(ModelError):
+            pipeline.restore(broken)
+    assert pipeline.snapshot() == state
+
+
+def test_damage_ends_a_strict_recording_after_what_came_before(
+    model: edgesnn.Model, recording: Path, tmp_path: Path
+) -> None:
+    cut = tmp_path / "cut.bin"
+    cut.write_bytes(recording.read_bytes()[:60_003])
+    whole = [same(p) for p in edgesnn.Pipeline(recording, model)]
+    pipeline = edgesnn.Pipeline(cut, model)
+    found = []
+    with pytest.raises(RecordingError, match="byte 60000"):
+        for prediction in pipeline:
+            found.append(same(prediction))
+    assert 0 < len(found) < len(whole)
+    assert found == whole[: len(found)]
+    with pytest.raises(RecordingError, match="byte 60000"):
+        pipeline.poll()
+
+
+def test_impossible_events_are_counted_or_refused(model: edgesnn.Model) -> None:
+    events = make_events(1000)
+    events["x"][7] = 500
+    lenient = edgesnn.Pipeline(None, model)
+    lenient.push(events)
+    assert lenient.counters["dropped.impossible_event"] == 1
+    strict = edgesnn.Pipeline(None, model, on_corrupt="strict")
+    with pytest.raises(RecordingError, match="event 7 of the packet"):
+        strict.push(events)
+    assert strict.counters["events_in"] == 0
+
+
+def test_wrong_uses_are_refused(model: edgesnn.Model, recording: Path) -> None:
+    with pytest.raises(UsageError, match="no source"):
+        next(edgesnn.Pipeline(None, model))
+    with pytest.raises(UsageError, match="has a source"):
+        edgesnn.Pipeline(recording, model).push(make_events(10))
+    with pytest.raises(UsageError, match="no format"):
+        edgesnn.Pipeline(None, model).push(b"1234")
+    with pytest.raises(UsageError, match="not a packet"):
+        edgesnn.Pipeline(None, model).push([1, 2])
+    with pytest.raises(UsageError, match="layout"):
+        edgesnn.Pipeline(None, model).push(np.zeros(3))
+    with pytest.raises(UsageError, match="format"):
+        edgesnn.Pipeline(None, model, format="dat")
+    with pytest.raises(UsageError, match="not a speed"):
+        edgesnn.Pipeline(recording, model, speed="fast")
+    flushed = edgesnn.Pipeline(None, model)
+    flushed.flush()
+    with pytest.raises(UsageError, match="after the end"):
+        flushed.push(make_events(10))
+
+
+def test_too_much_waiting_input_is_refused(model: edgesnn.Model) -> None:
+    pipeline = edgesnn.Pipeline(None, model, format="nmnist")
+    block = bytes(1 << 25)
+    pipeline.push(block)
+    pipeline.push(block)
+    with pytest.raises(UsageError, match="too much input waits"):
+        pipeline.push(block)
+
+
+def test_models_of_another_kind_are_refused_by_name() -> None:
+    builder = Builder(input={"kind": "dense", "shape": [2]})
+    tensors = {"weight": np.ones((2, 2), np.float32), "scale": np.ones(2, np.float32), "bias": np.ones(2, np.float32)}
+    layer = builder.add("linear", "input", name="fc", attributes={"activations": "float32"}, tensors=tensors)
+    dense = edgesnn.Model(builder.document(outputs=[layer]), backend="reference")
+    with pytest.raises(ModelError, match="'dense'"):
+        edgesnn.Pipeline(None, dense)
+
+
+def test_two_threads_at_once_are_refused(model: edgesnn.Model) -> None:
+    pipeline = edgesnn.Pipeline(None, model)
+    pipeline.push(make_events(200_000))
+    refused: list[bool] = []
+    done = threading.Event()
+
+    def intrude() -> None:
+        while not done.is_set():
+            try:
+                pipeline.poll()
+            except UsageError:
+                refused.append(True)
+                return
+
+    thread = threading.Thread(target=intrude)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not refused and time.monotonic() < deadline:
+        try:
+            if pipeline.poll() is None:
+                break
+        except UsageError:
+            refused.append(True)
+    done.set()
+    thread.join()
+    assert refused
+
+
+def test_a_forked_child_may_not_use_it(model: edgesnn.Model) -> None:
+    pipeline = edgesnn.Pipeline(None, model)
+    child = os.fork()
+    if child == 0:
+        try:
+            pipeline.poll()
+        except UsageError:
+            os._exit(7)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+class Interrupting:
+    """A model backend whose window is interrupted by the user, once."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self.left = 1
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        if self.left:
+            self.left -= 1
+            raise KeyboardInterrupt
+        return self._session.run(*args, **kwargs)
+
+
+def test_an_interrupt_goes_through(model: edgesnn.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    make: Callable[..., Any] = edgesnn.Model.session
+    monkeypatch.setattr(edgesnn.Model, "session", lambda self, **options: Interrupting(make(self, **options)))
+    pipeline = edgesnn.Pipeline(None, model)
+    pipeline.push(make_events())
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.poll()
+    assert pipeline.poll() is not None
+
+
+def test_a_recording_without_events_is_an_error_and_an_empty_iterable_is_not(
+    model: edgesnn.Model, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.raw"
+    empty.write_bytes(b"% evt 3.0\n% end\n" + b"\x00\xe0" * 40)
+    with pytest.raises(RecordingError, match="no event"):
+        list(edgesnn.Pipeline(empty, model))
+    assert list(edgesnn.Pipeline([], model)) == []
+
+
+def test_pace_follows_the_recording(model: edgesnn.Model, recording: Path) -> None:
+    began = time.monotonic()
+    fast = [same(p) for p in edgesnn.Pipeline(recording, model, speed="4x")]
+    took_s = time.monotonic() - began
+    assert took_s >= 0.55 / 4
+    assert fast == [same(p) for p in edgesnn.Pipeline(recording, model)]
+
+
+def test_pieces_of_a_paced_stream_shrink_and_grow_with_its_rate() -> None:
+    data = bytes(100_000)
+    position = 0
+
+    def read(size: int) -> bytes:
+        nonlocal position
+        piece = data[position : position + size]
+        position += len(piece)
+        return piece
+
+    pieces = list(paced(read, lambda _: position * 10, Clock(1000.0)))
+    assert b"".join(pieces) == data
+    assert 100 <= len(pieces[-2]) * 10 / 10 <= 400  # 2 ms of sensor time are 200 bytes here
+
+
+def test_speeds_and_energy() -> None:
+    assert parse_speed("0.5x") == 0.5
+    for wrong in ("0x", "1", "-1x", "x", "nanx"):
+        with pytest.raises(UsageError):
+            parse_speed(wrong)
+    assert energy_uj(10**6, 10**6) == pytest.approx(5.5)
