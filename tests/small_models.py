@@ -1,4 +1,4 @@
-"""A small random model for tests of what stands around a model: every operator, a few thousand weights, real decisions."""
+"""A small random model for tests of what stands around a model: every operator, and decisions that change."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Records:
         self._info = ModelInfo(model.name, model.identity, model.precision, model.backend)
 
     def make(self, result: Any) -> Prediction:
-        """Return the prediction of what `Chain.poll` gave; what a sink numbers (boot_id, seq, ts, node, late) is unset."""
+        """Return the prediction of what `Chain.poll` gave; boot_id, seq, ts, node and late are for the sink to set."""
         (number, t0_us, t1_us, events, dropped), (verdict, active, p), (spikes, synops, macs), stamp_ns, times = result
         idle = verdict == "idle"
         latency = _latency(times)

@@ -1,4 +1,4 @@
-"""The chain: the same decisions for every split, through snapshot and restore, equal to the parts put together plainly."""
+"""The chain: the same decisions for every split and through snapshots, equal to its parts put together plainly."""
 
 from __future__ import annotations
 

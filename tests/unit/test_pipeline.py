@@ -158,10 +158,9 @@ def test_damage_ends_a_strict_recording_after_what_came_before(
     cut.write_bytes(recording.read_bytes()[:60_003])
     whole = [same(p) for p in edgesnn.Pipeline(recording, model)]
     pipeline = edgesnn.Pipeline(cut, model)
-    found = []
+    found: list[dict[str, Any]] = []
     with pytest.raises(RecordingError, match="byte 60000"):
-        for prediction in pipeline:
-            found.append(same(prediction))
+        found.extend(same(p) for p in pipeline)
     assert 0 < len(found) < len(whole)
     assert found == whole[: len(found)]
     with pytest.raises(RecordingError, match="byte 60000"):

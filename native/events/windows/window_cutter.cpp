@@ -74,7 +74,7 @@ size_t WindowCutter::push(Span<const Event> events) {
     }
     if (!started_ && !events.empty()) {
         started_ = true;
-        origin_us_ = reached_us_ = events[0].t;
+        origin_us_ = reached_us_ = std::max<int64_t>(events[0].t, reached_us_);
     }
     return options_.by_count ? push_counted(events) : push_timed(events);
 }
@@ -141,7 +141,7 @@ void WindowCutter::wake(int64_t t_us) noexcept {
 }
 
 void WindowCutter::advance(int64_t t_us) noexcept {
-    if (started_) reached_us_ = std::max(reached_us_, std::min(t_us, kTimeLimit - 1));
+    reached_us_ = std::max(reached_us_, std::min(t_us, kTimeLimit - 1));
 }
 
 void WindowCutter::finish() noexcept {
@@ -198,7 +198,8 @@ void WindowCutter::load(const StateReader& reader) {
 }
 
 void WindowCutter::check() const {
-    const bool in_time = origin_us_ > -kTimeLimit && origin_us_ <= reached_us_ && reached_us_ < kTimeLimit;
+    const bool begun = origin_us_ > -kTimeLimit && origin_us_ <= reached_us_;
+    const bool in_time = reached_us_ >= -kTimeLimit && reached_us_ < kTimeLimit && (begun || !started_);
     if (!in_time || number_ > 2 * kTimeLimit / options_.hop) refuse("state");
     if (silent_ > options_.max_silent || to_skip_ > options_.hop || covered_ > held()) refuse("state");
     if (!started_ && (held() != 0 || number_ != 0)) refuse("state");

@@ -1,6 +1,6 @@
 // Cuts a stream of events into windows, by time with a hop or by count (docs/pipeline.md, "Windows").
 //
-// By time: origin = t of the first event; window k covers [origin + k*hop, origin + k*hop + length) and closes when the
+// By time: origin = time of the first event; window k covers [origin + k*hop, origin + k*hop + length) and closes when the
 // time reached passes its end. By count: window k holds the events [k*hop, k*hop + length) of the stream and closes
 // when it has them. Time that steps back counts as the largest time reached before (time_clamped). The same windows for
 // any packet size.
@@ -55,7 +55,7 @@ class WindowCutter final : public pipeline::Stage {
     // Takes events up to the one that completes the next window, which stays with the caller; returns how many it took.
     // Each |t| < kTimeLimit.
     size_t push(Span<const Event> events);
-    // Time has passed without events. Before the first event it means nothing.
+    // Time has passed without events; no event after it counts as earlier, not even the first.
     void advance(int64_t t_us) noexcept;
     // The stream has ended: what belongs to no complete window is dropped and counted.
     void finish() noexcept;
@@ -87,7 +87,7 @@ class WindowCutter final : public pipeline::Stage {
     WindowOptions options_;
     bool started_ = false;
     int64_t origin_us_ = 0;
-    int64_t reached_us_ = 0;
+    int64_t reached_us_ = -kTimeLimit;
     int64_t number_ = 0;        // of the next window
     int64_t silent_ = 0;        // windows in a row without an event
     int64_t to_skip_ = 0;       // by count, hop > length: events before the next window begins
