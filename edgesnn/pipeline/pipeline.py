@@ -16,7 +16,7 @@ from edgesnn.events.decoder import check_options
 from edgesnn.events.recording import Recording
 from edgesnn.pipeline.pace import parse_speed
 from edgesnn.pipeline.records import Records
-from edgesnn.pipeline.session_model import SessionModel
+from edgesnn.pipeline.session_model import chain_model
 from edgesnn.pipeline.source import NATIVE_FORMATS, make_source, open_source
 from edgesnn.prediction import Prediction
 from edgesnn.runtime import Model, load, snapshot
@@ -250,7 +250,7 @@ def _make_chain(
         encoding,
         pipeline.sensor,
         readout,
-        SessionModel(pipeline.model),
+        chain_model(pipeline.model),
         strict=policy == "strict",
         format=name,
         where=str(recording.path) if recording is not None else pipeline.stream,

@@ -15,6 +15,14 @@ _SECTION = "session"
 _PREFIX = f"{_SECTION}/"
 
 
+def chain_model(model: Model) -> Any:
+    """Return what the native chain runs: the executor's own model, or a `SessionModel` for another backend."""
+    if model.backend == "native":
+        _, native = model.prepared
+        return native
+    return SessionModel(model)
+
+
 class SessionModel:
     """What `native/bindings/python_window_model.hpp` calls, in the chain's thread, with the GIL.
 

@@ -8,6 +8,7 @@
 #include "bindings/event_array.hpp"
 #include "bindings/point_encoding.hpp"
 #include "bindings/python_window_model.hpp"
+#include "executor/window_model.hpp"
 #include "pipeline/chain.hpp"
 
 namespace py = pybind11;
@@ -134,12 +135,14 @@ class Turn {
 class PyChain {
   public:
     PyChain(const py::object& encoding, std::pair<int32_t, int32_t> sensor, const py::object& readout_source,
-            const py::object& model, bool strict, const std::string& format, const std::string& where, int64_t offset) {
+            const py::object& model, bool strict, const std::string& format, const std::string& where, int64_t offset,
+            int64_t max_silent) {
         pipeline::ChainOptions options;
         options.encoding = point_encoding(encoding);
         options.sensor = {sensor.first, sensor.second};
         options.readout = readout(readout_source);
         options.strict = strict;
+        options.max_silent = max_silent;
         std::unique_ptr<events::Decoder> decoder;
         if (!format.empty()) {
             events::DecoderOptions decoding{sensor.first, sensor.second,
@@ -147,9 +150,7 @@ class PyChain {
                                             where};
             decoder = events::make_decoder(format, decoding);
         }
-        auto adapter = std::make_unique<PythonWindowModel>(model);
-        python_model_ = adapter.get();
-        chain_ = std::make_unique<Chain>(options, std::move(decoder), std::move(adapter));
+        chain_ = std::make_unique<Chain>(options, std::move(decoder), window_model(model));
     }
 
     void push_bytes(const py::buffer& buffer, std::optional<int64_t> stamp_ns) {
@@ -179,7 +180,7 @@ class PyChain {
             status = chain_->poll(result_, ready);
         }
         if (!status.ok()) {
-            python_model_->rethrow();
+            if (python_model_ != nullptr) python_model_->rethrow();
             raise(status);
         }
         return ready ? describe(result_) : py::object(py::none());
@@ -198,6 +199,14 @@ class PyChain {
     }
 
   private:
+    // A model of the native executor, or any object with the methods that PythonWindowModel calls.
+    std::unique_ptr<pipeline::WindowModel> window_model(const py::object& model) {
+        if (py::isinstance<executor::Model>(model))
+            return executor::make_window_model(model.cast<std::shared_ptr<executor::Model>>());
+        auto adapter = std::make_unique<PythonWindowModel>(model);
+        python_model_ = adapter.get();
+        return adapter;
+    }
     static pipeline::Stamp stamp(std::optional<int64_t> stamp_ns) noexcept {
         return {stamp_ns.has_value(), stamp_ns.value_or(0), pipeline::monotonic_ns()};
     }
@@ -210,7 +219,7 @@ class PyChain {
     }
 
     std::unique_ptr<Chain> chain_;
-    PythonWindowModel* python_model_ = nullptr;  // owned by the chain
+    PythonWindowModel* python_model_ = nullptr;  // owned by the chain; null: a native model
     Result result_;
     std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
 };
@@ -223,8 +232,9 @@ void bind_pipeline(py::module_& m) {
         .def(py::init<const py::object&>(), py::arg("readout"))
         .def("push", &PyDecide::push, py::arg("scores"));
     py::class_<PyWindowCutter>(room, "WindowCutter")
-        .def(py::init<int64_t, int64_t, bool, size_t, int64_t>(), py::arg("length"), py::arg("hop"), py::arg("by_count") = false,
-             py::arg("max_events") = events::WindowOptions{}.max_events, py::arg("max_silent") = events::kMaxSilent)
+        .def(py::init<int64_t, int64_t, bool, size_t, int64_t>(), py::arg("length"), py::arg("hop"),
+             py::arg("by_count") = false, py::arg("max_events") = events::WindowOptions{}.max_events,
+             py::arg("max_silent") = events::kMaxSilent)
         .def("push", &PyWindowCutter::push, py::arg("events"), py::arg("t_end_us") = py::none(),
              py::arg("limit") = size_t{1} << 20)
         .def("finish", &PyWindowCutter::finish)
@@ -233,9 +243,10 @@ void bind_pipeline(py::module_& m) {
         .def("load", &PyWindowCutter::load, py::arg("state"));
     py::class_<PyChain>(room, "Chain")
         .def(py::init<const py::object&, std::pair<int32_t, int32_t>, const py::object&, const py::object&, bool,
-                      const std::string&, const std::string&, int64_t>(),
+                      const std::string&, const std::string&, int64_t, int64_t>(),
              py::arg("encoding"), py::arg("sensor"), py::arg("readout"), py::arg("model"), py::arg("strict"),
-             py::arg("format") = "", py::arg("where") = "", py::arg("offset") = 0)
+             py::arg("format") = "", py::arg("where") = "", py::arg("offset") = 0,
+             py::arg("max_silent") = events::kMaxSilent)
         .def("push_bytes", &PyChain::push_bytes, py::arg("buffer"), py::arg("stamp_ns") = py::none())
         .def("push_events", &PyChain::push_events, py::arg("events"), py::arg("t_end_us") = py::none(),
              py::arg("stamp_ns") = py::none())

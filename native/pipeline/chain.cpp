@@ -22,6 +22,7 @@ events::WindowOptions window_options(const ChainOptions& options) {
     events::WindowOptions windows;
     windows.length = options.encoding.window_us;
     windows.hop = options.encoding.hop_us;
+    windows.max_silent = options.max_silent;
     windows.width = options.sensor.width;
     windows.height = options.sensor.height;
     return windows;

@@ -22,6 +22,7 @@ struct ChainOptions {
     encode::Sensor sensor;
     Readout readout;
     bool strict = false;
+    int64_t max_silent = events::kMaxSilent;
 };
 
 // One decision about one window.

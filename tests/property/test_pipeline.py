@@ -42,7 +42,7 @@ class SumModel:
 
 
 def make_chain(format: str = "", strict: bool = False, encoding: PointEncoding = ENCODING) -> Any:
-    return _native.pipeline.Chain(encoding, SENSOR, READOUT, SumModel(), strict=strict, format=format, where="stream")
+    return _native.pipeline.Chain(encoding, SENSOR, READOUT, SumModel(), strict=strict, format=format, max_silent=100)
 
 
 def drain(chain: Any, found: list[Any]) -> None:

@@ -77,6 +77,24 @@ def test_a_recording_gives_one_valid_prediction_a_window(model: edgesnn.Model, r
     assert counters["events_in"] == 20_000 == counters["processed"] + counters["dropped.unfinished_window"]
 
 
+def without_backend(prediction: Prediction) -> dict[str, Any]:
+    return {**same(prediction), "model": None}
+
+
+@pytest.mark.parametrize("coding", ["rate", "direct"])
+def test_backends_agree_and_go_on_from_each_other_s_snapshots(coding: str, recording: Path) -> None:
+    models = {name: edgesnn.Model(small_document(coding=coding), backend=name) for name in ("reference", "native")}
+    whole = {name: [without_backend(p) for p in edgesnn.Pipeline(recording, m)] for name, m in models.items()}
+    assert whole["native"] == whole["reference"]
+    for first, second in (("native", "reference"), ("reference", "native"), ("native", "native")):
+        half = edgesnn.Pipeline(recording, models[first])
+        for _ in range(4):
+            next(half)
+        other = edgesnn.Pipeline(recording, models[second])
+        other.restore(half.snapshot())
+        assert [without_backend(p) for p in other] == whole["native"][4:]
+
+
 def test_bytes_events_and_files_give_the_same_predictions(model: edgesnn.Model, recording: Path) -> None:
     from_file = [same(p) for p in edgesnn.Pipeline(recording, model)]
     events = edgesnn.open(recording, sensor=SENSOR).read()

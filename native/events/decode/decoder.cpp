@@ -74,8 +74,12 @@ void Decoder::take_triggers(std::vector<Trigger>& out) {
     triggers_.clear();
 }
 
-void Decoder::append(const Event* events, size_t count, std::vector<Event>& out) {
+void Decoder::append_marked(const Event* events, size_t count, std::vector<Event>& out) {
     if (count != 0 && events[0].t < t_end_us_) marks_.push_back({out.size(), t_end_us_});
+    append(events, count, out);
+}
+
+void Decoder::append(const Event* events, size_t count, std::vector<Event>& out) {
     int64_t last = last_t_us_;
     int64_t end = t_end_us_;
     int64_t backward = 0;

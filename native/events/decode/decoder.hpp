@@ -90,6 +90,8 @@ class Decoder {
 
     // Appends events whose time is certain; counts steps back and advances t_end_us.
     void append(const Event* events, size_t count, std::vector<Event>& out);
+    // The same, with a mark where words had reached a later time (reach) than the first of them.
+    void append_marked(const Event* events, size_t count, std::vector<Event>& out);
     void reach(int64_t t_us) noexcept { t_end_us_ = t_us > t_end_us_ ? t_us : t_end_us_; }
 
     bool strict() const noexcept { return options_.on_corrupt == OnCorrupt::strict; }

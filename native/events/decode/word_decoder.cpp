@@ -109,7 +109,7 @@ void WordDecoder::accept_held(std::vector<Event>& out) {
 
 void WordDecoder::release(int64_t shift_us, std::vector<Event>& out) {
     for (Event& event : held_) event.t -= shift_us;
-    append(held_.data(), held_.size(), out);
+    append_marked(held_.data(), held_.size(), out);
     for (Trigger edge : held_triggers_) {
         edge.t -= shift_us;
         triggers_.push_back(edge);
@@ -122,14 +122,14 @@ void WordDecoder::release(int64_t shift_us, std::vector<Event>& out) {
 EventBlock::Cursor WordDecoder::flush(EventBlock& block, EventBlock::Cursor end, std::vector<Event>& out) {
     block.take(end);
     if (!high_.waiting()) {
-        append(block.events(), block.count(), out);
+        append_marked(block.events(), block.count(), out);
         if (reached_us_ != kNoTime) reach(reached_us_);
     } else {
         for (size_t i = 0; i < block.count(); ++i) {
             held_.push_back(block.events()[i]);
             if (held_.size() < kHeldEvents) continue;
             accept_held(out);  // so many events under one word: it is no slip
-            append(block.events() + i + 1, block.count() - i - 1, out);
+            append_marked(block.events() + i + 1, block.count() - i - 1, out);
             break;
         }
     }

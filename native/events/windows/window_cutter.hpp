@@ -1,7 +1,7 @@
 // Cuts a stream of events into windows, by time with a hop or by count (docs/pipeline.md, "Windows").
 //
-// By time: origin = time of the first event; window k covers [origin + k*hop, origin + k*hop + length) and closes when the
-// time reached passes its end. By count: window k holds the events [k*hop, k*hop + length) of the stream and closes
+// By time: origin = time of the first event; window k covers [origin + k*hop, origin + k*hop + length) and closes when
+// the time reached passes its end. By count: window k holds the events [k*hop, k*hop + length) of the stream and closes
 // when it has them. Time that steps back counts as the largest time reached before (time_clamped). The same windows for
 // any packet size.
 //
