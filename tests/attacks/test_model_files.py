@@ -170,7 +170,7 @@ WRONG: dict[str, tuple[Callable[[Json, Any], None], str]] = {
     "no steps": (put(0, "input", "steps"), "input.steps is wrong: found 0, expected an integer from 1"),
     "more groups than points": (put(33, "input", "groups"), "input.groups is wrong"),
     "steps is true": (put(True, "input", "steps"), "input.steps is wrong"),
-    "ten billion rows": (many_rows, "value is too large"),
+    "ten billion rows": (many_rows, "is too large"),
     "seed of 65 bits": (put(2**64, "input", "seed"), "input.seed is wrong"),
     "zero sensor": (put([0, 1], "input", "sensor"), "input.sensor is wrong"),
     "too few labels": (put(["a"], "readout", "labels"), "readout.labels is wrong"),

@@ -6,15 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from edgesnn.errors import ConfigError
 from edgesnn.events.types import EVENT
 from edgesnn.events.writers import write_evt3
-from edgesnn.train.calibrate import calibrate, softmax
-from edgesnn.train.config import DataConfig
-from edgesnn.train.datasets import BACKGROUND, load_dataset
-from edgesnn.train.loop import soft_targets
+
+torch = pytest.importorskip("torch")
+
+from edgesnn.train.calibrate import calibrate, softmax  # noqa: E402
+from edgesnn.train.config import DataConfig  # noqa: E402
+from edgesnn.train.datasets import BACKGROUND, load_dataset  # noqa: E402
+from edgesnn.train.loop import soft_targets  # noqa: E402
 
 SENSOR = (16, 16)
 
