@@ -18,9 +18,11 @@ from edgesnn.errors import EdgeSnnError, UsageError
 
 # name -> module; a command is listed here on the day it works
 COMMANDS = {
+    "bench": "edgesnn.cli.bench",
     "doctor": "edgesnn.cli.doctor",
     "eval": "edgesnn.cli.eval",
     "info": "edgesnn.cli.info",
+    "replay": "edgesnn.cli.replay",
     "train": "edgesnn.cli.train",
 }
 

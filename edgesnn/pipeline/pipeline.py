@@ -66,7 +66,7 @@ class Pipeline:
         check_options(sensor, on_corrupt or "skip")
         pace = parse_speed(speed)
         self.model = model if isinstance(model, Model) else load(model, backend=backend)
-        encoding, readout = _what_it_takes(self.model)
+        encoding, readout = what_it_takes(self.model)
         opened = open_source(source, sensor=sensor, on_corrupt=on_corrupt, format=format)
         recording = opened if isinstance(opened, Recording) else None
         self.sensor = sensor_of(recording, sensor, self.model)
@@ -216,7 +216,12 @@ def sensor_of(recording: Recording | None, sensor: tuple[int, int] | None, model
     return int(width), int(height)
 
 
-def _what_it_takes(model: Model) -> tuple[PointEncoding, Readout]:
+def what_it_takes(model: Model) -> tuple[PointEncoding, Readout]:
+    """Return how events become the model's input, and how its scores become decisions.
+
+    Raises:
+        ModelError: its input is not points, or it has no readout.
+    """
     kind = model.input["kind"]
     if kind != "points":
         raise ModelError(

@@ -1,0 +1,97 @@
+"""`edgesnn replay FILE -m MODEL`: the predictions of a recording, printed and, with `--mqtt`, published."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from edgesnn.cli.arguments import add_json, add_mqtt, add_sensor, broker_argument
+
+if TYPE_CHECKING:
+    from edgesnn.pipeline import Pipeline
+    from edgesnn.pipeline.report import Report
+    from edgesnn.publish.publisher import Publisher
+    from edgesnn.publish.sinks.base import Sink
+
+HELP = "predict from a recording: print, and publish with --mqtt"
+EPILOG = """One line per window on standard output (with --json one record per window), a summary on standard error.
+
+examples:
+  edgesnn replay gate.raw -m gestures
+  edgesnn replay clip.bin -m gestures --sensor 128x128 --json
+  edgesnn replay gate.raw -m gestures --speed 1x --mqtt mqtt://127.0.0.1:1883"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument("file", metavar="FILE", help="a recording")
+    parser.add_argument("-m", "--model", metavar="MODEL", required=True, help="a model file, or a name in the zoo")
+    parser.add_argument(
+        "--speed", metavar="max|1x|4x", default="max", help="as fast as possible (default), or the recording's own pace"
+    )
+    add_json(parser)
+    add_sensor(parser)
+    parser.add_argument("--format", metavar="NAME", help="format of the recording, where its content does not tell it")
+    parser.add_argument(
+        "--on-corrupt", choices=("strict", "skip"), default="strict", help="damaged data: stop, or count and go on"
+    )
+    parser.add_argument(
+        "--backend", choices=("auto", "native", "reference"), default="auto", help="what runs the model (default: auto)"
+    )
+    parser.add_argument("--stream", metavar="NAME", default="main", help="name of the stream (default: main)")
+    parser.add_argument("--node", metavar="NAME", help="name of this node (default: <host>-replay)")
+    add_mqtt(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print a line or a record per window; the summary goes to standard error, also after an error or Ctrl-C."""
+    broker = broker_argument(args)
+    from edgesnn.pipeline import Pipeline
+    from edgesnn.pipeline.report import Report
+    from edgesnn.publish.publisher import Publisher, new_boot_id, replay_node
+
+    node, boot_id = args.node or replay_node(), new_boot_id()
+    with Pipeline(
+        args.file,
+        args.model,
+        sensor=args.sensor,
+        backend=args.backend,
+        stream=args.stream,
+        node=node,
+        speed=args.speed,
+        on_corrupt=args.on_corrupt,
+        format=args.format,
+    ) as pipeline:
+        sinks = _sinks(args, broker, node, boot_id)
+        report = Report()
+        with Publisher(sinks, node=node, boot_id=boot_id) as publisher:
+            try:
+                _play(pipeline, publisher, report)
+            finally:
+                for line in report.lines(pipeline.counters, sinks[-1].stats() if broker else None):
+                    print(line, file=sys.stderr)
+    return 0
+
+
+def _play(pipeline: Pipeline, publisher: Publisher, report: Report) -> None:
+    """Write every prediction; what was written before an error of the recording is delivered too."""
+    try:
+        for prediction in pipeline:
+            report.add(publisher.write(prediction))
+    except KeyboardInterrupt:
+        raise
+    except Exception:
+        publisher.finish()
+        raise
+    publisher.finish()
+
+
+def _sinks(args: argparse.Namespace, broker: Any, node: str, boot_id: str) -> list[Sink]:
+    from edgesnn.publish.registry import make_sink
+
+    sinks = [make_sink("jsonl" if args.json else "terminal")]
+    if broker is not None:
+        protocol = args.mqtt_protocol
+        sinks.append(make_sink("mqtt", broker=broker, node=node, boot_id=boot_id, role="replay", protocol=protocol))
+    return sinks
