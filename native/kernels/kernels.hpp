@@ -11,7 +11,8 @@
 
 namespace edgesnn::kernels {
 
-// weights: input-major rows [inputs][stride], int8 or float32; y = float(acc) * scale[n] + bias[n]. scale may be null
+// weights: input-major rows [inputs][stride], int8 or float32, or for nibbles_i8 (inputs of 0 or 1, at most
+// kNibbleInputs) the table of nibble_table.hpp; y = float(acc) * scale[n] + bias[n]. scale may be null
 // for lanes_f32 only: y = acc + bias[n].
 struct Matrix {
     const void* weights;
@@ -40,6 +41,7 @@ using Random16 = void(uint64_t key, size_t begin, size_t end, uint32_t step, uin
 #define EDGESNN_KERNELS(X)      \
     X(spikes_i8, LinearEvents)  \
     X(counts_i8, LinearEvents)  \
+    X(nibbles_i8, LinearEvents) \
     X(events_f32, LinearEvents) \
     X(lanes_f32, LinearDense)   \
     X(lif_ge_zero, Lif)         \

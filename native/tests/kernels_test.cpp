@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/philox.hpp"
+#include "kernels/nibble_table.hpp"
 
 using namespace edgesnn::kernels;
 
@@ -57,14 +58,18 @@ std::vector<uint8_t> counts(Random& random, size_t rows, size_t inputs, size_t s
 }
 
 void check(const char* arm, const char* name, LinearEvents* ours, LinearEvents* scalar, Random& random) {
-    const bool binary = std::strcmp(name, "spikes_i8") == 0, bytes = std::strcmp(name, "events_f32") != 0;
-    const int inputs = 1 + below(random, 600), outputs = 1 + below(random, 200), rows = 1 + below(random, 5);
+    const bool nibbles = std::strcmp(name, "nibbles_i8") == 0, bytes = std::strcmp(name, "events_f32") != 0;
+    const bool binary = nibbles || std::strcmp(name, "spikes_i8") == 0;
+    const int inputs = 1 + below(random, nibbles ? static_cast<int>(kNibbleInputs) : 600),
+              outputs = 1 + below(random, 200), rows = 1 + below(random, 5);
     const size_t x_stride = padded(inputs), stride = padded(outputs), n = x_stride * stride;
     std::vector<int8_t> w8(n);
     for (int8_t& w : w8) w = static_cast<int8_t>(below(random, 3) == 0 ? 127 : below(random, 255) - 127);
     const std::vector<float> w32 = floats(random, n, 1.0F);
     const std::vector<float> scale = floats(random, stride, 1.0F), bias = floats(random, stride, 1.0F);
+    const auto table_of_w8 = nibble_table(w8.data(), nibbles ? static_cast<size_t>(inputs) : 0, stride);
     const void* weights = bytes ? static_cast<const void*>(w8.data()) : w32.data();
+    if (nibbles) weights = table_of_w8.data();
     const Matrix matrix{weights, scale.data(), bias.data(), static_cast<size_t>(inputs), stride};
     const auto height = static_cast<size_t>(rows);
     const auto x = counts(random, height, static_cast<size_t>(inputs), x_stride, binary);
@@ -73,6 +78,11 @@ void check(const char* arm, const char* name, LinearEvents* ours, LinearEvents* 
     const uint64_t sum_a = ours(matrix, x.data(), x_stride, height, active.data(), a.data());
     const uint64_t sum_b = scalar(matrix, x.data(), x_stride, height, active.data(), b.data());
     expect(same(a, b), arm, name, "outputs differ");
+    if (nibbles) {  // the table is the matrix in another form
+        const Matrix plain{w8.data(), scale.data(), bias.data(), static_cast<size_t>(inputs), stride};
+        tables()[0]->spikes_i8(plain, x.data(), x_stride, height, active.data(), b.data());
+        expect(same(a, b), arm, name, "not the matrix's outputs");
+    }
     uint64_t sum = 0;
     for (const uint8_t v : x) sum += v;
     expect(sum_a == sum && sum_b == sum, arm, name, "sums differ");

@@ -1,12 +1,15 @@
 // linear: y[n] = float32(acc[n]) * scale[n] + bias[n]; docs/arithmetic.md, sections 3 to 5. Three forms, chosen at load
-// by the types of weight and input; every form reads only the rows of active inputs where inputs are integers.
-#include <cmath>
+// by the types of weight and input; integer inputs read only the rows of active ones, or for a few spikes a table.
+#include <algorithm>
 
 #include "executor/op.hpp"
 #include "kernels/kernels.hpp"
+#include "kernels/nibble_table.hpp"
 
 namespace edgesnn::executor {
 namespace {
+
+constexpr size_t kTableBytes = 16 << 10;  // half of a first-level cache
 
 struct ActiveList final : Scratch {
     explicit ActiveList(size_t inputs) : indices(inputs) {}
@@ -24,6 +27,7 @@ class Linear final : public Op {
         if (weight.shape.size() != 2 || weight.shape[1] != x.shape.back())
             view.fail("tensor '" + weight.name + "' has another shape", "", "[N, " + std::to_string(x.columns()) + "]");
         fan_out_ = weight.shape[0];
+        if (weight.dtype == Dtype::i8) check_range(view, weight);
         if (weight.dtype == Dtype::i8 && 127 * weight.shape[1] * x.bound > INT32_MAX)
             view.fail("sums may not fit 32 bits", describe(x));
         Shape shape = x.shape;
@@ -34,7 +38,10 @@ class Linear final : public Op {
         bias_ = view.spread("bias", columns, false, 0.0F);
         input_stride_ = x.stride();
         matrix_ = {weight.data, scale_.data(), bias_.data(), x.columns(), outputs[0].stride()};
-        choose(integers, weight, x.bound);
+        if (integers)
+            choose_events(weight, x.bound);
+        else
+            choose_dense(weight);
     }
 
     std::unique_ptr<Scratch> scratch() const override { return std::make_unique<ActiveList>(input_stride_); }
@@ -52,13 +59,26 @@ class Linear final : public Op {
     }
 
   private:
-    void choose(bool integers, const TensorSpec& weight, int64_t bound) {
+    static void check_range(const NodeView& view, const TensorSpec& weight) {
+        const auto* bytes = static_cast<const int8_t*>(weight.data);
+        if (std::find(bytes, bytes + weight.stored[0] * weight.stored[1], -128) !=
+            bytes + weight.stored[0] * weight.stored[1])
+            view.fail("weight of tensor '" + weight.name + "' is out of range", "-128", "-127 to 127");
+    }
+
+    void choose_events(const TensorSpec& weight, int64_t bound) {
         const kernels::Table& table = kernels::table();
-        if (integers) {
-            events_ = weight.dtype == Dtype::f32 ? table.events_f32 : bound == 1 ? table.spikes_i8 : table.counts_i8;
-            return;
-        }
-        dense_ = table.lanes_f32;
+        events_ = weight.dtype == Dtype::f32 ? table.events_f32 : bound == 1 ? table.spikes_i8 : table.counts_i8;
+        const size_t groups = (matrix_.inputs + 3) / 4;
+        const bool few = matrix_.inputs <= kernels::kNibbleInputs && groups * 16 * matrix_.stride * 2 <= kTableBytes;
+        if (weight.dtype == Dtype::f32 || bound != 1 || !few) return;
+        events_ = table.nibbles_i8;
+        nibbles_ = kernels::nibble_table(static_cast<const int8_t*>(weight.data), matrix_.inputs, matrix_.stride);
+        matrix_.weights = nibbles_.data();
+    }
+
+    void choose_dense(const TensorSpec& weight) {
+        dense_ = kernels::table().lanes_f32;
         if (weight.dtype == Dtype::f32) return;
         scaled_.resize(static_cast<size_t>(weight.stored[0] * weight.stored[1]));  // w' = float32(w) * scale
         const auto* bytes = static_cast<const int8_t*>(weight.data);
@@ -74,6 +94,7 @@ class Linear final : public Op {
     kernels::LinearEvents* events_ = nullptr;
     kernels::LinearDense* dense_ = nullptr;
     std::vector<float> scale_, bias_, scaled_;
+    std::vector<int16_t> nibbles_;
 };
 
 }  // namespace
