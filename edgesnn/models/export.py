@@ -1,4 +1,4 @@
-"""From a trained SpikePoint to the model file's graph: float32 weights, the batch norms as scale and bias.
+"""From a trained SpikePoint to the model file's graph and back: float32 weights, the batch norms as scale and bias.
 
 Folding, in float64, rounded once: linear y = W x + b0, batch norm (y - mean) / sqrt(var + eps) * gamma + beta becomes
 acc * scale + bias with scale = gamma / sqrt(var + eps) and bias = (b0 - mean) * scale + beta. alpha = 1 - sigmoid(w).
@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from edgesnn.encode.points import PointEncoding
 from edgesnn.errors import ModelError
 from edgesnn.graph import Builder, Document
 from edgesnn.models.plif import EPS, V_TH
-from edgesnn.models.spikepoint import CBL, Residual, SpikePoint
+from edgesnn.models.spikepoint import CBL, Residual, SpikePoint, SpikePointConfig
 
 Vector = npt.NDArray[np.float64]
 
@@ -65,6 +66,51 @@ def export(
     scores = graph.builder.add("vote", x, name="vote", attributes=votes)
     readout = {"node": scores, "labels": list(labels), **(readout or {})}
     return graph.builder.document(outputs=[scores], readout=readout, provenance=provenance)
+
+
+def restore(document: Document) -> SpikePoint:
+    """Return the float network of a document that `export` made (int8 weights as their scaled values), in eval mode.
+
+    The batch norms are left as scale and bias: layer by layer W x * scale + bias, as the model file computes it.
+
+    Raises:
+        ModelError: a graph that is not a SpikePoint's.
+    """
+    nodes = {node.name: node for node in document.nodes}
+    try:
+        code, votes, hidden = nodes["code"], nodes["vote"].attributes, nodes["hidden.lif"].attributes
+        widths = tuple(document.unpack(f"{name}.bias").size for name in ("local_in", "trunk.0", "trunk.2", "trunk.4"))
+    except KeyError as error:
+        raise ModelError("not a SpikePoint", where=document.where, found=f"no node {error}") from None
+    config = SpikePointConfig(
+        classes=votes["classes"],
+        voters=votes["voters"],
+        widths=widths,  # type: ignore[arg-type]
+        steps=document.input["steps"],
+        reset=hidden["reset"],
+        readout="spikes" if "out.lif" in nodes else "currents",
+        **code.attributes,
+    )
+    model = SpikePoint(config).eval()
+    for name, layer in model.named_modules():
+        if isinstance(layer, CBL):
+            _set_layer(layer, name, document)
+    return model
+
+
+def _set_layer(layer: CBL, name: str, document: Document) -> None:
+    def tensor(role: str) -> torch.Tensor:
+        return torch.from_numpy(np.array(document.unpack(f"{name}.{role}"), dtype=np.float32))
+
+    with torch.no_grad():
+        layer.linear.weight.copy_(tensor("weight"))
+        layer.linear.bias.zero_()
+        layer.gamma.copy_(tensor("scale"))
+        layer.beta.copy_(tensor("bias"))
+        layer.var.fill_(1.0 - EPS)
+        if layer.w is not None:
+            alpha = np.float64(document.unpack(f"{name}.lif.alpha")[0])
+            layer.w.fill_(float(np.log((1.0 - alpha) / alpha)))
 
 
 class _Graph:
