@@ -8,9 +8,9 @@ cd "$root"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 
-"$python" tools/step.py "build the wheel" "$python" -m pip wheel --no-deps --wheel-dir "$work/dist" .
 "$python" tools/step.py "make an empty environment" "$python" -m venv "$work/venv"
-"$python" tools/step.py "install the wheel" "$work/venv/bin/python" -m pip install "$work"/dist/edgesnn-*.whl
+"$python" tools/step.py "build the wheel" "$work/venv/bin/python" -m pip wheel --quiet --no-deps --wheel-dir "$work/dist" .
+"$python" tools/step.py "install the wheel" "$work/venv/bin/python" -m pip install --quiet "$work"/dist/edgesnn-*.whl
 mkdir "$work/empty"
 cd "$work/empty"
 edgesnn="$work/venv/bin/edgesnn"

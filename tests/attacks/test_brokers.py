@@ -1,0 +1,162 @@
+"""Brokers that are not there, refuse, hang, talk nonsense or go away, and a full queue: one clear line, exit code 6."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from edgesnn.publish.broker import available, free_port
+from tests.brokers import KillableBroker
+from tests.small_models import small_document
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORDING = ROOT / "recordings" / "air_drums.raw"
+needs_mosquitto = pytest.mark.skipif("mosquitto" not in available(), reason="mosquitto is not installed")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "small.safetensors"
+    small_document().save(path)
+    return path
+
+
+def replay(model: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "edgesnn", "replay", str(RECORDING), "-m", str(model), *arguments]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=pipe, stderr=pipe, text=True)
+
+
+def assert_one_line(process: subprocess.Popen[str], code: int, *words: str, limit_s: float = 30.0) -> None:
+    """Check that the process ends in time, with this exit code and one line of error that holds the words.
+
+    Before it stands at most the summary of what was played.
+    """
+    _, error = process.communicate(timeout=limit_s)
+    assert process.returncode == code, error
+    complaints = [line for line in error.splitlines() if line.startswith("edgesnn: ")]
+    assert len(complaints) == 1, error
+    assert error.splitlines()[-1] == complaints[0]
+    assert complaints[0].startswith("edgesnn: error: ")
+    assert "Traceback" not in error
+    for word in words:
+        assert word in complaints[0]
+
+
+def test_nothing_listens(model):
+    port = free_port()
+    assert_one_line(replay(model, "--mqtt", f"mqtt://127.0.0.1:{port}"), 6, f"127.0.0.1:{port}", "refused", "running")
+
+
+def test_a_name_that_does_not_exist(model):
+    assert_one_line(replay(model, "--mqtt", "mqtt://no-such-host.invalid"), 6, "no-such-host.invalid", "cannot reach")
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("mqtt://ann:secret@127.0.0.1", ("EDGESNN_MQTT_PASSWORD", "--mqtt-password-file")),
+        ("127.0.0.1:1883", ("not a broker URL", "mqtt://[user@]host")),
+        ("http://127.0.0.1", ("not a broker URL",)),
+        ("mqtt://127.0.0.1:70000", ("not a broker URL",)),
+    ],
+)
+def test_a_wrong_url_is_a_usage_error(model, url, words):
+    process = replay(model, "--mqtt", url)
+    assert_one_line(process, 2, *words)
+
+
+def test_a_password_file_that_is_not_there(model, tmp_path):
+    arguments = ("--mqtt", "mqtt://ann@127.0.0.1", "--mqtt-password-file", str(tmp_path / "nowhere"))
+    assert_one_line(replay(model, *arguments), 5, "nowhere", "No such file")
+
+
+@needs_mosquitto
+@pytest.mark.parametrize("password", [None, "wrong"])
+def test_a_broker_that_refuses_us(model, tmp_path, password):
+    with KillableBroker("mosquitto", tmp_path, password=("ann", "right")) as broker:
+        url = f"mqtt://{'ann@' if password else ''}127.0.0.1:{broker.broker.port}"
+        environment = {"EDGESNN_MQTT_PASSWORD": password} if password else {}
+        assert_one_line(replay(model, "--mqtt", url, **environment), 6, "refused", "EDGESNN_MQTT_PASSWORD")
+
+
+@needs_mosquitto
+def test_plain_mqtt_where_tls_is_asked_for(model, tmp_path):
+    with KillableBroker("mosquitto", tmp_path) as broker:
+        process = replay(model, "--mqtt", f"mqtts://127.0.0.1:{broker.broker.port}")
+        assert_one_line(process, 6, "mqtts://127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x20\xff\xff\xff\xff\xff", b"\x00" * 64]
+)
+def test_a_server_that_speaks_no_mqtt(model, answer):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=_answer, args=(server, answer), daemon=True)
+        thread.start()
+        port = server.getsockname()[1]
+        assert_one_line(replay(model, "--mqtt", f"mqtt://127.0.0.1:{port}"), 6, f"127.0.0.1:{port}")
+
+
+def _answer(server: socket.socket, answer: bytes) -> None:
+    """Answer every connection with these bytes and close it, until the server is closed."""
+    while True:
+        try:
+            connection, _ = server.accept()
+        except OSError:
+            return
+        with connection:
+            connection.recv(1000)
+            connection.sendall(answer)
+
+
+def test_a_server_that_says_nothing(model):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        process = replay(model, "--mqtt", f"mqtt://127.0.0.1:{port}")
+        assert_one_line(process, 6, f"127.0.0.1:{port}", "no answer")
+
+
+@needs_mosquitto
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_broker_that_goes_away_in_the_middle(model, tmp_path, number):
+    with KillableBroker("mosquitto", tmp_path) as broker:
+        process = replay(model, "--mqtt", broker.url, "--speed", "1x", "--json")
+        assert process.stdout is not None
+        process.stdout.readline()
+        broker.signal(number)
+        assert_one_line(process, 6, broker.url, "predictions were not delivered")
+
+
+@needs_mosquitto
+def test_a_broker_that_comes_back_in_time_costs_nothing(model, tmp_path):
+    with KillableBroker("mosquitto", tmp_path) as broker:
+        process = replay(model, "--mqtt", broker.url, "--speed", "1x", "--json")
+        assert process.stdout is not None
+        process.stdout.readline()
+        broker.kill()
+        time.sleep(0.3)
+        broker.start()
+        _, error = process.communicate(timeout=30)
+    assert process.returncode == 0, error
+    assert "Traceback" not in error
+
+
+def test_no_traceback_when_ctrl_c_comes_while_publishing(model, tmp_path):
+    with KillableBroker(available()[0], tmp_path) as broker:
+        process = replay(model, "--mqtt", broker.url, "--speed", "0.1x", "--json")
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert error.splitlines()[-1] == "edgesnn: interrupted"
+    assert "Traceback" not in error
