@@ -15,7 +15,7 @@ from edgesnn.encode.points import PointEncoding, PointWindow
 torch = pytest.importorskip("torch")
 
 from edgesnn.models import plif  # noqa: E402
-from edgesnn.models.export import export  # noqa: E402
+from edgesnn.models.export import export, restore  # noqa: E402
 from edgesnn.models.spikepoint import CBL, SpikePoint, SpikePointConfig, parameter_count  # noqa: E402
 from edgesnn.runtime import Model  # noqa: E402
 from edgesnn.train.features import features  # noqa: E402
@@ -156,6 +156,18 @@ def test_exported_graph_scores_as_torch(fields: dict[str, object], readout: str,
     ours = np.stack([session.run(w, keep="last") for w in windows])
     close = np.isclose(ours, theirs, atol=1e-4).all(axis=1)
     assert close.sum() >= 5  # a membrane next to the threshold may fire in one and not in the other
+
+
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+@pytest.mark.parametrize("readout", ["spikes", "currents"])
+def test_network_restored_from_a_model_file_is_the_exported_one(readout: str, reset: str) -> None:
+    model = small_model(**CODINGS[3], readout=readout, reset=reset)
+    document = export(model, ENCODING, SENSOR, list("abcd"))
+    twin = restore(document)
+    assert replace(twin.config, shift=model.config.shift) == model.config
+    inputs = features(make_windows(4), model.config.point_coding, ENCODING.steps, ENCODING.seed)
+    with torch.no_grad():
+        assert torch.allclose(model(*inputs), twin(*inputs), atol=1e-4)
 
 
 def lif_layers(model: SpikePoint) -> list[tuple[str, CBL]]:

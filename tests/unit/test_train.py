@@ -329,3 +329,22 @@ def test_wrong_range_of_ids_is_refused(ids: str, tiny: tuple[Path, Path], tmp_pa
     make_trainer(tiny, tmp_path).run(silent, stop_after=1)
     with pytest.raises((UsageError, edgesnn.ModelError)):
         evaluate(str(tmp_path / "model.safetensors"), str(tiny[1]), part=None, ids=ids, backend="reference")
+
+
+def test_zoo_builder_writes_models_and_a_card_that_agree(tiny: tuple[Path, Path], tmp_path: Path) -> None:
+    from edgesnn.train.digits import build
+
+    trainer = make_trainer(tiny, tmp_path / "run")
+    trainer.run(silent)
+    runs = dict.fromkeys(("net", "four", "twin", "rate"), tmp_path / "run")
+    figures = build(runs, tiny[1], tmp_path, looks=1)
+    assert sorted(p.name for p in tmp_path.glob("*.safetensors")) == [
+        "digits-float32.safetensors",
+        "digits.safetensors",
+    ]
+    model = edgesnn.load(tmp_path / "digits.safetensors")
+    card = (tmp_path / "digits.md").read_text(encoding="utf-8")
+    assert model.identity in card
+    assert model.document.provenance["metrics"]["validation"]["by_vote"] == figures["int8"]["by_vote"]
+    assert f"{100 * figures['baseline']['by_vote']:.1f} %" in card
+    assert not list(tmp_path.glob(".digits*"))
