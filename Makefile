@@ -15,6 +15,7 @@ PIP = -m pip install --quiet
 SOURCES := $(shell find edgesnn native -name '__pycache__' -prune -o -type f ! -name '*.so' -print) CMakeLists.txt pyproject.toml LICENSE
 NATIVE := $(shell find native -type f) CMakeLists.txt
 PYTHONS := $(wildcard edgesnn tests tools bench recordings examples)
+BENCHES := $(shell grep -l __main__ bench/*.py)
 
 .PHONY: help demo test test-full test-numpy1 native native-test lint bench wheel check clean
 
@@ -84,12 +85,12 @@ lint: $(TEST_VENV)/.installed  ## ruff, mypy --strict, clang-format, oldest Pyth
 	$(TEST_VENV)/bin/ruff check $(PYTHONS)
 	$(TEST_VENV)/bin/ruff format --check $(PYTHONS)
 	$(TEST_VENV)/bin/mypy --strict
-	$(TEST_VENV)/bin/clang-format --dry-run -Werror $$(find native -name '*.cpp' -o -name '*.hpp')
+	$(TEST_VENV)/bin/clang-format --dry-run -Werror $$(find native -name '*.cpp' -o -name '*.hpp' -o -name '*.inl')
 	$(TEST_VENV)/bin/vermin --quiet --no-tips --violations --target=3.10- --no-parse-comments --backport typing $(PYTHONS)
 	$(TEST_VENV)/bin/python -m pytest tests/unit/test_layering.py
 
 bench: native  ## run the benches; results go to bench/results
-	@for file in bench/bench_*.py; do echo "$$ $(TEST_VENV)/bin/python $$file"; $(TEST_VENV)/bin/python $$file || exit 1; done
+	@for file in $(BENCHES); do echo "$$ $(TEST_VENV)/bin/python $$file"; $(TEST_VENV)/bin/python $$file || exit 1; done
 
 wheel: check  ## build the wheel and prove it in an empty environment
 	@bash tools/check_wheel.sh $(PYTHON)

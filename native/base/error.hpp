@@ -15,12 +15,12 @@ enum class ErrorKind { none, internal, usage, recording, model, config, publish,
 
 struct Status {
     ErrorKind kind = ErrorKind::none;
-    std::string what;      // one clause
-    std::string where;     // file, node, tensor
-    int64_t offset = -1;   // byte offset in `where`, -1: none
+    std::string what;     // one clause
+    std::string where;    // file, node, tensor
+    int64_t offset = -1;  // byte offset in `where`, -1: none
     std::string found;
     std::string expected;
-    std::string hint;      // what to do next
+    std::string hint;  // what to do next
 
     bool ok() const noexcept { return kind == ErrorKind::none; }
 };
@@ -30,7 +30,8 @@ class Error : public std::exception {
     explicit Error(Status status) : status_(std::move(status)) {}
     Error(ErrorKind kind, std::string what, std::string where = {}, std::string found = {}, std::string expected = {},
           std::string hint = {})
-        : status_{kind, std::move(what), std::move(where), -1, std::move(found), std::move(expected), std::move(hint)} {}
+        : status_{kind, std::move(what), std::move(where), -1, std::move(found), std::move(expected), std::move(hint)} {
+    }
     const Status& status() const noexcept { return status_; }
     const char* what() const noexcept override { return status_.what.c_str(); }
 

@@ -6,7 +6,7 @@ namespace edgesnn::executor {
 namespace {
 
 constexpr size_t kTileBytes = 128 << 10;  // of values and states in a tile; tuned by bench/spikepoint.py
-constexpr size_t kDenseSteps = 16;       // steps of a chunk where the input does not say
+constexpr size_t kDenseSteps = 16;        // steps of a chunk where the input does not say
 constexpr size_t kMaxBytes = size_t{1} << 33;
 
 // The first segment over `rows` rows in which all inputs are made or made before; a new one if there is none.
