@@ -19,6 +19,7 @@ from edgesnn.errors import EdgeSnnError, UsageError
 # name -> module; a command is listed here on the day it works
 COMMANDS = {
     "bench": "edgesnn.cli.bench",
+    "demo": "edgesnn.cli.demo",
     "doctor": "edgesnn.cli.doctor",
     "eval": "edgesnn.cli.eval",
     "info": "edgesnn.cli.info",

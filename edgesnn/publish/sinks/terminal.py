@@ -17,7 +17,7 @@ def format_line(prediction: Prediction) -> str:
     total_us = prediction.latency_us.total
     latency = format_duration_us(total_us) if total_us is not None else "-"
     printable = "".join(letter if letter.isprintable() else "?" for letter in label)
-    return f"{at_s:8.2f} s  {printable:<24} {confidence}  {prediction.sensor.events:>7} events  {latency:>8}"
+    return f"{at_s:8.2f} s  {printable:<28} {confidence}  {prediction.sensor.events:>7} events  {latency:>8}"
 
 
 class TerminalSink:
