@@ -32,8 +32,14 @@ const char* class_name(ErrorKind kind) noexcept {
     return nullptr;
 }
 
+// Text that may hold a damaged file's bytes.
+py::object as_text(const std::string& text) {
+    return py::reinterpret_steal<py::object>(
+        PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "backslashreplace"));
+}
+
 py::object text_or_none(const std::string& text) {
-    return text.empty() ? py::object(py::none()) : py::object(py::str(text));
+    return text.empty() ? py::object(py::none()) : as_text(text);
 }
 
 void translate(std::exception_ptr pointer) {

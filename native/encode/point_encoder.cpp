@@ -117,12 +117,17 @@ void PointEncoder::select_lowest(size_t count) {
 void PointEncoder::place(Span<const Event> events, Sensor sensor, int64_t t0_us, PointWindow& out) {
     out.coordinates.resize(4 * chosen_.size());
     int64_t last = events[0].t;
-    if (encoding_.minmax)
-        for (const Event& event : events) last = std::max<int64_t>(last, event.t);
+    for (size_t i = 0; encoding_.minmax && i < events.size; ++i) {
+        const int64_t t_us = events[i].t;  // a copy: the field is packed
+        last = std::max(last, t_us);
+    }
     int64_t latest = events[0].t;  // the running maximum up to the chosen event
     size_t seen = 0;
     for (size_t i = 0; i < chosen_.size(); ++i) {
-        for (; seen <= chosen_[i]; ++seen) latest = std::max<int64_t>(latest, events[seen].t);
+        for (; seen <= chosen_[i]; ++seen) {
+            const int64_t t_us = events[seen].t;  // a copy: the field is packed
+            latest = std::max(latest, t_us);
+        }
         const Event& event = events[chosen_[i]];
         int32_t* row = out.coordinates.data() + 4 * i;
         row[0] = event.x * kGrid / sensor.width;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from edgesnn import _native
 from edgesnn.encode.points import PointEncoding, PointWindow, encode_points
-from edgesnn.errors import RecordingError
+from edgesnn.errors import EdgeSnnError, ModelError, RecordingError
 from edgesnn.events.types import EVENT
 from edgesnn.runtime.decide import Decide, Readout
 from tests.property.streams import SENSOR, Stream, streams
@@ -173,3 +174,34 @@ def test_the_chain_equals_its_parts_put_together_plainly(events: Any, cuts: list
     chain.finish()
     drain(chain, found)
     assert found == plain_decisions(events, encoding)
+
+
+@settings(max_examples=300, deadline=None)
+@given(streams(), st.integers(0, 2**32 - 1), st.integers(1, 6))
+def test_a_tampered_snapshot_is_refused_or_harmless(stream: Stream, seed: int, hits: int) -> None:
+    chain = make_chain(stream.format)
+    chain.push_bytes(stream.data)
+    drain_some(chain, 5)
+    state = {name: array.copy() for name, array in chain.save().items()}
+    rng = np.random.default_rng(seed)
+    for _ in range(hits):
+        array = state[sorted(state)[int(rng.integers(len(state)))]]
+        raw = array.reshape(-1).view(np.uint8)
+        if len(raw):
+            raw[int(rng.integers(len(raw)))] ^= 1 << int(rng.integers(8))
+    twin = make_chain(stream.format)
+    before = {name: array.tobytes() for name, array in twin.save().items()}
+    try:
+        twin.load(state)
+    except ModelError:
+        assert {name: array.tobytes() for name, array in twin.save().items()} == before
+    else:
+        with contextlib.suppress(EdgeSnnError):  # the tampered state may be an ended stream's
+            twin.push_bytes(stream.data)
+            drain_some(twin, 50)
+
+
+def drain_some(chain: Any, most: int) -> None:
+    for _ in range(most):
+        if chain.poll() is None:
+            return

@@ -74,14 +74,16 @@ size_t WindowCutter::push(Span<const Event> events) {
     }
     if (!started_ && !events.empty()) {
         started_ = true;
-        origin_us_ = reached_us_ = std::max<int64_t>(events[0].t, reached_us_);
+        const int64_t first_us = events[0].t;  // a copy: the field is packed
+        origin_us_ = reached_us_ = std::max(first_us, reached_us_);
     }
     return options_.by_count ? push_counted(events) : push_timed(events);
 }
 
 size_t WindowCutter::push_timed(Span<const Event> events) {
     for (size_t i = 0; i < events.size; ++i) {
-        const int64_t t = std::max<int64_t>(events[i].t, reached_us_);
+        const int64_t t_us = events[i].t;
+        const int64_t t = std::max(t_us, reached_us_);
         if (t >= end_us()) {
             if (!silent()) {
                 reached_us_ = t;
