@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from edgesnn.broker_url import parse_broker
+from edgesnn.broker_url import Broker, parse_broker
 from edgesnn.errors import PublishError
+from edgesnn.mqtt import Client, Event, Lost
 from edgesnn.publish import Publisher
 from edgesnn.publish.broker import LocalBroker, available
 from edgesnn.publish.sinks.mqtt import MqttSink
@@ -275,6 +278,32 @@ def test_a_broker_that_wants_a_password_is_one_clear_error(tmp_path, protocol):
     with needs_password as broker, pytest.raises(PublishError, match="refused the connection") as caught:
         make_sink(broker, protocol=protocol).open()
     assert "EDGESNN_MQTT_PASSWORD" in str(caught.value)
+
+
+def test_a_client_whose_id_another_takes_over_stops_and_says_so():
+    """The broker is bytes here: mosquitto 2.0 closes without saying why."""
+    accept, taken_over = b"\x20\x03\x00\x00\x00", b"\xe0\x02\x8e\x00"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = Client(Broker("127.0.0.1", server.getsockname()[1]), client_id="edgesnn-twin")
+        threading.Thread(target=_accept_and_send, args=(server, accept + taken_over), daemon=True).start()
+        events: list[Event] = []
+        while not any(isinstance(event, Lost) for event in events):
+            events += client.poll(1.0)
+        (lost,) = (event for event in events if isinstance(event, Lost))
+        assert lost.final
+        assert "another client took over the id edgesnn-twin" in str(lost.error)
+        assert client.poll(1.0) == []
+        server.settimeout(0.5)
+        with pytest.raises(TimeoutError):  # it does not come back
+            server.accept()
+        client.close()
+
+
+def _accept_and_send(server: socket.socket, answer: bytes) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(1000)
+        connection.sendall(answer)
 
 
 def test_auto_speaks_the_newest_protocol_that_the_broker_does(broker):
