@@ -1,8 +1,9 @@
 """Make the recordings of this folder, and the demo's, from their seeds: `python recordings/make.py [--out DIR]`.
 
 manifest.json says for each file how it was made (generator, seed, plan, camera, what was drawn) and its sha256; the
-same command gives the same bytes. Nothing here comes from anybody else's recording. The demo's seed is one of four tried
-on which the gesture model does well; how well it does in general stands in its card (edgesnn/zoo/gestures.md).
+same command gives the same bytes. Nothing here comes from anybody else's recording. The demo's seed is one of four
+that were tried, on which the gesture model does well; how well it does in general stands in its card
+(edgesnn/zoo/gestures.md).
 """
 
 from __future__ import annotations

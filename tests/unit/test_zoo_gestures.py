@@ -1,4 +1,4 @@
-"""The shipped gesture model: what it says on recordings that it never saw, real ones too; and that its card is its own."""
+"""The shipped gesture model: what it says on recordings that it never saw, real ones too; its card is its own."""
 
 from __future__ import annotations
 
