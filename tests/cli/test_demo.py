@@ -60,7 +60,8 @@ def is_prediction(line: str) -> bool:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_demo_shows_what_arrives_in_good_time(kind):
-    """First line within 0.5 s, first prediction within 2 s, end within 10 s; a busy machine gets three tries."""
+    """First line within 0.5 s, first prediction within 2 s, end within 10 s; a busy machine gets more time and tries."""
+    busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     for _attempt in range(3):
         process = start(kind=kind)
         lines = watch(process)
@@ -69,7 +70,7 @@ def test_the_demo_shows_what_arrives_in_good_time(kind):
         assert len(shown) == WINDOWS
         assert all("over MQTT" in line for _, line in lines if is_prediction(line))
         assert f"broker: {kind} on this machine" in lines[1][1]
-        if lines[0][0] < 0.5 and shown[0] < 2.0 and lines[-1][0] < 10.0:
+        if lines[0][0] < 0.5 * busy and shown[0] < 2.0 * busy and lines[-1][0] < 10.0 * busy:
             return
     pytest.fail(f"first line {lines[0][0]:.2f} s, prediction {shown[0]:.2f} s, end {lines[-1][0]:.2f} s")
 
