@@ -5,7 +5,6 @@ It sees all words at once and decides a TIME_HIGH by looking at the next one, wh
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -37,51 +36,112 @@ class Outcome:
         self.t_end_us = t_us if self.t_end_us is None else max(self.t_end_us, t_us)
 
 
+class Clock:
+    """The believed TIME_HIGH words so far."""
+
+    def __init__(self, bits: int) -> None:
+        self.period, self.quarter = 1 << bits, 1 << (bits - 2)
+        self.second = 1_000_000 >> {12: 12, 28: 6}[bits]
+        self.last: int | None = None
+        self.epoch = self.resyncs = 0
+        self.came = self.came_before = 0  # how often the last word came, and the one before it
+
+    def ahead(self, word: int) -> int:
+        assert self.last is not None
+        return (word - self.last) % self.period
+
+    def wraps(self, a: int, b: int) -> bool:
+        return a >= 3 * self.quarter and b < self.quarter
+
+    def onward(self, a: int, b: int) -> bool:
+        return b >= a or self.wraps(a, b)
+
+    @property
+    def near(self) -> int:
+        return self.second // 16 if self.repeats else self.second
+
+    @property
+    def repeats(self) -> bool:
+        return self.came > 1 or self.came_before > 1
+
+    def believe(self, word: int) -> int:
+        """Take a word; return its value, wraps added."""
+        if self.last is not None and self.ahead(word) > 1:
+            self.resyncs += 1
+        if self.last is not None and self.wraps(self.last, word):
+            self.epoch += 1
+        if word == self.last:
+            self.came += 1
+        else:
+            self.came, self.came_before = 1, self.came
+        self.last = word
+        return self.epoch * self.period + word
+
+
 def high_values(words: list[int], bits: int, counters: dict[str, int]) -> list[int | None]:
-    """Return what each TIME_HIGH word means, wraps added; None where it is damaged and nothing tells the right one."""
-    period, quarter = 1 << bits, 1 << (bits - 2)
+    """Return what each TIME_HIGH word means, wraps added; None where it is damaged and nothing tells the right one.
 
-    def wraps(a: int, b: int) -> bool:
-        return a >= 3 * quarter and b < quarter
+    Takes the words in groups: one that is clear by itself, or an unclear one with all that must wait with it.
+    """
+    clock, values = Clock(bits), []
+    while len(values) < len(words):
+        rest = words[len(values) :]
+        count = waiting(clock, rest)
+        values += settle(clock, rest[:count], rest[count] if count < len(rest) else None)
+    counters["bad_words"] += clock_misses(words, values)
+    counters["time_resyncs"] += clock.resyncs
+    return [value if isinstance(value, int) else value.value for value in values]
 
-    def onward(a: int, b: int) -> bool:
-        return b >= a or wraps(a, b)
 
-    values: list[int | None] = []
-    last: int | None = None  # the last believed word
-    epoch, came, came_before = 0, 0, 0  # how often it came, and the believed word before it
-    for word, following in itertools.zip_longest(words, words[1:]):
-        if last is None:
-            believed = following is None or following >= word or following + period - word < period // 16
-            jump = False
+@dataclass
+class Miss:
+    """A word that is not believed, and the value that the words around it agree on, if they do."""
+
+    value: int | None = None
+
+
+def clock_misses(words: list[int], values: list[int | Miss]) -> int:
+    assert len(words) == len(values)
+    return sum(isinstance(value, Miss) for value in values)
+
+
+def waiting(clock: Clock, rest: list[int]) -> int:
+    """Return how many of the next words are settled together."""
+    if clock.last is None:
+        return 1
+    if clock.ahead(rest[0]) == 0 or (clock.ahead(rest[0]) == 1 and not clock.repeats):
+        return 1
+    count = 1
+    while (
+        count < min(6, len(rest))
+        and clock.ahead(rest[count]) > clock.near
+        and clock.onward(rest[count - 1], rest[count])
+    ):
+        count += 1
+    return count
+
+
+def settle(clock: Clock, group: list[int], following: int | None) -> list[int | Miss]:
+    """Return the values of one group of words; `following` is the word after it."""
+    if clock.last is None:
+        (first,) = group
+        stands = following is None or following >= first or following + clock.period - first < clock.period // 16
+        return [clock.believe(first)] if stands else [Miss()]
+    if len(group) == 1 and (clock.ahead(group[0]) == 0 or (clock.ahead(group[0]) == 1 and not clock.repeats)):
+        return [clock.believe(group[0])]
+    if len(group) == 6 or (following is None and not clock.repeats and clock.onward(clock.last, group[0])):
+        return [clock.believe(word) for word in group]
+    out: list[int | Miss] = []
+    returns = following is not None and clock.ahead(following) <= clock.near
+    for word in group:
+        if returns and following is not None:
+            believed = clock.ahead(word) <= clock.ahead(following)
+            agreed = clock.epoch * clock.period + clock.last if following == clock.last else None
         else:
-            step = (word - last) % period
-            repeats = came > 1 or came_before > 1
-            jump = step > 1
-            if step == 0 or (step == 1 and not repeats):
-                believed = True
-            elif following is None:
-                believed = step == 1 or (not repeats and onward(last, word))
-            elif onward(last, following):  # the word must lie on the way
-                believed = onward(last, word) and step <= (following - last) % period
-            elif onward(last, word):
-                believed = step == 1 or onward(word, following)
-            else:
-                believed = onward(word, following)
-        if not believed:
-            counters["bad_words"] += 1
-            values.append(epoch * period + last if last is not None and following == last else None)
-            continue
-        counters["time_resyncs"] += jump
-        if last is not None and wraps(last, word):
-            epoch += 1
-        if word == last:
-            came += 1
-        else:
-            came, came_before = 1, came
-        last = word
-        values.append(epoch * period + word)
-    return values
+            believed = clock.ahead(word) <= 1 and not any(isinstance(value, Miss) for value in out)
+            agreed = None
+        out.append(clock.believe(word) if believed else Miss(agreed))
+    return out
 
 
 def spans(words: list[int], is_high: Iterable[bool], bits: int, mask: int, out: Outcome) -> Iterator[tuple[int, int]]:

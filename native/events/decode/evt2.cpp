@@ -47,6 +47,7 @@ Status Evt2Decoder::decode_words(const uint8_t* data, size_t count, std::vector<
                 status = misplaced_event(i, x, y);
                 break;
             case kTimeHigh:
+                if (same_time_high(word & 0xFFFFFFF)) break;
                 at = flush(block, at, out);
                 status = on_time_high(word & 0xFFFFFFF, i, out);
                 base_us = this->base_us();

@@ -88,6 +88,7 @@ Status Evt3Decoder::decode_words(const uint8_t* data, size_t count, std::vector<
                 if (timed()) at = pass(t_us, block, at, out);
                 break;
             case kTimeHigh:
+                if (same_time_high(payload)) break;
                 at = flush(block, at, out);
                 status = on_time_high(payload, i, out);
                 base_us = this->base_us();

@@ -8,6 +8,8 @@
 namespace edgesnn::events {
 namespace {
 
+constexpr uint32_t kNearUs = 1'000'000;  // words that much ahead still belong to the same clock
+
 // A time that a decoder can have made: arithmetic on it cannot overflow.
 bool sane(int64_t t_us) noexcept {
     return t_us >= 0 && t_us < int64_t{1} << 60;
@@ -16,7 +18,9 @@ bool sane(int64_t t_us) noexcept {
 }  // namespace
 
 WordDecoder::WordDecoder(DecoderOptions options, Format format)
-    : Decoder(format.name, std::move(options), kField, kField), format_(format), high_(format.high_bits) {}
+    : Decoder(format.name, std::move(options), kField, kField),
+      format_(format),
+      high_(format.high_bits, kNearUs >> format.high_shift) {}
 
 Status WordDecoder::decode(Span<const uint8_t> bytes, std::vector<Event>& out) {
     const size_t size = format_.word_bytes;
@@ -46,13 +50,9 @@ Status WordDecoder::run(const uint8_t* data, size_t count, std::vector<Event>& o
 
 Status WordDecoder::settle(std::vector<Event>& out) {
     if (high_.waiting()) {
-        const TimeHigh::Verdict verdict = high_.judge_last();
-        const int64_t at = candidate_at_;
-        settle_candidate(verdict, false, out);
-        if (verdict == TimeHigh::Verdict::refuted && strict())
-            return damage(at * static_cast<int64_t>(format_.word_bytes),
-                          std::string(format_.title) + " word " + std::to_string(at) +
-                              ": the last TIME_HIGH does not follow the one before it");
+        TimeHigh::Verdicts verdicts;
+        const size_t settled = high_.finish(verdicts);
+        if (Status status = settle_segments(verdicts, settled, out); !status.ok()) return status;
     }
     if (carried_ == 0) return {};
     if (strict())
@@ -65,58 +65,67 @@ Status WordDecoder::settle(std::vector<Event>& out) {
 }
 
 Status WordDecoder::on_time_high(uint32_t word, size_t index, std::vector<Event>& out) {
-    Status status;
-    if (high_.waiting()) {
-        const TimeHigh::Verdict verdict = high_.judge(word);
-        if (verdict == TimeHigh::Verdict::refuted && strict())
-            status = damage(candidate_at_ * static_cast<int64_t>(format_.word_bytes),
-                            std::string(format_.title) + " word " + std::to_string(candidate_at_) +
-                                ": TIME_HIGH fits neither the one before it nor the one after it");
-        settle_candidate(verdict, high_.at_reference(word), out);
-        if (!status.ok()) return status;
+    TimeHigh::Verdicts verdicts;
+    const bool waited = high_.waiting();
+    size_t settled = high_.take(word, verdicts);
+    if (waited && settled == segments_.size() + 1) {  // this word completed the run of believed ones
+        open_segment(words_ + static_cast<int64_t>(index));
+        segments_.back().value = verdicts[settled - 1].value;
     }
-    if (high_.advance(word)) {
-        if (reached_us_ != kNoTime) reach(reached_us_);
-        reached_us_ = kNoTime;
-        candidate_at_ = words_ + static_cast<int64_t>(index);
+    if (Status status = settle_segments(verdicts, settled, out); !status.ok()) return status;
+    if (high_.waiting()) {
+        open_segment(words_ + static_cast<int64_t>(index));
+        segments_.back().value = high_.value();
     }
     reached_us_ = std::max(reached_us_, base_us());
+    return {};
+}
+
+// Times from here on belong to a TIME_HIGH that waits.
+void WordDecoder::open_segment(int64_t at) {
+    if (!segments_.empty())
+        segments_.back().reached_us = reached_us_;
+    else if (reached_us_ != kNoTime)
+        reach(reached_us_);
+    reached_us_ = kNoTime;
+    segments_.push_back(Segment{at, 0, kNoTime, {}, {}});
+}
+
+Status WordDecoder::settle_segments(const TimeHigh::Verdicts& verdicts, size_t settled, std::vector<Event>& out) {
+    if (settled == 0) return {};
+    segments_.back().reached_us = reached_us_;
+    reached_us_ = kNoTime;
+    Status status;
+    for (size_t i = 0; i < settled && status.ok(); ++i) {
+        Segment& segment = segments_[i];
+        const TimeVerdict& verdict = verdicts[i];
+        counters_.time_resyncs += verdict.jump ? 1 : 0;
+        if (!verdict.believed) {
+            ++counters_.bad_words;
+            if (strict())
+                status = damage(segment.at * static_cast<int64_t>(format_.word_bytes),
+                                std::string(format_.title) + " word " + std::to_string(segment.at) +
+                                    ": TIME_HIGH fits neither the one before it nor those after it");
+        }
+        if (!status.ok()) break;
+        if (verdict.placed)
+            release(segment, (segment.value - verdict.value) * (int64_t{1} << format_.high_shift), out);
+        else
+            counters_.unplaced_events += static_cast<int64_t>(segment.events.size());
+    }
+    segments_.clear();
+    held_ = 0;
     return status;
 }
 
-void WordDecoder::settle_candidate(TimeHigh::Verdict verdict, bool same_time, std::vector<Event>& out) {
-    if (verdict == TimeHigh::Verdict::confirmed) {
-        accept_held(out);
-        return;
-    }
-    ++counters_.bad_words;
-    const int64_t shift_us = (high_.value() - high_.reference_value()) * (int64_t{1} << format_.high_shift);
-    high_.reject();
-    if (same_time) {  // the words before and after say the same, so the damaged one did too
-        release(shift_us, out);
-        return;
-    }
-    counters_.unplaced_events += static_cast<int64_t>(held_.size());
-    held_.clear();
-    held_triggers_.clear();
-    reached_us_ = kNoTime;
-}
-
-void WordDecoder::accept_held(std::vector<Event>& out) {
-    if (high_.accept()) ++counters_.time_resyncs;
-    release(0, out);
-}
-
-void WordDecoder::release(int64_t shift_us, std::vector<Event>& out) {
-    for (Event& event : held_) event.t -= shift_us;
-    append_marked(held_.data(), held_.size(), out);
-    for (Trigger edge : held_triggers_) {
+void WordDecoder::release(Segment& segment, int64_t shift_us, std::vector<Event>& out) {
+    for (Event& event : segment.events) event.t -= shift_us;
+    append(segment.events.data(), segment.events.size(), out);
+    for (Trigger edge : segment.triggers) {
         edge.t -= shift_us;
         triggers_.push_back(edge);
     }
-    if (reached_us_ != kNoTime) reach(reached_us_ -= shift_us);
-    held_.clear();
-    held_triggers_.clear();
+    if (segment.reached_us != kNoTime) reach(segment.reached_us - shift_us);
 }
 
 EventBlock::Cursor WordDecoder::flush(EventBlock& block, EventBlock::Cursor end, std::vector<Event>& out) {
@@ -125,13 +134,7 @@ EventBlock::Cursor WordDecoder::flush(EventBlock& block, EventBlock::Cursor end,
         append_marked(block.events(), block.count(), out);
         if (reached_us_ != kNoTime) reach(reached_us_);
     } else {
-        for (size_t i = 0; i < block.count(); ++i) {
-            held_.push_back(block.events()[i]);
-            if (held_.size() < kHeldEvents) continue;
-            accept_held(out);  // so many events under one word: it is no slip
-            append_marked(block.events() + i + 1, block.count() - i - 1, out);
-            break;
-        }
+        for (size_t i = 0; i < block.count(); ++i) hold_event(block.events()[i], out);
     }
     block.clear();
     return block.start();
@@ -143,8 +146,25 @@ void WordDecoder::trigger(int64_t t_us, uint32_t id, uint32_t edge, std::vector<
         triggers_.push_back(record);
         return;
     }
-    held_triggers_.push_back(record);
-    if (held_triggers_.size() >= kHeldEvents) accept_held(out);
+    segments_.back().triggers.push_back(record);
+    held_one(out);
+}
+
+void WordDecoder::hold_event(const Event& event, std::vector<Event>& out) {
+    if (!high_.waiting()) {
+        append(&event, 1, out);
+        return;
+    }
+    segments_.back().events.push_back(event);
+    held_one(out);
+}
+
+// One more is held; so many under a few words that they are no slip are believed.
+void WordDecoder::held_one(std::vector<Event>& out) {
+    if (++held_ < kHeldEvents) return;
+    TimeHigh::Verdicts verdicts;
+    const size_t settled = high_.believe_all(verdicts);
+    settle_segments(verdicts, settled, out);
 }
 
 int64_t WordDecoder::position(size_t index) const noexcept {
@@ -173,38 +193,73 @@ Status WordDecoder::out_of_range(size_t index, const char* axis, uint32_t value,
 void WordDecoder::save_format(StateWriter& writer) const {
     high_.save(writer);
     writer.put("words", words_);
-    writer.put("candidate_at", candidate_at_);
     writer.put("reached_us", reached_us_);
-    save_records(writer, "held", held_);
-    save_records(writer, "held_triggers", held_triggers_);
+    save_segments(writer);
     writer.put("carry", carry_.data(), {static_cast<int64_t>(carried_)});
     save_words(writer);
 }
 
-void WordDecoder::load_format(const StateReader& reader) {
-    TimeHigh high(format_.high_bits);
-    high.load(reader);
-    const auto words = reader.get<int64_t>("words");
-    const auto candidate_at = reader.get<int64_t>("candidate_at");
-    const auto reached_us = reader.get<int64_t>("reached_us");
-    std::vector<Event> held = load_events(reader, "held");
-    std::vector<Trigger> held_triggers = load_triggers(reader, "held_triggers");
-    const std::vector<uint8_t> carry = reader.get_array<uint8_t>("carry");
-    const bool inside = std::all_of(held.begin(), held.end(), [&](const Event& e) {
+void WordDecoder::save_segments(StateWriter& writer) const {
+    std::vector<int64_t> table;
+    std::vector<Event> events;
+    std::vector<Trigger> triggers;
+    for (const Segment& segment : segments_) {
+        table.insert(table.end(),
+                     {segment.at, segment.value, segment.reached_us, static_cast<int64_t>(segment.events.size()),
+                      static_cast<int64_t>(segment.triggers.size())});
+        events.insert(events.end(), segment.events.begin(), segment.events.end());
+        triggers.insert(triggers.end(), segment.triggers.begin(), segment.triggers.end());
+    }
+    writer.put("segments", table.data(), {static_cast<int64_t>(segments_.size()), kSegmentFields});
+    save_records(writer, "held", events);
+    save_records(writer, "held_triggers", triggers);
+}
+
+std::vector<WordDecoder::Segment> WordDecoder::load_segments(const StateReader& reader, size_t expected) const {
+    const std::vector<int64_t> table = reader.get_array<int64_t>("segments");
+    const std::vector<Event> events = load_events(reader, "held");
+    const std::vector<Trigger> triggers = load_triggers(reader, "held_triggers");
+    const bool timely = std::all_of(triggers.begin(), triggers.end(), [](const Trigger& e) { return sane(e.t); });
+    const bool inside = std::all_of(events.begin(), events.end(), [&](const Event& e) {
         return e.x < width_ && e.y < height_ && e.p < 2 && sane(e.t);
     });
-    const bool timely =
-        std::all_of(held_triggers.begin(), held_triggers.end(), [](const Trigger& e) { return sane(e.t); });
-    if (carry.size() >= format_.word_bytes || held.size() >= kHeldEvents || !inside || !timely || !sane(words) ||
-        !sane(candidate_at) || !(reached_us == kNoTime || sane(reached_us)))
+    const bool shaped = table.size() == expected * kSegmentFields && events.size() + triggers.size() < kHeldEvents;
+    std::vector<Segment> segments;
+    size_t event = 0;
+    size_t trigger = 0;
+    for (size_t i = 0; shaped && timely && inside && i < expected; ++i) {
+        const int64_t* row = table.data() + i * kSegmentFields;
+        const auto event_count = static_cast<size_t>(row[3]);
+        const auto trigger_count = static_cast<size_t>(row[4]);
+        const bool times = sane(row[0]) && sane(row[1]) && (row[2] == kNoTime || sane(row[2]));
+        if (!times || event_count > events.size() - event || trigger_count > triggers.size() - trigger) break;
+        const auto first = events.begin() + static_cast<std::ptrdiff_t>(event);
+        const auto first_trigger = triggers.begin() + static_cast<std::ptrdiff_t>(trigger);
+        segments.push_back({row[0], row[1], row[2], {first, first + row[3]}, {first_trigger, first_trigger + row[4]}});
+        event += event_count;
+        trigger += trigger_count;
+    }
+    if (segments.size() != expected || event != events.size() || trigger != triggers.size())
+        throw Error(ErrorKind::model, "snapshot of a decoder does not fit its format or sensor", format_.title);
+    return segments;
+}
+
+void WordDecoder::load_format(const StateReader& reader) {
+    TimeHigh high = high_;
+    high.load(reader);
+    const auto words = reader.get<int64_t>("words");
+    const auto reached_us = reader.get<int64_t>("reached_us");
+    std::vector<Segment> segments = load_segments(reader, high.count());
+    const std::vector<uint8_t> carry = reader.get_array<uint8_t>("carry");
+    if (carry.size() >= format_.word_bytes || !sane(words) || !(reached_us == kNoTime || sane(reached_us)))
         throw Error(ErrorKind::model, "snapshot of a decoder does not fit its format or sensor", format_.title);
     load_words(reader);
     high_ = high;
     words_ = words;
-    candidate_at_ = candidate_at;
     reached_us_ = reached_us;
-    held_ = std::move(held);
-    held_triggers_ = std::move(held_triggers);
+    segments_ = std::move(segments);
+    held_ = 0;
+    for (const Segment& segment : segments_) held_ += segment.events.size() + segment.triggers.size();
     carried_ = carry.size();
     std::copy(carry.begin(), carry.end(), carry_.begin());
 }

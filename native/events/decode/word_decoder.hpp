@@ -30,6 +30,7 @@ class WordDecoder : public Decoder {
     virtual void save_words(StateWriter& writer) const = 0;
     virtual void load_words(const StateReader& reader) = 0;
 
+    bool same_time_high(uint32_t word) noexcept { return high_.take_same(word); }  // nothing else to do then
     // A TIME_HIGH word, number `index` of this run; the block must be flushed before.
     Status on_time_high(uint32_t word, size_t index, std::vector<Event>& out);
     // The clock's time of low part 0; only where timed().
@@ -57,19 +58,33 @@ class WordDecoder : public Decoder {
     void load_format(const StateReader& reader) final;
 
     Status run(const uint8_t* data, size_t count, std::vector<Event>& out);
-    void settle_candidate(TimeHigh::Verdict verdict, bool same_time, std::vector<Event>& out);
-    void accept_held(std::vector<Event>& out);
-    void release(int64_t shift_us, std::vector<Event>& out);
+    // What was decoded under one TIME_HIGH that waits, with its time.
+    struct Segment {
+        int64_t at = 0;  // number of the TIME_HIGH word
+        int64_t value = 0;
+        int64_t reached_us = kNoTime;
+        std::vector<Event> events;
+        std::vector<Trigger> triggers;
+    };
+
+    static constexpr int64_t kSegmentFields = 5;
+
+    void open_segment(int64_t at);
+    void hold_event(const Event& event, std::vector<Event>& out);
+    void held_one(std::vector<Event>& out);
+    Status settle_segments(const TimeHigh::Verdicts& verdicts, size_t settled, std::vector<Event>& out);
+    void save_segments(StateWriter& writer) const;
+    std::vector<Segment> load_segments(const StateReader& reader, size_t expected) const;
+    void release(Segment& segment, int64_t shift_us, std::vector<Event>& out);
     int64_t position(size_t index) const noexcept;
     std::string word_name(size_t index) const;
 
     Format format_;
     TimeHigh high_;
-    int64_t words_ = 0;         // before the current run
-    int64_t candidate_at_ = 0;  // word number of the waiting TIME_HIGH
+    int64_t words_ = 0;  // before the current run
     int64_t reached_us_ = kNoTime;
-    std::vector<Event> held_;  // under the waiting TIME_HIGH, with its time
-    std::vector<Trigger> held_triggers_;
+    std::vector<Segment> segments_;  // one a TIME_HIGH that waits
+    size_t held_ = 0;                // events and triggers in them
     std::array<uint8_t, 4> carry_{};
     size_t carried_ = 0;
 };
