@@ -64,7 +64,7 @@ def _accuracy(figures: dict[str, Any]) -> str:
     if "rate" in runs:
         rate = runs["rate"]
         steps, epochs = rate["config"]["model"]["steps"], rate["epoch"]
-        rows.append((f"rate coding (the paper's), {steps} steps, {epochs} epochs (float32)", rate))
+        rows.append((f"rate coding (the paper's), {steps} steps, {epochs} more epochs (float32)", rate))
     lines = [
         "## Accuracy on the 200 validation recordings",
         "",
@@ -110,7 +110,7 @@ def _training(figures: dict[str, Any]) -> str:
         "twin": "non-spiking twin",
         "four": "spiking, four steps, from the twin",
         "net": "this model, from that",
-        "rate": "rate-coded net, from nothing",
+        "rate": "rate-coded net, from the four-step one",
     }
     lines = ["## Training", "", "| run | epochs | time | seed |", "|---|---|---|---|"]
     for name, title in titles.items():
