@@ -44,8 +44,8 @@ def build(runs: dict[str, Path], data: Path, out: Path, looks: int) -> dict[str,
     """Write out/digits.safetensors (int8), out/digits-float32.safetensors and out/digits.md; return the figures.
 
     Args:
-        runs: folders of training runs: "net" (the model), "four" (the net it started from), "twin" (where that one
-            started, and who taught both) and, if there is one, "rate" (the rate-coded net).
+        runs: folders of training runs: "net" (the model), "eight" and "four" (the nets it came from), "twin" (where those
+            started, and who taught them all) and, if there is one, "rate" (the rate-coded net).
         data: the .npz of recordings.
         out: the zoo.
         looks: how many spiking configurations were compared on the validation recordings before this one was kept.
@@ -137,6 +137,7 @@ def main() -> None:
     """Build the model and its card."""
     parser = argparse.ArgumentParser(prog="python -m edgesnn.train.digits", description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("runs/digits"), help="of digits.toml")
+    parser.add_argument("--eight", type=Path, default=Path("runs/digits-eight"), help="of digits-eight.toml")
     parser.add_argument("--four", type=Path, default=Path("runs/digits-four"), help="of digits-four.toml")
     parser.add_argument("--twin", type=Path, default=Path("runs/digits-twin"), help="of digits-twin.toml")
     parser.add_argument("--rate", type=Path, help="of digits-rate.toml")
@@ -145,7 +146,7 @@ def main() -> None:
     parser.add_argument("--looks", type=int, required=True, help="configurations compared on the validation part")
     options = parser.parse_args()
     data = options.data or Path(os.environ.get("EDGESNN_SHARED", "../shared")) / DATA
-    runs = {"net": options.run, "four": options.four, "twin": options.twin}
+    runs = {"net": options.run, "eight": options.eight, "four": options.four, "twin": options.twin}
     if options.rate:
         runs["rate"] = options.rate
     figures = build(runs, data, options.out, options.looks)
