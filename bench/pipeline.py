@@ -37,9 +37,10 @@ from edgesnn.publish.registry import make_sink  # noqa: E402
 
 STILL = ("window", "sensor", "decision", "label", "class", "confidence", "topk", "spikes", "synops")
 PEAK_LIMIT_MB = 120
-_MEASURE = (
-    "import resource, sys; from edgesnn.cli.main import main; main(sys.argv[1:]);"
-    "print('PEAK', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
+_MEASURE = (  # VmHWM starts anew at exec; getrusage's ru_maxrss would count this process too
+    "import sys; from edgesnn.cli.main import main; main(sys.argv[1:]);"
+    "peak = next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM'));"
+    "print('PEAK', peak, file=sys.stderr)"
 )
 
 

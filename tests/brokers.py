@@ -62,6 +62,7 @@ class KillableBroker:
         mosquitto = find_mosquitto()
         assert mosquitto is not None
         lines = [f"listener {self.broker.port} 127.0.0.1", "persistence false", "log_dest none"]
+        lines.append("max_queued_messages 0")  # else it acknowledges and drops what a slow subscriber has not taken
         lines += self._authentication(Path(mosquitto))
         if os.geteuid() == 0:
             lines.append("user root")  # it must be able to read the password file of a private folder

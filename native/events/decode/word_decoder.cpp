@@ -120,7 +120,7 @@ Status WordDecoder::settle_segments(const TimeHigh::Verdicts& verdicts, size_t s
 
 void WordDecoder::release(Segment& segment, int64_t shift_us, std::vector<Event>& out) {
     for (Event& event : segment.events) event.t -= shift_us;
-    append(segment.events.data(), segment.events.size(), out);
+    append_marked(segment.events.data(), segment.events.size(), out);
     for (Trigger edge : segment.triggers) {
         edge.t -= shift_us;
         triggers_.push_back(edge);
@@ -152,7 +152,7 @@ void WordDecoder::trigger(int64_t t_us, uint32_t id, uint32_t edge, std::vector<
 
 void WordDecoder::hold_event(const Event& event, std::vector<Event>& out) {
     if (!high_.waiting()) {
-        append(&event, 1, out);
+        append_marked(&event, 1, out);
         return;
     }
     segments_.back().events.push_back(event);
