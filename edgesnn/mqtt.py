@@ -26,7 +26,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edgesnn.broker_url import Broker
-from edgesnn.errors import PublishError
+from edgesnn.errors import ConfigError, PublishError
 
 IN_FLIGHT = 20  # a larger window is slower: measured, docs/mqtt.md
 NO_MATCHING_SUBSCRIBERS = 0x10
@@ -243,11 +243,20 @@ class Client:
         if self.broker.user is not None:
             client.username_pw_set(self.broker.user, self.broker.password)
         if self.broker.tls:
-            client.tls_set(ca_certs=self.broker.ca_file)
+            self._set_tls(client)
         if self._will is not None:
             client.will_set(self._will.topic, self._will.payload, qos=1, retain=True)
         self._set_callbacks(client)
         return client
+
+    def _set_tls(self, client: paho.Client) -> None:
+        try:
+            client.tls_set(ca_certs=self.broker.ca_file)
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+            hint = "name a PEM file of certificate authorities, or leave it out for the system's"
+            raise ConfigError(
+                "cannot use the certificate authorities", where=self.broker.ca_file, found=_reason(error), hint=hint
+            ) from None
 
     def _set_callbacks(self, client: paho.Client) -> None:
         """Install callbacks that only note what happened; they run inside `poll`, in the owner's thread."""

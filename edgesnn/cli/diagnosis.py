@@ -38,8 +38,6 @@ def native_module() -> dict[str, Any]:
     state: dict[str, Any] = {"available": False, "reason": None, "arm": None, "arms": []}
     try:
         native = import_module("edgesnn._native")
-        if getattr(native, "__file__", None) is None:  # the folder of type stubs alone
-            raise ImportError("edgesnn._native was not built")
         if hasattr(native.executor, "arm"):
             state["arms"] = list(native.executor.arms())
             state["arm"] = native.executor.arm()
@@ -59,6 +57,8 @@ def backends() -> dict[str, str | None]:
     for name in BACKENDS:
         try:
             reasons[name] = find(name).available()
+            if name == "native" and reasons[name] is None:  # the arm that EDGESNN_ARM names counts too
+                reasons[name] = native_module()["reason"]
         except (ImportError, BackendError) as error:
             reasons[name] = str(error)
     return reasons

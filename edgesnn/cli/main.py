@@ -6,7 +6,9 @@ Exit codes: 0 ok, 1 internal error, 2 usage, 3 recording, 4 model, 5 config, 6 b
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
+import io
 import os
 import signal
 import sys
@@ -28,6 +30,7 @@ COMMANDS = {
 }
 
 INTERRUPTED = 128 + signal.SIGINT
+OUTPUT_FAILED = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EBADF)  # of a write
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments after the program's name; None takes those of the process.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _open_output()
     try:
         code = _dispatch(arguments)
         sys.stdout.flush()
@@ -52,7 +56,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 0
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in OUTPUT_FAILED:
+            _leave_output()
+            _say(f"error: standard output cannot be written: {error.strerror}")
+            return EdgeSnnError.exit_code
         return _internal_error(error)
+
+
+def _open_output() -> None:
+    """Make sure that standard output takes any file name, and that there is one."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -127,11 +143,16 @@ def _one_line(text: object) -> str:
 
 def _reader_left() -> int:
     """End quietly when the reader of our standard output has gone (`| head`)."""
+    _leave_output()
+    return 0
+
+
+def _leave_output() -> None:
+    """Point standard output at nothing, so that what is still buffered cannot fail again at exit."""
     devnull = os.open(os.devnull, os.O_WRONLY)
     with contextlib.suppress(OSError, ValueError):
         os.dup2(devnull, sys.stdout.fileno())
     os.close(devnull)
-    return 0
 
 
 def _internal_error(error: Exception) -> int:

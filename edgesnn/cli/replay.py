@@ -69,8 +69,9 @@ def run(args: argparse.Namespace) -> int:
             try:
                 _play(pipeline, publisher, report)
             finally:
-                for line in report.lines(pipeline.counters, sinks[-1].stats() if broker else None):
-                    print(line, file=sys.stderr)
+                if sys.exc_info()[0] is None or report.windows:  # an error before any decision speaks for itself
+                    for line in report.lines(pipeline.counters, sinks[-1].stats() if broker else None):
+                        print(line, file=sys.stderr)
     return 0
 
 

@@ -7,11 +7,11 @@ here trusts the file: every number is checked before anything is allocated or ma
 from __future__ import annotations
 
 import json
+import math
 import os
 import struct
 import tempfile
 from collections.abc import Mapping
-from math import prod
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,6 +22,7 @@ from edgesnn.errors import ModelError
 
 ALIGNMENT = 64
 MAX_HEADER_BYTES = 16 << 20
+MAX_ITEMS = 1 << 40  # of one tensor
 _DTYPES = {
     "F32": "<f4",
     "F64": "<f8",
@@ -116,7 +117,7 @@ def parse(data: npt.NDArray[np.uint8], where: str) -> tuple[dict[str, str], Arra
 
 
 def parse_json(text: bytes | str, where: str) -> dict[str, Any]:
-    """Return a JSON object; duplicate names, NaN, infinities and deep nesting are refused.
+    """Return a JSON object; duplicate names, NaN, infinities, half characters and deep nesting are refused.
 
     Raises:
         ModelError: not a JSON object, or one of those.
@@ -124,7 +125,9 @@ def parse_json(text: bytes | str, where: str) -> dict[str, Any]:
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+        if "\\u" in text:  # an escape may name half a character, which no UTF-8 text can hold
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise ModelError("header is not valid JSON", where=where, found=str(error)[:200]) from None
     if not isinstance(value, dict):
@@ -138,6 +141,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         raise ValueError(f"the name {next(n for n in names if names.count(n) > 1)!r} stands twice")
     return result
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return _no_constant(text) if math.isinf(value) else value
 
 
 def _no_constant(text: str) -> NoReturn:
@@ -156,7 +164,7 @@ def _arrays(header: dict[str, Any], body: npt.NDArray[np.uint8], where: str) -> 
         if end > body.size:
             _fail("tensor ends after the file", at, f"end {end}", f"at most {body.size} bytes of tensors")
         dtype = np.dtype(code)
-        if end - begin != prod(shape) * dtype.itemsize:
+        if end - begin != math.prod(shape) * dtype.itemsize:
             _fail("tensor's size is not its shape's", at, f"{end - begin} bytes", f"{code} {list(shape)}")
         arrays[name] = _view(body[begin:end], dtype, shape)
         reached = end
@@ -184,6 +192,8 @@ def _entry(name: str, entry: Any, where: str) -> tuple[str, tuple[int, ...], int
         _fail("tensor type is not known", at, str(dtype)[:40], ", ".join(_DTYPES))
     if not _naturals(shape) or len(shape) > 8:
         _fail("tensor shape is not a list of sizes", at, str(shape)[:80])
+    if math.prod(max(n, 1) for n in shape) > MAX_ITEMS:
+        _fail("tensor shape is too large", at, str(shape)[:80])
     if not _naturals(offsets) or len(offsets) != 2:
         _fail("data_offsets is not two offsets", at, str(offsets)[:80])
     return _DTYPES[dtype], tuple(shape), offsets[0], offsets[1]

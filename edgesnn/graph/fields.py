@@ -61,7 +61,7 @@ def integer(value: Any, low: int, high: int, where: str, at: str) -> int:
 
 def number(value: Any, low: float, high: float, where: str, at: str) -> float:
     """Return a finite number within bounds."""
-    if type(value) not in (int, float) or not math.isfinite(value) or not low <= value <= high:
+    if type(value) not in (int, float) or not low <= value <= high or abs(value) == math.inf:
         fail(where, at, value, f"a number from {low:g} to {high:g}")
     return float(value)
 

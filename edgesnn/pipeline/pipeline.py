@@ -13,6 +13,7 @@ from edgesnn import _native
 from edgesnn.encode.points import PointEncoding
 from edgesnn.errors import ModelError, UsageError
 from edgesnn.events.decoder import check_options
+from edgesnn.events.formats.base import printable
 from edgesnn.events.recording import Recording
 from edgesnn.pipeline.pace import parse_speed
 from edgesnn.pipeline.records import Records
@@ -258,6 +259,6 @@ def _make_chain(
         chain_model(pipeline.model),
         strict=policy == "strict",
         format=name,
-        where=str(recording.path) if recording is not None else pipeline.stream,
+        where=printable(str(recording.path) if recording is not None else pipeline.stream),
         offset=recording.data_offset if recording is not None else 0,
     )

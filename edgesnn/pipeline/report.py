@@ -31,6 +31,11 @@ class Report:
         if prediction.latency_us.infer is not None and prediction.decision != "idle":
             self._infer_us.append(prediction.latency_us.infer)
 
+    @property
+    def windows(self) -> int:
+        """How many decisions there were."""
+        return sum(self._decisions.values())
+
     def to_dict(self, counters: Mapping[str, int]) -> dict[str, Any]:
         """Return the figures as data; latencies in microseconds.
 
@@ -39,7 +44,7 @@ class Report:
         """
         wall_s = time.monotonic() - self._started
         return {
-            "windows": sum(self._decisions.values()),
+            "windows": self.windows,
             "decisions": dict(self._decisions.most_common()),
             "total_us": spread(self._total_us),
             "infer_us": spread(self._infer_us),

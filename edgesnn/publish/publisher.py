@@ -69,7 +69,13 @@ class Publisher:
         self.close()
 
     def write(self, prediction: Prediction) -> Prediction:
-        """Number the prediction, write it to every sink, and return the numbered record."""
+        """Number the prediction, write it to every sink, and return the numbered record.
+
+        Raises:
+            ConfigError: the stream's name is not one topic level.
+        """
+        if prediction.stream not in self._next_seq:
+            check_level(prediction.stream, "stream")
         seq = self._next_seq.get(prediction.stream, 0)
         numbered = prediction.numbered(
             node=self.node, boot_id=self.boot_id, seq=seq, ts=utc_now(), clock_synced=clock_synchronised()

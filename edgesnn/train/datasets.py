@@ -10,6 +10,7 @@ Sources:
 from __future__ import annotations
 
 import hashlib
+import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from edgesnn.events.types import EVENT
 from edgesnn.units import parse_sensor
 
 Events = npt.NDArray[Any]
+
+PARTS = ("train", "test", "validate")
 
 BACKGROUND = -1
 """Label of a training recording that shows none of the classes; never part of the validation recordings."""
@@ -125,19 +128,36 @@ def _read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         expected = "x, y, p, t_us, offsets, ids, labels"
         raise RecordingError("not a data set", where=str(path), found=str(error), expected=expected) from None
+    _check_columns(columns, str(path))
     return columns
+
+
+def _check_columns(columns: dict[str, npt.NDArray[Any]], where: str) -> None:
+    count, recordings, offsets = len(columns["x"]), len(columns["ids"]), columns["offsets"]
+    lengths = {name: len(columns[name]) for name in ("y", "p", "t_us")}
+    if any(length != count for length in lengths.values()) or count == 0:
+        expected = f"{count} of each, at least one"
+        raise RecordingError("columns of different lengths", where=where, found=str(lengths), expected=expected)
+    if len(columns["labels"]) != recordings or len(offsets) != recordings + 1:
+        found = f"{recordings} ids, {len(columns['labels'])} labels, {len(offsets)} offsets"
+        raise RecordingError("recordings do not fit", where=where, found=found, expected="n, n and n + 1")
+    if offsets[0] != 0 or offsets[-1] != count or (np.diff(offsets.astype(np.int64)) < 0).any():
+        raise RecordingError("offsets do not rise from 0 to the number of events", where=where, expected=str(count))
 
 
 def _from_folder(path: Path, config: DataConfig) -> Dataset:
     if not path.is_dir():
         raise RecordingError("no such folder or .npz file", where=str(path))
-    given = [path / name for name in ("train", "test", "validate") if (path / name).is_dir()]
-    roots = given if len(given) > 1 else [path]
+    folders = sorted(p for p in path.iterdir() if p.is_dir())
+    parts = [p for p in folders if p.name in PARTS]
+    roots = parts if parts and (len(parts) > 1 or parts == folders) else [path]
+    split = any(root.name != "train" for root in roots) and roots != [path]
     names = config.classes or tuple(
         sorted(p.name for p in roots[0].iterdir() if p.is_dir() and p.name != config.background)
     )
     if not names:
         raise ConfigError("no class folder", where=str(path), expected="one folder per class")
+    _warn_of_others(roots, {*names, config.background})
     train: list[Sample] = []
     validate: list[Sample] = []
     sensors: set[tuple[int, int]] = set()
@@ -145,13 +165,21 @@ def _from_folder(path: Path, config: DataConfig) -> Dataset:
         for label, name in enumerate(names):
             for file in sorted(p for p in (root / name).glob("*") if p.is_file()):
                 sample = Sample(str(file.relative_to(path)), _read_recording(file, config, sensors), label)
-                back = root.name != "train" if len(given) > 1 else kept_back(sample.name, config.validate)
+                back = root.name != "train" if split else kept_back(sample.name, config.validate)
                 (validate if back else train).append(sample)
         if config.background and (root.name == "train" or root == path):
             train += _background(root / config.background, config, sensors)
+    if not sensors:
+        raise RecordingError("no recording of any class", where=str(path), expected=f"folders {', '.join(names)}")
     if len(sensors) != 1:
         raise ConfigError("recordings of different sensors", where=str(path), found=str(sorted(sensors)))
-    return Dataset(train, validate, names, sensors.pop(), path.name, split=len(given) > 1)
+    return Dataset(train, validate, names, sensors.pop(), path.name, split=split)
+
+
+def _warn_of_others(roots: list[Path], known: set[str]) -> None:
+    others = sorted({p.name for root in roots for p in root.iterdir() if p.is_dir()} - known)
+    if others:
+        warnings.warn(f"folders that are none of the classes are left out: {', '.join(others)}", stacklevel=3)
 
 
 def _background(folder: Path, config: DataConfig, sensors: set[tuple[int, int]]) -> list[Sample]:

@@ -44,8 +44,8 @@ def build(runs: dict[str, Path], data: Path, out: Path, looks: int) -> dict[str,
     """Write out/digits.safetensors (int8), out/digits-float32.safetensors and out/digits.md; return the figures.
 
     Args:
-        runs: folders of training runs: "net" (the model), "eight" and "four" (the nets it came from), "twin" (where those
-            started, and who taught them all) and, if there is one, "rate" (the rate-coded net).
+        runs: folders of training runs: "net" (the model), "eight" and "four" (the nets it came from), "twin" (where
+            those started, and who taught them all) and, if there is one, "rate" (the rate-coded net).
         data: the .npz of recordings.
         out: the zoo.
         looks: how many spiking configurations were compared on the validation recordings before this one was kept.

@@ -9,11 +9,14 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from edgesnn.cli.main import main
 from edgesnn.publish.broker import available, free_port
+from edgesnn.publish.sinks import mqtt
 from tests.brokers import KillableBroker
 from tests.small_models import small_document
 
@@ -58,6 +61,34 @@ def test_nothing_listens(model):
 
 def test_a_name_that_does_not_exist(model):
     assert_one_line(replay(model, "--mqtt", "mqtt://no-such-host.invalid"), 6, "no-such-host.invalid", "cannot reach")
+
+
+def test_certificates_that_are_none(model):
+    arguments = ("--mqtt", f"mqtts://127.0.0.1:{free_port()}", "--mqtt-ca-file", str(ROOT / "README.md"))
+    assert_one_line(replay(model, *arguments), 5, "README.md", "certificate authorities", "PEM")
+
+
+def test_a_full_queue(model, tmp_path, monkeypatch, capsys):
+    """The broker stops taking anything while there is room for one prediction and more to come."""
+    small = partial(mqtt.Outbox, capacity=1, policy="block", block_s=0.3)
+    monkeypatch.setattr(mqtt, "Outbox", lambda **_: small())
+    with KillableBroker(available()[0], tmp_path) as broker:
+        monkeypatch.setattr(mqtt.MqttSink, "open", stop_after(mqtt.MqttSink.open, broker))
+        code = main(["replay", str(RECORDING), "-m", str(model), "--mqtt", broker.url])
+    complaints = [line for line in capsys.readouterr().err.splitlines() if line.startswith("edgesnn: ")]
+    assert code == 6
+    assert len(complaints) == 1
+    assert "queue of predictions is full" in complaints[0]
+
+
+def stop_after(open_sink, broker):
+    """Return `open_sink`, after which the broker answers nothing any more."""
+
+    def opened(sink) -> None:
+        open_sink(sink)
+        broker.signal(signal.SIGSTOP)
+
+    return opened
 
 
 @pytest.mark.parametrize(

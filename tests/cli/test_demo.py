@@ -60,7 +60,7 @@ def is_prediction(line: str) -> bool:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_demo_shows_what_arrives_in_good_time(kind):
-    """First line within 0.5 s, first prediction within 2 s, end within 10 s; a busy machine gets more time and tries."""
+    """First line within 0.5 s, first prediction within 2 s, end within 10 s; a busy machine gets more time."""
     busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     for _attempt in range(3):
         process = start(kind=kind)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -168,3 +170,52 @@ def test_a_reader_that_leaves_ends_the_command_quietly():
     assert process.wait(timeout=60) == 0
     assert process.stderr.read() == ""
     process.stderr.close()
+
+
+RECORDING = ROOT / "recordings" / "air_drums.raw"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("arguments", [["info", RECORDING], ["replay", RECORDING, "-m", "gestures"]])
+def test_a_full_disk_behind_standard_output_is_one_line(arguments):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "edgesnn", *map(str, arguments)],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert [line for line in done.stderr.splitlines() if line.startswith("edgesnn: ")] == [
+        "edgesnn: error: standard output cannot be written: No space left on device"
+    ]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_closed_standard_output_stops_nothing():
+    command = f"exec {sys.executable} -m edgesnn info {RECORDING} >&-"
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("arguments", [["info"], ["replay", "-m", "gestures"]])
+def test_a_file_name_that_is_no_text_is_read_all_the_same(arguments, tmp_path):
+    name = os.fsencode(tmp_path) + b"/a\xff.raw"
+    shutil.copy(RECORDING, name)
+    command = [sys.executable, "-m", "edgesnn", arguments[0], name, *arguments[1:]]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_without_the_native_module_one_line_says_so(tmp_path):
+    """The package's Python files alone, as from a build that failed."""
+    tree = tmp_path / "edgesnn"
+    shutil.copytree(ROOT / "edgesnn", tree, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    command = [sys.executable, "-m", "edgesnn", "info", str(RECORDING)]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 7
+    assert done.stderr.startswith("edgesnn: error: edgesnn._native: the native module was not built")
+    assert done.stderr.count("\n") == 1

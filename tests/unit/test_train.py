@@ -336,7 +336,7 @@ def test_zoo_builder_writes_models_and_a_card_that_agree(tiny: tuple[Path, Path]
 
     trainer = make_trainer(tiny, tmp_path / "run")
     trainer.run(silent)
-    runs = dict.fromkeys(("net", "four", "twin", "rate"), tmp_path / "run")
+    runs = dict.fromkeys(("net", "eight", "four", "twin", "rate"), tmp_path / "run")
     figures = build(runs, tiny[1], tmp_path, looks=1)
     assert sorted(p.name for p in tmp_path.glob("*.safetensors")) == [
         "digits-float32.safetensors",
@@ -348,3 +348,43 @@ def test_zoo_builder_writes_models_and_a_card_that_agree(tiny: tuple[Path, Path]
     assert model.document.provenance["metrics"]["validation"]["by_vote"] == figures["int8"]["by_vote"]
     assert f"{100 * figures['baseline']['by_vote']:.1f} %" in card
     assert not list(tmp_path.glob(".digits*"))
+
+
+def write_columns(path: Path, **changed: object) -> Path:
+    columns = {name: np.zeros(3, np.uint8) for name in ("x", "y", "p")}
+    columns |= {"t_us": np.arange(3), "offsets": np.array([0, 3]), "ids": np.array([1]), "labels": np.array([0])}
+    np.savez(path, **{**columns, **changed})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"offsets": np.array([0, 50])}, "offsets do not rise from 0"),
+        ({"offsets": np.array([0, 3, 3])}, "recordings do not fit"),
+        ({"y": np.zeros(2, np.uint8)}, "columns of different lengths"),
+        ({name: np.zeros(0, np.uint8) for name in ("x", "y", "p", "t_us")}, "columns of different lengths"),
+    ],
+)
+def test_a_damaged_data_set_is_refused(changed, message, tmp_path):
+    with pytest.raises(RecordingError, match=message):
+        load_dataset(DataConfig(str(write_columns(tmp_path / "set.npz", **changed))))
+
+
+def test_folders_that_are_no_class_are_named_and_never_counted_as_right(tmp_path):
+    for name in ("arm_roll", "armroll"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.raw").write_bytes((Path(__file__).parents[2] / "recordings/air_drums.raw").read_bytes())
+    with pytest.warns(UserWarning, match="none of the classes are left out: armroll"):
+        data = load_dataset(DataConfig(str(tmp_path), classes=("arm_roll",), validate=1.0))
+    assert [sample.name for sample in data.validate] == ["arm_roll/a.raw"]
+    with pytest.warns(UserWarning, match="armroll"), pytest.raises(RecordingError, match="no recording of any class"):
+        load_dataset(DataConfig(str(tmp_path), classes=("hand_clap",)))
+
+
+def test_a_folder_of_test_recordings_alone_is_a_split(tmp_path):
+    folder = tmp_path / "test" / "arm_roll"
+    folder.mkdir(parents=True)
+    (folder / "a.raw").write_bytes((Path(__file__).parents[2] / "recordings/air_drums.raw").read_bytes())
+    data = load_dataset(DataConfig(str(tmp_path)))
+    assert (len(data.train), len(data.validate), data.labels, data.split) == (0, 1, ("arm_roll",), True)

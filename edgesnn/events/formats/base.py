@@ -99,11 +99,18 @@ class Format(Protocol):
         """Make a decoder of the data after the header."""
 
 
+def printable(where: str) -> str:
+    """Return a file name for messages: bytes of it that are not UTF-8 are replaced."""
+    return where.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def native_decoder(name: str, options: DecoderOptions) -> FormatDecoder:
     """Make the decoder of this name in `native/events/decode`."""
     from edgesnn import _native
 
     width, height = options.sensor or (0, 0)
     strict = options.on_corrupt == "strict"
-    decoder: FormatDecoder = _native.events.Decoder(name, width, height, strict, options.offset, options.where)
+    decoder: FormatDecoder = _native.events.Decoder(
+        name, width, height, strict, options.offset, printable(options.where)
+    )
     return decoder

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from edgesnn.errors import BackendError
 from edgesnn.graph import Document
 from edgesnn.runtime.backends.base import Array, Engine
 
@@ -19,7 +20,7 @@ class NativeBackend:
         """See `Backend.available`; a build without the native module cannot."""
         try:
             from edgesnn import _native  # noqa: F401
-        except ImportError as error:
+        except (ImportError, BackendError) as error:
             return str(error)
         return None
 
