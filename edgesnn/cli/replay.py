@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from edgesnn.cli.arguments import add_json, add_mqtt, add_sensor, broker_argument
+from edgesnn.errors import ModelError, RecordingError
 
 if TYPE_CHECKING:
     from edgesnn.pipeline import Pipeline
@@ -80,9 +81,7 @@ def _play(pipeline: Pipeline, publisher: Publisher, report: Report) -> None:
     try:
         for prediction in pipeline:
             report.add(publisher.write(prediction))
-    except KeyboardInterrupt:
-        raise
-    except Exception:
+    except (RecordingError, ModelError):
         publisher.finish()
         raise
     publisher.finish()
