@@ -1,6 +1,6 @@
 """Decoding speed of every format, on other people's recordings: the answer is checked before it is timed.
 
-    python bench/events.py [--seconds 1] [--json]
+    python bench/events.py [--seconds 1]
 
 Reads the shared folder (EDGESNN_SHARED, else `shared` beside the repository). One thread; chunks of 64 KiB into
 `edgesnn.Decoder`, the arrays dropped as they come; the best of the runs of each file. tonic reads the N-MNIST file
@@ -13,8 +13,7 @@ import argparse
 import hashlib
 import json
 import os
-import platform
-import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,9 +21,12 @@ from typing import Any
 
 import numpy as np
 
-import edgesnn
-
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import edgesnn  # noqa: E402
+from bench.common import record  # noqa: E402
+
 SHARED = Path(os.environ.get("EDGESNN_SHARED") or ROOT.parent / "shared") / "recordings"
 FILES = (
     "evt3/evt3_gen41_1280x720.raw",
@@ -38,12 +40,12 @@ CHUNK_BYTES = 1 << 16
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=1.0, help="how long each file is repeated")
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
     args = parser.parse_args()
-    rows = [measure(SHARED / name, args.seconds) for name in FILES]
-    if args.json:
-        print(json.dumps({**machine(), "rows": rows}))
+    if not SHARED.is_dir():
+        print(f"nothing to decode: {SHARED} is not there; set EDGESNN_SHARED")
         return
+    rows = [measure(SHARED / name, args.seconds) for name in FILES]
+    record("events", {"files": rows})
     print("file                                      Mev/s   MB/s  bytes/event  peer")
     for row in rows:
         peer = f"{row['peer']} {row['peer_mev_s']:.2f} (x{row['mev_s'] / row['peer_mev_s']:.0f})" if row["peer"] else ""
@@ -100,21 +102,6 @@ def best_of(work: Callable[[], object], seconds: float) -> float:
         work()
         best_s = min(best_s, time.perf_counter() - start)
     return best_s
-
-
-def machine() -> dict[str, Any]:
-    """Say where and of what this was measured."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
-    commit = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return {
-        "bench": "events",
-        "cpu": cpu,
-        "cores": os.cpu_count(),
-        "commit": commit.stdout.strip(),
-        "version": edgesnn.__version__,
-        "utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }
 
 
 if __name__ == "__main__":

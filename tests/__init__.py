@@ -1,0 +1,1 @@
+"""Tests by kind: unit, conformance (other people's data), property, attacks (bad input), daemon (real brokers), cli."""

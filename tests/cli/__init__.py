@@ -1,0 +1,1 @@
+"""The commands, off a terminal, as a user types them."""

@@ -1,0 +1,1 @@
+"""Publishing to real brokers that are killed, stopped and started again."""

@@ -1,0 +1,1 @@
+"""One room's rules at a time."""
