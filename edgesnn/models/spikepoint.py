@@ -61,6 +61,18 @@ class SpikePointConfig:
         return PointCoding(self.coding, self.features, self.polarity)
 
 
+def rounded(weight: Tensor) -> Tensor:
+    """Return a matrix [N, K] on the int8 grid of its rows (`edgesnn.quantize`); the gradient is that of the matrix.
+
+    >>> rounded(torch.tensor([[1.0, -0.501]])).mul(127).round().tolist()
+    [[127.0, -64.0]]
+    """
+    with torch.no_grad():
+        step = (weight.abs().amax(1, keepdim=True) / 127.0).clamp_min(1e-30)
+        change = torch.round(weight / step) * step - weight
+    return weight + change
+
+
 class CBL(nn.Module):
     """Linear, batch norm, neuron: [T, .., a] -> [T, .., b]; one input step is held for all steps."""
 
@@ -75,10 +87,14 @@ class CBL(nn.Module):
         self.var: Tensor
         self.w = nn.Parameter(torch.zeros(())) if neuron and config.neuron == "plif" else None
         self.neuron, self.config = neuron, config
+        self.int8 = False  # whether training rounds the weights
+
+    def _weight(self) -> Tensor:
+        return rounded(self.linear.weight) if self.int8 else self.linear.weight
 
     def forward(self, x: Tensor) -> Tensor:
         """Return spikes of all steps (or what stands for them: ReLU outputs, currents)."""
-        y = linear(x, self.linear.weight, self.linear.bias) if self.training else self.linear(x)
+        y = linear(x, self._weight(), self.linear.bias) if self.training else self.linear(x)
         rows = y.reshape(y.shape[0], -1, y.shape[-1])
         if self.w is None:
             return self._relu_or_current(rows).view(y.shape)

@@ -67,6 +67,8 @@ class LoopConfig:
         threads: of torch.
         compile: fuse the elementwise passes with torch.compile.
         bfloat16: matrix products in bfloat16 (training only).
+        int8: round the weights to int8 in the forward pass, as `edgesnn.quantize` will (the gradient passes straight
+            through), so that the quantised model decides as this one; best for the last epochs, without bfloat16.
         evaluate_every: epochs between two looks at the validation recordings (the last epoch is always evaluated; no
             look ever selects a checkpoint: the weights of the last epoch are the result).
         init: checkpoint whose weights are the start (a twin's fit a spiking net).
@@ -86,6 +88,7 @@ class LoopConfig:
     threads: int = 1
     compile: bool = False
     bfloat16: bool = False
+    int8: bool = False
     evaluate_every: int = 20
     init: str = ""
     teachers: tuple[str, ...] = ()

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from edgesnn.errors import ConfigError, ModelError
 from edgesnn.models import plif
-from edgesnn.models.spikepoint import SpikePoint
+from edgesnn.models.spikepoint import CBL, SpikePoint
 from edgesnn.train.config import TrainConfig, as_document, parse_config
 from edgesnn.train.datasets import Dataset, Sample, check_complete
 from edgesnn.train.features import features
@@ -61,6 +61,9 @@ class Trainer:
         self.model, self.average = SpikePoint(self.config.model), SpikePoint(self.config.model)
         if self.loop.init:
             start_from(self.model, self.loop.init)
+        for layer in self.model.modules():
+            if isinstance(layer, CBL):
+                layer.int8 = self.loop.int8
         self.average.load_state_dict(self.model.state_dict())
         self.teachers = [load_checkpoint(path)[0].eval() for path in self.loop.teachers]
         self.optimizer = torch.optim.AdamW(_groups(self.model, self.loop.weight_decay), lr=self.loop.lr)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -35,11 +36,12 @@ REAL_SENSOR = (128, 128)
 LICENCE = "Apache-2.0; trained only on recordings that this project simulated"
 
 
-def build(run: Path, twin: Path, shared: Path, out: Path) -> dict[str, Any]:
+def build(run: Path, before: dict[str, Path], shared: Path, out: Path) -> dict[str, Any]:
     """Write out/gestures.safetensors (int8) and out/gestures.md; return the figures.
 
     Args:
-        run, twin: folders of the two training runs.
+        run: folder of the last training run.
+        before: folders of the runs that led to it, by name: "twin" and "spiking".
         shared: folder of other people's recordings; where it is absent the card says so.
         out: the zoo.
     """
@@ -47,12 +49,12 @@ def build(run: Path, twin: Path, shared: Path, out: Path) -> dict[str, Any]:
     dataset = load_dataset(config.data)
     documents = make_documents(net, config, dataset)
     figures = measure(documents, config, dataset, real_clips(shared, len(dataset.labels)), run)
-    seconds = {"twin": training_seconds(twin), "spiking": training_seconds(run)}
+    seconds = {name: training_seconds(folder) for name, folder in {**before, "int8": run}.items()}
     figures["training"] = {"recordings": len(dataset.train), "epochs": state["epoch"], "seconds": seconds}
     provenance = {
         "source": "SpikePoint (arXiv 2310.07189), trained by examples/train/gestures.toml",
         "licence": LICENCE,
-        "training": as_document(config),
+        "training": as_document(replace(config, data=replace(config.data, source=Path(config.data.source).name))),
         "metrics": headline(figures),
     }
     final = replace(documents["int8"], provenance={**documents["int8"].provenance, **provenance})
@@ -111,7 +113,9 @@ def headline(figures: dict[str, Any]) -> dict[str, Any]:
 def quiet_recordings(data: DataConfig) -> list[Sample]:
     """Return the test recordings of nobody gesturing."""
     config = DataConfig(source=str(Path(data.source) / "test"), classes=(data.background,))
-    part = load_dataset(config)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the gestures beside them are meant to be left out
+        part = load_dataset(config)
     return [replace(sample, label=BACKGROUND) for sample in part.train + part.validate]
 
 
@@ -163,12 +167,13 @@ def _name(result: Scored, labels: Sequence[str]) -> str | None:
 def main() -> None:
     """Build the model and its card."""
     parser = argparse.ArgumentParser(prog="python -m edgesnn.train.zoo", description=__doc__)
-    parser.add_argument("--run", type=Path, default=Path("runs/gestures-spiking"), help="of gestures.toml")
+    parser.add_argument("--run", type=Path, default=Path("runs/gestures-int8"), help="of gestures.toml")
+    parser.add_argument("--spiking", type=Path, default=Path("runs/gestures-spiking"), help="of gestures-spiking.toml")
     parser.add_argument("--twin", type=Path, default=Path("runs/gestures-twin"), help="of gestures-twin.toml")
     parser.add_argument("--out", type=Path, default=Path("edgesnn/zoo"))
     options = parser.parse_args()
     shared = Path(os.environ.get("EDGESNN_SHARED", "../shared"))
-    figures = build(options.run, options.twin, shared, options.out)
+    figures = build(options.run, {"twin": options.twin, "spiking": options.spiking}, shared, options.out)
     print(json.dumps(headline(figures)))
 
 

@@ -16,7 +16,8 @@ torch = pytest.importorskip("torch")
 
 from edgesnn.models import plif  # noqa: E402
 from edgesnn.models.export import export, restore  # noqa: E402
-from edgesnn.models.spikepoint import CBL, SpikePoint, SpikePointConfig, parameter_count  # noqa: E402
+from edgesnn.models.spikepoint import CBL, SpikePoint, SpikePointConfig, parameter_count, rounded  # noqa: E402
+from edgesnn.quantize.weights import quantize_rows  # noqa: E402
 from edgesnn.runtime import Model  # noqa: E402
 from edgesnn.train.features import features  # noqa: E402
 
@@ -199,3 +200,13 @@ def test_every_layer_fires_as_in_torch_when_fed_the_same_input() -> None:
         assert other.sum() > 0, name
     assert differing == 0
     assert near < total / 1000
+
+
+def test_training_rounds_weights_to_the_grid_that_quantisation_uses():
+    weight = torch.randn(7, 12, generator=torch.Generator().manual_seed(3), requires_grad=True)
+    on_grid = rounded(weight)
+    q, step = quantize_rows(weight.detach().numpy())
+    np.testing.assert_allclose(on_grid.detach().numpy(), q * step[:, None], rtol=1e-5, atol=1e-7)
+    on_grid.sum().backward()
+    assert weight.grad is not None
+    assert (weight.grad == 1).all()
