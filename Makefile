@@ -15,7 +15,7 @@ PIP = -m pip install --quiet
 SOURCES := $(shell find edgesnn native -name '__pycache__' -prune -o -type f ! -name '*.so' -print) CMakeLists.txt pyproject.toml LICENSE
 NATIVE := $(shell find native -type f) CMakeLists.txt
 PYTHONS := $(wildcard edgesnn tests tools bench recordings examples)
-BENCHES := $(shell grep -l __main__ bench/*.py)
+BENCHES := $(shell grep -l __main__ bench/*.py bench/*/*.py)
 
 .PHONY: help demo test test-full test-numpy1 native native-test lint bench wheel check clean
 

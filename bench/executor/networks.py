@@ -1,0 +1,213 @@
+"""us per step of whole networks, batch 1, state kept, one thread: ours against everything people use now.
+
+    python bench/executor/networks.py [shd braille cnn mlp2 mlp10 mlp50] [--seconds 8]
+
+Each engine's output spikes are compared with the numpy twin's before anything is timed; then all run in turns. A peer
+that is not installed, or cannot compute a network, is a line that says so. "run" is one call for all steps, "step" one
+call a step from Python. Goals: ratios of medians; the us are orientation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+sys.path[:0] = [str(Path(__file__).parents[i]) for i in (2, 1, 0)]
+import common  # noqa: E402
+
+common.one_thread()
+
+import nets  # noqa: E402
+import numpy as np  # noqa: E402
+import ours  # noqa: E402
+import peers  # noqa: E402
+import twin  # noqa: E402
+
+from edgesnn.errors import EdgeSnnError  # noqa: E402
+from edgesnn.runtime.model import Model  # noqa: E402
+from edgesnn.runtime.session import Session  # noqa: E402
+
+CHUNK_MS = 5.0
+STEP_COST_US = 1.5
+INT4_SPEED = 0.95
+WEIGHTS = ("int8", "int4", "float32")
+
+
+class Goal(NamedTuple):
+    """What int8 `run` should reach: times the best of onnxruntime and numpy, times the fastest framework, us."""
+
+    engine: float
+    framework: float
+    us: float
+
+
+GOALS = {
+    "shd": Goal(10, 50, 1.0),
+    "braille": Goal(10, 50, 0.35),
+    "cnn": Goal(10, 50, 10),
+    "mlp2": Goal(5, 50, 8),
+    "mlp10": Goal(5, 50, 13),
+    "mlp50": Goal(2.5, 40, 35),
+}
+
+
+class Row(NamedTuple):
+    """A line of the table: how an engine agrees with the twin, and a call of so many steps, or why there is none."""
+
+    name: str
+    group: str
+    agrees: Mapping[str, Any]
+    work: Callable[[], Any] | None
+    steps: int
+    reason: str = ""
+
+
+def our_rows(net: nets.Net) -> list[Row]:
+    """Return the rows of int8, int4 and float32 `run`, and of int8 `step`."""
+    rows = []
+    for weights in WEIGHTS:
+        name = f"edgesnn {weights} run"
+        try:
+            made = ours.document(net, weights)
+            model = Model(made, backend="native")
+        except (EdgeSnnError, ValueError) as error:
+            rows.append(Row(name, "ours", {}, None, 0, f"not possible: {error}"))
+            continue
+        if model.precision != weights:
+            rows.append(Row(name, "ours", {}, None, 0, f"not possible: the document came out as {model.precision}"))
+            continue
+        session, own = model.session(), ours.with_weights_of(net, made)
+        agrees = twin.compare(own, *twin.run(own), session.run(net.inputs))
+        rows.append(Row(name, "ours", agrees, _run(session, net.inputs), len(net.inputs)))
+        if weights == "int8":
+            rows.append(Row("edgesnn int8 step", "ours", agrees, _steps(session.step, net.inputs), len(net.inputs)))
+    return rows
+
+
+def peer_rows(net: nets.Net) -> list[Row]:
+    """Return a row for each peer."""
+    expected, margins = twin.run(net)
+    rows = []
+    for name, (group, _, _) in peers.PEERS.items():
+        peer = peers.make(name, net)
+        if isinstance(peer, str):
+            rows.append(Row(name, group, {}, None, 0, peer))
+            continue
+        agrees = twin.compare(net, expected, margins, peers.outputs(peer, net))
+        rows.append(Row(name, group, agrees, _steps(peer.step, peer.inputs(net.inputs)), len(net.inputs)))
+    return rows
+
+
+def _run(session: Session, inputs: nets.Spikes) -> Callable[[], Any]:
+    return lambda: session.run(inputs)
+
+
+def _steps(step: Callable[[Any], Any], inputs: Any) -> Callable[[], Any]:
+    listed = list(inputs)
+
+    def work() -> None:
+        for x in listed:
+            step(x)
+
+    return work
+
+
+def times_us(rows: list[Row], seconds: float) -> dict[str, dict[str, float]]:
+    """Return {"median", "best"} in us per step, of calls in turns that last about CHUNK_MS each."""
+    works, steps = {}, {}
+    for row in rows:
+        if row.work is None:
+            continue
+        row.work()
+        start = time.perf_counter()
+        row.work()
+        repeats = max(1, int(CHUNK_MS / 1e3 / (time.perf_counter() - start)))
+        works[row.name] = _repeated(row.work, repeats)
+        steps[row.name] = repeats * row.steps
+    measured = common.interleaved_ms(works, seconds=seconds)
+    return {n: {k: t[k] * 1e3 / steps[n] for k in ("median", "best")} for n, t in measured.items()}
+
+
+def _repeated(work: Callable[[], Any], repeats: int) -> Callable[[], Any]:
+    def many() -> None:
+        for _ in range(repeats):
+            work()
+
+    return many
+
+
+def show(net: nets.Net, rows: list[Row], us: Mapping[str, Mapping[str, float]]) -> None:
+    """Print the table of one network."""
+    base = us.get("edgesnn int8 run")
+    rates = ", ".join(f"{name} {rate:.1%}" for name, rate in net.rates.items())
+    print(
+        f"\n{net.name}: {net.inputs.reshape(len(net.inputs), -1).sum(1).mean():.1f} input spikes a step; rates: {rates}"
+    )
+    print(f"  {'':<22}{'median us':>10}{'best us':>10}{'ratio':>8}  spikes against the twin's")
+    for row in rows:
+        if row.name not in us:
+            print(f"  {row.name:<22}{row.reason}")
+            continue
+        t = us[row.name]
+        ratio = f"{t['median'] / base['median']:8.1f}" if base else f"{'-':>8}"
+        said = f"{row.agrees['equal_steps']} steps equal, {row.agrees['different']} differ"
+        print(f"  {row.name:<22}{t['median']:10.2f}{t['best']:10.2f}{ratio}  {said}")
+
+
+def judge(key: str, rows: list[Row], us: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """Print and return the ratios beside their goals; empty where ours cannot run the network."""
+    if "edgesnn int8 run" not in us:
+        print("  no goal is judged: ours cannot run this network")
+        return {}
+    run, goal = us["edgesnn int8 run"]["median"], GOALS[key]
+    found: dict[str, Any] = {}
+
+    def say(what: str, value: float, wanted: float, *, at_least: bool, unit: str) -> None:
+        met = value >= wanted if at_least else value <= wanted
+        found[what] = {"value": round(value, 3), "goal": wanted, "met": met}
+        print(
+            f"  {'met  ' if met else 'SHORT'} {what}: {value:.2f}{unit} (goal {'>=' if at_least else '<='} {wanted:g})"
+        )
+
+    for group, wanted in (("engine", goal.engine), ("framework", goal.framework)):
+        best = min((us[r.name]["median"], r.name) for r in rows if r.group == group and r.name in us)
+        say(f"{group}: times {best[1]}", best[0] / run, wanted, at_least=True, unit="x")
+    say("us per step", run, goal.us, at_least=False, unit=" us")
+    say("step from Python, on top", us["edgesnn int8 step"]["median"] - run, STEP_COST_US, at_least=False, unit=" us")
+    if "edgesnn int4 run" in us:
+        say("int4, times int8's speed", run / us["edgesnn int4 run"]["median"], INT4_SPEED, at_least=True, unit="x")
+    return found
+
+
+def bench(key: str, seconds: float) -> dict[str, Any]:
+    """Check, time, print and return one network."""
+    net = nets.NETS[key]()
+    rows = our_rows(net) + peer_rows(net)
+    us = times_us(rows, seconds)
+    show(net, rows, us)
+    return {
+        "net": net.name,
+        "rates": net.rates,
+        "us": us,
+        "agrees": {row.name: row.agrees for row in rows if row.agrees},
+        "left_out": {row.name: row.reason for row in rows if row.reason},
+        "goals": judge(key, rows, us),
+    }
+
+
+def main() -> None:
+    """Run the networks named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("nets", nargs="*", default=list(nets.NETS), choices=[*nets.NETS, []])
+    parser.add_argument("--seconds", type=float, default=8.0, help="time spent on each network")
+    args = parser.parse_args()
+    np.seterr(all="raise", under="ignore")
+    common.record("executor", {"networks": [bench(key, args.seconds) for key in args.nets]})
+
+
+if __name__ == "__main__":
+    main()
