@@ -18,6 +18,7 @@ ROWS = [
     {"pipeline"},
     {"publish"},
     {"quantize"},
+    {"importers"},
     {"models"},
     {"runtime"},
     {"graph"},
@@ -32,6 +33,7 @@ LEVEL = {room: len(ROWS) - index for index, row in enumerate(ROWS) for room in r
 # What a room may import besides the standard library, numpy and edgesnn.
 EXTRA = {
     "train": {"torch", "tonic", "tomli"},
+    "importers": {"h5py", "torch"},
     "models": {"torch"},
     "mqtt": {"paho"},
     "publish": {"amqtt"},

@@ -1,0 +1,108 @@
+"""What can be said of a node before anything is built: a layer's neurons, the bound of its counts, a delay's steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from edgesnn.importers.nir.fields import Fields, Shape, channel_axis, compress, spread
+from edgesnn.importers.nir.flatten import FlatGraph, Schedule
+from edgesnn.importers.nir.profiles import MAX_COUNT, NEURONS, Cell, make_neuron
+
+MAX_DELAY = 4096
+_ROUNDING = 1e-3
+"""How far a delay may lie from a whole number of steps."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a file is to be read.
+
+    Attributes:
+        profile: name in `profiles.PROFILES`.
+        dt: seconds of a step.
+        reset: "zero" or "subtract".
+        flags: what `--set` says: layer -> flag -> value.
+        where: the file, for errors.
+    """
+
+    profile: str
+    dt: float
+    reset: str
+    flags: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    where: str = "graph"
+
+
+@dataclass(frozen=True)
+class Context:
+    """The graph with all that was found out about it: cuts, shapes, options, and the bound of the model's input."""
+
+    graph: FlatGraph
+    plan: Schedule
+    shapes: Mapping[str, Shape]
+    options: Options
+    input_bound: int
+
+    def fields(self, name: str) -> Fields:
+        """Return a node's fields."""
+        return Fields(name, self.graph.nodes[name], self.options.where)
+
+
+def delay_steps(fields: Fields, dt: float) -> Any:
+    """Return a Delay's whole numbers of steps, in the shape of the file."""
+    exact = fields.array("delay") / dt
+    steps = np.rint(exact)
+    if (steps < 0).any() or (steps > MAX_DELAY).any() or (abs(exact - steps) > _ROUNDING).any():
+        found = f"{exact.min():g} to {exact.max():g} steps of {dt:g} s"
+        raise fields.error("delay is no whole number of steps", found=found, expected=f"0 to {MAX_DELAY}")
+    return steps
+
+
+def neuron(context: Context, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a layer's attributes and tensors under the profile; `--set` is not yet in them."""
+    fields, shape = context.fields(name), context.shapes[name]
+    numbers = {key: spread(array, shape, fields, key) for key, array in fields.numbers().items()}
+    options = context.options
+    made = make_neuron(options.profile, Cell(fields.where, fields.type, numbers, options.dt, options.reset))
+    attributes = {**made.attributes, "axis": channel_axis(shape)}
+    if "cap" in attributes:
+        attributes["cap"] = min(attributes["cap"], room(context.graph, name, options.where))
+    return attributes, {role: compress(array, shape) for role, array in made.tensors.items()}
+
+
+def bound_of(context: Context, name: str) -> int:
+    """Return the largest count of a node's output, 0 where it is float32; known before the node is made."""
+    if name == context.graph.input:
+        return context.input_bound
+    fields = context.fields(name)
+    if fields.type in NEURONS:
+        attributes = {**neuron(context, name)[0], **context.options.flags.get(name, {})}
+        spike = attributes.get("spike", "binary")
+        return 0 if spike == "none" else 1 if spike == "binary" else int(attributes["cap"])
+    sources = context.graph.sources(name)
+    if fields.type not in ("SumPool2d", "Flatten", "Delay") or len(sources) != 1:
+        return 0
+    bound = bound_of(context, sources[0])
+    if fields.type == "SumPool2d":
+        bound *= prod(fields.integers("kernel_size", 2))
+    return bound if bound <= MAX_COUNT else 0
+
+
+def room(graph: FlatGraph, name: str, where: str) -> int:
+    """Return the largest count that a node's output may have so that the sum pools behind it still fit a byte.
+
+    Where a pool's area alone does not fit, its input is made float32, and nothing is bounded for it.
+    """
+    rooms = [MAX_COUNT]
+    for target in graph.targets(name):
+        node = graph.nodes.get(target)
+        if node is not None and node.type in ("Flatten", "Delay"):
+            rooms.append(room(graph, target, where))
+        elif node is not None and node.type == "SumPool2d":
+            area = prod(Fields(target, node, where).integers("kernel_size", 2))
+            rooms.append(room(graph, target, where) // area or MAX_COUNT)
+    return min(rooms)

@@ -1,0 +1,102 @@
+"""`import_nir`: a NIR file under a profile becomes a document with every flag written down."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgesnn.errors import UsageError
+from edgesnn.graph import Builder, Document
+from edgesnn.importers.nir.cells import Context, Options, delay_steps, room
+from edgesnn.importers.nir.fields import Fields
+from edgesnn.importers.nir.flatten import FlatGraph, flatten, schedule
+from edgesnn.importers.nir.layers import LAYERS
+from edgesnn.importers.nir.network import Network
+from edgesnn.importers.nir.profiles import NEURONS, PROFILES
+from edgesnn.importers.nir.reader import read_nir
+from edgesnn.importers.nir.shapes import find_shapes
+
+DEFAULT_DT_US = 100.0
+
+
+def import_nir(
+    path: str | os.PathLike[str],
+    *,
+    profile: str,
+    reset: str | None = None,
+    dt_us: float | None = None,
+    flags: Mapping[str, Mapping[str, Any]] | None = None,
+    input: str = "dense",
+) -> Document:
+    """Return the model of a NIR file, float32, with every flag of the profile in it (docs/import.md).
+
+    Args:
+        path: the .nir file.
+        profile: how to run it: plain, norse, snntorch, snntorch-no-delay, sinabs, spikingjelly or rockpool.
+        reset: "zero" (to the file's v_reset) or "subtract"; None takes the profile's.
+        dt_us: microseconds of a step; None takes 100, with a warning for profile plain.
+        flags: layer -> flag -> value, over what the profile says: {"lif1": {"compare": "ge", "v_th": 0.5}}.
+        input: "dense" (float32 values) or "spikes" (small integers: spikes or counts).
+
+    Raises:
+        ModelError: not a NIR file, an unknown primitive, a neuron that the framework does not have, anything that does
+            not fit; names node, found and expected.
+        UsageError: an argument that is none of those above, or a flag of a layer that there is not.
+    """
+    where = os.fspath(path)
+    options = _options(profile, reset, dt_us, flags or {}, where)
+    graph = flatten(read_nir(path), where)
+    shapes = find_shapes(graph, where)
+
+    def keeps_time(name: str) -> bool:
+        node = graph.nodes[name]
+        return node.type == "Delay" and bool((delay_steps(Fields(name, node, where), options.dt) >= 1).all())
+
+    plan = schedule(graph, keeps_time, lambda name: name in graph.nodes and graph.nodes[name].type in NEURONS)
+    if input not in ("dense", "spikes"):
+        raise UsageError("no such input", where="input", found=repr(input), expected="dense or spikes")
+    bound = room(graph, graph.input, where) if input == "spikes" else 0
+    section = {
+        "kind": "dense",
+        "shape": list(shapes[graph.input]),
+        "value": "int" if bound else "float32",
+        "bound": bound,
+    }
+    builder = Builder(input=section, reset="never")
+    outputs = Network(builder, Context(graph, plan, shapes, options, bound)).build(LAYERS)
+    return builder.document(outputs=outputs, provenance=_provenance(Path(path), options, graph, plan.cut))
+
+
+def _options(
+    profile: str, reset: str | None, dt_us: float | None, flags: Mapping[str, Mapping[str, Any]], where: str
+) -> Options:
+    if profile not in PROFILES:
+        raise UsageError("no such profile", where="profile", found=repr(profile), expected=", ".join(PROFILES))
+    if reset not in (None, "zero", "subtract"):
+        raise UsageError("no such reset", where="reset", found=repr(reset), expected="zero or subtract")
+    if dt_us is not None and not 0 < dt_us < 1e9:
+        raise UsageError("not a time step", where="dt", found=str(dt_us), expected="more than 0 us")
+    if dt_us is None and profile == "plain":
+        warnings.warn(f"a NIR file holds no time step: {DEFAULT_DT_US:g} us is taken; pass --dt", stacklevel=3)
+    dt = (DEFAULT_DT_US if dt_us is None else dt_us) * 1e-6
+    return Options(profile, dt, reset or PROFILES[profile].reset, flags, where)
+
+
+def _provenance(path: Path, options: Options, graph: FlatGraph, cut: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    return {
+        "imported": {
+            "from": "nir",
+            "file": path.name,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "profile": options.profile,
+            "reset": options.reset,
+            "dt_us": options.dt * 1e6,
+            "set": {layer: dict(values) for layer, values in options.flags.items()},
+            "cycles_cut": [list(edge) for edge in cut],
+            "primitives": {name: node.type for name, node in graph.nodes.items()},
+        }
+    }
