@@ -10,7 +10,15 @@ EDGESNN_KERNELS(EDGESNN_DECLARE)
 #undef EDGESNN_DECLARE
 
 #if defined(__x86_64__)
-#define EDGESNN_DECLARE(name, type) type name##__avx2;
+#define EDGESNN_DECLARE(name, type) \
+    type name##__avx2;              \
+    type name##__avx512vnni;
+EDGESNN_KERNELS(EDGESNN_DECLARE)
+#undef EDGESNN_DECLARE
+#endif
+
+#if defined(__aarch64__)
+#define EDGESNN_DECLARE(name, type) type name##__neon;
 EDGESNN_KERNELS(EDGESNN_DECLARE)
 #undef EDGESNN_DECLARE
 #endif

@@ -3,6 +3,11 @@
 #include <cstring>
 #include <string>
 
+#if defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
 #include "base/error.hpp"
 #include "kernels/arms.hpp"
 
@@ -17,14 +22,41 @@ constexpr Table kScalar{"scalar", EDGESNN_KERNELS(EDGESNN_ENTRY)};
 #define EDGESNN_ENTRY(name, type) name##__avx2,
 constexpr Table kAvx2{"avx2", EDGESNN_KERNELS(EDGESNN_ENTRY)};
 #undef EDGESNN_ENTRY
+#define EDGESNN_ENTRY(name, type) name##__avx512vnni,
+constexpr Table kAvx512Vnni{"avx512_vnni", EDGESNN_KERNELS(EDGESNN_ENTRY)};
+#undef EDGESNN_ENTRY
+
+bool has_avx512_vnni() noexcept {
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vnni");
+}
 #endif
 
-using Arms = std::array<const Table*, 3>;
+#if defined(__aarch64__)
+#define EDGESNN_ENTRY(name, type) name##__neon,
+constexpr Table kNeon{"neon_dotprod", EDGESNN_KERNELS(EDGESNN_ENTRY)};
+#undef EDGESNN_ENTRY
+
+bool has_dotprod() noexcept {
+#if defined(__linux__)
+    return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+#else
+    return false;
+#endif
+}
+#endif
+
+using Arms = std::array<const Table*, 4>;  // ascending; a null pointer ends them
 
 Arms runnable() noexcept {
-    Arms arms{&kScalar, nullptr, nullptr};
+    Arms arms{&kScalar};
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2")) arms[1] = &kAvx2;
+    if (!__builtin_cpu_supports("avx2")) return arms;
+    arms[1] = &kAvx2;
+    if (has_avx512_vnni()) arms[2] = &kAvx512Vnni;
+#elif defined(__aarch64__)
+    if (has_dotprod()) arms[1] = &kNeon;
 #endif
     return arms;
 }

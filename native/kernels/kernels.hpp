@@ -12,8 +12,8 @@
 namespace edgesnn::kernels {
 
 // weights: input-major rows [inputs][stride], int8 or float32, or for nibbles_i8 (inputs of 0 or 1, at most
-// kNibbleInputs) the table of nibble_table.hpp; y = float(acc) * scale[n] + bias[n]. scale may be null
-// for lanes_f32 only: y = acc + bias[n].
+// kNibbleInputs) the table of nibble_table.hpp; y[n] = float(acc[n]) * scale[n] + bias[n]. Where scale is null:
+// spikes_i8 and counts_i8: y[n] = acc[n] in int32, bias is not read; lanes_f32: y[n] = acc[n] + bias[n].
 struct Matrix {
     const void* weights;
     const float* scale;
@@ -22,10 +22,10 @@ struct Matrix {
     size_t stride;  // padded outputs: of weights, scale, bias and y
 };
 
-// Rows of small integers x[rows][x_stride] to float rows y[rows][stride]. active holds x_stride indices of scratch.
-// Returns the sum of all x.
+// Rows of small integers x[rows][x_stride] to rows y[rows][stride] of float (int32 where scale is null). active holds
+// x_stride indices of scratch. Returns the sum of all x.
 using LinearEvents = uint64_t(const Matrix& matrix, const uint8_t* x, size_t x_stride, size_t rows, uint32_t* active,
-                              float* y) noexcept;
+                              void* y) noexcept;
 using LinearDense = void(const Matrix& matrix, const float* x, size_t x_stride, size_t rows, float* y) noexcept;
 // v[rows][stride] is changed, s[rows][stride] written; alpha, v_th [stride]. Returns the number of spikes.
 using Lif = uint64_t(const float* alpha, const float* v_th, const float* x, size_t rows, size_t stride, float* v,

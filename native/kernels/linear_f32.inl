@@ -1,67 +1,94 @@
-// The float32 matrices of one arm: included by linear_f32__<arm>.cpp, which defines EDGESNN_ARM_NAME(name). The loops
-// over 16 columns are plain, so that the compiler makes the arm's vectors of them; the order of each column's sum is
-// written out and kept.
-//
-// events_f32: acc[n] = 0 + W[k][n] * x[k] + ... over active k, ascending. y[n] = acc[n] * scale[n] + bias[n].
-// lanes_f32: lane j takes the products j, j + 16, ... in order; then lanes j and j + 8, + 4, + 2, + 1 are added. A lane
-// without a product is +0 and a lane is never -0, so lanes beyond the inputs are left out.
+// The float32 matrices of a vector arm: included by linear_f32__<arm>.cpp, which defines EDGESNN_ARM_NAME(name), Floats
+// (the arm's vector), kWide (vectors in the widest tile of columns) and find_active. Every column's sum has the order
+// that is written out in linear_f32__scalar.cpp; a tile only walks many columns at once.
 
-constexpr size_t kColumns = 16;
 constexpr size_t kLanes = 16;
+constexpr size_t kFloats = sizeof(Floats) / sizeof(float);
+constexpr size_t kNarrow = 16 / kFloats;  // vectors in 16 columns
 
-inline void finish(const Matrix& m, size_t column, const float* acc, float* y) noexcept {
-    if (m.scale == nullptr)
-        for (size_t n = 0; n < kColumns; ++n) y[column + n] = acc[n] + m.bias[column + n];
-    else
-        for (size_t n = 0; n < kColumns; ++n) y[column + n] = acc[n] * m.scale[column + n] + m.bias[column + n];
+typedef float Unaligned __attribute__((vector_size(sizeof(Floats)), aligned(4), may_alias));
+
+inline Floats load(const float* p) noexcept {
+    return *reinterpret_cast<const Unaligned*>(p);
+}
+inline void store(float* p, Floats v) noexcept {
+    *reinterpret_cast<Unaligned*>(p) = v;
 }
 
-inline void sum_lanes(const Matrix& m, const float* x, size_t column, float* y) noexcept {
-    const float* weights = static_cast<const float*>(m.weights) + column;
-    float lanes[kLanes][kColumns];
-    size_t count = m.inputs < kLanes ? m.inputs : kLanes;
-    for (size_t j = 0; j < count; ++j)
-        for (size_t n = 0; n < kColumns; ++n) lanes[j][n] = 0.0F + weights[j * m.stride + n] * x[j];
-    for (size_t k = kLanes; k < m.inputs; ++k)
-        for (size_t n = 0; n < kColumns; ++n) lanes[k % kLanes][n] += weights[k * m.stride + n] * x[k];
-    for (size_t half = kLanes / 2; half > 0; half /= 2) {
-        for (size_t j = 0; j + half < count; ++j)
-            for (size_t n = 0; n < kColumns; ++n) lanes[j][n] += lanes[j + half][n];
-        count = count < half ? count : half;
-    }
-    finish(m, column, lanes[0], y);
+inline void finish(const Matrix& m, size_t column, Floats acc, float* y) noexcept {
+    const Floats scaled = m.scale == nullptr ? acc : acc * load(m.scale + column);
+    store(y + column, scaled + load(m.bias + column));
 }
 
-inline void sum_active(const Matrix& m, const uint8_t* x, const uint32_t* active, size_t count, size_t column,
-                       float* y) noexcept {
+template <size_t V>
+void sum_active(const Matrix& m, const Active& a, size_t column, float* y) noexcept {
     const float* weights = static_cast<const float*>(m.weights) + column;
-    float acc[kColumns] = {};
-    for (size_t i = 0; i < count; ++i) {
-        const float* w = weights + active[i] * m.stride;
-        const float value = static_cast<float>(x[active[i]]);
-        for (size_t n = 0; n < kColumns; ++n) acc[n] += w[n] * value;
+    Floats acc[V] = {};
+    for (size_t i = 0; i < a.count; ++i) {
+        const float* w = weights + a.index[i] * m.stride;
+        const float value = static_cast<float>(a.x[a.index[i]]);
+#pragma GCC unroll 16
+        for (size_t v = 0; v < V; ++v) acc[v] += load(w + v * kFloats) * value;
     }
-    finish(m, column, acc, y);
+#pragma GCC unroll 16
+    for (size_t v = 0; v < V; ++v) finish(m, column + v * kFloats, acc[v], y);
+}
+
+// `count` lanes from `lane` on, at most L, of V vectors of columns: lanes[l] = sum of w[k] * x[k], k = lane + l + 16 i.
+template <size_t V, size_t L>
+inline void sum_lanes(const Matrix& m, const float* x, size_t lane, const float* weights,
+                      float (*lanes)[V * kFloats]) noexcept {
+    Floats acc[L][V] = {};
+    size_t k = lane;
+    for (; k + L <= m.inputs; k += kLanes)
+#pragma GCC unroll 8
+        for (size_t l = 0; l < L; ++l)
+#pragma GCC unroll 16
+            for (size_t v = 0; v < V; ++v) acc[l][v] += load(weights + (k + l) * m.stride + v * kFloats) * x[k + l];
+#pragma GCC unroll 8
+    for (size_t l = 0; l < L; ++l)
+        if (k + l < m.inputs)
+#pragma GCC unroll 16
+            for (size_t v = 0; v < V; ++v) acc[l][v] += load(weights + (k + l) * m.stride + v * kFloats) * x[k + l];
+#pragma GCC unroll 8
+    for (size_t l = 0; l < L; ++l)
+#pragma GCC unroll 16
+        for (size_t v = 0; v < V; ++v) store(lanes[lane + l] + v * kFloats, acc[l][v]);
+}
+
+// V vectors of columns, L lanes at a time. A lane without a product is +0 and a lane is never -0.
+template <size_t V, size_t L>
+void sum_columns(const Matrix& m, const float* x, size_t column, float* y) noexcept {
+    const float* weights = static_cast<const float*>(m.weights) + column;
+    alignas(64) float lanes[kLanes][V * kFloats];
+    for (size_t lane = 0; lane < kLanes; lane += L) sum_lanes<V, L>(m, x, lane, weights, lanes);
+    for (size_t half = kLanes / 2; half > 0; half /= 2)
+        for (size_t j = 0; j < half; ++j)
+            for (size_t n = 0; n < V * kFloats; ++n) lanes[j][n] += lanes[j + half][n];
+    for (size_t v = 0; v < V; ++v) finish(m, column + v * kFloats, load(lanes[0] + v * kFloats), y);
 }
 
 }  // namespace
 
 uint64_t EDGESNN_ARM_NAME(events_f32)(const Matrix& m, const uint8_t* x, size_t x_stride, size_t rows, uint32_t* active,
-                                      float* y) noexcept {
+                                      void* y) noexcept {
     uint64_t sum = 0;
-    for (size_t row = 0; row < rows; ++row, x += x_stride, y += m.stride) {
-        size_t count = 0;
-        for (size_t k = 0; k < x_stride; ++k) {
-            if (x[k] == 0) continue;
-            active[count++] = static_cast<uint32_t>(k);
-            sum += x[k];
-        }
-        for (size_t column = 0; column < m.stride; column += kColumns) sum_active(m, x, active, count, column, y);
+    float* out = static_cast<float*>(y);
+    for (size_t row = 0; row < rows; ++row, x += x_stride, out += m.stride) {
+        const Active a = find_active(x, x_stride, active);
+        sum += a.sum;
+        size_t column = 0;
+        for (; column + kWide * kFloats <= m.stride; column += kWide * kFloats) sum_active<kWide>(m, a, column, out);
+        for (; column < m.stride; column += 16) sum_active<kNarrow>(m, a, column, out);
     }
     return sum;
 }
 
 void EDGESNN_ARM_NAME(lanes_f32)(const Matrix& m, const float* x, size_t x_stride, size_t rows, float* y) noexcept {
-    for (size_t row = 0; row < rows; ++row, x += x_stride, y += m.stride)
-        for (size_t column = 0; column < m.stride; column += kColumns) sum_lanes(m, x, column, y);
+    constexpr size_t kTile = 8;
+    for (size_t row = 0; row < rows; ++row, x += x_stride, y += m.stride) {
+        size_t column = 0;
+        for (; column + kTile * kFloats <= m.stride; column += kTile * kFloats) sum_columns<kTile, 1>(m, x, column, y);
+        for (; column < m.stride; column += 16) sum_columns<kNarrow, 8 / kNarrow>(m, x, column, y);
+    }
 }

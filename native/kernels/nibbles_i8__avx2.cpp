@@ -41,9 +41,10 @@ inline void columns(const Matrix& m, unsigned spikes, size_t groups, size_t colu
 }  // namespace
 
 uint64_t nibbles_i8__avx2(const Matrix& m, const uint8_t* x, size_t x_stride, size_t rows, uint32_t*,
-                          float* y) noexcept {
+                          void* out) noexcept {
     const size_t groups = (m.inputs + 3) / 4;
     uint64_t sum = 0;
+    float* y = static_cast<float*>(out);
     for (size_t row = 0; row < rows; ++row, x += x_stride, y += m.stride) {
         const unsigned spikes = spikes_of(x) | (x_stride > 16 ? spikes_of(x + 16) << 16 : 0U);
         sum += static_cast<unsigned>(__builtin_popcount(spikes));

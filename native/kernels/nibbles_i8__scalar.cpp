@@ -5,8 +5,9 @@
 namespace edgesnn::kernels {
 
 uint64_t nibbles_i8__scalar(const Matrix& m, const uint8_t* x, size_t x_stride, size_t rows, uint32_t*,
-                            float* y) noexcept {
+                            void* out) noexcept {
     uint64_t sum = 0;
+    float* y = static_cast<float*>(out);
     for (size_t row = 0; row < rows; ++row, x += x_stride, y += m.stride) {
         for (size_t n = 0; n < m.stride; ++n) y[n] = 0.0F;  // whole numbers until the last loop: exact in any order
         for (size_t k = 0; k < m.inputs; k += 4) {

@@ -61,16 +61,20 @@ void check(const char* arm, const char* name, LinearEvents* ours, LinearEvents* 
     const bool nibbles = std::strcmp(name, "nibbles_i8") == 0, bytes = std::strcmp(name, "events_f32") != 0;
     const bool binary = nibbles || std::strcmp(name, "spikes_i8") == 0;
     const int inputs = 1 + below(random, nibbles ? static_cast<int>(kNibbleInputs) : 600),
-              outputs = 1 + below(random, 200), rows = 1 + below(random, 5);
+              outputs = 1 + below(random, below(random, 8) ? 200 : 1200), rows = 1 + below(random, 5);
     const size_t x_stride = padded(inputs), stride = padded(outputs), n = x_stride * stride;
+    const bool raw = bytes && !nibbles && below(random, 3) == 0;  // the bare sums
     std::vector<int8_t> w8(n);
-    for (int8_t& w : w8) w = static_cast<int8_t>(below(random, 3) == 0 ? 127 : below(random, 255) - 127);
+    const int8_t extreme = below(random, 2) ? 127 : -127;
+    const int spread = below(random, 4);  // all of them extreme, or every third
+    for (int8_t& w : w8)
+        w = spread == 0 || below(random, 3) == 0 ? extreme : static_cast<int8_t>(below(random, 255) - 127);
     const std::vector<float> w32 = floats(random, n, 1.0F);
     const std::vector<float> scale = floats(random, stride, 1.0F), bias = floats(random, stride, 1.0F);
     const auto table_of_w8 = nibble_table(w8.data(), nibbles ? static_cast<size_t>(inputs) : 0, stride);
     const void* weights = bytes ? static_cast<const void*>(w8.data()) : w32.data();
     if (nibbles) weights = table_of_w8.data();
-    const Matrix matrix{weights, scale.data(), bias.data(), static_cast<size_t>(inputs), stride};
+    const Matrix matrix{weights, raw ? nullptr : scale.data(), bias.data(), static_cast<size_t>(inputs), stride};
     const auto height = static_cast<size_t>(rows);
     const auto x = counts(random, height, static_cast<size_t>(inputs), x_stride, binary);
     std::vector<uint32_t> active(x_stride);

@@ -1,0 +1,56 @@
+// The list of active inputs that every gather kernel walks, and the parts of it that a tile of narrow sums holds.
+#pragma once
+
+#include "kernels/kernels.hpp"
+
+namespace edgesnn::kernels {
+namespace {
+
+// The inputs k with x[k] != 0, ascending, and the sum of all x.
+struct Active {
+    const uint8_t* x;
+    const uint32_t* index;
+    size_t count;
+    uint64_t sum;
+};
+
+// Active inputs begin to end - 1. `first` and `last`: of the list.
+struct Segment {
+    size_t begin;
+    size_t end;
+    bool first;
+    bool last;
+};
+
+// The longest segment from `begin` on whose values sum to at most `limit` (at least 255, so it is never empty).
+template <bool kCounts>
+inline Segment segment(const Active& a, size_t begin, uint32_t limit) noexcept {
+    size_t end = begin;
+    if (a.sum <= limit) {
+        end = a.count;
+    } else if (kCounts) {
+        for (uint32_t held = 0; end < a.count && held + a.x[a.index[end]] <= limit; ++end) held += a.x[a.index[end]];
+    } else {
+        end = a.count - begin < limit ? a.count : begin + limit;
+    }
+    return {begin, end, begin == 0, end == a.count};
+}
+
+// Every row of x: columns(active, segment, y row) for each segment in turn. Returns the sum of all x.
+template <bool kCounts, class Find, class Columns>
+inline uint64_t for_segments(const Matrix& m, const uint8_t* x, size_t x_stride, size_t rows, uint32_t* index,
+                             uint32_t limit, void* y, Find find, Columns columns) noexcept {
+    uint64_t sum = 0;
+    auto* out = static_cast<char*>(y);
+    for (size_t row = 0; row < rows; ++row, x += x_stride, out += 4 * m.stride) {
+        const Active a = find(x, x_stride, index);
+        sum += a.sum;
+        Segment s = segment<kCounts>(a, 0, limit);
+        columns(a, s, out);
+        while (!s.last) columns(a, s = segment<kCounts>(a, s.end, limit), out);
+    }
+    return sum;
+}
+
+}  // namespace
+}  // namespace edgesnn::kernels
