@@ -1,6 +1,7 @@
 """SpikePoint graphs of any size with random weights, for benches and tests: spike rates like a trained net's.
 
-The shipped nets come from `edgesnn train spikepoint`; these only have its shape.
+The shipped nets come from `edgesnn train spikepoint`; these only have its shape. The large one's thresholds are found
+so that every layer spikes at one rate: left alone, some layers of a net so wide would nearly fall silent.
 """
 
 from __future__ import annotations
@@ -14,19 +15,21 @@ import numpy.typing as npt
 from edgesnn.encode.points import PointEncoding, PointWindow, group_points
 from edgesnn.graph import Builder, Document
 from edgesnn.quantize import quantize
+from edgesnn.runtime.model import Model
 
 _PAPER = {"points": 1024, "groups": 1024, "neighbours": 24, "steps": 16, "classes": 10, "voters": 10}
 PAPER: dict[str, dict[str, Any]] = {
     "paper-small": {**_PAPER, "widths": (32, 64, 128, 256)},
-    "paper-large": {**_PAPER, "widths": (64, 128, 256, 512)},
+    "paper-large": {**_PAPER, "widths": (64, 128, 256, 512), "rate": 0.15},
 }
 
 
 class _Net:
     """Adds SpikePoint's blocks to a builder."""
 
-    def __init__(self, section: Mapping[str, Any], seed: int) -> None:
+    def __init__(self, section: Mapping[str, Any], seed: int, thresholds: Mapping[str, float]) -> None:
         self.builder = Builder(input=section)
+        self.thresholds = thresholds
         self.rng = np.random.default_rng(seed)
         self.count = 0
 
@@ -41,8 +44,10 @@ class _Net:
         }
         attributes = {"activations": activations}
         y = self.builder.add("linear", x, name=f"fc{self.count}", attributes=attributes, tensors=tensors)
-        neuron = {"alpha": np.array([0.5], np.float32), "v_th": np.array([1.0], np.float32)}
-        return str(self.builder.add("lif", y, name=f"lif{self.count}", tensors=neuron))
+        name = f"lif{self.count}"
+        v_th = self.thresholds.get(name, 1.0)
+        neuron = {"alpha": np.array([0.5], np.float32), "v_th": np.array([v_th], np.float32)}
+        return str(self.builder.add("lif", y, name=name, tensors=neuron))
 
     def add(self, a: str, b: str) -> str:
         """Residual."""
@@ -58,14 +63,24 @@ class _Net:
         return self.add(self.cbl(x, width, width), x)
 
 
-def document(size: Mapping[str, Any], coding: str = "rate", *, polarity: bool = False, seed: int = 0) -> Document:
-    """Return a float32 SpikePoint of the given size: points, groups, neighbours, steps, classes, voters, widths."""
+def document(
+    size: Mapping[str, Any],
+    coding: str = "rate",
+    *,
+    polarity: bool = False,
+    seed: int = 0,
+    thresholds: Mapping[str, float] | None = None,
+) -> Document:
+    """Return a float32 SpikePoint of the given size: points, groups, neighbours, steps, classes, voters, widths.
+
+    `thresholds` are those of the neurons by name; 1 where none is given.
+    """
     section = {
         **{name: size[name] for name in ("points", "groups", "neighbours", "steps")},
         **{"kind": "points", "sensor": [128, 128], "window_us": 500_000, "hop_us": 250_000, "min_events": 100},
         **{"time": "fixed", "seed": seed},
     }
-    net = _Net(section, seed)
+    net = _Net(section, seed, thresholds or {})
     b, d = net.builder, size["widths"]
     kind = "int" if coding == "rate" else "float32"
     local, centre = b.add("point_code", "input", name="code", attributes={"coding": coding, "polarity": polarity})
@@ -82,8 +97,30 @@ def document(size: Mapping[str, Any], coding: str = "rate", *, polarity: bool = 
 
 
 def quantized(size: Mapping[str, Any], coding: str = "rate") -> Document:
-    """Return the same net with int8 weights."""
-    return quantize(document(size, coding))
+    """Return the same net with int8 weights, every layer at the size's `rate` if it names one."""
+    thresholds = thresholds_at(size, coding, size["rate"]) if "rate" in size else None
+    return quantize(document(size, coding, thresholds=thresholds))
+
+
+def thresholds_at(size: Mapping[str, Any], coding: str, rate: float) -> dict[str, float]:
+    """Return thresholds at which each layer spikes at about `rate`, bisected layer by layer on a net of few points."""
+    few = {**size, "points": 128, "groups": 128}
+    names = [node.name for node in document(few, coding).nodes if node.op == "lif"]
+    found: dict[str, float] = {}
+    for name in names:
+        low, high = 0.0, 4.0
+        while high - low > 0.02:
+            found[name] = 0.5 * (low + high)
+            low, high = (found[name], high) if _rate(few, coding, found, name) > rate else (low, found[name])
+    return found
+
+
+def _rate(size: Mapping[str, Any], coding: str, thresholds: Mapping[str, float], name: str) -> float:
+    """Return the share of a layer's neurons and steps that spike."""
+    model = Model(quantize(document(size, coding, thresholds=thresholds)))
+    session = model.session(record=[name])
+    session.run(random_window(model.document), keep="none")
+    return float(session.recorded[name].mean())
 
 
 def random_window(doc: Document, *, number: int = 5, seed: int = 0) -> PointWindow:
