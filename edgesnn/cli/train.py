@@ -37,9 +37,6 @@ def run(args: argparse.Namespace) -> int:
     from edgesnn.train.command import train
 
     overrides = {name: getattr(args, name) for name in ("epochs", "seed", "threads") if getattr(args, name) is not None}
-    for name, value in overrides.items():
-        if value < (0 if name == "seed" else 1):
-            raise UsageError("not a positive number", where=f"--{name}", found=str(value))
     line = train(
         args.config, args.data, args.out, sensor=args.sensor, overrides=overrides, resume=args.resume, report=_report
     )

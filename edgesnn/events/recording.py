@@ -60,6 +60,19 @@ def open(
     return Recording(head, kind, header, sensor=sensor, on_corrupt=on_corrupt)
 
 
+def format_of(path: str | os.PathLike[str]) -> str | None:
+    """Return the name of the format that a file's content tells, None where it tells none that is read.
+
+    Raises:
+        RecordingError: no such file, not a file, or empty.
+    """
+    head = _read_head(path)
+    try:
+        return registry.detect(head).name
+    except RecordingError:
+        return None
+
+
 class Recording:
     """A recorded event file. Every pass opens the file anew and reads it from its beginning; nothing is held open.
 

@@ -8,12 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edgesnn.errors import UsageError
 from edgesnn.models.export import export
 from edgesnn.quantize import quantize
 from edgesnn.train.calibrate import calibrate
+from edgesnn.train.checkpoint import CHECKPOINT, load_checkpoint
 from edgesnn.train.config import as_document, load_config
 from edgesnn.train.datasets import DataConfig, load_dataset
-from edgesnn.train.loop import CHECKPOINT, Report, Trainer, load_checkpoint, predict, validation_windows
+from edgesnn.train.loop import Report, Trainer, predict, validation_windows
+from edgesnn.train.ranges import RANGES
 
 FLOAT_FILE, INT8_FILE = "model.safetensors", "model-int8.safetensors"
 
@@ -38,7 +41,15 @@ def train(
         overrides: fields of `train` to replace.
         resume: go on from the checkpoint in `out`.
         report: takes progress lines.
+
+    Raises:
+        UsageError: an override is out of its range.
+        ConfigError, RecordingError, ModelError: as `load_config`, `load_dataset` and `Trainer`.
     """
+    for name, value in overrides.items():
+        allowed = RANGES[f"train.{name}"]
+        if not allowed.holds(value):
+            raise UsageError("out of range", where=f"--{name}", found=str(value), expected=str(allowed))
     config = load_config(config_path)
     if data is not None:
         config = replace(config, data=replace(config.data, source=data))

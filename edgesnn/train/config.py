@@ -1,6 +1,7 @@
 """The TOML file of a training run: sections [data], [input], [model], [train], [augment]; every key has a default.
 
-Durations carry their unit (`window = "280ms"`). An unknown key, section or type is a `ConfigError` that names it.
+Durations carry their unit (`window = "280ms"`). An unknown key or section, a wrong type and a number out of its range
+(`ranges.py`) are a `ConfigError` that names them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from edgesnn.encode.points import PointEncoding
 from edgesnn.errors import ConfigError, UsageError
 from edgesnn.models.spikepoint import SpikePointConfig
 from edgesnn.train.datasets import DataConfig
+from edgesnn.train.ranges import check_number, check_together
 from edgesnn.units import parse_duration_us
 
 tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
@@ -134,7 +136,7 @@ class TrainConfig:
 
 
 def load_config(path: str | Path) -> TrainConfig:
-    """Read a TOML file. Raises ConfigError: it is absent, not TOML, or a key is unknown or of the wrong type."""
+    """Read a TOML file. Raises ConfigError: it is absent, not TOML, or a key is unknown, of another type or range."""
     try:
         text = Path(path).read_text(encoding="utf-8")
         document = tomllib.loads(text)
@@ -156,7 +158,9 @@ def parse_config(document: dict[str, Any], *, where: str = "config") -> TrainCon
     if isinstance(model, dict):
         document = {**document, "model": {"classes": 0, **model}}
     parts = {name: _section(hints[name], document.get(name, {}), where, name) for name in sections}
-    return TrainConfig(**parts)
+    config = TrainConfig(**parts)
+    check_together(config, where)
+    return config
 
 
 def as_document(config: TrainConfig) -> dict[str, Any]:
@@ -181,6 +185,7 @@ def _section(kind: Any, values: Any, where: str, name: str) -> Any:
             known = ", ".join(hints)
             raise ConfigError("unknown key", where=where, found=f"{name}.{key}", expected=f"one of {known}")
         checked[key] = _value(hints[key], value, where, f"{name}.{key}")
+        check_number(checked[key], where, f"{name}.{key}")
     return kind(**checked)
 
 

@@ -1,8 +1,9 @@
 """Labelled recordings for training and evaluation, always split by recording.
 
 Sources:
-    a folder      one folder per class, any file that `edgesnn.open` reads in each; with `train/` and (`test/` or
-                  `validate/`) above the classes where the split is given, else a share is kept back by a fixed rule.
+    a folder      one folder per class, any file that `edgesnn.open` reads in each (others are left out, with a
+                  warning that counts them); with `train/` and (`test/` or `validate/`) above the classes where the
+                  split is given, else a share of each class is kept back by a fixed rule.
     an .npz file  columns x, y, p, t_us of all events, `offsets` [n + 1], `ids` [n], `labels` [n]; split by id.
     tonic:NAME    a dataset of the tonic library (extra `train`), which downloads it: tonic:NMNIST, tonic:DVSGesture.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgesnn.errors import ConfigError, EdgeSnnError, RecordingError
+from edgesnn.events.recording import format_of
 from edgesnn.events.types import EVENT
 from edgesnn.units import parse_sensor
 
@@ -38,7 +41,7 @@ class DataConfig:
     Attributes:
         source: a folder of classes, an .npz file, or "tonic:NAME"; `--data` replaces it.
         train_ids, validate_ids: first and last id (both included) of an .npz file.
-        validate: share of the recordings kept back, where a folder is not already split.
+        validate: share of each class's recordings kept back, where a folder is not already split.
         sensor: "WxH" of files that do not say it.
         classes: labels in the order of the outputs; empty: sorted names of the folders (or the numbers found).
         background: folder beside the classes with recordings of none of them: they train even scores, so that they are
@@ -83,11 +86,15 @@ class Dataset:
     split: bool = True
 
 
+class OtherClassesError(ConfigError):
+    """The data have a class that is none of the labels asked for."""
+
+
 def load_dataset(config: DataConfig) -> Dataset:
     """Read all recordings of `config.source` into memory.
 
     Raises:
-        ConfigError: no source, no class, or a class without a recording.
+        ConfigError: no source, no class, recordings of different sensors; `OtherClassesError`.
         RecordingError: a file that cannot be read.
     """
     if not config.source:
@@ -98,15 +105,23 @@ def load_dataset(config: DataConfig) -> Dataset:
     return _from_npz(path, config) if path.suffix == ".npz" else _from_folder(path, config)
 
 
-def kept_back(name: str, share: float) -> bool:
-    """Say whether a recording belongs to the validation part: the same for ever, whatever else is in the folder."""
-    digest = hashlib.sha256(name.encode()).digest()
-    return int.from_bytes(digest[:8], "little") < share * 2.0**64
+def kept_back(names: Sequence[str], share: float) -> set[str]:
+    """Return which of a class's recordings are for validation: by a hash of their names, the same for ever.
+
+    The share is rounded, but of two recordings or more at least one is kept back and at least one is not.
+    """
+    count = min(max(1, round(share * len(names))), len(names) - 1)
+    return set(sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())[: max(0, count)])
 
 
 def _from_npz(path: Path, config: DataConfig) -> Dataset:
     columns = _read_npz(path)
-    names = config.classes or tuple(str(c) for c in sorted(set(columns["labels"].tolist())))
+    found = [str(c) for c in sorted(set(columns["labels"].tolist()))]
+    names = config.classes or tuple(found)
+    if foreign := [name for name in found if name not in names]:
+        raise OtherClassesError(
+            "a class that is none of the labels", where=str(path), found=", ".join(foreign), expected=", ".join(names)
+        )
     samples = []
     for i, number in enumerate(columns["ids"].tolist()):
         part = slice(int(columns["offsets"][i]), int(columns["offsets"][i + 1]))
@@ -158,22 +173,70 @@ def _from_folder(path: Path, config: DataConfig) -> Dataset:
     if not names:
         raise ConfigError("no class folder", where=str(path), expected="one folder per class")
     _warn_of_others(roots, {*names, config.background})
+    reader = _Reader(path, config)
     train: list[Sample] = []
     validate: list[Sample] = []
-    sensors: set[tuple[int, int]] = set()
     for root in roots:
         for label, name in enumerate(names):
-            for file in sorted(p for p in (root / name).glob("*") if p.is_file()):
-                sample = Sample(str(file.relative_to(path)), _read_recording(file, config, sensors), label)
-                back = root.name != "train" if split else kept_back(sample.name, config.validate)
-                (validate if back else train).append(sample)
+            samples = reader.read(root / name, label)
+            back = kept_back([s.name for s in samples], config.validate) if not split else set()
+            for sample in samples:
+                held = root.name != "train" if split else sample.name in back
+                (validate if held else train).append(sample)
         if config.background and (root.name == "train" or root == path):
-            train += _background(root / config.background, config, sensors)
-    if not sensors:
-        raise RecordingError("no recording of any class", where=str(path), expected=f"folders {', '.join(names)}")
-    if len(sensors) != 1:
-        raise ConfigError("recordings of different sensors", where=str(path), found=str(sorted(sensors)))
-    return Dataset(train, validate, names, sensors.pop(), path.name, split=split)
+            train += _background(root / config.background, reader)
+    reader.warn()
+    sensor = reader.sensor(f"folders {', '.join(names)}")
+    return Dataset(train, validate, names, sensor, path.name, split=split)
+
+
+class _Reader:
+    """Reads the recordings of class folders; notes their sensors, and the files that are none."""
+
+    def __init__(self, root: Path, config: DataConfig) -> None:
+        self._root, self._config = root, config
+        self._sensors: set[tuple[int, int]] = set()
+        self._left_out: list[str] = []
+
+    def read(self, folder: Path, label: int) -> list[Sample]:
+        """Return the recordings of a folder in the order of their names; none where there is no such folder."""
+        samples = []
+        for file in sorted(p for p in folder.glob("*") if p.is_file()):
+            name = str(file.relative_to(self._root))
+            if file.name.startswith(".") or format_of(file) is None:
+                self._left_out.append(name)
+            else:
+                samples.append(Sample(name, self._events(file), label))
+        return samples
+
+    def warn(self) -> None:
+        """Warn of the files that were left out."""
+        if self._left_out:
+            some = ", ".join(self._left_out[:3]) + (", ..." if len(self._left_out) > 3 else "")
+            warnings.warn(f"files of no format that is read are left out: {len(self._left_out)} ({some})", stacklevel=4)
+
+    def sensor(self, expected: str) -> tuple[int, int]:
+        """Return the one sensor size of all recordings; raises where there is none, or more than one."""
+        where = str(self._root)
+        if not self._sensors:
+            found = f"{len(self._left_out)} files of no format that is read" if self._left_out else "no file"
+            raise RecordingError("no recording of any class", where=where, found=found, expected=expected)
+        if len(self._sensors) != 1:
+            raise ConfigError("recordings of different sensors", where=where, found=str(sorted(self._sensors)))
+        return self._sensors.pop()
+
+    def _events(self, file: Path) -> Events:
+        import edgesnn
+
+        recording = edgesnn.open(file)
+        sensor = recording.sensor
+        if sensor is None:
+            if not self._config.sensor:
+                hint = "say it as data.sensor in the config, or pass --sensor"
+                raise RecordingError("the file does not say its sensor size", where=str(file), hint=hint)
+            sensor = parse_sensor(self._config.sensor, where="data.sensor")
+        self._sensors.add(sensor)
+        return recording.read()
 
 
 def _warn_of_others(roots: list[Path], known: set[str]) -> None:
@@ -182,26 +245,11 @@ def _warn_of_others(roots: list[Path], known: set[str]) -> None:
         warnings.warn(f"folders that are none of the classes are left out: {', '.join(others)}", stacklevel=3)
 
 
-def _background(folder: Path, config: DataConfig, sensors: set[tuple[int, int]]) -> list[Sample]:
-    files = sorted(p for p in folder.glob("*") if p.is_file())
-    if not files:
+def _background(folder: Path, reader: _Reader) -> list[Sample]:
+    samples = reader.read(folder, BACKGROUND)
+    if not samples:
         raise ConfigError("no background recording", where=str(folder), hint="leave data.background out")
-    names = [f"{folder.name}/{file.name}" for file in files]
-    return [Sample(n, _read_recording(f, config, sensors), BACKGROUND) for n, f in zip(names, files, strict=True)]
-
-
-def _read_recording(file: Path, config: DataConfig, sensors: set[tuple[int, int]]) -> Events:
-    import edgesnn
-
-    recording = edgesnn.open(file)
-    sensor = recording.sensor
-    if sensor is None:
-        if not config.sensor:
-            hint = "say it as data.sensor in the config, or pass --sensor"
-            raise RecordingError("the file does not say its sensor size", where=str(file), hint=hint)
-        sensor = parse_sensor(config.sensor, where="data.sensor")
-    sensors.add(sensor)
-    return recording.read()
+    return samples
 
 
 def _from_tonic(config: DataConfig) -> Dataset:
@@ -221,14 +269,20 @@ def _from_tonic(config: DataConfig) -> Dataset:
         raise ConfigError("tonic could not give the data set", where=config.source, found=str(error)) from None
     width, height = parts[0].sensor_size[:2]
     names = config.classes or tuple(str(c) for c in getattr(parts[0], "classes", range(10)))
-    train, validate = (_tonic_samples(part, name, side) for part, side in zip(parts, ("train", "test"), strict=True))
+    train, validate = (
+        _tonic_samples(part, name, side, len(names)) for part, side in zip(parts, ("train", "test"), strict=True)
+    )
     return Dataset(train, validate, names, (int(width), int(height)), config.source)
 
 
-def _tonic_samples(part: Any, name: str, side: str) -> list[Sample]:
+def _tonic_samples(part: Any, name: str, side: str, classes: int) -> list[Sample]:
     samples = []
     for i in range(len(part)):
         raw, label = part[i]
+        if not 0 <= int(label) < classes:
+            raise OtherClassesError(
+                "a class that is none of the labels", where=name, found=str(label), expected=f"0 to {classes - 1}"
+            )
         events = np.empty(len(raw), EVENT)
         for column in ("t", "x", "y", "p"):
             events[column] = raw[column]
@@ -242,4 +296,10 @@ def check_complete(dataset: Dataset) -> None:
         present = {sample.label for sample in samples}
         missing = [name for i, name in enumerate(dataset.labels) if i not in present]
         if missing:
-            raise ConfigError(f"no {side} recording of a class", where=dataset.source, found=", ".join(missing))
+            hint = (
+                f"the data's own split has no {side} recording of it"
+                if dataset.split
+                else "a class needs two recordings or more: one is kept back for validation"
+            )
+            found = ", ".join(missing)
+            raise ConfigError(f"no {side} recording of a class", where=dataset.source, found=found, hint=hint)

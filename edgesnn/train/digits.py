@@ -21,18 +21,13 @@ from edgesnn.models.export import export
 from edgesnn.models.spikepoint import parameter_count
 from edgesnn.quantize import quantize
 from edgesnn.train.calibrate import calibrate
+from edgesnn.train.checkpoint import CHECKPOINT, load_checkpoint
 from edgesnn.train.config import TrainConfig, as_document
 from edgesnn.train.datasets import Dataset, load_dataset
 from edgesnn.train.digits_card import digits_card
 from edgesnn.train.evaluate import score, summarise
 from edgesnn.train.histogram import baseline_accuracy, train_baseline
-from edgesnn.train.loop import (
-    CHECKPOINT,
-    METRICS,
-    load_checkpoint,
-    predict,
-    validation_windows,
-)
+from edgesnn.train.loop import METRICS, predict, validation_windows
 
 NAME = "digits"
 DATA = "datasets/nmnist_1000.npz"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,17 +19,26 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgesnn.errors import ConfigError, ModelError
+from edgesnn.errors import ConfigError
 from edgesnn.models import plif
 from edgesnn.models.spikepoint import CBL, SpikePoint
-from edgesnn.train.config import TrainConfig, as_document, parse_config
+from edgesnn.train.checkpoint import (
+    CHECKPOINT,
+    config_of,
+    load_optimizer,
+    load_teacher,
+    load_weights,
+    read_checkpoint,
+    start_from,
+    write_checkpoint,
+)
+from edgesnn.train.config import TrainConfig, as_document
 from edgesnn.train.datasets import Dataset, Sample, check_complete
 from edgesnn.train.features import features
-from edgesnn.train.progress import Progress
-from edgesnn.train.spans import encoded
+from edgesnn.train.progress import Progress, Remaining, in_words
+from edgesnn.train.spans import encoded, spans
 from edgesnn.train.windows import draw
 
-CHECKPOINT = "last.pt"
 METRICS = "metrics.json"
 EVALUATION_BATCH = 32
 
@@ -47,13 +55,17 @@ class Trainer:
         resume: go on from the folder's checkpoint, if there is one.
 
     Raises:
-        ConfigError: the folder's checkpoint is of another config; a class lacks recordings or there are too many.
+        ConfigError: the folder's checkpoint is of another config; a class lacks recordings or there are too many; an
+            epoch has no whole batch; no validation recording gives a window.
+        ModelError: a checkpoint (to resume, to start from, a teacher's) is none.
     """
 
     def __init__(self, config: TrainConfig, dataset: Dataset, folder: Path, *, resume: bool = False) -> None:
         check_complete(dataset)
         self.config, self.dataset, self.folder = with_classes(config, dataset), dataset, folder
         self.loop, self.encoding = self.config.train, self.config.encoding
+        self.batches = batches_of(self.config, dataset)
+        self.unseen = recordings_without_a_window(self.config, dataset)
         torch.set_num_threads(self.loop.threads)
         torch.manual_seed(self.loop.seed)
         plif.compiled(self.loop.compile)
@@ -65,7 +77,7 @@ class Trainer:
             if isinstance(layer, CBL):
                 layer.int8 = self.loop.int8
         self.average.load_state_dict(self.model.state_dict())
-        self.teachers = [load_checkpoint(path)[0].eval() for path in self.loop.teachers]
+        self.teachers = [load_teacher(path, self.config) for path in self.loop.teachers]
         self.optimizer = torch.optim.AdamW(_groups(self.model, self.loop.weight_decay), lr=self.loop.lr)
         self.epoch, self.step = 0, 0
         self.metrics: list[dict[str, Any]] = []
@@ -80,9 +92,12 @@ class Trainer:
             f"{len(self.dataset.train)} training and {len(self.dataset.validate)} validation recordings of"
             f" {self.dataset.source}, {len(self.dataset.labels)} classes; {self.loop.epochs} epochs"
         )
+        if self.unseen:
+            report(f"{self.unseen} validation recordings give no window and count as wrong")
+        remaining = Remaining(report)
         last = self.loop.epochs if stop_after is None else min(self.loop.epochs, self.epoch + stop_after)
         while self.epoch < last:
-            row = self._epoch()
+            row = self._epoch(remaining, (last - self.epoch) * self.batches)
             self.epoch += 1
             if self.epoch % self.loop.evaluate_every == 0 or self.epoch == self.loop.epochs:
                 row.update(self.evaluate())
@@ -99,10 +114,10 @@ class Trainer:
         scores = predict(self.average, windows, self.config)
         return accuracies(scores, owner, [s.label for s in self.dataset.validate])
 
-    def _epoch(self) -> dict[str, Any]:
+    def _epoch(self, remaining: Remaining, batches_left: int) -> dict[str, Any]:
         rng = np.random.default_rng([self.loop.seed, self.epoch])
         order = np.concatenate([rng.permutation(len(self.dataset.train)) for _ in range(self.loop.windows)])
-        batches = len(order) // self.loop.batch
+        batches = self.batches
         bar = Progress(batches, f"epoch {self.epoch + 1}/{self.loop.epochs}")
         self.model.train()
         started, loss, correct = time.monotonic(), 0.0, 0
@@ -111,10 +126,12 @@ class Trainer:
             batch_loss, batch_correct = self._batch(samples, rng)
             loss, correct = loss + batch_loss, correct + batch_correct
             bar.update(b + 1)
+            remaining.update(batches_left - b - 1)
         bar.clear()
-        seen = max(1, batches * self.loop.batch)
+        self._check_finite(loss)
         seconds = time.monotonic() - started
-        return {"epoch": self.epoch + 1, "loss": loss / max(1, batches), "train": correct / seen, "seconds": seconds}
+        train = correct / (batches * self.loop.batch)
+        return {"epoch": self.epoch + 1, "loss": loss / batches, "train": train, "seconds": seconds}
 
     def _batch(self, samples: list[Sample], rng: np.random.Generator) -> tuple[float, int]:
         drawn = [draw(s, self.encoding, self.dataset.sensor, self.config.augment, rng) for s in samples]
@@ -134,6 +151,11 @@ class Trainer:
         self._average()
         return float(loss.detach()), int((scores.argmax(1) == target).sum())
 
+    def _check_finite(self, loss: float) -> None:
+        if not math.isfinite(loss) or not all(torch.isfinite(p).all() for p in self.model.parameters()):
+            found = f"a loss or weights that are no numbers in epoch {self.epoch + 1}"
+            raise ConfigError("the training diverged", where="train.lr", found=found, hint="try a smaller train.lr")
+
     def _loss(self, logits: Tensor, target: Tensor, local: Tensor, centre: Tensor) -> Tensor:
         hard = F.cross_entropy(logits, soft_targets(target, logits.shape[1], self.loop.label_smoothing))
         if not self.teachers:
@@ -145,9 +167,9 @@ class Trainer:
         return (1 - self.loop.teach) * hard + self.loop.teach * soft
 
     def _learning_rate(self) -> float:
-        total = self.loop.epochs * (len(self.dataset.train) * self.loop.windows // self.loop.batch)
+        total = self.loop.epochs * self.batches
         warm = min(1.0, (self.step + 1) / max(1, self.loop.warmup))
-        return self.loop.lr * warm * 0.5 * (1 + math.cos(math.pi * self.step / max(1, total)))
+        return self.loop.lr * warm * 0.5 * (1 + math.cos(math.pi * self.step / total))
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -159,8 +181,8 @@ class Trainer:
         text = f"epoch {row['epoch']}/{self.loop.epochs}: loss {row['loss']:.3f}, training {100 * row['train']:.1f} %"
         if "by_window" in row:
             text += f", validation {100 * row['by_window']:.1f} % of windows, {100 * row['by_vote']:.1f} % by vote"
-        left = self.loop.epochs - row["epoch"]
-        return f"{text}, {row['seconds']:.1f} s; about {left * row['seconds'] / 60:.1f} min left"
+        left_s = (self.loop.epochs - row["epoch"]) * row["seconds"]
+        return f"{text}, {row['seconds']:.1f} s" + (f"; about {in_words(left_s)} left" if left_s else "")
 
     def _save(self) -> None:
         state = {
@@ -174,23 +196,46 @@ class Trainer:
             "labels": list(self.dataset.labels),
             "sensor": list(self.dataset.sensor),
         }
-        part = self.folder / (CHECKPOINT + ".part")
-        torch.save(state, part)
-        os.replace(part, self.folder / CHECKPOINT)
+        write_checkpoint(self.folder / CHECKPOINT, state)
         document = {"config": as_document(self.config), "epochs": self.metrics}
         (self.folder / METRICS).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
     def _restore(self) -> None:
-        state = read_checkpoint(self.folder / CHECKPOINT)
-        if json.loads(state["config"]) != as_document(self.config):
-            where = str(self.folder / CHECKPOINT)
-            raise ConfigError(
-                "the checkpoint is of another config", where=where, hint="leave out --resume, or use another --out"
-            )
-        self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        path = self.folder / CHECKPOINT
+        state = read_checkpoint(path)
+        if as_document(config_of(state, path)) != as_document(self.config):
+            hint = "leave out --resume, or use another --out"
+            raise ConfigError("the checkpoint is of another config", where=str(path), hint=hint)
+        load_weights(self.model, state["model"], path)
+        load_weights(self.average, state["average"], path)
+        load_optimizer(self.optimizer, state["optimizer"], path)
         self.epoch, self.step, self.metrics = state["epoch"], state["step"], state["metrics"]
+
+
+def batches_of(config: TrainConfig, dataset: Dataset) -> int:
+    """Return the batches of an epoch; the windows of a part of one are left out. Raises ConfigError: not one."""
+    windows = len(dataset.train) * config.train.windows
+    if windows < config.train.batch:
+        found = f"train.batch = {config.train.batch}"
+        expected = f"at most the {windows} windows of an epoch (training recordings times train.windows)"
+        raise ConfigError("an epoch has no whole batch", where=dataset.source, found=found, expected=expected)
+    return windows // config.train.batch
+
+
+def recordings_without_a_window(config: TrainConfig, dataset: Dataset) -> int:
+    """Return how many validation recordings give no window at all. Raises ConfigError: all of them."""
+    encoding = config.encoding
+    without = [s for s in dataset.validate if next(spans(s.events, encoding), None) is None]
+    if len(without) == len(dataset.validate):
+        found = f"{len(without)} recordings, of at most {max(len(s.events) for s in without)} events"
+        raise ConfigError(
+            "no validation recording gives a window",
+            where=dataset.source,
+            found=found,
+            expected=f"recordings longer than input.window = {config.input.window},"
+            f" with at least input.min_events = {config.input.min_events} in it",
+        )
+    return len(without)
 
 
 def soft_targets(target: Tensor, classes: int, smoothing: float) -> Tensor:
@@ -240,39 +285,6 @@ def accuracies(scores: np.ndarray[Any, Any], owner: np.ndarray[Any, Any], labels
     by_window = float((scores.argmax(1) == truth[owner]).mean()) if len(owner) else 0.0
     right = sum(int(scores[owner == i].mean(0).argmax() == truth[i]) for i in np.unique(owner))
     return {"by_window": by_window, "by_vote": right / max(1, len(labels))}
-
-
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Return a checkpoint's content (weights_only: no code in a file is run). Raises ModelError."""
-    try:
-        state: dict[str, Any] = torch.load(path, weights_only=True)
-    except Exception as error:
-        raise ModelError(
-            "not a checkpoint of a training run", where=str(path), found=str(error).splitlines()[0]
-        ) from None
-    return state
-
-
-def load_checkpoint(path: str | Path) -> tuple[SpikePoint, TrainConfig, dict[str, Any]]:
-    """Return the averaged model of a checkpoint, its config, and the whole content."""
-    state = read_checkpoint(path)
-    config = parse_config(json.loads(state["config"]), where=str(path))
-    model = SpikePoint(config.model)
-    model.load_state_dict(state["average"])
-    return model.eval(), config, state
-
-
-def start_from(model: SpikePoint, path: str) -> None:
-    """Take the weights of a checkpoint; neuron parameters that it lacks (a ReLU twin's) stay as they are."""
-    state = read_checkpoint(path)["average"]
-    own = model.state_dict()
-    for name, tensor in own.items():
-        if name not in state and name.endswith(".w"):
-            continue
-        if name not in state or state[name].shape != tensor.shape:
-            raise ConfigError("the start has other layers", where=f"train.init: {path}", found=name)
-        own[name] = state[name]
-    model.load_state_dict(own)
 
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -23,11 +23,12 @@ from edgesnn.models.export import export
 from edgesnn.quantize import quantize
 from edgesnn.train.calibrate import calibrate
 from edgesnn.train.card import gesture_card
+from edgesnn.train.checkpoint import CHECKPOINT, load_checkpoint
 from edgesnn.train.config import TrainConfig, as_document
 from edgesnn.train.datasets import BACKGROUND, DataConfig, Dataset, Sample, load_dataset
 from edgesnn.train.evaluate import Scored, score, summarise
 from edgesnn.train.histogram import baseline_accuracy, train_baseline
-from edgesnn.train.loop import CHECKPOINT, METRICS, load_checkpoint, predict, validation_windows
+from edgesnn.train.loop import METRICS, predict, validation_windows
 from edgesnn.train.spans import spans
 
 NAME = "gestures"

@@ -1,0 +1,245 @@
+"""What `edgesnn train` and `edgesnn eval` refuse: one clear line, the documented exit code, no traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgesnn.cli.main import main
+from edgesnn.errors import ConfigError
+from edgesnn.train.datasets import DataConfig, check_complete, kept_back, load_dataset
+from tests.bars import write_bars
+
+torch = pytest.importorskip("torch")
+
+from edgesnn.train.checkpoint import CHECKPOINT, read_checkpoint  # noqa: E402
+
+ROOT = Path(__file__).parents[2]
+RECORDING = ROOT / "recordings" / "air_drums.raw"
+
+
+@pytest.fixture(scope="module")
+def bars(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return write_bars(tmp_path_factory.mktemp("bars"))
+
+
+def complaint(capsys: pytest.CaptureFixture[str], code: int, *arguments: str | Path) -> str:
+    """Run a command that must fail with this code, and return its one line of complaint."""
+    found = main([str(argument) for argument in arguments])
+    error = capsys.readouterr().err
+    lines = [line for line in error.splitlines() if line.startswith("edgesnn: error: ")]
+    assert "Traceback" not in error
+    assert (found, len(lines)) == (code, 1), error
+    return lines[0]
+
+
+def with_lines(bars: tuple[Path, Path], tmp_path: Path, lines: dict[str, str]) -> Path:
+    """Write the tiny configuration with more keys ("train.lr": "nan"); a key that is there is replaced."""
+    text = bars[0].read_text()
+    for key, value in lines.items():
+        section, name = key.split(".")
+        text = "\n".join(line for line in text.splitlines() if not line.startswith(f"{name} = "))
+        text = text if f"[{section}]" in text else f"{text}\n[{section}]"
+        text = text.replace(f"[{section}]", f"[{section}]\n{name} = {value}")
+    path = tmp_path / "changed.toml"
+    path.write_text(text)
+    return path
+
+
+OUT_OF_RANGE = [
+    ("train.batch", "0"),
+    ("train.batch", "1"),
+    ("train.evaluate_every", "0"),
+    ("train.epochs", "-3"),
+    ("train.epochs", "0"),
+    ("train.lr", "nan"),
+    ("train.lr", "-1.0"),
+    ("train.lr", "inf"),
+    ("train.windows", "0"),
+    ("train.threads", "0"),
+    ("train.seed", "-1"),
+    ("train.ema", "3.0"),
+    ("train.label_smoothing", "1.0"),
+    ("train.teach_temperature", "0.0"),
+    ("train.weight_decay", "-1.0"),
+    ("model.widths", "[8, 8, 16, 0]"),
+    ("model.voters", "0"),
+    ("model.steps", "0"),
+    ("model.shift", "[nan, 0.0]"),
+    ("input.points", "0"),
+    ("input.groups", "49"),
+    ("input.neighbours", "100"),
+    ("input.min_events", "-1"),
+    ("input.seed", "-1"),
+    ("input.window", '"0ms"'),
+    ("input.hop", '"0us"'),
+    ("data.validate", "1.5"),
+    ("data.train_ids", "[24, 1]"),
+    ("augment.drop", "1.0"),
+    ("augment.mirror", "-0.1"),
+    ("augment.scale", "nan"),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), OUT_OF_RANGE)
+def test_a_number_out_of_its_range_is_named_with_what_it_may_be(key, value, bars, tmp_path, capsys):
+    config = with_lines(bars, tmp_path, {key: value})
+    line = complaint(capsys, 5, "train", "spikepoint", "--config", config, "--data", bars[1], "--out", tmp_path / "run")
+    assert key in line
+    assert "out of range" in line
+    assert ", expected " in line
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ({"train.batch": "5000"}, ("no whole batch", "train.batch = 5000", "96 windows")),
+        ({"input.window": '"280s"'}, ("no validation recording gives a window", "input.window = 280s")),
+        ({"input.min_events": "100000"}, ("no validation recording gives a window", "input.min_events")),
+        ({"model.neuron": '"relu"'}, ("model.steps = 2", "'relu'")),
+        ({"model.coding": '"rate"'}, ("model.features = 'signed'", "'unsigned'")),
+    ],
+)
+def test_a_configuration_that_cannot_train_is_refused_instead_of_written(lines, words, bars, tmp_path, capsys):
+    config, out = with_lines(bars, tmp_path, lines), tmp_path / "run"
+    line = complaint(capsys, 5, "train", "spikepoint", "--config", config, "--data", bars[1], "--out", out)
+    for word in words:
+        assert word in line
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize("flag", ["--epochs", "--seed", "--threads"])
+def test_a_flag_out_of_range_is_a_usage_error(flag, bars, capsys):
+    assert f"{flag}: out of range" in complaint(
+        capsys, 2, "train", "spikepoint", "--config", bars[0], "--data", bars[1], flag, "-5"
+    )
+
+
+def damaged(good: Path) -> list[tuple[object, str]]:
+    state = read_checkpoint(good)
+    return [
+        ({"a": 1}, "no usable model"),
+        ([1, 2], "a list"),
+        ({**state, "config": "{"}, "configuration"),
+        ({**state, "config": "[1]"}, "configuration"),
+        ({**state, "config": '{"train": {"epochs": -3}}'}, "train.epochs = -3"),
+        ({**state, "model": {"a": torch.zeros(1)}}, "Missing key"),
+        ({**state, "average": {**state["average"], "hidden.linear.weight": torch.zeros(2)}}, "size mismatch"),
+        ({**state, "optimizer": {}}, "optimizer"),
+        ({**state, "epoch": "one"}, "no usable epoch"),
+    ]
+
+
+def test_a_checkpoint_that_is_none_is_one_line(bars, tmp_path, capsys):
+    command = ("train", "spikepoint", "--config", bars[0], "--data", bars[1], "--out", tmp_path, "--epochs", "1")
+    assert main([str(argument) for argument in command]) == 0
+    capsys.readouterr()
+    for content, words in damaged(tmp_path / CHECKPOINT):
+        torch.save(content, tmp_path / CHECKPOINT)
+        line = complaint(capsys, 4, *command, "--resume")
+        assert f"{CHECKPOINT}: not a checkpoint of a training run" in line
+        assert words in line
+
+
+def test_a_teacher_of_other_classes_is_refused(bars, tmp_path, capsys):
+    command = ("train", "spikepoint", "--data", bars[1], "--epochs", "1", "--out")
+    assert main([str(argument) for argument in (*command, tmp_path / "one", "--config", bars[0])]) == 0
+    capsys.readouterr()
+    teacher = f'["{tmp_path / "one" / CHECKPOINT}"]'
+    config = with_lines(bars, tmp_path, {"train.teachers": teacher, "model.polarity": "false"})
+    assert "the teacher has another point_coding" in complaint(
+        capsys, 5, *command, tmp_path / "two", "--config", config
+    )
+
+
+def test_weights_that_are_no_numbers_stop_the_training(bars, tmp_path, capsys):
+    command = ("train", "spikepoint", "--data", bars[1], "--epochs", "1", "--out")
+    assert main([str(argument) for argument in (*command, tmp_path / "one", "--config", bars[0])]) == 0
+    capsys.readouterr()
+    start = tmp_path / "one" / CHECKPOINT
+    state = read_checkpoint(start)
+    state["average"]["hidden.linear.weight"].fill_(float("nan"))
+    torch.save(state, start)
+    config = with_lines(bars, tmp_path, {"train.init": f'"{start}"'})
+    line = complaint(capsys, 5, *command, tmp_path / "two", "--config", config)
+    assert "diverged: found a loss or weights that are no numbers in epoch 1; try a smaller train.lr" in line
+    assert not (tmp_path / "two" / CHECKPOINT).exists()
+
+
+# --- data ---------------------------------------------------------------------------------------------------------
+
+
+def write_folders(root: Path, counts: dict[str, int]) -> Path:
+    for name, count in counts.items():
+        (root / name).mkdir(parents=True)
+        for i in range(count):
+            (root / name / f"{i}.raw").write_bytes(RECORDING.read_bytes())
+    return root
+
+
+def test_every_class_of_two_recordings_or_more_is_on_both_sides(tmp_path):
+    counts = {f"class{i}": 2 + i % 3 for i in range(10)}
+    data = load_dataset(DataConfig(str(write_folders(tmp_path, counts))))
+    check_complete(data)
+    kept = np.bincount([sample.label for sample in data.validate])
+    assert kept.tolist() == [1] * 10
+
+
+def test_the_share_kept_back_is_of_each_class_and_the_same_for_ever():
+    names = [f"left/{i:02}.bin" for i in range(20)]
+    kept = kept_back(names, 0.2)
+    assert kept == kept_back(names[::-1], 0.2) == {f"left/{i}.bin" for i in ("02", "03", "13", "16")}
+    assert len(kept_back(names, 0.01)) == 1
+    assert len(kept_back(names, 0.99)) == 19
+    assert kept_back(["left/00.bin"], 0.5) == set()
+    assert kept_back([], 0.5) == set()
+
+
+def test_a_class_of_one_recording_says_how_many_it_needs(tmp_path):
+    data = load_dataset(DataConfig(str(write_folders(tmp_path, {"left": 3, "right": 1}))))
+    with pytest.raises(ConfigError, match="no validation recording of a class: found right; a class needs two"):
+        check_complete(data)
+
+
+def test_files_that_are_no_recording_are_left_out_and_counted(tmp_path):
+    root = write_folders(tmp_path, {"left": 2, "right": 2})
+    (root / "left" / ".DS_Store").write_bytes(b"\x00\x00\x00\x01Bud1")
+    (root / "left" / "README").write_text("recorded in spring")
+    (root / "right" / "notes.txt").write_text("")
+    (root / "right" / "notes.txt").write_text("left handed")
+    with pytest.warns(UserWarning, match=r"left out: 3 \(left/.DS_Store, left/README, right/notes.txt\)"):
+        data = load_dataset(DataConfig(str(root)))
+    assert (len(data.train), len(data.validate)) == (2, 2)
+
+
+def test_a_folder_of_other_files_only_says_what_it_found(tmp_path, capsys):
+    for name in ("left", "right"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.aedat4").write_bytes(b"#!AER-DAT4.0\r\n")
+    line = complaint(capsys, 3, "eval", "gestures", "--data", tmp_path.parent / tmp_path.name)
+    assert "no recording of any class" in line
+
+
+@pytest.mark.parametrize("ids", ["5000-6000", "5-3", "12", "a-b", "1-2-3", "-4", "1-99999999999999999999"])
+def test_ids_that_choose_nothing_are_a_usage_error(ids, bars, capsys):
+    line = complaint(capsys, 2, "eval", "digits", "--data", bars[1], f"--ids={ids}")
+    assert "--ids" in line
+
+
+def test_ids_without_their_file_are_a_usage_error(bars, tmp_path, capsys):
+    assert "ids choose" in complaint(capsys, 2, "eval", "digits", "--data", tmp_path, "--ids", "1-2")
+    assert "ids choose" in complaint(capsys, 2, "eval", "digits", "--data", bars[1], "--ids", "1-2", "--part", "train")
+
+
+def test_data_of_other_classes_are_a_model_error_that_names_them(bars, capsys):
+    line = complaint(capsys, 4, "eval", "gestures", "--data", bars[1])
+    assert "the data has other classes: found 0, 1, expected hand_clap" in line
+
+
+def test_training_on_classes_that_the_config_does_not_name_is_refused(bars, tmp_path, capsys):
+    config = with_lines(bars, tmp_path, {"data.classes": '["0", "2"]'})
+    line = complaint(capsys, 5, "train", "spikepoint", "--config", config, "--data", bars[1], "--out", tmp_path / "run")
+    assert "a class that is none of the labels: found 1, expected 0, 2" in line
