@@ -7,6 +7,7 @@ Start at `document.py` (what a model is), then `builder.py` (how one is made), `
 from edgesnn.graph.analysis import Analysis
 from edgesnn.graph.builder import Builder
 from edgesnn.graph.document import FORMAT_VERSION, Document, read
+from edgesnn.graph.tensors import Int4
 from edgesnn.graph.values import Node, NodeView, StateType, Tensor, ValueType
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Analysis",
     "Builder",
     "Document",
+    "Int4",
     "Node",
     "NodeView",
     "StateType",

@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 
 from edgesnn.errors import ModelError
-from edgesnn.graph.layout import stored_shape
+from edgesnn.graph.layout import LAYOUTS, stored_shapes
 from edgesnn.graph.operators.base import Operator, state_types
+from edgesnn.graph.operators.delay import Delay
 from edgesnn.graph.operators.registry import OPERATORS, find
-from edgesnn.graph.values import MAX_ELEMENTS, Node, NodeView, StateType, Tensor, ValueType
+from edgesnn.graph.values import MAX_ELEMENTS, Kind, Node, NodeView, StateType, Tensor, ValueType
+
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 INPUT = "input"
 
@@ -39,7 +42,10 @@ def input_type(section: Mapping[str, Any]) -> ValueType:
     """Return the type of the graph's input; the section was checked."""
     if section["kind"] == "points":
         return ValueType("window", (section["groups"], section["neighbours"]))
-    return ValueType(section["value"], tuple(section["shape"]), section["bound"])
+    if section["kind"] == "tokens":
+        return ValueType("token", (), section["vocab"] - 1)
+    kind: Kind = "int" if section["kind"] == "spikes" else section["value"]
+    return ValueType(kind, tuple(section["shape"]), section["bound"])
 
 
 def analyse(
@@ -51,7 +57,7 @@ def analyse(
 ) -> Analysis:
     """Return the types of all values, or raise the first ModelError."""
     values = {INPUT: input_type(section)}
-    if prod(values[INPUT].shape) > MAX_ELEMENTS:
+    if values[INPUT].elements > MAX_ELEMENTS:
         expected = f"at most {MAX_ELEMENTS} elements"
         raise ModelError("input is too large", where=where, found=str(values[INPUT]), expected=expected)
     for name, tensor in tensors.items():
@@ -62,13 +68,37 @@ def analyse(
     for node in nodes:
         operator, view = _view(node, values, made_by, tensors, where)
         for name, value in zip(node.outputs, operator.infer(view), strict=True):
-            if prod(value.shape) > MAX_ELEMENTS:
-                raise view.error("value is too large", found=value, expected=f"at most {MAX_ELEMENTS} elements")
+            _check_size(view, str(value), value.shape)
             values[name] = value
+        for state in state_types(operator, view, "never"):
+            _check_size(view, f"state {state.name} {list(state.shape)}", state.shape)
         used.update(dict.fromkeys(node.tensors.values(), node.name))
         operators.append((operator, view))
+    _check_delays(operators, values, made_by)
     _check_ends(values, outputs, tensors.keys() - used.keys(), where)
     return Analysis(values, tuple(operators))
+
+
+def _check_size(view: NodeView, what: str, shape: tuple[int, ...]) -> None:
+    if prod(shape) > MAX_ELEMENTS:
+        raise view.error("value is too large", found=what, expected=f"at most {MAX_ELEMENTS} elements")
+
+
+def _check_delays(
+    operators: Sequence[tuple[Operator, NodeView]], values: Mapping[str, ValueType], made_by: Mapping[str, str]
+) -> None:
+    """Compare what each delay declares with its input, now that every value is known."""
+    place = {view.node.name: i for i, (_, view) in enumerate(operators)}
+    for operator, view in operators:
+        if not isinstance(operator, Delay):
+            continue
+        (name,), declared = view.node.inputs, operator.declared(view.node)
+        found = values[name]
+        if (found.kind, found.shape) != (declared.kind, declared.shape) or found.bound > declared.bound:
+            raise view.error(f"input {name!r} is not what the attributes say", found=found, expected=declared)
+        later = place.get(made_by[name], -1) >= place[view.node.name]
+        if later and operator.passes_at_once(view):
+            raise view.error(f"input {name!r} is made by a later node", tensor="delays", found=0, expected="at least 1")
 
 
 def _producers(nodes: Sequence[Node], where: str) -> dict[str, str]:
@@ -99,25 +129,21 @@ def _view(
     if operator is None:
         raise ModelError("operator is not known", where=at, found=repr(node.op), expected=", ".join(OPERATORS))
     for name in node.inputs:
-        if name in values:
+        if name in values or (operator.delayed and made_by.get(name, node.name) != node.name):
             continue
         if name in made_by:
             what = f"input {name!r} is made by a later node: a cycle, or nodes out of order"
             raise ModelError(what, where=at, found=f"made by {made_by[name]!r}", expected="an earlier node")
         raise ModelError(f"input {name!r} is made by no node", where=at)
     counts = (len(node.inputs), len(node.outputs))
-    wanted = (operator.arity, len(operator.results))
+    wanted = (operator.arity or max(2, len(node.inputs)), len(operator.results))
     if counts != wanted:
         raise ModelError("other number of inputs and outputs", where=at, found=str(counts), expected=str(wanted))
     _check_attributes(node, operator, at)
-    missing = set(operator.tensors) ^ node.tensors.keys()
-    if missing:
-        found, expected = sorted(node.tensors), sorted(operator.tensors)
-        raise ModelError("node has other tensors", where=at, found=str(found), expected=str(expected))
     for role, name in node.tensors.items():
         if name not in tensors:
             raise ModelError("tensor is missing", where=f"{at}, {role}", found=f"no tensor {name!r}")
-    inputs = tuple(values[n] for n in node.inputs)
+    inputs = tuple(operator.declared(node) if isinstance(operator, Delay) else values[n] for n in node.inputs)
     return operator, NodeView(node, inputs, {r: tensors[n] for r, n in node.tensors.items()}, where)
 
 
@@ -127,24 +153,48 @@ def _check_attributes(node: Node, operator: Operator, at: str) -> None:
         raise ModelError(f"attribute {name!r} is {state}", where=at, expected=", ".join(operator.attributes) or "none")
     for name, (_, allowed) in operator.attributes.items():
         value = node.attributes[name]
-        fits = type(value) is allowed if isinstance(allowed, type) else value in allowed
-        if not fits or (type(value) is int and abs(value) > MAX_ELEMENTS):
-            expected = allowed.__name__ if isinstance(allowed, type) else str(allowed)
-            raise ModelError(f"attribute {name!r} is wrong", where=at, found=repr(value)[:80], expected=expected)
+        if not _fits(value, allowed):
+            raise ModelError(
+                f"attribute {name!r} is wrong", where=at, found=repr(value)[:80], expected=_describe(allowed)
+            )
+
+
+def _fits(value: Any, allowed: Any) -> bool:
+    """Say whether an attribute is one of the values, within the range, or of the type; integers and floats differ."""
+    if isinstance(allowed, range):
+        return type(value) is int and value in allowed
+    if not isinstance(allowed, type):
+        return any(type(value) is type(choice) and value == choice for choice in allowed)
+    if not isinstance(value, allowed) or type(value) is not allowed:
+        return False
+    if isinstance(value, float):
+        return abs(value) <= _FLOAT32_MAX
+    items = value if isinstance(value, list) else [value] if allowed is int else []
+    return len(items) <= 8 and all(type(item) is int and abs(item) <= MAX_ELEMENTS for item in items)
+
+
+def _describe(allowed: Any) -> str:
+    if isinstance(allowed, range):
+        return f"an integer from {allowed[0]} to {allowed[-1]}"
+    if not isinstance(allowed, type):
+        return str(allowed)
+    return {list: "a list of integers", float: "a float within float32"}.get(allowed, allowed.__name__)
 
 
 def _check_tensor(name: str, tensor: Tensor, where: str) -> None:
     at = f"{where}, tensor {name!r}"
     data = tensor.data
-    wanted = stored_shape(tensor.layout, tensor.shape, data.dtype.itemsize)
-    if wanted is None:
+    wanted = stored_shapes(tensor.layout, tensor.shape, data.dtype.itemsize)
+    if not wanted:
         found = f"{tensor.layout!r} for {list(tensor.shape)}"
-        raise ModelError("layout is not known", where=at, found=found, expected="im [N, K] or vector [N]")
-    if data.shape != wanted:
-        found, expected = str(list(data.shape)), str(list(wanted))
+        expected = f"one of {', '.join(LAYOUTS)}, a vector for one axis"
+        raise ModelError("layout is not known", where=at, found=found, expected=expected)
+    if data.shape not in wanted:
+        found, expected = str(list(data.shape)), " or ".join(str(list(shape)) for shape in dict.fromkeys(wanted))
         raise ModelError("stored shape is not the layout's", where=at, found=found, expected=expected)
-    if data.dtype not in (np.float32, np.int8):
-        raise ModelError("tensor type is not used", where=at, found=str(data.dtype), expected="float32 or int8")
+    if str(data.dtype) not in LAYOUTS[tensor.layout]:
+        expected = f"{' or '.join(LAYOUTS[tensor.layout])} in layout {tensor.layout}"
+        raise ModelError("tensor type is not used", where=at, found=str(data.dtype), expected=expected)
     if data.dtype == np.float32 and not np.isfinite(data).all():
         raise ModelError("tensor has values that are not numbers", where=at, found="NaN or infinity")
     if data.dtype == np.int8 and (data == -128).any():
@@ -153,7 +203,7 @@ def _check_tensor(name: str, tensor: Tensor, where: str) -> None:
 
 def _check_ends(values: Mapping[str, ValueType], outputs: Sequence[str], unused: set[str], where: str) -> None:
     for name in outputs:
-        if name not in values or values[name].kind == "window":
+        if name not in values or values[name].kind in ("window", "token"):
             raise ModelError(f"output {name!r} is made by no node", where=where, expected=f"one of {', '.join(values)}")
     if len(set(outputs)) != len(outputs):
         raise ModelError("an output stands twice", where=where, found=str(list(outputs)))

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from edgesnn.errors import ModelError
 from edgesnn.graph import fields
-from edgesnn.graph.document import Document, names, sha256
-from edgesnn.graph.layout import pack
+from edgesnn.graph.document import Document, names
+from edgesnn.graph.operators.base import Operator
 from edgesnn.graph.operators.registry import OPERATORS, find
+from edgesnn.graph.tensors import Plain, plain_array, store
 from edgesnn.graph.values import Node, Tensor
 
 
@@ -20,9 +18,11 @@ class Builder:
     """Collects nodes, then gives the validated `Document`.
 
     Args:
-        input: the `input` section; kind "dense" may leave out value ("float32") and bound (255 for "int").
+        input: the `input` section; kind "dense" may leave out value ("float32") and bound (255 for "int"), kind
+            "spikes" value ("binary"), bound (1 for "binary") and events (null), kind "tokens" the tokenizer (null).
         reset: when states go back to their initial value: "window" or "never"; default "window" for points.
 
+    >>> import numpy as np
     >>> b = Builder(input={"kind": "dense", "shape": [2]})
     >>> ones = np.ones(3, dtype=np.float32)
     >>> current = b.add("linear", "input", name="fc", attributes={"activations": "float32"},
@@ -32,10 +32,7 @@ class Builder:
     """
 
     def __init__(self, *, input: Mapping[str, Any], reset: str | None = None) -> None:
-        self._input = dict(input)
-        if self._input.get("kind") == "dense":
-            self._input.setdefault("value", "float32")
-            self._input.setdefault("bound", 255 if self._input["value"] == "int" else 0)
+        self._input = fields.fill_input(input)
         self._reset = reset or ("window" if self._input.get("kind") == "points" else "never")
         self._nodes: list[Node] = []
         self._tensors: dict[str, Tensor] = {}
@@ -47,7 +44,7 @@ class Builder:
         *,
         name: str,
         attributes: Mapping[str, Any] | None = None,
-        tensors: Mapping[str, npt.ArrayLike] | None = None,
+        tensors: Mapping[str, Plain] | None = None,
         outputs: str | Sequence[str] | None = None,
     ) -> Any:
         """Add a node and return its output's name, or a tuple of names where there are several.
@@ -57,7 +54,7 @@ class Builder:
             inputs: value names; the graph's input is "input".
             name: the node's name, unique.
             attributes: those that differ from the operator's defaults.
-            tensors: plain arrays: weights [N, K] int8 or float32, vectors float32.
+            tensors: plain arrays: weights [N, ...] float32, int8 or `Int4`, vectors float32 or int32.
             outputs: names of the values; default the node's name (and the operator's suffixes).
 
         Raises:
@@ -67,9 +64,12 @@ class Builder:
         if operator is None:
             raise ModelError("operator is not known", where=f"node {name!r}", found=op, expected=", ".join(OPERATORS))
         made = tuple(name + suffix for suffix in operator.results) if outputs is None else names(outputs)
-        defaults = {key: default for key, (default, _) in operator.attributes.items() if default is not None}
-        roles = {role: self._store(f"{name}.{role}", array) for role, array in (tensors or {}).items()}
-        self._nodes.append(Node(name, op, names(inputs), made, {**defaults, **(attributes or {})}, roles))
+        filled = _attributes(operator, attributes or {})
+        roles = {
+            role: self._store(operator, f"{name}.{role}", role, array, filled)
+            for role, array in (tensors or {}).items()
+        }
+        self._nodes.append(Node(name, op, names(inputs), made, filled, roles))
         return made[0] if len(made) == 1 else made
 
     def document(
@@ -98,14 +98,21 @@ class Builder:
         checked = fields.check_readout(readout, draft.analysis, draft.outputs, where)
         return Document(section, draft.nodes, draft.outputs, states, draft.tensors, checked, dict(provenance or {}))
 
-    def _store(self, name: str, array: npt.ArrayLike) -> str:
-        plain = np.asarray(array)
-        if plain.dtype == np.float64:
-            plain = plain.astype(np.float32)
-        if plain.ndim not in (1, 2) or 0 in plain.shape or plain.dtype not in (np.float32, np.int8):
-            found = f"{plain.dtype} {list(plain.shape)}"
-            raise ModelError("tensor is not a matrix or vector", where=f"tensor {name!r}", found=found)
-        layout, stored = pack(plain)
-        stored.flags.writeable = False
-        self._tensors[name] = Tensor(stored, plain.shape, layout, sha256(stored))
+    def _store(self, operator: Operator, name: str, role: str, array: Plain, attributes: Mapping[str, Any]) -> str:
+        number, plain = plain_array(name, array)
+        layout = operator.layout(role, number, plain.ndim, attributes)
+        self._tensors[name] = store(plain, layout, attributes.get("group", 0))
         return name
+
+
+def _attributes(operator: Operator, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all attributes: defaults filled in, whole numbers as floats where one is wanted, tuples as lists."""
+    filled = {name: default for name, (default, _) in operator.attributes.items() if default is not None}
+    filled.update(given)
+    for name, (_, allowed) in operator.attributes.items():
+        value = filled.get(name)
+        if allowed is float and type(value) is int:
+            filled[name] = float(value)
+        if allowed is list and isinstance(value, (list, tuple)):
+            filled[name] = list(value)
+    return filled

@@ -10,20 +10,20 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from edgesnn.errors import ModelError
-from edgesnn.graph import container, fields
+from edgesnn.graph import container, fields, upgrade
 from edgesnn.graph.analysis import Analysis, analyse
 from edgesnn.graph.layout import unpack
+from edgesnn.graph.tensors import sha256
 from edgesnn.graph.values import Node, StateType, Tensor
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 METADATA_KEY = "edgesnn"
 
 
@@ -32,13 +32,15 @@ class Document:
     """A model: graph, constants, states, input, readout, provenance. Immutable; may be shared between threads.
 
     Attributes:
-        input: kind "points" with the whole encoding, or "dense" with shape, value and bound.
-        nodes: in an order in which each node's inputs are made before it.
+        input: kind "points", "spikes", "dense" or "tokens" with all that it needs (docs/model-file.md).
+        nodes: in an order in which each node's inputs, but those of a delay, are made before it.
         outputs: names of the graph's output values.
         states: all that a session keeps.
         tensors: constants by name, as stored.
         readout: how scores become a decision; None for a graph without one.
         provenance: where it comes from; not part of the identity.
+        format_version: of the file that it was read from, and that `save` writes: a document of an older version keeps
+            its identity. Set it to FORMAT_VERSION where nodes, tensors or states are replaced.
     """
 
     input: Mapping[str, Any]
@@ -49,6 +51,7 @@ class Document:
     readout: Mapping[str, Any] | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     where: str = "model"
+    format_version: int = FORMAT_VERSION
 
     @cached_property
     def analysis(self) -> Analysis:
@@ -56,8 +59,8 @@ class Document:
         return analyse(self.input, self.nodes, self.outputs, self.tensors, self.where)
 
     def body(self) -> dict[str, Any]:
-        """Return the JSON document without provenance: what the identity is the hash of."""
-        return {
+        """Return the JSON document without provenance, in its file's version: what the identity is the hash of."""
+        body = {
             "format_version": FORMAT_VERSION,
             "graph": {"nodes": [_node_json(n) for n in self.nodes], "outputs": list(self.outputs)},
             "input": dict(self.input),
@@ -68,6 +71,7 @@ class Document:
                 for name, t in self.tensors.items()
             },
         }
+        return upgrade.downgrade(body) if self.format_version == 1 else body
 
     @cached_property
     def identity(self) -> str:
@@ -76,11 +80,13 @@ class Document:
 
     @cached_property
     def precision(self) -> str:
-        """ "int8" if a weight is stored so, else "float32"."""
-        return "int8" if any(t.data.dtype == np.int8 for t in self.tensors.values()) else "float32"
+        """ "float32", "int8" or "int4" where all matrices are stored so, else "mixed"."""
+        views = [view for operator, view in self.analysis.operators if operator.matrix]
+        numbers = {view.tensors["weight"].number for view in views}
+        return "mixed" if len(numbers) > 1 else next(iter(numbers), "float32")
 
     def unpack(self, name: str) -> npt.NDArray[Any]:
-        """Return the plain matrix [N, K] or vector [N] of a tensor (a copy)."""
+        """Return the plain weight [N, ...] or vector [N] of a tensor (a copy); int4 values come as int8."""
         tensor = self.tensors[name]
         return unpack(tensor.layout, tensor.shape, tensor.data)
 
@@ -112,11 +118,6 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def sha256(array: npt.NDArray[Any]) -> str:
-    """Return the hex digest of an array's bytes."""
-    return hashlib.sha256(np.ascontiguousarray(array).data.cast("B")).hexdigest()
-
-
 def read(path: str | os.PathLike[str], *, copy: bool = False) -> Document:
     """Return the document of a model file, validated.
 
@@ -135,7 +136,9 @@ def read(path: str | os.PathLike[str], *, copy: bool = False) -> Document:
     _check_version(root, where)
     if copy:
         arrays = {name: array.copy() for name, array in arrays.items()}
-    document = _from_json(root, arrays, where)
+    document = _from_json(upgrade.upgrade(root, where) if root["format_version"] == 1 else root, arrays, where)
+    if root["format_version"] != FORMAT_VERSION:
+        document = replace(document, format_version=root["format_version"])
     _check_states(document)
     return document
 
@@ -212,7 +215,7 @@ def _state(entry: Any, where: str, index: int) -> StateType:
         fields.text(entry["name"], where, f"{at}.name"),
         fields.text(entry["kind"], where, f"{at}.kind"),
         fields.shape(entry["shape"], where, at),
-        entry["dtype"],
+        fields.text(entry["dtype"], where, f"{at}.dtype"),  # type: ignore[arg-type]
         entry["initial"],
         entry["reset"],
     )
@@ -229,12 +232,13 @@ def _check_states(document: Document) -> None:
         if state.reset not in ("window", "never"):
             at = f"{document.where}, state {name!r}"
             raise ModelError("reset policy is not known", where=at, found=repr(state.reset), expected="window or never")
-        if _state_json(state) != {**_state_json(wanted[name]), "reset": state.reset}:
+        right = {**_state_json(wanted[name]), "reset": state.reset}
+        if canonical(_state_json(state)) != canonical(right):
             raise ModelError(
                 "state is not the graph's",
                 where=f"{document.where}, state {name!r}",
                 found=canonical(_state_json(state)),
-                expected=canonical(_state_json(wanted[name])),
+                expected=canonical(right),
             )
 
 

@@ -72,32 +72,92 @@ def shape(value: Any, where: str, at: str) -> tuple[int, ...]:
     return tuple(integer(item, 1, 1 << 31, where, f"{at}.shape") for item in items)
 
 
+def fill_input(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an `input` section with the fields that a builder may leave out; `check_input` checks it."""
+    filled = dict(section)
+    kind = filled.get("kind")
+    if kind == "dense":
+        filled.setdefault("value", "float32")
+        filled.setdefault("bound", 255 if filled["value"] == "int" else 0)
+    if kind == "spikes":
+        filled.setdefault("value", "binary")
+        filled.setdefault("bound", 1 if filled["value"] == "binary" else 255)
+        filled.setdefault("events", None)
+    if kind == "tokens":
+        filled.setdefault("tokenizer", None)
+    return filled
+
+
 def check_input(value: Any, where: str) -> dict[str, Any]:
     """Return the `input` section; see docs/model-file.md for its fields."""
     section = mapping(value, where, "input")
     kind = section.get("kind")
-    if kind == "points":
-        _check_points(section, where)
-    elif kind == "dense":
-        exact(section, ("kind", "shape", "value", "bound"), where, "input")
-        if not shape(section["shape"], where, "input"):
-            fail(where, "input.shape", section["shape"], "at least one axis")
-        if section["value"] not in ("int", "float32"):
-            fail(where, "input.value", section["value"], "'int' or 'float32'")
-        low, high = (1, 255) if section["value"] == "int" else (0, 0)
-        integer(section["bound"], low, high, where, "input.bound")
-    else:
-        fail(where, "input.kind", kind, "'points' or 'dense'")
+    check = _INPUTS.get(kind) if isinstance(kind, str) else None
+    if check is None:
+        fail(where, "input.kind", kind, ", ".join(map(repr, _INPUTS)))
+    check(section, where)
     return section
+
+
+def _check_dense(section: dict[str, Any], where: str) -> None:
+    exact(section, ("kind", "shape", "value", "bound"), where, "input")
+    _check_shape(section, where)
+    if section["value"] not in ("int", "float32"):
+        fail(where, "input.value", section["value"], "'int' or 'float32'")
+    low, high = (1, 255) if section["value"] == "int" else (0, 0)
+    integer(section["bound"], low, high, where, "input.bound")
+
+
+def _check_spikes(section: dict[str, Any], where: str) -> None:
+    exact(section, ("kind", "shape", "value", "bound", "events"), where, "input")
+    _check_shape(section, where)
+    if section["value"] not in ("binary", "count"):
+        fail(where, "input.value", section["value"], "'binary' or 'count'")
+    integer(section["bound"], 1, 1 if section["value"] == "binary" else 255, where, "input.bound")
+    if section["events"] is not None:
+        _check_events(mapping(section["events"], where, "input.events"), section["shape"], where)
+
+
+def _check_events(events: dict[str, Any], shape_of_input: Sequence[int], where: str) -> None:
+    """Check how events become spikes: index (p * height + y) * width + x, one bin of time a step."""
+    keys = ("sensor", "bin_us", "origin", "rounding", "polarity_order", "steps", "hop_steps")
+    exact(events, keys, where, "input.events")
+    width, height = _check_sensor(events["sensor"], where, "input.events.sensor")
+    if math.prod(shape_of_input) != 2 * width * height:
+        fail(where, "input.shape", shape_of_input, f"[2, {height}, {width}], one element a pixel and polarity")
+    integer(events["bin_us"], 1, 1 << 40, where, "input.events.bin_us")
+    for name, choices in (("origin", ("zero", "first")), ("rounding", ("floor", "nearest"))):
+        if events[name] not in choices:
+            fail(where, f"input.events.{name}", events[name], " or ".join(map(repr, choices)))
+    if events["polarity_order"] not in ([0, 1], [1, 0]) or any(type(p) is not int for p in events["polarity_order"]):
+        fail(where, "input.events.polarity_order", events["polarity_order"], "[0, 1] or [1, 0]")
+    for name in ("steps", "hop_steps"):
+        integer(events[name], 1, 1 << 20, where, f"input.events.{name}")
+
+
+def _check_tokens(section: dict[str, Any], where: str) -> None:
+    exact(section, ("kind", "vocab", "tokenizer"), where, "input")
+    integer(section["vocab"], 1, 1 << 28, where, "input.vocab")
+    if section["tokenizer"] is not None:
+        mapping(section["tokenizer"], where, "input.tokenizer")
+
+
+def _check_shape(section: dict[str, Any], where: str) -> None:
+    if not shape(section["shape"], where, "input"):
+        fail(where, "input.shape", section["shape"], "at least one axis")
+
+
+def _check_sensor(value: Any, where: str, at: str) -> tuple[int, int]:
+    sensor = sequence(value, where, at)
+    if len(sensor) != 2:
+        fail(where, at, sensor, "[width, height]")
+    width, height = (integer(side, 1, 65536, where, at) for side in sensor)
+    return width, height
 
 
 def _check_points(section: dict[str, Any], where: str) -> None:
     exact(section, ("kind", "sensor", *_POINTS, "time", "seed"), where, "input")
-    sensor = sequence(section["sensor"], where, "input.sensor")
-    if len(sensor) != 2:
-        fail(where, "input.sensor", sensor, "[width, height]")
-    for side in sensor:
-        integer(side, 1, 65536, where, "input.sensor")
+    _check_sensor(section["sensor"], where, "input.sensor")
     for name in ("window_us", "hop_us"):
         integer(section[name], 1, 1 << 40, where, f"input.{name}")
     integer(section["min_events"], 0, 1 << 40, where, "input.min_events")
@@ -108,6 +168,9 @@ def _check_points(section: dict[str, Any], where: str) -> None:
     if section["time"] not in ("fixed", "minmax"):
         fail(where, "input.time", section["time"], "'fixed' or 'minmax'")
     integer(section["seed"], 0, (1 << 64) - 1, where, "input.seed")
+
+
+_INPUTS = {"points": _check_points, "dense": _check_dense, "spikes": _check_spikes, "tokens": _check_tokens}
 
 
 def check_readout(value: Any, analysis: Analysis, outputs: Sequence[str], where: str) -> dict[str, Any] | None:

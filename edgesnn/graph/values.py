@@ -1,13 +1,13 @@
 """What flows between nodes and what a node keeps: types of values and states, tensors, nodes.
 
-A value is one of three: the encoded window (kind "window", only as the graph's input), small non-negative integers
-(kind "int", one byte each, with a bound known before anything runs) or float32. Its last axis is the channel; the axes
-before it are rows, which every operator but `max` and `vote` treats alike and independently.
+A value is small non-negative integers ("int", one byte each, with a bound known before anything runs), signed sums
+("int32", bounded too) or float32; only the graph's input may be an encoded window of points ("window") or a token id
+("token"). Images are [C, H, W], sequences [C, L]; everything else has its channels on the last axis.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any, Literal
@@ -20,26 +20,42 @@ from edgesnn.errors import ModelError
 MAX_ELEMENTS = 1 << 28
 """No value or state may be larger: a wrong file must not take all the memory."""
 
-Kind = Literal["window", "int", "float32"]
+INT32_MAX = (1 << 31) - 1
+BYTE_MAX = 255
+
+Kind = Literal["window", "token", "int", "int32", "float32"]
+Dtype = Literal["float32", "int64", "int32", "uint8"]
+
+_DTYPES: dict[str, str] = {"int": "uint8", "int32": "int32", "float32": "float32", "token": "int64"}
 
 
 @dataclass(frozen=True)
 class ValueType:
-    """The type of a value: for "window" the shape is (groups, neighbours)."""
+    """The type of a value: for "window" the shape is (groups, neighbours), for "token" it is ()."""
 
     kind: Kind
     shape: tuple[int, ...]
     bound: int = 0
-    """Largest value that an "int" can take, at most 255; 0 for the other kinds."""
+    """Largest absolute value of an "int" (at most 255) or "int32" (at most 2^31 - 1); last id of a "token"; else 0."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The numpy type of its elements; a window has none."""
+        return np.dtype(_DTYPES[self.kind])
 
     @property
     def rows(self) -> int:
         """Product of all axes but the last."""
         return prod(self.shape[:-1])
 
+    @property
+    def elements(self) -> int:
+        """Product of all axes."""
+        return prod(self.shape)
+
     def __str__(self) -> str:
         shape = "x".join(map(str, self.shape))
-        return f"{self.kind}[{shape}]" + (f" up to {self.bound}" if self.kind == "int" else "")
+        return f"{self.kind}[{shape}]" + (f" up to {self.bound}" if self.kind in ("int", "int32") else "")
 
 
 @dataclass(frozen=True)
@@ -48,19 +64,22 @@ class StateType:
 
     Attributes:
         name: `<node>.<what>`, for example "lif1.v".
-        kind: "membrane", "accumulator" or "counter".
+        kind: "membrane", "current", "line", "accumulator" or "counter".
         shape: logical shape.
-        dtype: "float32" or "int64".
+        dtype: "float32", "int64", "int32" or "uint8".
         initial: value of every element after a reset.
         reset: "window" (at the start of each window) or "never" (only by `Session.reset`).
+        limits: smallest and largest element that a snapshot may hold; None where any value is harmless. A rule of the
+            operator, not a field of the file.
     """
 
     name: str
     kind: str
     shape: tuple[int, ...]
-    dtype: Literal["float32", "int64"]
-    initial: float
-    reset: Literal["window", "never"]
+    dtype: Dtype
+    initial: float = 0.0
+    reset: Literal["window", "never"] = "never"
+    limits: tuple[int, int] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +88,8 @@ class Tensor:
 
     Attributes:
         data: as stored (a kernel layout, padded); read-only, often mapped from the file.
-        shape: the plain shape, [N, K] for a weight.
-        layout: "im" or "vector" (`edgesnn.graph.layout`).
+        shape: the plain shape, [N, K] for the weight of a `linear`.
+        layout: one of `edgesnn.graph.layout.LAYOUTS`.
         sha256: hex digest of the stored bytes.
     """
 
@@ -78,6 +97,19 @@ class Tensor:
     shape: tuple[int, ...]
     layout: str
     sha256: str
+
+    @property
+    def number(self) -> str:
+        """Type of a plain element: "float32", "int32", "uint8", "int8" or "int4"."""
+        return "int4" if self.layout in ("im4", "om16x8") else str(self.data.dtype)
+
+    @property
+    def bits(self) -> int:
+        """Bits of a plain element."""
+        return 4 if self.number == "int4" else self.data.dtype.itemsize * 8
+
+    def __str__(self) -> str:
+        return f"{self.number} {list(self.shape)}"
 
 
 @dataclass(frozen=True)
@@ -117,10 +149,29 @@ class NodeView:
             expected=None if expected is None else str(expected),
         )
 
-    def vector(self, name: str, lengths: tuple[int, ...]) -> None:
-        """Check that tensor `name` is a float32 vector of one of `lengths`."""
+    def roles(self, required: Iterable[str], optional: Iterable[str] = ()) -> None:
+        """Check that the node has all required tensors, and besides them only optional ones."""
+        wanted, allowed = set(required), set(optional)
+        if wanted - self.tensors.keys() or self.tensors.keys() - wanted - allowed:
+            expected = [*sorted(wanted), *(f"{name} (optional)" for name in sorted(allowed))]
+            raise self.error(
+                "node has other tensors", found=sorted(self.tensors), expected=", ".join(expected) or "none"
+            )
+
+    def axis(self, value: ValueType) -> int:
+        """Return attribute `axis` (negative), checked against the rank of a value."""
+        axis: int = self.attribute("axis")
+        if -axis > len(value.shape):
+            raise self.error("axis is none of the value's", found=f"axis {axis} of {value}")
+        return axis
+
+    def parameters(self, name: str, value: ValueType, axis: int) -> None:
+        """Check a parameter vector: float32 of one element, of the channel axis, or of all elements of `value`."""
+        self.vector(name, (1, value.shape[axis], value.elements))
+
+    def vector(self, name: str, lengths: tuple[int, ...], number: str = "float32") -> None:
+        """Check that tensor `name` is a vector of one of `lengths`."""
         tensor = self.tensors[name]
-        wanted = " or ".join(f"float32 [{n}]" for n in lengths)
-        found = f"{tensor.data.dtype} {list(tensor.shape)}"
-        if tensor.data.dtype != np.float32 or tensor.shape not in [(n,) for n in lengths]:
-            raise self.error("tensor has another shape or type", tensor=name, found=found, expected=wanted)
+        if tensor.number != number or tensor.shape not in [(n,) for n in lengths]:
+            wanted = " or ".join(f"{number} [{n}]" for n in dict.fromkeys(lengths))
+            raise self.error("tensor has another shape or type", tensor=name, found=tensor, expected=wanted)

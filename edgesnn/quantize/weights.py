@@ -7,14 +7,13 @@ float32. Biases, thresholds and decays stay float32. A channel of zeros keeps it
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from edgesnn.graph import Document, Tensor
-from edgesnn.graph.document import sha256
-from edgesnn.graph.layout import pack
+from edgesnn.graph import FORMAT_VERSION, Document
+from edgesnn.graph.tensors import store
 
 
 def quantize(document: Document, weights: Literal["int8"] = "int8") -> Document:
@@ -33,10 +32,10 @@ def quantize(document: Document, weights: Literal["int8"] = "int8") -> Document:
             continue
         weight, scale = node.tensors["weight"], node.tensors["scale"]
         matrix, step = quantize_rows(document.unpack(weight))
-        tensors[weight] = _tensor(matrix)
-        tensors[scale] = _tensor((document.unpack(scale).astype(np.float64) * step).astype(np.float32))
+        tensors[weight] = store(matrix, "im")
+        tensors[scale] = store((document.unpack(scale).astype(np.float64) * step).astype(np.float32), "vector")
     provenance = {**document.provenance, "quantized": {"from": document.identity, "weights": weights}}
-    return dataclasses.replace(document, tensors=tensors, provenance=provenance)
+    return dataclasses.replace(document, tensors=tensors, provenance=provenance, format_version=FORMAT_VERSION)
 
 
 def quantize_rows(matrix: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float64]]:
@@ -50,9 +49,3 @@ def quantize_rows(matrix: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int8]
     largest = np.abs(wide).max(axis=1)
     step = np.where(largest > 0, largest / 127.0, 1.0)
     return np.clip(np.rint(wide / step[:, None]), -127, 127).astype(np.int8), step
-
-
-def _tensor(plain: npt.NDArray[Any]) -> Tensor:
-    layout, stored = pack(plain)
-    stored.flags.writeable = False
-    return Tensor(stored, plain.shape, layout, sha256(stored))

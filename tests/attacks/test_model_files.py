@@ -115,7 +115,7 @@ def many_rows(document: Json, tensors: Any) -> None:
 
 
 WRONG: dict[str, tuple[Callable[[Json, Any], None], str]] = {
-    "newer version": (put(2, "format_version"), "newer than this edgesnn: found format_version 2, expected at most 1"),
+    "newer version": (put(3, "format_version"), "newer than this edgesnn: found format_version 3, expected at most 2"),
     "version is a text": (put("1", "format_version"), "no format_version"),
     "no graph": (drop("graph"), "no 'graph'"),
     "unknown field": (put(1, "extra"), "unknown 'extra'"),
@@ -158,7 +158,7 @@ WRONG: dict[str, tuple[Callable[[Json, Any], None], str]] = {
     "infinite bias": (set_tensor("fc2.bias", 1, np.inf), "tensor 'fc2.bias': tensor has values that are not numbers"),
     "NaN threshold": (set_tensor("lif2.v_th", 0, np.nan), "tensor 'lif2.v_th'"),
     "weight -128": (set_tensor("fc2.weight", (0, 0), -128), "tensor 'fc2.weight': weight is out of range"),
-    "sum past a byte": (wide_sum, "sum may not fit a byte"),
+    "sum past a byte": (wide_sum, "sum may not fit its type: found up to 256, expected at most 255"),
     "state missing": (drop("states", 0), "states are not the graph's"),
     "state renamed": (put("lif1.w", "states", 0, "name"), "states are not the graph's"),
     "state of another shape": (put([1], "states", 0, "shape"), "state 'lif1.v': state is not the graph's"),

@@ -35,7 +35,7 @@ def test_the_safetensors_package_reads_what_we_write(document: Document, tmp_pat
         assert theirs[name].dtype == tensor.data.dtype
         np.testing.assert_array_equal(theirs[name], tensor.data)
     with safetensors.safe_open(path, "np") as file:  # type: ignore[no-untyped-call]
-        assert json.loads(file.metadata()["edgesnn"])["format_version"] == 1
+        assert json.loads(file.metadata()["edgesnn"])["format_version"] == 2
 
 
 def test_we_read_what_the_safetensors_package_writes(document: Document, tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_the_builder_refuses_what_a_file_may_not_hold() -> None:
     with pytest.raises(ModelError, match="operator is not known"):
         b.add("warp", "input", name="w")
     with pytest.raises(ModelError, match="not a matrix or vector"):
-        b.add("lif", "input", name="l", tensors={"alpha": np.zeros((2, 2, 2), np.float32)})
+        b.add("lif", "input", name="l", tensors={"alpha": np.zeros((2, 0), np.float32)})
     with pytest.raises(ModelError, match="not a matrix or vector"):
         b.add("lif", "input", name="l", tensors={"alpha": np.zeros(2, np.int64)})
     b.add("lif", "input", name="lif", tensors={"alpha": [0.5], "v_th": [1.0, 2.0]})
@@ -139,11 +139,9 @@ def test_an_operator_is_three_files_of_one_name() -> None:
     from edgesnn.runtime.backends.reference.base import OPERATORS as REFERENCE
 
     root = Path(__file__).parents[2]
-    assert set(OPERATORS) == set(REFERENCE) == set(_native.executor.operators())
-    for name in OPERATORS:
-        for folder, suffix in (
-            ("edgesnn/graph/operators", "py"),
-            ("edgesnn/runtime/backends/reference", "py"),
-            ("native/executor/ops", "cpp"),
-        ):
-            assert (root / folder / f"{name}.{suffix}").is_file(), f"{folder}/{name}.{suffix}"
+    native = set(_native.executor.operators())
+    assert set(OPERATORS) >= set(REFERENCE) >= native
+    for name in REFERENCE:
+        assert (root / "edgesnn/graph/operators" / f"{name}.py").is_file()
+        assert (root / "edgesnn/runtime/backends/reference" / f"{name}.py").is_file()
+        assert (root / "native/executor/ops" / f"{name}.cpp").is_file() == (name in native)

@@ -16,6 +16,7 @@ class Max(Operator):
     def infer(self, view: NodeView) -> tuple[ValueType, ...]:
         """See `Operator.infer`."""
         (x,) = view.inputs
+        view.roles(())
         if x.kind != "int" or len(x.shape) < 2:
             raise view.error("input cannot be pooled", found=x, expected="int values of at least two axes")
         return (ValueType("int", x.shape[:-2] + x.shape[-1:], x.bound),)

@@ -24,6 +24,7 @@ class PointCode(Operator):
     def infer(self, view: NodeView) -> tuple[ValueType, ...]:
         """See `Operator.infer`."""
         (window,) = view.inputs
+        view.roles(())
         if window.kind != "window":
             raise view.error("input is not a window of points", found=window, expected="window")
         rate = view.attribute("coding") == "rate"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from edgesnn.graph.operators.base import Operator
+from edgesnn.graph.operators.base import Operator, State
 from edgesnn.graph.values import NodeView, ValueType
 
 
@@ -20,12 +20,14 @@ class Vote(Operator):
     def infer(self, view: NodeView) -> tuple[ValueType, ...]:
         """See `Operator.infer`."""
         (x,) = view.inputs
+        view.roles(())
         classes, voters = view.attribute("classes"), view.attribute("voters")
-        if classes < 1 or voters < 1 or x.kind == "window" or x.shape != (classes * voters,):
+        if classes < 1 or voters < 1 or x.kind not in ("int", "float32") or x.shape != (classes * voters,):
             raise view.error("input is not one vote a neuron", found=x, expected=f"{classes} classes * {voters} voters")
         return (ValueType("float32", (classes,)),)
 
-    def states(self, view: NodeView) -> tuple[tuple[str, str, tuple[int, ...], str], ...]:
+    def states(self, view: NodeView) -> tuple[State, ...]:
         """See `Operator.states`."""
-        dtype = "int64" if view.inputs[0].kind == "int" else "float32"
-        return (("sum", "accumulator", (view.attribute("classes"),), dtype), ("steps", "counter", (), "int64"))
+        classes = (view.attribute("classes"),)
+        total = State("sum", "accumulator", classes, "int64" if view.inputs[0].kind == "int" else "float32")
+        return (total, State("steps", "counter", (), "int64"))

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from edgesnn.errors import BackendError
-from edgesnn.graph import Document
+from edgesnn.graph import Document, Node
+from edgesnn.graph.upgrade import ADDED
 from edgesnn.runtime.backends.base import Array, Engine
 
 
@@ -28,10 +29,12 @@ class NativeBackend:
         """See `Backend.prepare`.
 
         Raises:
-            BackendError: the arm that EDGESNN_ARM names cannot run here.
+            BackendError: the arm that EDGESNN_ARM names cannot run here, or an operator that the module does not have.
         """
         from edgesnn import _native
 
+        for node in document.nodes:
+            _check_known(node, _native.executor.operators())
         return document, _native.executor.Model(source(document))
 
     def engine(self, prepared: Any, record: Sequence[str]) -> Engine:
@@ -94,7 +97,7 @@ def source(document: Document) -> dict[str, Any]:
     """Return the document as `_native.executor.Model` reads it; the arrays are those of the document."""
     return {
         "identity": document.identity,
-        "input": document.input,
+        "input": _input(document.input),
         "nodes": [_node(document, node) for node in document.nodes],
         "states": list(_native_order(document)),
         "outputs": list(document.outputs),
@@ -113,9 +116,27 @@ def _node(document: Document, node: Any) -> SimpleNamespace:
         op=node.op,
         inputs=node.inputs,
         outputs=node.outputs,
-        attributes=dict(node.attributes),
+        attributes={k: v for k, v in node.attributes.items() if k not in ADDED[node.op]},
         tensors=tensors,
     )
+
+
+def _check_known(node: Node, operators: Sequence[str]) -> None:
+    """Check that the module has the operator, with no attribute that format version 1 lacks but at its default."""
+    if node.op not in operators or node.op not in ADDED:
+        what = f"operator {node.op!r} is not native yet"
+        raise BackendError(what, where=f"node {node.name!r}", hint="use backend='reference'")
+    for name, value in ADDED[node.op].items():
+        if node.attributes[name] != value:
+            what = f"native operator {node.op!r} does not have {name} {node.attributes[name]!r} yet"
+            raise BackendError(what, where=f"node {node.name!r}", hint="use backend='reference'")
+
+
+def _input(section: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the input as the module knows it: spikes are small integers."""
+    if section["kind"] != "spikes":
+        return section
+    return {"kind": "dense", "shape": section["shape"], "value": "int", "bound": section["bound"]}
 
 
 def _native_order(document: Document) -> Sequence[Any]:

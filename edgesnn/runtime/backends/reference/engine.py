@@ -97,8 +97,7 @@ class ReferenceEngine:
             states = {n[len(prefix) :]: a for n, a in self.state.items() if n.startswith(prefix)}
             made = operator.step(inputs, states, self.step_number)
             values.update(zip(node.outputs, made, strict=True))
-            sums = [int(v.sum(dtype=np.int64)) for v, t in zip(inputs, view.inputs, strict=True) if t.kind == "int"]
-            self.synops += rules.synops(view, sums) if sums else 0
+            self.synops += rules.synops(view, inputs)
             if rules.spiking:
                 self.spikes += int(made[0].sum(dtype=np.int64))
         self.step_number += 1

@@ -1,0 +1,88 @@
+"""What `conv1d` and `conv2d` have in common: places, and who reaches whom at the borders."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from edgesnn.graph.operators.matrix import Matrix
+from edgesnn.graph.values import NodeView, ValueType
+
+
+class Convolution(Matrix):
+    """[Cin, ..] -> [Cout, ..]; weight [Cout, Cin / groups, ..kernel]."""
+
+    axes: ClassVar[int]
+    attributes: ClassVar = {
+        **Matrix.attributes,
+        "activations": (None, ("int", "float32")),
+        "stride": (None, list),
+        "padding": (None, list),
+        "dilation": (None, list),
+        "groups": (1, range(1, 1 << 20)),
+        "kernel": ("event", ("event", "dense")),
+    }
+
+    def infer(self, view: NodeView) -> tuple[ValueType, ...]:
+        """See `Operator.infer`."""
+        (x,) = view.inputs
+        self.check_weight(view)
+        weight, groups = view.tensors["weight"], view.attribute("groups")
+        if len(x.shape) != 1 + self.axes:
+            raise view.error("input is not an image or sequence", found=x, expected=f"{1 + self.axes} axes")
+        if len(weight.shape) != 2 + self.axes or x.shape[0] % groups or weight.shape[1] * groups != x.shape[0]:
+            expected = f"[Cout, {x.shape[0]} / {groups}, ..kernel]"
+            raise view.error("tensor has another shape or type", tensor="weight", found=weight, expected=expected)
+        if weight.shape[0] % groups:
+            raise view.error(
+                "groups do not divide the outputs", found=groups, expected=f"a divisor of {weight.shape[0]}"
+            )
+        y = self.check(view)
+        places = output_places(view, x.shape[1:], weight.shape[2:], view.attribute("dilation"))
+        return (ValueType(y.kind, (weight.shape[0], *places), y.bound),)
+
+    def contributions(self, view: NodeView, x: npt.NDArray[Any]) -> int:
+        """See `Matrix.contributions`: at the borders an input reaches fewer outputs."""
+        weight = view.tensors["weight"]
+        geometry = (view.attribute("stride"), view.attribute("padding"), view.attribute("dilation"))
+        reach = np.array(1, dtype=np.int64)
+        for size, kernel, stride, padding, dilation in zip(x.shape[1:], weight.shape[2:], *geometry, strict=True):
+            reach = reach[..., None] * places_reached(size, kernel, stride, padding, dilation)
+        fan_out: int = weight.shape[0] // view.attribute("groups")
+        return int((x.astype(np.int64) * reach).sum()) * fan_out
+
+
+def output_places(
+    view: NodeView, sizes: tuple[int, ...], kernel: tuple[int, ...], dilation: list[int]
+) -> tuple[int, ...]:
+    """Return the output's size on each axis: (n + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1."""
+    stride, padding = view.attribute("stride"), view.attribute("padding")
+    for name, values, low in (("stride", stride, 1), ("padding", padding, 0), ("dilation", dilation, 1)):
+        if len(values) != len(sizes) or min(values) < low:
+            expected = f"{len(sizes)} integers from {low}"
+            raise view.error(f"attribute {name!r} is wrong", found=values, expected=expected)
+    places = []
+    for n, k, s, p, d in zip(sizes, kernel, stride, padding, dilation, strict=True):
+        if n + 2 * p < d * (k - 1) + 1:
+            raise view.error("kernel is larger than the input", found=f"{d * (k - 1) + 1} of {n + 2 * p}")
+        places.append((n + 2 * p - d * (k - 1) - 1) // s + 1)
+    return tuple(places)
+
+
+@lru_cache(maxsize=256)
+def places_reached(size: int, kernel: int, stride: int, padding: int, dilation: int) -> npt.NDArray[np.int64]:
+    """Return for each place of an axis how many outputs it contributes to.
+
+    >>> places_reached(5, 3, 1, 1, 1).tolist(), places_reached(5, 3, 2, 0, 1).tolist()
+    ([2, 3, 3, 3, 2], [1, 1, 2, 1, 1])
+    """
+    reached = np.zeros(size, dtype=np.int64)
+    outputs = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+    for tap in range(kernel):
+        places = np.arange(outputs) * stride + tap * dilation - padding
+        reached[places[(places >= 0) & (places < size)]] += 1
+    reached.flags.writeable = False
+    return reached
