@@ -56,6 +56,36 @@ def interleaved_ms(works: Mapping[str, Callable[[], Any]], *, seconds: float = 4
     return {n: {"best": min(t), "median": sorted(t)[len(t) // 2], "runs": len(t)} for n, t in times.items()}
 
 
+def interleaved_us(
+    works: Mapping[str, tuple[Callable[[], Any], int]], *, seconds: float = 4.0, turn_ms: float = 5.0
+) -> dict[str, dict[str, float]]:
+    """Return {"best", "median", "runs"} in us per step of several works, each given with the steps that a call does.
+
+    Each turn repeats its work for about `turn_ms`, so that what the others left in the caches does not count.
+    """
+    turns, steps = {}, {}
+    for name, (work, count) in works.items():
+        work()
+        start = time.perf_counter()
+        work()
+        repeats = max(1, int(turn_ms / 1e3 / (time.perf_counter() - start)))
+        turns[name] = _repeated(work, repeats)
+        steps[name] = repeats * count
+    measured = interleaved_ms(turns, seconds=seconds)
+    return {
+        n: {"best": t["best"] * 1e3 / steps[n], "median": t["median"] * 1e3 / steps[n], "runs": t["runs"]}
+        for n, t in measured.items()
+    }
+
+
+def _repeated(work: Callable[[], Any], times: int) -> Callable[[], None]:
+    def turn() -> None:
+        for _ in range(times):
+            work()
+
+    return turn
+
+
 def record(name: str, results: Mapping[str, Any]) -> dict[str, Any]:
     """Append one JSON line to `bench/results/<name>.jsonl` and return it."""
     line = {

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,7 +30,6 @@ from edgesnn.errors import EdgeSnnError  # noqa: E402
 from edgesnn.runtime.model import Model  # noqa: E402
 from edgesnn.runtime.session import Session  # noqa: E402
 
-CHUNK_MS = 5.0
 STEP_COST_US = 1.5
 INT4_SPEED = 0.95
 WEIGHTS = ("int8", "int4", "float32")
@@ -116,30 +114,6 @@ def _steps(step: Callable[[Any], Any], inputs: Any) -> Callable[[], Any]:
     return work
 
 
-def times_us(rows: list[Row], seconds: float) -> dict[str, dict[str, float]]:
-    """Return {"median", "best"} in us per step, of calls in turns that last about CHUNK_MS each."""
-    works, steps = {}, {}
-    for row in rows:
-        if row.work is None:
-            continue
-        row.work()
-        start = time.perf_counter()
-        row.work()
-        repeats = max(1, int(CHUNK_MS / 1e3 / (time.perf_counter() - start)))
-        works[row.name] = _repeated(row.work, repeats)
-        steps[row.name] = repeats * row.steps
-    measured = common.interleaved_ms(works, seconds=seconds)
-    return {n: {k: t[k] * 1e3 / steps[n] for k in ("median", "best")} for n, t in measured.items()}
-
-
-def _repeated(work: Callable[[], Any], repeats: int) -> Callable[[], Any]:
-    def many() -> None:
-        for _ in range(repeats):
-            work()
-
-    return many
-
-
 def show(net: nets.Net, rows: list[Row], us: Mapping[str, Mapping[str, float]]) -> None:
     """Print the table of one network."""
     base = us.get("edgesnn int8 run")
@@ -187,7 +161,7 @@ def bench(key: str, seconds: float) -> dict[str, Any]:
     """Check, time, print and return one network."""
     net = nets.NETS[key]()
     rows = our_rows(net) + peer_rows(net)
-    us = times_us(rows, seconds)
+    us = common.interleaved_us({r.name: (r.work, r.steps) for r in rows if r.work}, seconds=seconds)
     show(net, rows, us)
     return {
         "net": net.name,

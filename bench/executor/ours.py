@@ -48,7 +48,7 @@ def _currents(b: Builder, layer: Layer, x: str, weights: str) -> str:
         x = b.add("pool2d", x, name=f"{name}_pool", attributes=attributes)
     tensors = {**_matrix(layer, layer.weight, weights), "bias": layer.bias}
     if layer.conv:
-        attributes = {"stride": [layer.stride] * 2, "padding": [layer.padding] * 2}
+        attributes = {"activations": "int", "stride": [layer.stride] * 2, "padding": [layer.padding] * 2}
         return str(b.add("conv2d", x, name=f"{name}_in", attributes=attributes, tensors=tensors))
     if layer.pool > 1:
         x = b.add("reshape", x, name=f"{name}_flat", attributes={"shape": [layer.weight.shape[1]]})

@@ -106,9 +106,7 @@ class OnnxSteps:
     """A session, its two sets of states and the bindings between them."""
 
     def __init__(self, model: bytes, states: dict[str, list[int]], output: str, width: int) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self.session = session(model)
         self.buffers = [{n: self._zeros(shape) for n, shape in states.items()} for _ in range(2)]
         self.output = self._zeros([1, width])
         self.bindings = [self._bind(self.buffers[i], self.buffers[1 - i], output) for i in range(2)]
@@ -159,9 +157,21 @@ def int8(net: Net) -> OnnxSteps:
     if any(layer.conv for layer in net.layers):
         raise NotImplementedError("int8 convolutions ran at a third of float32's speed, and pooled counts not exactly")
     model, states, output = _model(net)
+    return OnnxSteps(dynamic_int8(model), states, output, len(net.layers[-1].bias))
+
+
+def session(model: bytes) -> Any:
+    """Return a session of one thread on the CPU."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def dynamic_int8(model: Any) -> bytes:
+    """Return the model with int8 matrices, one scale per output, and activations quantised as they come."""
     logging.getLogger().setLevel(logging.ERROR)  # it asks for a pre-processing step that changes nothing here
     with tempfile.TemporaryDirectory() as folder:
         plain, quantized = Path(folder) / "plain.onnx", Path(folder) / "int8.onnx"
         onnx.save(model, plain)
         quantize_dynamic(plain, quantized, per_channel=True, weight_type=QuantType.QInt8)
-        return OnnxSteps(quantized.read_bytes(), states, output, len(net.layers[-1].bias))
+        return quantized.read_bytes()
