@@ -1,1 +1,3 @@
-"""Windows of events as grouped points. Start at `points.py` (readable); `native.py` is the door to the fast form."""
+"""Events as models take them: grouped points (`points.py`; `native.py` is the door to the fast form), spikes of time
+steps (`spikes.py`).
+"""
