@@ -24,9 +24,11 @@ COMMANDS = {
     "demo": "edgesnn.cli.demo",
     "doctor": "edgesnn.cli.doctor",
     "eval": "edgesnn.cli.eval",
+    "import": "edgesnn.cli.import_model",
     "info": "edgesnn.cli.info",
     "replay": "edgesnn.cli.replay",
     "train": "edgesnn.cli.train",
+    "verify": "edgesnn.cli.verify",
 }
 
 INTERRUPTED = 128 + signal.SIGINT

@@ -1,23 +1,22 @@
 """Events as spikes of time steps: which step an event falls into, and what its input element counts.
 
-The readable form. Element (p, y, x) of step k holds the events of polarity p at (x, y) whose bin is k: their number
-(at most 255), or 1 where there is at least one.
+The readable form. Element (c, y, x) of step k counts the events at (x, y) of the polarity of channel c whose bin is k,
+up to a bound (1: binary).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-MAX_COUNT = 255
-
 
 @dataclass(frozen=True)
 class SpikeEncoding:
-    """The `input` section of kind "spikes", as far as it says how events become steps (docs/model-file.md).
+    """How events become steps: the `input` section of kind "spikes" (docs/model-file.md).
 
     Attributes:
         sensor: (width, height); events are within it.
@@ -25,7 +24,8 @@ class SpikeEncoding:
         steps: steps of a window; events of later bins are left out.
         origin: bins count from time "zero" or from the "first" event.
         rounding: "floor" (bin k holds [k, k + 1) bins) or "nearest" (round half to even).
-        value: "count" or "binary".
+        polarity_order: the polarity of channel 0 and of channel 1.
+        bound: an element's largest value.
     """
 
     sensor: tuple[int, int]
@@ -33,7 +33,15 @@ class SpikeEncoding:
     steps: int
     origin: Literal["zero", "first"] = "first"
     rounding: Literal["floor", "nearest"] = "floor"
-    value: Literal["count", "binary"] = "count"
+    polarity_order: tuple[int, int] = (0, 1)
+    bound: int = 255
+
+    @classmethod
+    def from_section(cls, section: Mapping[str, Any]) -> SpikeEncoding:
+        """Return the encoding of a checked `input` section of kind "spikes" whose `events` are given."""
+        events: dict[str, Any] = {name: value for name, value in section["events"].items() if name != "hop_steps"}
+        events.update({name: tuple(events[name]) for name in ("sensor", "polarity_order")})
+        return cls(**events, bound=section["bound"])
 
 
 def spike_frames(events: npt.NDArray[Any], encoding: SpikeEncoding) -> npt.NDArray[np.uint8]:
@@ -54,7 +62,7 @@ def spike_frames(events: npt.NDArray[Any], encoding: SpikeEncoding) -> npt.NDArr
         step = t // encoding.bin_us
     inside = (step >= 0) & (step < encoding.steps)
     p, y, x = (events[name][inside].astype(np.int64) for name in ("p", "y", "x"))
-    element = ((step[inside] * 2 + p) * height + y) * width + x
+    channel = p if encoding.polarity_order == (0, 1) else 1 - p
+    element = ((step[inside] * 2 + channel) * height + y) * width + x
     counts = np.bincount(element, minlength=encoding.steps * 2 * height * width)
-    limit = MAX_COUNT if encoding.value == "count" else 1
-    return np.minimum(counts, limit).astype(np.uint8).reshape(encoding.steps, 2, height, width)
+    return np.minimum(counts, encoding.bound).astype(np.uint8).reshape(encoding.steps, 2, height, width)

@@ -22,20 +22,21 @@ def plainly(stream, encoding: SpikeEncoding):
         bins = (t - start) / encoding.bin_us
         step = round(bins) if encoding.rounding == "nearest" else int(bins // 1)
         if 0 <= step < encoding.steps:
-            frames[step, p, y, x] = 1 if encoding.value == "binary" else min(255, frames[step, p, y, x] + 1)
+            channel = encoding.polarity_order.index(p)
+            frames[step, channel, y, x] = min(encoding.bound, frames[step, channel, y, x] + 1)
     return frames
 
 
 @pytest.mark.parametrize("origin", ["zero", "first"])
 @pytest.mark.parametrize("rounding", ["floor", "nearest"])
-@pytest.mark.parametrize("value", ["count", "binary"])
-def test_frames_are_those_of_one_event_after_the_other(origin, rounding, value):
+@pytest.mark.parametrize(("order", "bound"), [((0, 1), 255), ((1, 0), 2), ((0, 1), 1)])
+def test_frames_are_those_of_one_event_after_the_other(origin, rounding, order, bound):
     random = np.random.default_rng(3)
     stream = np.empty(400, EVENT)
     stream["t"] = np.sort(random.integers(0, 40, 400)) * 250 + 1000
     for name, size in (("x", 5), ("y", 3), ("p", 2)):
         stream[name] = random.integers(0, size, 400)
-    encoding = SpikeEncoding((5, 3), 500, 16, origin, rounding, value)
+    encoding = SpikeEncoding((5, 3), 500, 16, origin, rounding, order, bound)
     np.testing.assert_array_equal(spike_frames(stream, encoding), plainly(stream, encoding))
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from edgesnn.importers.nir.fields import Fields, Shape, channel_axis, compress, spread
+from edgesnn.importers.neuron import MAX_COUNT, Shape, channel_axis, compress
+from edgesnn.importers.nir.fields import Fields, spread
 from edgesnn.importers.nir.flatten import FlatGraph, Schedule
-from edgesnn.importers.nir.profiles import MAX_COUNT, NEURONS, Cell, make_neuron
+from edgesnn.importers.nir.profiles import NEURONS, Cell, make_neuron
 
 MAX_DELAY = 4096
 _ROUNDING = 1e-3

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from edgesnn.errors import ModelError
+from edgesnn.importers.neuron import Float64, Shape
 from edgesnn.importers.nir.reader import NirNode
-
-Float = npt.NDArray[np.float64]
-Shape = tuple[int, ...]
 
 
 class Fields:
@@ -39,7 +36,7 @@ class Fields:
         value = self._fields.get(name)
         return isinstance(value, str) or (value is not None and value.size > 0)
 
-    def array(self, name: str) -> Float:
+    def array(self, name: str) -> Float64:
         """Return a numeric field as float64, finite."""
         value = self._fields.get(name)
         if value is None or isinstance(value, str) or value.dtype.kind not in "fiub":
@@ -50,7 +47,7 @@ class Fields:
             raise self.error(f"{name} has values that are not numbers", found="NaN or infinity")
         return array
 
-    def numbers(self) -> dict[str, Float]:
+    def numbers(self) -> dict[str, Float64]:
         """Return all numeric fields."""
         kinds = {name: value for name, value in self._fields.items() if not isinstance(value, str) and value.size}
         return {name: self.array(name) for name, value in kinds.items() if value.dtype.kind in "fiub"}
@@ -78,7 +75,7 @@ class Fields:
         return [w // 2 for w in whole]
 
 
-def spread(array: Float, shape: Shape, fields: Fields, name: str) -> Float:
+def spread(array: Float64, shape: Shape, fields: Fields, name: str) -> Float64:
     """Return a layer's constant for every element of `shape`.
 
     0-d and (1,) arrays stand for all; leading axes of 1 (a batch) are dropped; one number per channel of an image is
@@ -93,21 +90,3 @@ def spread(array: Float, shape: Shape, fields: Fields, name: str) -> Float:
         return np.broadcast_to(squeezed, shape)
     except ValueError:
         raise fields.error(f"{name} does not fit", found=list(array.shape), expected=f"one, or {list(shape)}") from None
-
-
-def compress(array: Float, shape: Shape) -> npt.NDArray[np.float32]:
-    """Return a parameter vector of a value of `shape`: of length 1, of its channel axis, or of all elements."""
-    full = np.broadcast_to(array, shape).astype(np.float32)
-    rows = full.reshape(-1, shape[-1]) if channel_axis(shape) == -1 else full.reshape(shape[0], -1).T
-    if (full == rows[0, 0]).all():
-        rows = rows[:1, :1]
-    elif (rows == rows[:1]).all():
-        rows = rows[:1]
-    else:
-        rows = full
-    return np.array(rows.ravel(), dtype=np.float32)
-
-
-def channel_axis(shape: Shape) -> int:
-    """Return the channel axis that NIR gives a value: the first of images and sequences, else the last."""
-    return -len(shape) if len(shape) in (2, 3) else -1

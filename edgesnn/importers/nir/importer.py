@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from edgesnn.errors import UsageError
 from edgesnn.graph import Builder, Document
+from edgesnn.importers.description import add_readout, input_section, one_output
 from edgesnn.importers.nir.cells import Context, Options, delay_steps, room
 from edgesnn.importers.nir.fields import Fields
 from edgesnn.importers.nir.flatten import FlatGraph, flatten, schedule
@@ -31,6 +32,9 @@ def import_nir(
     dt_us: float | None = None,
     flags: Mapping[str, Mapping[str, Any]] | None = None,
     input: str = "dense",
+    value: str = "count",
+    events: Mapping[str, Any] | None = None,
+    labels: Sequence[str] | None = None,
 ) -> Document:
     """Return the model of a NIR file, float32, with every flag of the profile in it (docs/import.md).
 
@@ -40,7 +44,11 @@ def import_nir(
         reset: "zero" (to the file's v_reset) or "subtract"; None takes the profile's.
         dt_us: microseconds of a step; None takes 100, with a warning for profile plain.
         flags: layer -> flag -> value, over what the profile says: {"lif1": {"compare": "ge", "v_th": 0.5}}.
-        input: "dense" (float32 values) or "spikes" (small integers: spikes or counts).
+        input: "dense" (float32 values) or "spikes" (small integers).
+        value: of input "spikes": "count" or "binary".
+        events: how events become spikes: the fields of `input.events` (docs/model-file.md), those with a default left
+            out as you like; None makes a model that is stepped with arrays.
+        labels: names of the classes, one for each element of the one output; they make it a model that decides.
 
     Raises:
         ModelError: not a NIR file, an unknown primitive, a neuron that the framework does not have, anything that does
@@ -57,18 +65,16 @@ def import_nir(
         return node.type == "Delay" and bool((delay_steps(Fields(name, node, where), options.dt) >= 1).all())
 
     plan = schedule(graph, keeps_time, lambda name: name in graph.nodes and graph.nodes[name].type in NEURONS)
-    if input not in ("dense", "spikes"):
-        raise UsageError("no such input", where="input", found=repr(input), expected="dense or spikes")
-    bound = room(graph, graph.input, where) if input == "spikes" else 0
-    section = {
-        "kind": "dense",
-        "shape": list(shapes[graph.input]),
-        "value": "int" if bound else "float32",
-        "bound": bound,
-    }
-    builder = Builder(input=section, reset="never")
-    outputs = Network(builder, Context(graph, plan, shapes, options, bound)).build(LAYERS)
-    return builder.document(outputs=outputs, provenance=_provenance(Path(path), options, graph, plan.cut))
+    section = input_section(input, value, events, shapes[graph.input], room(graph, graph.input, where))
+    builder = Builder(input=section, reset="never" if events is None else "window")
+    context = Context(graph, plan, shapes, options, section["bound"])
+    network = Network(builder, context)
+    outputs, readout = network.build(LAYERS), None
+    if labels is not None:
+        scores = one_output(outputs, where)
+        outputs[0], readout = add_readout(builder, scores, network.bound(scores), labels)
+    provenance = _provenance(Path(path), options, graph, plan.cut)
+    return builder.document(outputs=outputs, readout=readout, provenance=provenance)
 
 
 def _options(

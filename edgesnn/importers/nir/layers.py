@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from edgesnn.importers.neuron import MAX_COUNT, channel_axis, compress
 from edgesnn.importers.nir.cells import bound_of, delay_steps, neuron
-from edgesnn.importers.nir.fields import Fields, channel_axis, compress, spread
+from edgesnn.importers.nir.fields import Fields, spread
 from edgesnn.importers.nir.network import Network
-from edgesnn.importers.nir.profiles import MAX_COUNT, NEURONS, PROFILES
+from edgesnn.importers.nir.profiles import NEURONS, PROFILES
 from edgesnn.importers.nir.shapes import pool_stride
 
 

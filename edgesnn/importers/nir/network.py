@@ -9,8 +9,9 @@ import numpy as np
 
 from edgesnn.errors import UsageError
 from edgesnn.graph import Builder
+from edgesnn.importers.neuron import Shape, channel_axis
 from edgesnn.importers.nir.cells import Context, bound_of, delay_steps
-from edgesnn.importers.nir.fields import Fields, Shape, channel_axis
+from edgesnn.importers.nir.fields import Fields
 
 VECTORS = ("alpha", "beta", "v_th", "v_reset", "gain", "leak", "v_min")
 """Tensors of `lif` that `--set` may name; a number stands for all neurons."""
@@ -69,6 +70,8 @@ class Network:
         for flag, value in self.context.options.flags.get(name, {}).items():
             self._set.add((name, flag))
             if flag in VECTORS and op == "lif":
+                if isinstance(value, bool) or not isinstance(value, (int, float)):
+                    raise UsageError("not a number", where=f"--set {name}.{flag}", found=repr(value))
                 tensors[flag] = np.array([value], dtype=np.float32)
             else:
                 attributes[flag] = value

@@ -8,17 +8,13 @@ Sources: the import and neuron modules of norse 1.1.0, snnTorch 1.0.0, sinabs 3.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edgesnn.errors import ModelError
-
-Array = npt.NDArray[np.float64]
-MAX_COUNT = 255
-"""Largest value of a multi-spike: one byte."""
+from edgesnn.importers.neuron import MAX_COUNT, Float64, Neuron, unless
 
 NEURONS = ("I", "IF", "LI", "LIF", "CubaLI", "CubaLIF", "Threshold")
 
@@ -33,20 +29,20 @@ class Cell:
 
     where: str
     type: str
-    fields: Mapping[str, Array]
+    fields: Mapping[str, Float64]
     dt: float
     reset: str
 
-    def __getitem__(self, name: str) -> Array:
+    def __getitem__(self, name: str) -> Float64:
         if name not in self.fields:
             raise ModelError(f"{self.type} has no {name}", where=self.where, found=", ".join(sorted(self.fields)))
         return self.fields[name]
 
-    def get(self, name: str, default: float) -> Array:
+    def get(self, name: str, default: float) -> Float64:
         """Return a field, or an array of the default where the file has none (or leaves it empty)."""
         return self.fields.get(name, np.array(default, dtype=np.float64))
 
-    def rate(self, name: str) -> Array:
+    def rate(self, name: str) -> Float64:
         """Return dt / tau of a time constant; refuses one that is not above 0."""
         tau = self[name]
         if not (tau > 0).all():
@@ -63,14 +59,6 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Neuron:
-    """What becomes a `lif` node: attributes that differ from its defaults, and tensors in float64."""
-
-    attributes: dict[str, Any] = field(default_factory=dict)
-    tensors: dict[str, Array] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Profile:
     """A framework's way to run a NIR file.
 
@@ -83,6 +71,10 @@ class Profile:
     reset: str
     recurrent_bias: str
     cells: Mapping[str, Callable[[Cell], Neuron]]
+
+
+SILENT: dict[str, Any] = {"spike": "none", "reset": "none"}
+MULTI: dict[str, Any] = {"compare": "ge", "spike": "floor", "cap": MAX_COUNT}
 
 
 def make_neuron(name: str, cell: Cell) -> Neuron:
@@ -114,51 +106,61 @@ def _reset(cell: Cell, **same_step: Any) -> Neuron:
     return Neuron({"reset": "value", **same_step}, {"v_reset": v_reset})
 
 
-def _with(base: Neuron, attributes: Mapping[str, Any], **tensors: Array | None) -> Neuron:
-    """Return a neuron with more; tensors that are None are left out."""
-    given = {name: array for name, array in tensors.items() if array is not None}
-    return Neuron({**base.attributes, **attributes}, {**base.tensors, **given})
-
-
-def _unless(array: Array, neutral: float) -> Array | None:
-    """Return None for an array that would change nothing once rounded to float32."""
-    return None if (array.astype(np.float32) == np.float32(neutral)).all() else array
+def _start(cell: Cell, name: str) -> dict[str, Any]:
+    """Return the initial membrane where the framework starts it at a constant of the file, one for the layer."""
+    value = cell.get(name, 0.0)
+    if (value == 0).all():
+        return {}
+    if not (value == value.flat[0]).all():
+        what = f"the membrane starts at {name}, which must be one number for the layer"
+        raise ModelError(what, where=cell.where, found=f"{value.min():g} to {value.max():g}")
+    return {"v_init": float(np.float32(value.flat[0]))}
 
 
 # --- Euler: plain and norse ---------------------------------------------------------------------------------------
 
 
-def _euler_li(cell: Cell, gain: Array) -> Neuron:
-    """v += dt/tau * (gain*x + v_leak - v), no spikes."""
-    leak = _unless(cell.get("v_leak", 0.0), 0)
-    attributes = {"decay": "euler", "spike": "none", "reset": "none"}
-    return _with(Neuron(), attributes, alpha=cell.rate("tau"), gain=_unless(gain, 1), leak=leak)
+def _euler(cell: Cell) -> dict[str, Float64 | None]:
+    """v += dt/tau * (x + v_leak - v)."""
+    return {"alpha": cell.rate("tau"), "leak": unless(cell.get("v_leak", 0.0), 0)}
 
 
-def _euler_lif(cell: Cell, gain: Array) -> Neuron:
+def _plain_li(cell: Cell) -> Neuron:
+    return Neuron().plus({"decay": "euler", **SILENT}, gain=unless(cell["r"], 1), **_euler(cell))
+
+
+def _plain_lif(cell: Cell) -> Neuron:
     attributes = {"decay": "euler", "compare": "gt"}
-    leak = _unless(cell.get("v_leak", 0.0), 0)
-    tensors = {"alpha": cell.rate("tau"), "gain": _unless(gain, 1), "leak": leak}
-    return _with(_reset(cell), attributes, v_th=cell["v_threshold"], **tensors)
+    return _reset(cell).plus(attributes, v_th=cell["v_threshold"], gain=unless(cell["r"], 1), **_euler(cell))
 
 
-def _euler_cuba(cell: Cell) -> tuple[dict[str, Any], dict[str, Array | None]]:
+def _norse_li(cell: Cell) -> Neuron:
+    """Norse leaves r out, and starts at v_leak."""
+    return Neuron().plus({"decay": "euler", **SILENT, **_start(cell, "v_leak")}, **_euler(cell))
+
+
+def _norse_lif(cell: Cell) -> Neuron:
+    attributes = {"decay": "euler", "compare": "gt", **_start(cell, "v_leak")}
+    return _reset(cell).plus(attributes, v_th=cell["v_threshold"], **_euler(cell))
+
+
+def _euler_cuba(cell: Cell) -> tuple[dict[str, Any], dict[str, Float64 | None]]:
     """i = (1 - dt/tau_syn)*i + (r*w_in*dt/tau_syn)*x; v += dt/tau_mem * (i + v_leak - v): i carries r."""
     synapse = cell.rate("tau_syn")
     gain = cell["r"] * cell.get("w_in", 1.0) * synapse
-    leak = _unless(cell.get("v_leak", 0.0), 0)
-    tensors = {"alpha": cell.rate("tau_mem"), "beta": 1 - synapse, "gain": _unless(gain, 1), "leak": leak}
+    leak = unless(cell.get("v_leak", 0.0), 0)
+    tensors = {"alpha": cell.rate("tau_mem"), "beta": 1 - synapse, "gain": unless(gain, 1), "leak": leak}
     return {"decay": "euler", "current": "new"}, tensors
 
 
 def _euler_cuba_li(cell: Cell) -> Neuron:
     attributes, tensors = _euler_cuba(cell)
-    return _with(Neuron(), {**attributes, "spike": "none", "reset": "none"}, **tensors)
+    return Neuron().plus({**attributes, **SILENT}, **tensors)
 
 
 def _euler_cuba_lif(cell: Cell) -> Neuron:
     attributes, tensors = _euler_cuba(cell)
-    return _with(_reset(cell), {**attributes, "compare": "gt"}, v_th=cell["v_threshold"], **tensors)
+    return _reset(cell).plus({**attributes, "compare": "gt"}, v_th=cell["v_threshold"], **tensors)
 
 
 def _norse_cuba(make: Callable[[Cell], Neuron]) -> Callable[[Cell], Neuron]:
@@ -171,18 +173,18 @@ def _norse_cuba(make: Callable[[Cell], Neuron]) -> Callable[[Cell], Neuron]:
 
 def _plain_if(cell: Cell) -> Neuron:
     """v' = r*x: v += dt*r*x."""
-    gain = _unless(cell.dt * cell["r"], 1)
-    return _with(_reset(cell), {"compare": "gt"}, alpha=np.ones(1), v_th=cell["v_threshold"], gain=gain)
+    gain = unless(cell.dt * cell["r"], 1)
+    return _reset(cell).plus({"compare": "gt"}, alpha=np.ones(1), v_th=cell["v_threshold"], gain=gain)
 
 
 def _plain_i(cell: Cell) -> Neuron:
-    gain = _unless(cell.dt * cell["r"], 1)
-    return _with(Neuron(), {"spike": "none", "reset": "none"}, alpha=np.ones(1), gain=gain)
+    gain = unless(cell.dt * cell["r"], 1)
+    return Neuron().plus(SILENT, alpha=np.ones(1), gain=gain)
 
 
 def _norse_if(cell: Cell) -> Neuron:
-    """v += x: norse leaves r and dt out."""
-    return _with(_reset(cell), {"compare": "gt"}, alpha=np.ones(1), v_th=cell["v_threshold"])
+    """v += x: norse leaves r and dt out, and starts at v_reset."""
+    return _reset(cell).plus({"compare": "gt", **_start(cell, "v_reset")}, alpha=np.ones(1), v_th=cell["v_threshold"])
 
 
 def _threshold(compare: str) -> Callable[[Cell], Neuron]:
@@ -190,7 +192,7 @@ def _threshold(compare: str) -> Callable[[Cell], Neuron]:
 
     def make(cell: Cell) -> Neuron:
         attributes = {"compare": compare, "reset": "none"}
-        return _with(Neuron(), attributes, alpha=np.zeros(1), v_th=cell["threshold"])
+        return Neuron().plus(attributes, alpha=np.zeros(1), v_th=cell["threshold"])
 
     return make
 
@@ -198,71 +200,73 @@ def _threshold(compare: str) -> Callable[[Cell], Neuron]:
 # --- snnTorch: decay 1 - dt/tau, input unscaled, so the threshold carries the input's scale -------------------------
 
 
-def _snntorch_lif(profile: str, reset_at: str) -> Callable[[Cell], Neuron]:
-    def make(cell: Cell) -> Neuron:
-        cell.require("v_leak", 0, profile)
-        decay = cell.rate("tau")
-        v_th = cell["v_threshold"] / (cell["r"] * decay)
-        return _with(_snntorch_reset(cell, reset_at), {"compare": "gt"}, alpha=1 - decay, v_th=v_th)
-
-    return make
+def _snntorch_lif(cell: Cell, profile: str, reset_at: str) -> Neuron:
+    cell.require("v_leak", 0, profile)
+    decay = cell.rate("tau")
+    v_th = cell["v_threshold"] / (cell["r"] * decay)
+    return _snntorch_reset(cell, reset_at).plus({"compare": "gt"}, alpha=1 - decay, v_th=v_th)
 
 
-def _snntorch_cuba(profile: str, reset_at: str) -> Callable[[Cell], Neuron]:
-    def make(cell: Cell) -> Neuron:
-        cell.require("v_leak", 0, profile)
-        synapse, decay = cell.rate("tau_syn"), cell.rate("tau_mem")
-        tensors = {"alpha": 1 - decay, "beta": 1 - synapse, "v_th": cell["v_threshold"] / (cell["r"] * decay)}
-        gain = _unless(cell.get("w_in", 1.0) * synapse, 1)
-        attributes = {"compare": "gt", "current": "new"}
-        return _with(_snntorch_reset(cell, reset_at), attributes, gain=gain, **tensors)
-
-    return make
+def _snntorch_cuba(cell: Cell, profile: str, reset_at: str) -> Neuron:
+    cell.require("v_leak", 0, profile)
+    synapse, decay = cell.rate("tau_syn"), cell.rate("tau_mem")
+    v_th = cell["v_threshold"] / (cell["r"] * decay)
+    gain = unless(cell.get("w_in", 1.0) * synapse, 1)
+    attributes = {"compare": "gt", "current": "new"}
+    return _snntorch_reset(cell, reset_at).plus(attributes, alpha=1 - decay, beta=1 - synapse, v_th=v_th, gain=gain)
 
 
 def _snntorch_reset(cell: Cell, reset_at: str) -> Neuron:
+    """Return the reset: to zero in the same step, "no double reset" has nothing to do; Leaky's late one precedes decay."""
     if cell.reset == "zero":
         cell.require("v_reset", 0, "snntorch")
-        # after a reset to zero the old membrane lies below the threshold, so "no double reset" has nothing to do
-        reset_at = "same" if reset_at == "no_double" else reset_at
+        late = "next" if cell.type == "LIF" else "old"
+        reset_at = "same" if reset_at == "no_double" else late
     return _reset(cell, reset_at=reset_at)
+
+
+def _snntorch(profile: str, reset_at: str) -> Profile:
+    cells: dict[str, Callable[[Cell], Neuron]] = {
+        "LIF": lambda cell: _snntorch_lif(cell, profile, reset_at),
+        "CubaLIF": lambda cell: _snntorch_cuba(cell, profile, reset_at),
+        "Threshold": _threshold("gt"),
+    }
+    return Profile("subtract", "run", cells)
 
 
 # --- sinabs, SpikingJelly, Rockpool -------------------------------------------------------------------------------
 
 
 def _sinabs_if(cell: Cell) -> Neuron:
-    attributes = {"compare": "ge", "spike": "floor", "cap": MAX_COUNT}
     v_th = cell["v_threshold"]
-    return _with(_reset(cell), attributes, alpha=np.ones(1), v_th=v_th, v_min=-v_th)
+    return _reset(cell).plus(MULTI, alpha=np.ones(1), v_th=v_th, v_min=-v_th)
 
 
 def _sinabs_lif(cell: Cell) -> Neuron:
     cell.require("v_leak", 0, "sinabs")
-    attributes = {"compare": "ge", "spike": "floor", "cap": MAX_COUNT}
-    return _with(_reset(cell), attributes, alpha=np.exp(-cell.rate("tau")), v_th=cell["v_threshold"])
+    return _reset(cell).plus(MULTI, alpha=np.exp(-cell.rate("tau")), v_th=cell["v_threshold"])
 
 
 def _sinabs_li(cell: Cell) -> Neuron:
     cell.require("v_leak", 0, "sinabs")
     cell.require("r", 1, "sinabs", 1.0)
-    return _with(Neuron(), {"spike": "none", "reset": "none"}, alpha=np.exp(-cell.rate("tau")))
+    return Neuron().plus(SILENT, alpha=np.exp(-cell.rate("tau")))
 
 
 def _spikingjelly_if(cell: Cell) -> Neuron:
-    gain = _unless(cell.dt * cell["r"], 1)
-    return _with(_reset(cell), {"compare": "ge"}, alpha=np.ones(1), v_th=cell["v_threshold"], gain=gain)
+    """v += x, where the file's r is 1/dt."""
+    gain = unless(cell.dt * cell["r"], 1)
+    attributes = {"compare": "ge", **_start(cell, "v_reset")}
+    return _reset(cell).plus(attributes, alpha=np.ones(1), v_th=cell["v_threshold"], gain=gain)
 
 
 def _spikingjelly_lif(cell: Cell) -> Neuron:
     """decay_input (r = 1): v += (x + v_reset - v)/tau; else (r = tau/dt): v += x - (v - v_reset)/tau."""
     v_reset, decay, r = cell.get("v_reset", 0.0), cell.rate("tau"), cell["r"]
     cell.require("v_leak", float(np.mean(v_reset)), "spikingjelly")
-    reset = _reset(cell)
+    reset = _reset(cell).plus({"compare": "ge", **_start(cell, "v_reset")}, v_th=cell["v_threshold"])
     if np.allclose(r, 1.0):
-        leak = _unless(v_reset, 0)
-        attributes = {"compare": "ge", "decay": "euler"}
-        return _with(reset, attributes, alpha=decay, v_th=cell["v_threshold"], leak=leak)
+        return reset.plus({"decay": "euler"}, alpha=decay, leak=unless(v_reset, 0))
     if not np.allclose(r * decay, 1.0):
         found = f"{r.min():g} to {r.max():g}"
         raise ModelError(
@@ -271,35 +275,27 @@ def _spikingjelly_lif(cell: Cell) -> Neuron:
             found=found,
             hint="is --dt the one it was written with?",
         )
-    leak = _unless(v_reset * decay, 0)
-    return _with(reset, {"compare": "ge"}, alpha=1 - decay, v_th=cell["v_threshold"], leak=leak)
+    return reset.plus({}, alpha=1 - decay, leak=unless(v_reset * decay, 0))
 
 
 def _spikingjelly_cuba(cell: Cell) -> Neuron:
     cell.require("v_leak", 0, "spikingjelly")
     synapse, decay = cell.rate("tau_syn"), cell.rate("tau_mem")
-    gain = _unless(cell.get("w_in", 1.0) * synapse * cell["r"] * decay, 1)
-    attributes = {"compare": "ge", "current": "new"}
-    return _with(_reset(cell), attributes, alpha=1 - decay, beta=1 - synapse, v_th=cell["v_threshold"], gain=gain)
+    gain = unless(cell.get("w_in", 1.0) * synapse * cell["r"] * decay, 1)
+    attributes = {"compare": "ge", "current": "new", **_start(cell, "v_reset")}
+    return _reset(cell).plus(attributes, alpha=1 - decay, beta=1 - synapse, v_th=cell["v_threshold"], gain=gain)
 
 
 def _rockpool_lif(cell: Cell) -> Neuron:
     cell.require("v_leak", 0, "rockpool")
-    attributes = {"compare": "ge", "spike": "floor", "cap": MAX_COUNT}
-    return _with(_reset(cell), attributes, alpha=np.exp(-cell.rate("tau")), v_th=cell["v_threshold"])
+    return _reset(cell).plus(MULTI, alpha=np.exp(-cell.rate("tau")), v_th=cell["v_threshold"])
 
 
 def _rockpool_cuba(cell: Cell) -> Neuron:
     """isyn = (isyn + x)*exp(-dt/tau_syn); v = v*exp(-dt/tau_mem) + isyn: the current decays before it is used."""
     cell.require("v_leak", 0, "rockpool")
     alpha, beta = np.exp(-cell.rate("tau_mem")), np.exp(-cell.rate("tau_syn"))
-    attributes = {"compare": "ge", "spike": "floor", "cap": MAX_COUNT, "current": "sum_decay"}
-    return _with(_reset(cell), attributes, alpha=alpha, beta=beta, v_th=cell["v_threshold"])
-
-
-def _snntorch(profile: str, reset_at: str) -> Profile:
-    cells = {"LIF": _snntorch_lif(profile, reset_at), "CubaLIF": _snntorch_cuba(profile, reset_at)}
-    return Profile("subtract", "run", {**cells, "Threshold": _threshold("gt")})
+    return _reset(cell).plus({**MULTI, "current": "sum_decay"}, alpha=alpha, beta=beta, v_th=cell["v_threshold"])
 
 
 PROFILES: Mapping[str, Profile] = {
@@ -309,8 +305,8 @@ PROFILES: Mapping[str, Profile] = {
         {
             "I": _plain_i,
             "IF": _plain_if,
-            "LI": lambda cell: _euler_li(cell, cell["r"]),
-            "LIF": lambda cell: _euler_lif(cell, cell["r"]),
+            "LI": _plain_li,
+            "LIF": _plain_lif,
             "CubaLI": _euler_cuba_li,
             "CubaLIF": _euler_cuba_lif,
             "Threshold": _threshold("gt"),
@@ -321,8 +317,8 @@ PROFILES: Mapping[str, Profile] = {
         "skip",
         {
             "IF": _norse_if,
-            "LI": lambda cell: _euler_li(cell, np.ones(1)),
-            "LIF": lambda cell: _euler_lif(cell, np.ones(1)),
+            "LI": _norse_li,
+            "LIF": _norse_lif,
             "CubaLI": _norse_cuba(_euler_cuba_li),
             "CubaLIF": _norse_cuba(_euler_cuba_lif),
             "Threshold": _threshold("gt"),

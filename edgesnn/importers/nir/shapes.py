@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgesnn.errors import ModelError
-from edgesnn.importers.nir.fields import Fields, Shape
+from edgesnn.importers.neuron import Shape
+from edgesnn.importers.nir.fields import Fields
 from edgesnn.importers.nir.flatten import FlatGraph
 from edgesnn.importers.nir.profiles import NEURONS
 

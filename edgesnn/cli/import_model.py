@@ -1,0 +1,133 @@
+"""`edgesnn import FILE --from nir -o MODEL`: another tool's model as a model file of ours."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgesnn.cli.arguments import add_json, add_sensor, duration_us, print_json
+from edgesnn.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgesnn.graph import Document
+
+HELP = "make a model file of another tool's model"
+EPILOG = """A NIR file holds continuous-time constants only: --profile says whose discrete update to write down, --dt
+its step, --reset what a spike does, --set changes single flags (docs/import.md). Without --bin, --sensor and --steps
+the model is stepped from Python; with them it says how events become its input.
+
+examples:
+  edgesnn import braille.nir --from nir --profile snntorch-no-delay --reset zero --input spikes -o braille.safetensors
+  edgesnn import cnn.nir --from nir --profile sinabs --input spikes --bin 1ms --sensor 34x34 --steps 300 \\
+      --origin zero --labels digits.txt -o cnn.safetensors
+  edgesnn import net.nir --from nir --profile plain --set lif1.compare=ge --set lif1.v_th=0.5 -o net.safetensors"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument("file", metavar="FILE", help="the other tool's file")
+    parser.add_argument("--from", dest="source", metavar="KIND", required=True, help="what the file is: nir")
+    parser.add_argument("-o", "--output", metavar="MODEL", required=True, help="model file to write")
+    neurons = parser.add_argument_group("neurons (nir)")
+    profiles = "plain, norse, snntorch, snntorch-no-delay, sinabs, spikingjelly or rockpool"
+    neurons.add_argument("--profile", metavar="NAME", required=True, help=f"whose update: {profiles}")
+    neurons.add_argument("--reset", metavar="HOW", help="zero or subtract (default: the profile's)")
+    neurons.add_argument("--dt", metavar="TIME", type=duration_us, help="time of a step (default: 100us)")
+    neurons.add_argument(
+        "--set",
+        metavar="LAYER.FLAG=VALUE",
+        action="append",
+        default=[],
+        help="change one flag of one layer; repeatable",
+    )
+    events = parser.add_argument_group("input")
+    events.add_argument("--input", choices=("dense", "spikes"), default="dense", help="float32 values, or counts")
+    events.add_argument("--value", choices=("count", "binary"), default="count", help="of spikes (default: count)")
+    events.add_argument("--bin", metavar="TIME", type=duration_us, help="time of a step of events")
+    add_sensor(parser)
+    events.add_argument("--steps", metavar="N", type=int, help="steps of a window of events")
+    events.add_argument("--hop-steps", metavar="N", type=int, help="steps from window to window (default: --steps)")
+    events.add_argument("--origin", choices=("first", "zero"), default="first", help="where bins count from")
+    events.add_argument("--rounding", choices=("floor", "nearest"), default="floor", help="how a time becomes a bin")
+    events.add_argument(
+        "--polarity-order",
+        choices=("off-on", "on-off"),
+        default="off-on",
+        help="polarity of channel 0 and of channel 1",
+    )
+    events.add_argument("--labels", metavar="FILE", help="names of the classes, one a line")
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the model file and say what is in it."""
+    from edgesnn.importers.registry import find
+
+    document = find(args.source)(
+        args.file,
+        profile=args.profile,
+        reset=args.reset,
+        dt_us=args.dt,
+        flags=_flags(args.set),
+        input=args.input,
+        value=args.value,
+        events=_events(args),
+        labels=_labels(args.labels),
+    )
+    document.save(args.output)
+    if args.json:
+        print_json({"path": args.output, "sha256": document.identity, "provenance": dict(document.provenance)})
+    else:
+        for line in _lines(args.output, document):
+            print(line)
+    return 0
+
+
+def _flags(texts: list[str]) -> dict[str, dict[str, Any]]:
+    """Return layer -> flag -> value of `--set`; a value that is JSON is what it says, any other a text."""
+    flags: dict[str, dict[str, Any]] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        layer, dot, flag = name.rpartition(".")
+        if not (equals and dot and layer and flag):
+            raise UsageError("not a flag of a layer", where="--set", found=repr(text), expected="LAYER.FLAG=VALUE")
+        try:
+            flags.setdefault(layer, {})[flag] = json.loads(value)
+        except json.JSONDecodeError:
+            flags.setdefault(layer, {})[flag] = value
+    return flags
+
+
+def _events(args: argparse.Namespace) -> dict[str, Any] | None:
+    given = {"bin_us": args.bin, "sensor": args.sensor, "steps": args.steps}
+    if all(value is None for value in given.values()):
+        return None
+    missing = [f"--{name.removesuffix('_us')}" for name, value in given.items() if value is None]
+    if missing:
+        raise UsageError("events need all of --bin, --sensor and --steps", expected=" and ".join(missing))
+    order = [0, 1] if args.polarity_order == "off-on" else [1, 0]
+    events = {**given, "sensor": list(args.sensor), "origin": args.origin, "rounding": args.rounding}
+    hop = args.steps if args.hop_steps is None else args.hop_steps
+    return {**events, "polarity_order": order, "hop_steps": hop}
+
+
+def _labels(path: str | None) -> list[str] | None:
+    if path is None:
+        return None
+    try:
+        lines = Path(path).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError("labels cannot be read", where=path, found=str(error)) from None
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _lines(path: str, document: Document) -> list[str]:
+    made = document.provenance["imported"]
+    delays = ", ".join(f"{a} -> {b}" for a, b in made["cycles_cut"]) or "none"
+    return [
+        f"{path}: {len(document.nodes)} nodes, {document.precision}, sha256 {document.identity[:12]}",
+        f"profile {made['profile']}, reset {made['reset']}, dt {made['dt_us']:g} us",
+        f"recurrent connections, one step late: {delays}",
+    ]

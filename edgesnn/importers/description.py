@@ -1,0 +1,58 @@
+"""What a file of weights does not hold: how events become the input, and what the outputs are called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from edgesnn.errors import ModelError, UsageError
+from edgesnn.graph import Builder
+
+EVENT_DEFAULTS: dict[str, Any] = {"origin": "first", "rounding": "floor", "polarity_order": [0, 1]}
+
+
+def input_section(
+    kind: str, value: str, events: Mapping[str, Any] | None, shape: Sequence[int], largest: int
+) -> dict[str, Any]:
+    """Return the document's `input` section.
+
+    Args:
+        kind: "dense" or "spikes".
+        value: of spikes, "count" or "binary".
+        events: fields of `input.events`; sensor, bin_us and steps must be there, hop_steps is steps by default.
+        shape: of the input.
+        largest: count that the network can take.
+
+    Raises:
+        UsageError: another kind or value, events for a dense input, a field that is missing.
+    """
+    if kind not in ("dense", "spikes"):
+        raise UsageError("no such input", where="input", found=repr(kind), expected="dense or spikes")
+    if kind == "dense":
+        if events is not None:
+            raise UsageError("events become spikes", where="input", found="'dense'", expected="'spikes'")
+        return {"kind": "dense", "shape": list(shape), "value": "float32", "bound": 0}
+    if value not in ("count", "binary"):
+        raise UsageError("no such value", where="value", found=repr(value), expected="count or binary")
+    described = None
+    if events is not None:
+        missing = [name for name in ("sensor", "bin_us", "steps") if name not in events]
+        if missing:
+            raise UsageError("events lack a field", where="events", expected=", ".join(missing))
+        described = {**EVENT_DEFAULTS, "hop_steps": events["steps"], **events}
+    bound = 1 if value == "binary" else largest
+    return {"kind": "spikes", "shape": list(shape), "value": value, "bound": bound, "events": described}
+
+
+def add_readout(builder: Builder, output: str, bound: int, labels: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """Return (output, readout) of a model that decides: spikes are counted, float32 outputs are scores as they are."""
+    if bound:
+        output = builder.add("count", output, name=f"{output}.count")
+    return output, {"node": output, "labels": list(labels)}
+
+
+def one_output(outputs: Sequence[str], where: str) -> str:
+    """Return the one output that labels can name."""
+    if len(outputs) != 1:
+        raise ModelError("labels need one output", where=where, found=", ".join(outputs))
+    return outputs[0]
