@@ -98,3 +98,10 @@ def test_shapes_follow_convolutions_pools_and_flattening(tmp_path):
     nodes = {**ends([2, 12, 12], 160), "conv": conv, "pool": pool, "flat": flat}
     shapes = find_shapes(read_flat(tmp_path, nodes, chain("conv", "pool", "flat")), "a.nir")
     assert (shapes["conv"], shapes["pool"], shapes["flat"]) == ((8, 5, 10), (8, 2, 5), (80,))
+
+
+def test_a_layer_with_the_name_of_our_input_is_renamed(tmp_path):
+    nodes = {"in": {"type": "Input", "shape": np.array([3])}, "input": LINEAR, "out": {"type": "Output", "shape": [3]}}
+    flat = read_flat(tmp_path, nodes, [("in", "input"), ("input", "out")])
+    assert flat.edges == (("in", "input.node"), ("input.node", "out"))
+    assert list(flat.nodes) == ["input.node"]

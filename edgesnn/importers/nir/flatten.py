@@ -9,6 +9,7 @@ from edgesnn.errors import ModelError
 from edgesnn.importers.nir.reader import NirGraph, NirNode
 
 Edge = tuple[str, str]
+INPUT = "input"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,10 @@ def flatten(graph: NirGraph, where: str) -> FlatGraph:
     edges: list[Edge] = []
     _collect(graph, "", nodes, edges, where)
     inputs, outputs = _ends(graph, where)
+    if inputs != INPUT and INPUT in nodes:  # the name of our graph's input
+        nodes[f"{INPUT}.node"] = nodes.pop(INPUT)
+        renamed = {INPUT: f"{INPUT}.node"}
+        edges = [(renamed.get(a, a), renamed.get(b, b)) for a, b in edges]
     edges = _dissolve(nodes, edges, {inputs, *outputs})
     for a, b in edges:
         if b == inputs or a in outputs:

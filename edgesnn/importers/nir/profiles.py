@@ -217,7 +217,7 @@ def _snntorch_cuba(cell: Cell, profile: str, reset_at: str) -> Neuron:
 
 
 def _snntorch_reset(cell: Cell, reset_at: str) -> Neuron:
-    """Return the reset: to zero in the same step, "no double reset" has nothing to do; Leaky's late one precedes decay."""
+    """Return the reset; at once to zero leaves no double reset to avoid, and Leaky's late one precedes the decay."""
     if cell.reset == "zero":
         cell.require("v_reset", 0, "snntorch")
         late = "next" if cell.type == "LIF" else "old"
