@@ -2,7 +2,7 @@
 
     python bench/executor/matrices.py [--seconds 2]
 
-One `linear` of float32 input, quantised (so with int8 activations), run for many steps; onnxruntime's MatMul in float32,
+One `linear` of float32 input, quantised (so with int8 activations), run for many steps; onnxruntime's float32 MatMul,
 its dynamic int8, and MatMulNBits (int4, blocks of 128, accuracy level 4) with IoBinding. Our answer is compared with
 numpy bit for bit, the peers' with the float32 product, before anything is timed. The lines "spikes" are the same int8
 matrix fed with so many spikes: how much is won by reading only the rows that are active.
