@@ -1,0 +1,78 @@
+"""Times real time of the Loihi gesture network on the densest of ten clips, one thread.
+
+    python bench/executor/loihi.py [--seconds 5]
+
+1450 steps of 1 ms in one `run`. Before anything is timed, the spikes of every layer and the output counts of the clip
+are compared with what SLAYER's equations give (conformance/loihi_gesture in the shared folder: EDGESNN_SHARED, else
+`shared` beside the repository). Frames are made before: what is timed is the network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path[:0] = [str(Path(__file__).parents[i]) for i in (2, 1, 0)]
+import common  # noqa: E402
+
+common.one_thread()
+
+import loihi_net  # noqa: E402
+import numpy as np  # noqa: E402
+import numpy.typing as npt  # noqa: E402
+
+import edgesnn  # noqa: E402
+from edgesnn.errors import BackendError  # noqa: E402
+from edgesnn.runtime.model import Model  # noqa: E402
+
+SHARED = Path(os.environ.get("EDGESNN_SHARED") or common.ROOT.parent / "shared")
+TIMES_REAL_TIME = 20.0
+
+
+def check(model: Model, frames: npt.NDArray[np.uint8], expected: dict[str, Any]) -> dict[str, int]:
+    """Compare all layers' spikes and the output counts; return the spikes of each layer."""
+    session = model.session(record=loihi_net.LAYERS)
+    counts = session.run(frames).sum(axis=0)
+    spikes = {name: int(np.count_nonzero(session.recorded[name])) for name in loihi_net.LAYERS}
+    assert list(spikes.values()) == expected["spikes_per_layer"], f"spikes {spikes}, expected {expected}"
+    assert counts.tolist() == expected["output_spike_counts"], f"counts {counts}, expected {expected}"
+    return spikes
+
+
+def main() -> None:
+    """Check, time, print, record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    args = parser.parse_args()
+    folder = SHARED / "conformance" / "loihi_gesture"
+    if not folder.is_dir():
+        print(f"nothing to run: {folder} is not there; set EDGESNN_SHARED")
+        return
+    clips = json.loads((folder / "expected.json").read_text("utf-8"))
+    densest = max(clips, key=lambda clip: (SHARED / clip["recording"]).stat().st_size)
+    events = edgesnn.open(SHARED / densest["recording"], sensor=(128, 128)).read()
+    frames = loihi_net.frames(events)
+    try:
+        model = Model(loihi_net.document(np.load(folder / "weights.npz")), backend="native")
+    except BackendError as error:
+        print(f"not possible: {error}")
+        return
+    spikes = check(model, frames, densest)
+    session = model.session()
+    ms = common.time_ms(lambda: session.run(frames, keep="last"), seconds=args.seconds)
+    times = loihi_net.STEPS / ms["median"]
+    print(
+        f"{Path(densest['recording']).name}: {len(events)} events, {sum(spikes.values())} spikes, {loihi_net.STEPS} steps "
+        f"of 1 ms\n  {ms['median']:.2f} ms (best {ms['best']:.2f}), {ms['median'] * 1e3 / loihi_net.STEPS:.1f} us a step: "
+        f"{times:.0f} times real time, goal {TIMES_REAL_TIME:g}: {'met' if times >= TIMES_REAL_TIME else 'SHORT'}"
+    )
+    found = {"clip": densest["recording"], "spikes": spikes, "ms": ms, "times_real_time": times}
+    common.record("executor", {"loihi": found})
+
+
+if __name__ == "__main__":
+    main()
