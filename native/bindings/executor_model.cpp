@@ -15,18 +15,23 @@ std::shared_ptr<const void> keep(const py::object& objects) {
             }};
 }
 
+Dtype dtype_of(const py::array& data, const std::string& name) {
+    if (data.dtype().equal(py::dtype::of<int8_t>())) return Dtype::i8;
+    if (data.dtype().equal(py::dtype::of<uint8_t>())) return Dtype::u8;
+    if (data.dtype().equal(py::dtype::of<int32_t>())) return Dtype::i32;
+    if (data.dtype().equal(py::dtype::of<float>())) return Dtype::f32;
+    throw Error(ErrorKind::model, "tensor type is not used", name, py::str(py::object(data.dtype())));
+}
+
 TensorSpec tensor_spec(const py::handle& source) {
     TensorSpec tensor;
     tensor.name = source.attr("name").cast<std::string>();
     tensor.layout = source.attr("layout").cast<std::string>();
     tensor.shape = source.attr("shape").cast<Shape>();
     const py::array data = source.attr("data").cast<py::array>();
-    const bool bytes = data.dtype().equal(py::dtype::of<int8_t>());
-    if (!bytes && !data.dtype().equal(py::dtype::of<float>()))
-        throw Error(ErrorKind::model, "tensor type is not used", tensor.name, py::str(py::object(data.dtype())));
+    tensor.dtype = dtype_of(data, tensor.name);
     if ((data.flags() & py::array::c_style) == 0)
         throw Error(ErrorKind::model, "tensor is not contiguous", tensor.name);
-    tensor.dtype = bytes ? Dtype::i8 : Dtype::f32;
     tensor.data = data.data();
     tensor.stored.assign(data.shape(), data.shape() + data.ndim());
     return tensor;
@@ -35,8 +40,10 @@ TensorSpec tensor_spec(const py::handle& source) {
 Attribute attribute(const py::handle& value, const std::string& name) {
     if (py::isinstance<py::bool_>(value)) return value.cast<bool>();
     if (py::isinstance<py::int_>(value)) return value.cast<int64_t>();
+    if (py::isinstance<py::float_>(value)) return value.cast<double>();
     if (py::isinstance<py::str>(value)) return value.cast<std::string>();
-    throw Error(ErrorKind::model, "attribute is no text, integer or flag", name);
+    if (py::isinstance<py::list>(value) || py::isinstance<py::tuple>(value)) return value.cast<Shape>();
+    throw Error(ErrorKind::model, "attribute is no text, number, flag or list of integers", name);
 }
 
 NodeSpec node_spec(const py::handle& source) {
@@ -61,6 +68,8 @@ InputSpec input_spec(const py::dict& source) {
         input.neighbours = source["neighbours"].cast<int64_t>();
         input.steps = source["steps"].cast<int64_t>();
         input.seed = source["seed"].cast<uint64_t>();
+    } else if (input.kind == "tokens") {
+        input.vocab = source["vocab"].cast<int64_t>();
     } else {
         input.shape = source["shape"].cast<Shape>();
         input.value = source["value"].cast<std::string>();
@@ -70,9 +79,17 @@ InputSpec input_spec(const py::dict& source) {
 }
 
 StateSpec state_spec(const py::handle& source) {
-    const bool real = source.attr("dtype").cast<std::string>() == "float32";
-    return {source.attr("name").cast<std::string>(), source.attr("shape").cast<Shape>(), real ? Dtype::f32 : Dtype::i64,
-            source.attr("reset").cast<std::string>()};
+    const auto dtype = source.attr("dtype").cast<std::string>();
+    StateSpec state;
+    state.name = source.attr("name").cast<std::string>();
+    state.shape = source.attr("shape").cast<Shape>();
+    state.dtype = dtype == "float32" ? Dtype::f32
+                  : dtype == "int32" ? Dtype::i32
+                  : dtype == "uint8" ? Dtype::u8
+                                     : Dtype::i64;
+    state.initial = source.attr("initial").cast<double>();
+    state.reset = source.attr("reset").cast<std::string>();
+    return state;
 }
 
 }  // namespace

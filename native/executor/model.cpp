@@ -1,6 +1,7 @@
 #include "executor/model.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "kernels/kernels.hpp"
@@ -20,7 +21,12 @@ ValueType points_type(const InputSpec& input) {
                       input.groups <= input.points && input.neighbours >= 1 && input.neighbours <= input.points &&
                       input.steps >= 1 && input.steps <= kMaxSteps;
     if (!fits) fail_input("sizes of points are wrong", std::to_string(input.points) + " points");
-    return {Kind::window, {input.groups, input.neighbours}, 0};
+    return {Kind::window, {input.groups, input.neighbours}};
+}
+
+ValueType tokens_type(const InputSpec& input) {
+    if (input.vocab < 1 || input.vocab > kMaxElements) fail_input("vocab is wrong", std::to_string(input.vocab));
+    return {Kind::token, {1}, input.vocab - 1};
 }
 
 ValueType dense_type(const InputSpec& input) {
@@ -33,6 +39,7 @@ ValueType dense_type(const InputSpec& input) {
 
 // Positive sizes, not too large together.
 bool sizes_fit(const Shape& shape) {
+    if (shape.size() > 8) return false;
     int64_t elements = 1;
     for (const int64_t n : shape) {
         if (n < 1 || n > kMaxElements) return false;
@@ -42,10 +49,16 @@ bool sizes_fit(const Shape& shape) {
     return true;
 }
 
-MakeOp find_operator(const std::string& name) {
+const OpEntry* find_operator(const std::string& name) {
     for (const OpEntry* entry = operators(); entry->name != nullptr; ++entry)
-        if (name == entry->name) return entry->make;
+        if (name == entry->name) return entry;
     return nullptr;
+}
+
+bool same_layout(const std::vector<ValueType>& types) {
+    for (const ValueType& type : types)
+        if (type.last != types.front().last) return false;
+    return true;
 }
 
 }  // namespace
@@ -54,32 +67,27 @@ std::shared_ptr<const Model> Model::build(ModelSpec spec) {
     kernels::table();  // an arm that cannot run is an error here, not in a step
     const std::shared_ptr<Model> model(new Model(std::move(spec)));
     model->add_input();
-    std::vector<std::vector<int>> inputs;
-    for (size_t i = 0; i < model->spec_.nodes.size(); ++i) {
-        inputs.emplace_back();
-        for (const std::string& name : model->spec_.nodes[i].inputs) inputs.back().push_back(model->value(name));
-        model->add_node(i);
-    }
+    for (size_t i = 0; i < model->spec_.nodes.size(); ++i) model->add_node(i);
+    model->bind_delays();
     model->check_states();
-    for (const std::string& name : model->spec_.outputs) {
-        const int value = model->value(name);
-        if (value < 0 || model->type(value).kind == Kind::window)
-            throw Error(ErrorKind::model, "output '" + name + "' is made by no node");
-        if (name == model->spec_.readout) model->readout_ = static_cast<int>(model->outputs_.size());
-        model->outputs_.push_back(value);
-    }
-    if (model->outputs_.empty()) throw Error(ErrorKind::model, "model has no outputs");
-    if (!model->spec_.readout.empty() && model->readout_ < 0)
-        throw Error(ErrorKind::model, "readout is not an output", "readout", model->spec_.readout);
-    model->plan_ = make_plan(model->spec_, model->ops_, model->types_, inputs, model->outputs_);
-    make_layout(model->plan_, model->types_, model->outputs_);  // refuses a model that needs too much memory
+    model->find_outputs();
+    model->plan_ = make_plan(model->spec_, model->steps_, model->types_, model->outputs_);
+    Layout layout = make_layout(model->plan_, model->types_, model->outputs_);  // refuses what needs too much memory
+    model->workspaces_ = std::make_unique<WorkspacePool>(model->steps_, std::move(layout));
     return model;
 }
 
 void Model::add_input() {
     const InputSpec& input = spec_.input;
-    if (input.kind != "points" && input.kind != "dense") fail_input("kind is not known", input.kind);
-    const ValueType type = input.kind == "points" ? points_type(input) : dense_type(input);
+    ValueType type;
+    if (input.kind == "points")
+        type = points_type(input);
+    else if (input.kind == "tokens")
+        type = tokens_type(input);
+    else if (input.kind == "dense" || input.kind == "spikes")
+        type = dense_type(input);
+    else
+        fail_input("kind is not known", input.kind);
     if (type.shape.empty() || !sizes_fit(type.shape)) fail_input("shape is wrong", describe(type));
     names_ = {"input"};
     types_ = {type};
@@ -88,35 +96,93 @@ void Model::add_input() {
 void Model::add_node(size_t index) {
     const NodeSpec& node = spec_.nodes[index];
     const std::string where = "node '" + node.name + "'";
-    std::vector<ValueType> inputs;
+    const OpEntry* entry = find_operator(node.op);
+    if (entry == nullptr) throw Error(ErrorKind::model, "operator is not known", where, node.op);
+    if (node.inputs.size() > kMaxInputs) throw Error(ErrorKind::model, "too many inputs", where);
+    std::vector<int> inputs;
+    std::vector<ValueType> input_types;
     for (const std::string& name : node.inputs) {
-        const int found = value(name);
-        if (found < 0) throw Error(ErrorKind::model, "input '" + name + "' is made by no earlier node", where);
-        inputs.push_back(type(found));
+        inputs.push_back(value(name));
+        if (inputs.back() < 0 && node.op == "delay") continue;  // bound when it is made
+        if (inputs.back() < 0) throw Error(ErrorKind::model, "input '" + name + "' is made by no earlier node", where);
+        input_types.push_back(type(inputs.back()));
     }
-    const MakeOp make = find_operator(node.op);
-    if (make == nullptr) throw Error(ErrorKind::model, "operator is not known", where, node.op);
-    std::unique_ptr<Op> op = make(NodeView(node, std::move(inputs), spec_.input));
+    if (entry->layout == Accepts::plain || !same_layout(input_types))
+        for (size_t i = 0; i < input_types.size(); ++i) {
+            inputs[i] = plain(inputs[i], index);
+            input_types[i] = type(inputs[i]);
+        }
+    std::unique_ptr<Op> op = entry->make(NodeView(node, std::move(input_types), spec_.input));
+    add_step(std::move(op), index, std::move(inputs), node.outputs);
+}
+
+void Model::add_step(std::unique_ptr<Op> op, size_t node, std::vector<int> inputs,
+                     const std::vector<std::string>& names) {
+    const std::string where = "node '" + spec_.nodes[node].name + "'";
+    const int first = static_cast<int>(types_.size());
     for (size_t i = 0; i < op->outputs.size(); ++i) {
-        if (value(node.outputs[i]) >= 0)
-            throw Error(ErrorKind::model, "value '" + node.outputs[i] + "' is made twice", where);
+        if (!names[i].empty() && value(names[i]) >= 0)
+            throw Error(ErrorKind::model, "value '" + names[i] + "' is made twice", where);
         if (op->outputs[i].shape.empty() || !sizes_fit(op->outputs[i].shape))
             throw Error(ErrorKind::model, "value is too large", where, describe(op->outputs[i]));
-        names_.push_back(node.outputs[i]);
+        names_.push_back(names[i]);
         types_.push_back(op->outputs[i]);
     }
-    ops_.push_back(std::move(op));
+    steps_.push_back({std::move(op), node, std::move(inputs), first});
+}
+
+// The value in plain rows: itself, or a copy that is made once.
+int Model::plain(int source, size_t node) {
+    if (!type(source).last) return source;
+    plain_.resize(types_.size(), -1);
+    int& made = plain_[static_cast<size_t>(source)];
+    if (made < 0) {
+        made = static_cast<int>(types_.size());
+        add_step(make_plain(type(source)), node, {source}, {std::string()});
+    }
+    return plain_[static_cast<size_t>(source)];
+}
+
+void Model::bind_delays() {
+    for (Step& step : steps_) {
+        const NodeSpec& node = spec_.nodes[step.node];
+        for (size_t i = 0; i < step.inputs.size(); ++i) {
+            if (step.inputs[i] >= 0) continue;
+            step.inputs[i] = value(node.inputs[i]);
+            if (step.inputs[i] < 0)
+                throw Error(ErrorKind::model, "input '" + node.inputs[i] + "' is made by no node",
+                            "node '" + node.name + "'");
+            step.op->bind(type(step.inputs[i]), node.name);
+        }
+    }
+}
+
+void Model::find_outputs() {
+    for (const std::string& name : spec_.outputs) {
+        const int found = value(name);
+        if (found < 0 || type(found).kind == Kind::window || type(found).kind == Kind::token)
+            throw Error(ErrorKind::model, "output '" + name + "' is made by no node");
+        if (name == spec_.readout) readout_ = static_cast<int>(outputs_.size());
+        outputs_.push_back(found);
+    }
+    if (outputs_.empty()) throw Error(ErrorKind::model, "model has no outputs");
+    if (!spec_.readout.empty() && readout_ < 0)
+        throw Error(ErrorKind::model, "readout is not an output", "readout", spec_.readout);
+    if (readout_ >= 0 && (type(outputs_[static_cast<size_t>(readout_)]).kind != Kind::real))
+        throw Error(ErrorKind::model, "readout is not float32", "readout", spec_.readout);
 }
 
 void Model::check_states() const {
     size_t index = 0;
-    for (size_t n = 0; n < ops_.size(); ++n)
-        for (const OpState& state : ops_[n]->states) {
-            const std::string name = spec_.nodes[n].name + "." + state.suffix;
+    for (const Step& step : steps_)
+        for (const OpState& state : step.op->states) {
+            const std::string name = spec_.nodes[step.node].name + "." + state.suffix;
             if (index >= spec_.states.size()) throw Error(ErrorKind::model, "state is missing", name);
             const StateSpec& found = spec_.states[index++];
             if (found.name != name || found.shape != state.shape || found.dtype != state.dtype)
                 throw Error(ErrorKind::model, "state is not the graph's", name, found.name);
+            if (!std::isfinite(found.initial) || found.initial != state.initial)
+                throw Error(ErrorKind::model, "state begins otherwise", name);
             if (found.reset != "window" && found.reset != "never")
                 throw Error(ErrorKind::model, "reset policy is not known", name, found.reset, "window or never");
         }
@@ -125,18 +191,8 @@ void Model::check_states() const {
 }
 
 int Model::value(const std::string& name) const noexcept {
-    const auto it = std::find(names_.begin(), names_.end(), name);
+    const auto it = name.empty() ? names_.end() : std::find(names_.begin(), names_.end(), name);
     return it == names_.end() ? -1 : static_cast<int>(it - names_.begin());
-}
-
-std::vector<int> Model::outputs_of(const std::string& name) const {
-    for (const NodeSpec& node : spec_.nodes) {
-        if (node.name != name) continue;
-        std::vector<int> values;
-        for (const std::string& output : node.outputs) values.push_back(value(output));
-        return values;
-    }
-    throw Error(ErrorKind::usage, "no node of that name", name);
 }
 
 }  // namespace edgesnn::executor

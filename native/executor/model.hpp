@@ -2,12 +2,14 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "executor/op.hpp"
 #include "executor/plan.hpp"
 #include "executor/spec.hpp"
+#include "executor/workspace.hpp"
 
 namespace edgesnn::executor {
 
@@ -19,29 +21,36 @@ class Model {
 
     const ModelSpec& spec() const noexcept { return spec_; }
     const Plan& plan() const noexcept { return plan_; }
-    const std::vector<std::unique_ptr<Op>>& ops() const noexcept { return ops_; }
+    const std::vector<Step>& steps() const noexcept { return steps_; }
     // Index of a value, -1 if there is none of that name. The graph's input is "input", value 0.
     int value(const std::string& name) const noexcept;
     const ValueType& type(int value) const noexcept { return types_[static_cast<size_t>(value)]; }
+    const std::vector<ValueType>& types() const noexcept { return types_; }
     const std::vector<int>& outputs() const noexcept { return outputs_; }
     // Index into outputs() of the scores, -1 without a readout.
     int readout() const noexcept { return readout_; }
-    // The values that node `name` makes. Throws Error{usage} if there is no such node.
-    std::vector<int> outputs_of(const std::string& name) const;
+    // Memory of values for a call: taken from the model, given back after it. Any thread.
+    WorkspacePool& workspaces() const noexcept { return *workspaces_; }
 
   private:
     explicit Model(ModelSpec spec) : spec_(std::move(spec)) {}
     void add_input();
     void add_node(size_t index);
+    void add_step(std::unique_ptr<Op> op, size_t node, std::vector<int> inputs, const std::vector<std::string>& names);
+    int plain(int value, size_t node);
+    void bind_delays();
     void check_states() const;
+    void find_outputs();
 
     ModelSpec spec_;
-    std::vector<std::string> names_;  // of values
+    std::vector<std::string> names_;  // of values; empty for those that no node names
+    std::vector<int> plain_;          // by value: its copy in plain rows, -1 for none
     std::vector<ValueType> types_;    // of values
-    std::vector<std::unique_ptr<Op>> ops_;
+    std::vector<Step> steps_;
     std::vector<int> outputs_;
     int readout_ = -1;
     Plan plan_;
+    std::unique_ptr<WorkspacePool> workspaces_;
 };
 
 }  // namespace edgesnn::executor

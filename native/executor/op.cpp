@@ -12,14 +12,39 @@ std::string describe_shape(const Shape& shape) {
     return text + "]";
 }
 
+constexpr size_t kUnit = 64;  // bytes that a stored tensor is a multiple of
+
+int64_t up(int64_t n, int64_t unit = static_cast<int64_t>(kLanes)) {
+    return (n + unit - 1) / unit * unit;
+}
+
+// A matrix [N, K] in rows of `columns` bytes or floats: [K', columns], K' >= K.
+bool rows_fit(const TensorSpec& tensor, int64_t inputs, int64_t columns) {
+    return tensor.stored.size() == 2 && tensor.stored[1] == columns && tensor.stored[0] >= inputs &&
+           tensor.stored[0] <= up(inputs, 64);
+}
+
+bool blocks_fit(const TensorSpec& tensor, int64_t outputs, int64_t inputs, int64_t deep) {
+    return tensor.stored.size() == 4 && tensor.stored[0] == up(outputs) / 16 && tensor.stored[1] * deep >= inputs &&
+           tensor.stored[1] * deep <= up(inputs, 128) && tensor.stored[2] == 16 && tensor.stored[3] == 4;
+}
+
 bool layout_fits(const TensorSpec& tensor) {
+    if (tensor.shape.empty()) return false;
+    int64_t inputs = 1;
     for (const int64_t n : tensor.shape)
         if (n < 1 || n > kMaxElements) return false;
-    const auto up = [](int64_t n) { return static_cast<int64_t>(round_up(static_cast<size_t>(n), kLanes)); };
+    for (size_t i = 1; i < tensor.shape.size(); ++i)
+        if ((inputs *= tensor.shape[i]) > kMaxElements) return false;
+    const int64_t outputs = tensor.shape[0];
     if (tensor.layout == "vector")
-        return tensor.shape.size() == 1 && tensor.stored.size() == 1 && tensor.stored[0] == up(tensor.shape[0]);
-    return tensor.layout == "im" && tensor.shape.size() == 2 && tensor.stored.size() == 2 &&
-           tensor.stored[1] == up(tensor.shape[0]) && tensor.stored[0] >= tensor.shape[1];
+        return tensor.shape.size() == 1 && tensor.stored.size() == 1 && tensor.stored[0] == up(outputs);
+    if (tensor.shape.size() < 2) return false;
+    if (tensor.layout == "im") return tensor.dtype != Dtype::i32 && rows_fit(tensor, inputs, up(outputs));
+    if (tensor.layout == "im4") return tensor.dtype == Dtype::u8 && rows_fit(tensor, inputs, up(outputs, 32) / 2);
+    if (tensor.shape.size() != 2) return false;
+    if (tensor.layout == "om16x4") return tensor.dtype == Dtype::i8 && blocks_fit(tensor, outputs, inputs, 4);
+    return tensor.layout == "om16x8" && tensor.dtype == Dtype::u8 && blocks_fit(tensor, outputs, inputs, 8);
 }
 
 }  // namespace
@@ -28,12 +53,11 @@ void NodeView::fail(const std::string& what, const std::string& found, const std
     throw Error(ErrorKind::model, what, "node '" + node.name + "'", found, expected);
 }
 
-void NodeView::expect(size_t arity, size_t results, size_t tensors) const {
-    if (inputs.size() == arity && node.outputs.size() == results && node.tensors.size() == tensors) return;
-    fail("other number of inputs, outputs or tensors",
-         std::to_string(inputs.size()) + ", " + std::to_string(node.outputs.size()) + ", " +
-             std::to_string(node.tensors.size()),
-         std::to_string(arity) + ", " + std::to_string(results) + ", " + std::to_string(tensors));
+void NodeView::expect(size_t arity, size_t results) const {
+    if (inputs.size() == arity && node.outputs.size() == results) return;
+    fail("other number of inputs or outputs",
+         std::to_string(inputs.size()) + ", " + std::to_string(node.outputs.size()),
+         std::to_string(arity) + ", " + std::to_string(results));
 }
 
 std::string NodeView::text(const char* attribute, std::initializer_list<const char*> allowed) const {
@@ -45,11 +69,48 @@ std::string NodeView::text(const char* attribute, std::initializer_list<const ch
     return *value;
 }
 
-int64_t NodeView::integer(const char* attribute) const {
+int64_t NodeView::integer(const char* attribute, int64_t low, int64_t high) const {
     const auto it = node.attributes.find(attribute);
     const int64_t* value = it == node.attributes.end() ? nullptr : std::get_if<int64_t>(&it->second);
     if (value == nullptr) fail(std::string("attribute '") + attribute + "' is missing or no integer");
+    if (*value < low || *value > high)
+        fail(std::string("attribute '") + attribute + "' is wrong", std::to_string(*value),
+             std::to_string(low) + " to " + std::to_string(high));
     return *value;
+}
+
+double NodeView::real(const char* attribute) const {
+    const auto it = node.attributes.find(attribute);
+    const double* value = it == node.attributes.end() ? nullptr : std::get_if<double>(&it->second);
+    if (value == nullptr || !std::isfinite(*value))
+        fail(std::string("attribute '") + attribute + "' is missing or no finite number");
+    return *value;
+}
+
+Shape NodeView::integers(const char* attribute) const {
+    const auto it = node.attributes.find(attribute);
+    const Shape* value = it == node.attributes.end() ? nullptr : std::get_if<Shape>(&it->second);
+    if (value == nullptr || value->size() > 8)
+        fail(std::string("attribute '") + attribute + "' is missing or no list of integers");
+    return *value;
+}
+
+std::pair<int64_t, int64_t> NodeView::pair(const char* attribute, int64_t low, int64_t high, bool two) const {
+    const Shape values = integers(attribute);
+    for (const int64_t value : values)
+        if (value < low || value > high)
+            fail(std::string("attribute '") + attribute + "' is wrong", std::to_string(value),
+                 std::to_string(low) + " to " + std::to_string(high));
+    if (values.size() != 1 && !(two && values.size() == 2))
+        fail(std::string("attribute '") + attribute + "' has another length", std::to_string(values.size()));
+    return {values.front(), values.back()};
+}
+
+size_t NodeView::axis(const char* attribute, size_t rank) const {
+    const int64_t axis = integer(attribute, -8, -1);
+    if (static_cast<size_t>(-axis) > rank)
+        fail(std::string("attribute '") + attribute + "' names no axis", std::to_string(axis));
+    return rank - static_cast<size_t>(-axis);
 }
 
 bool NodeView::flag(const char* attribute) const {
@@ -80,6 +141,35 @@ std::vector<float> NodeView::spread(const char* role, size_t length, bool or_one
     for (size_t i = 0; i < length; ++i) {
         out[i] = values[one ? 0 : i];
         if (!std::isfinite(out[i])) fail("tensor '" + vector.name + "' has values that are not numbers");
+    }
+    return out;
+}
+
+Parameter NodeView::parameter(const char* role, const ValueType& type, float padding) const {
+    const TensorSpec& vector = tensor(role);
+    const size_t channel_axis = axis("axis", type.shape.size());
+    const size_t all = elements(type.shape), given = static_cast<size_t>(vector.shape[0]);
+    const auto channels = static_cast<size_t>(type.shape[channel_axis]);
+    const bool vector_of_floats = vector.layout == "vector" && vector.dtype == Dtype::f32;
+    if (!vector_of_floats || (given != 1 && given != channels && given != all))
+        fail("tensor '" + vector.name + "' has another shape or type", describe_shape(vector.shape),
+             "float32 [1], [" + std::to_string(channels) + "] or [" + std::to_string(all) + "]");
+    const auto* values = static_cast<const float*>(vector.data);
+    for (size_t i = 0; i < given; ++i)
+        if (!std::isfinite(values[i])) fail("tensor '" + vector.name + "' has values that are not numbers");
+    size_t inner = 1;  // elements from one channel to the next
+    for (size_t i = channel_axis + 1; i < type.shape.size(); ++i) inner *= static_cast<size_t>(type.shape[i]);
+    const auto of = [&](size_t flat) {
+        return given == all ? values[flat] : values[given == 1 ? 0 : flat / inner % channels];
+    };
+    const bool same_rows =
+        given == 1 || (given != all && channel_axis == (type.last ? 0 : type.shape.size() - 1)) || type.rows() == 1;
+    Parameter out;
+    out.step = same_rows ? 0 : type.stride();
+    out.values.assign(same_rows ? type.stride() : type.rows() * type.stride(), padding);
+    for (size_t flat = 0; flat < all; ++flat) {
+        const size_t place = type.place(flat);
+        if (place < out.values.size()) out.values[place] = of(flat);
     }
     return out;
 }

@@ -1,10 +1,11 @@
 // What an operator is to the executor. One file each in executor/ops; executor/ops/registry.cpp lists them.
 //
 // An operator works on a block of consecutive rows (a tile), one step at a time. The plan decides which rows and which
-// memory; because rows are independent, every tiling and every order of tiles gives the same bits.
+// memory; where rows are independent, every tiling and every order of tiles gives the same bits.
 #pragma once
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/error.hpp"
@@ -13,32 +14,39 @@
 
 namespace edgesnn::executor {
 
+constexpr size_t kMaxInputs = 8;
+
+// What a node has done since the call began.
 struct Counters {
     int64_t spikes = 0;
-    int64_t synops = 0;
+    int64_t synops = 0;  // an input spike of value n counts n times its fan-out
+    int64_t macs = 0;    // multiply-adds over inputs that are not spikes
 };
 
-// What an operator keeps for one session besides its states: prepared windows, lists. Not part of a snapshot.
+// What an operator keeps for one workspace besides its states: prepared windows, lists. Not part of a snapshot.
 struct Scratch {
     virtual ~Scratch() = default;
 };
 
 struct OpCall {
-    const void* inputs[2];  // first row of the tile, in each input
-    void* output;           // output_row(first_row), in the output
-    size_t output_index;    // which of the operator's outputs
-    size_t first_row;       // of the operator's rows
-    size_t rows;            // in this tile
-    int64_t step;           // number of the step in its window, or since the last reset
-    void* const* states;    // the node's states, whole, in the order of Op::states
-    Scratch* scratch;       // what Op::scratch made for this session
+    const void* inputs[kMaxInputs];  // first row of the tile, in each input
+    void* output;                    // output_row(first_row), in the output
+    size_t output_index;             // which of the operator's outputs
+    size_t first_row;                // of the operator's rows
+    size_t rows;                     // in this tile
+    int64_t step;                    // number of the step in its window, or since the last reset
+    void* const* states;             // the node's states, whole, in the order of Op::states
+    Scratch* scratch;                // what Op::scratch made for this workspace
     Counters* counters;
 };
 
 struct OpState {
     std::string suffix;  // state name: "<node>.<suffix>"
     Shape shape;
-    Dtype dtype;
+    Dtype dtype = Dtype::f32;
+    double initial = 0;
+    bool last = false;   // its last axes lie as a value that is channels last
+    size_t leading = 0;  // axes before those of the value
 };
 
 class Op {
@@ -47,15 +55,32 @@ class Op {
     // Rows that the tiles of an output run over; `output_row` is the output's row of the first of them.
     virtual size_t rows(size_t output) const noexcept { return outputs[output].rows(); }
     virtual size_t output_row(size_t row) const noexcept { return row; }
+    // A row of the output needs only the same rows of the inputs.
+    virtual bool rowwise() const noexcept { return true; }
+    // No state and no step number: rows of several steps may be one call.
+    virtual bool batchable() const noexcept { return rowwise() && steady() && states.empty(); }
     // Equal inputs give equal outputs at every step: no state, no random numbers.
-    virtual bool steady() const noexcept { return true; }
+    virtual bool steady() const noexcept { return states.empty(); }
     virtual std::unique_ptr<Scratch> scratch() const { return nullptr; }
     // A window of points is about to be stepped. Allocates nothing.
     virtual void prepare(const encode::PointWindow&, Scratch&) const noexcept {}
+    // The type of an input that a later node makes. Throws Error{model} where it is not the one declared.
+    virtual void bind(const ValueType&, const std::string& /*node*/) {}
     virtual void run(const OpCall& call) const noexcept = 0;
+    // Whether `latch` is to be called at the end of each step, when all values of the step are there.
+    virtual bool latches() const noexcept { return false; }
+    virtual void latch(const OpCall&) const noexcept {}
 
     std::vector<ValueType> outputs;
     std::vector<OpState> states;
+};
+
+// A parameter vector, as neurons read it: the same for each row (`step` 0), or for each place.
+struct Parameter {
+    std::vector<float> values;  // [stride], or [rows][stride]
+    size_t step = 0;            // from one row to the next: 0 or stride
+
+    const float* row(size_t row) const noexcept { return values.empty() ? nullptr : values.data() + row * step; }
 };
 
 // A node as an operator's maker sees it. The checks throw Error{model} that names the node and the tensor.
@@ -68,27 +93,43 @@ class NodeView {
     std::vector<ValueType> inputs;
     const InputSpec& input;
 
-    void expect(size_t arity, size_t results, size_t tensors) const;
+    void expect(size_t arity, size_t results) const;
     std::string text(const char* attribute, std::initializer_list<const char*> allowed) const;
-    int64_t integer(const char* attribute) const;
+    int64_t integer(const char* attribute, int64_t low, int64_t high) const;
+    double real(const char* attribute) const;
     bool flag(const char* attribute) const;
+    Shape integers(const char* attribute) const;
+    // One integer given as [n] or [n, n] for two axes.
+    std::pair<int64_t, int64_t> pair(const char* attribute, int64_t low, int64_t high, bool two) const;
+    // An axis from the end (-1 is the last) as an index into a shape of `rank` axes.
+    size_t axis(const char* attribute, size_t rank) const;
+
+    bool has(const char* role) const { return node.tensors.count(role) != 0; }
     // A stored tensor whose shapes are consistent with its layout.
     const TensorSpec& tensor(const char* role) const;
     // A float32 vector of `length` or, where `or_one`, of one element; all finite. Spread to `length` and padded with
     // `padding`.
     std::vector<float> spread(const char* role, size_t length, bool or_one, float padding) const;
+    // A float32 vector of one, of the channels on the node's `axis`, or of all elements of `type`; as `type` lies.
+    Parameter parameter(const char* role, const ValueType& type, float padding) const;
     [[noreturn]] void fail(const std::string& what, const std::string& found = {},
                            const std::string& expected = {}) const;
 };
 
 using MakeOp = std::unique_ptr<Op> (*)(const NodeView&);
 
+enum class Accepts { plain, any };  // memory layouts of the inputs; for `any` all inputs have one
+
 struct OpEntry {
     const char* name;
     MakeOp make;
+    Accepts layout;
 };
 
 // All operators; a null name ends the list.
 const OpEntry* operators() noexcept;
+
+// A copy of a value whose channels lie last, in plain rows.
+std::unique_ptr<Op> make_plain(const ValueType& from);
 
 }  // namespace edgesnn::executor

@@ -6,75 +6,154 @@ namespace edgesnn::executor {
 namespace {
 
 constexpr size_t kTileBytes = 128 << 10;  // of values and states in a tile; tuned by bench/spikepoint.py
-constexpr size_t kDenseSteps = 16;        // steps of a chunk where the input does not say
+constexpr size_t kSmallBytes = 8 << 10;   // of a value whose steps are all kept
+constexpr size_t kChunkSteps = 16;        // slots of a call where the input does not say
 constexpr size_t kMaxBytes = size_t{1} << 33;
 
-// The first segment over `rows` rows in which all inputs are made or made before; a new one if there is none.
-size_t place(Plan& plan, const Entry& entry, size_t rows) {
-    int earliest = 0;
-    for (const int input : entry.inputs) earliest = std::max(earliest, plan.segment[static_cast<size_t>(input)]);
-    for (size_t s = static_cast<size_t>(earliest); s < plan.segments.size(); ++s)
-        if (plan.segments[s].rows == rows) return s;
-    plan.segments.push_back({rows, 0, {}, {}});
-    return plan.segments.size() - 1;
-}
+class Planner {
+  public:
+    Planner(const ModelSpec& spec, const std::vector<Step>& steps, const std::vector<ValueType>& types)
+        : steps_(steps), types_(types), points_(spec.input.kind == "points") {
+        plan_.constant.assign(types.size(), points_);
+        plan_.segment.assign(types.size(), -1);
+        plan_.shared.assign(types.size(), false);
+        plan_.shared[0] = true;
+        plan_.chunk_steps = points_ ? static_cast<size_t>(spec.input.steps) : kChunkSteps;
+        find_loops();
+    }
 
-void mark_shared(Plan& plan, const std::vector<int>& outputs) {
-    for (const int value : outputs) plan.shared[static_cast<size_t>(value)] = true;
-    for (size_t s = 0; s < plan.segments.size(); ++s)
-        for (const auto* list : {&plan.segments[s].constant, &plan.segments[s].stepping})
-            for (const Entry& entry : *list)
-                for (const int input : entry.inputs)
-                    if (plan.segment[static_cast<size_t>(input)] != static_cast<int>(s))
-                        plan.shared[static_cast<size_t>(input)] = true;
-}
+    Plan make(const std::vector<int>& outputs) {
+        for (size_t i = 0; i < steps_.size(); ++i)
+            for (size_t output = 0; output < steps_[i].op->outputs.size(); ++output) add(i, output);
+        mark_shared(outputs);
+        for (Segment& segment : plan_.segments) finish(segment);
+        return std::move(plan_);
+    }
 
-size_t row_bytes(const Segment& segment, const Plan& plan, const std::vector<std::unique_ptr<Op>>& ops,
-                 const std::vector<ValueType>& types) {
-    size_t bytes = 0;
-    for (const auto* list : {&segment.constant, &segment.stepping})
-        for (const Entry& entry : *list) {
-            const ValueType& type = types[static_cast<size_t>(entry.value)];
-            if (!plan.shared[static_cast<size_t>(entry.value)]) bytes += type.stride() * type.item_size();
-            for (const OpState& state : ops[entry.node]->states)
-                if (state.dtype == Dtype::f32) bytes += type.stride() * sizeof(float);
+  private:
+    // Steps from a delay to the maker of its input lie on a cycle; cycles that overlap are one.
+    void find_loops() {
+        loop_.assign(steps_.size(), -1);
+        std::vector<size_t> maker(types_.size(), 0);
+        for (size_t i = 0; i < steps_.size(); ++i)
+            for (size_t output = 0; output < steps_[i].op->outputs.size(); ++output)
+                maker[static_cast<size_t>(steps_[i].first_output) + output] = i;
+        size_t begin = 0, end = 0;  // of the cycle last found, end exclusive
+        for (size_t i = 0; i < steps_.size(); ++i)
+            for (const int input : steps_[i].inputs) {
+                const size_t last = maker[static_cast<size_t>(input)];
+                if (input == 0 || last < i) continue;
+                begin = i < end ? begin : i;
+                end = std::max(end, last + 1);
+                for (size_t j = begin; j < end; ++j) loop_[j] = static_cast<int>(begin);
+            }
+    }
+
+    void add(size_t i, size_t output) {
+        const Op& op = *steps_[i].op;
+        const int value = steps_[i].first_output + static_cast<int>(output);
+        const auto v = static_cast<size_t>(value);
+        const Entry entry{i, output, steps_[i].inputs, value};
+        bool constant = op.steady() && loop_[i] < 0;
+        for (const int input : entry.inputs) constant = constant && plan_.constant[static_cast<size_t>(input)];
+        const size_t s = choose(entry, op);
+        Segment& segment = plan_.segments[s];
+        plan_.constant[v] = constant;
+        plan_.segment[v] = static_cast<int>(s);
+        plan_.shared[v] = op.rows(output) != types_[v].rows();  // its rows are not the tile's
+        (constant ? segment.constant : segment.stepping).push_back(entry);
+        if (op.latches() && output == 0) segment.latches.push_back(entry);
+    }
+
+    size_t choose(const Entry& entry, const Op& op) {
+        const ValueType& type = types_[static_cast<size_t>(entry.value)];
+        const size_t bytes = type.rows() * type.stride() * type.item_size();
+        if (loop_[entry.step] >= 0) {
+            const bool same = !plan_.segments.empty() && open_loop_ == loop_[entry.step];
+            open_loop_ = loop_[entry.step];
+            return same ? plan_.segments.size() - 1 : append(SegmentKind::frame, 0);
         }
-    return std::max<size_t>(bytes, 1);
-}
+        open_loop_ = -1;
+        if (op.rowwise() && points_ && op.rows(entry.output) > 1) return place(entry, op.rows(entry.output));
+        if (bytes <= kSmallBytes) return append(SegmentKind::single, op.rows(entry.output));
+        if (!plan_.segments.empty() && plan_.segments.back().kind == SegmentKind::frame && !loop_segment_.back())
+            return plan_.segments.size() - 1;
+        return append(SegmentKind::frame, 0);
+    }
 
-size_t choose_tile(size_t rows, size_t bytes_per_row) {
-    const size_t fitting = std::max<size_t>(kTileBytes / bytes_per_row, 1);
-    return std::min(rows, fitting < 8 ? fitting : fitting / 8 * 8);
-}
+    // The first tiled segment over `rows` rows in which all inputs are made or made before; a new one if there is none.
+    size_t place(const Entry& entry, size_t rows) {
+        int earliest = 0;
+        for (const int input : entry.inputs) earliest = std::max(earliest, plan_.segment[static_cast<size_t>(input)]);
+        for (size_t s = static_cast<size_t>(earliest); s < plan_.segments.size(); ++s)
+            if (plan_.segments[s].kind == SegmentKind::tiled && plan_.segments[s].rows == rows) return s;
+        return append(SegmentKind::tiled, rows);
+    }
+
+    size_t append(SegmentKind kind, size_t rows) {
+        Segment segment;
+        segment.kind = kind;
+        segment.rows = rows;
+        plan_.segments.push_back(std::move(segment));
+        loop_segment_.push_back(open_loop_ >= 0);
+        return plan_.segments.size() - 1;
+    }
+
+    void mark_shared(const std::vector<int>& outputs) {
+        for (const int value : outputs) plan_.shared[static_cast<size_t>(value)] = true;
+        for (size_t s = 0; s < plan_.segments.size(); ++s)
+            for (const auto* list : {&plan_.segments[s].constant, &plan_.segments[s].stepping})
+                for (const Entry& entry : *list)
+                    for (const int input : entry.inputs)
+                        if (plan_.segment[static_cast<size_t>(input)] != static_cast<int>(s))
+                            plan_.shared[static_cast<size_t>(input)] = true;
+    }
+
+    void finish(Segment& segment) {
+        if (segment.kind == SegmentKind::tiled) {
+            segment.tile_rows = choose_tile(segment.rows, row_bytes(segment));
+            return;
+        }
+        segment.tile_rows = segment.rows;
+        if (segment.kind != SegmentKind::single || segment.stepping.empty()) return;
+        const Entry& entry = segment.stepping.front();
+        segment.batched = steps_[entry.step].op->batchable();
+        for (const int input : entry.inputs)  // rows of several steps must follow each other
+            if (plan_.constant[static_cast<size_t>(input)]) segment.batched = false;
+        if (segment.batched) plan_.shared[static_cast<size_t>(entry.value)] = true;
+    }
+
+    size_t row_bytes(const Segment& segment) const {
+        size_t bytes = 0;
+        for (const auto* list : {&segment.constant, &segment.stepping})
+            for (const Entry& entry : *list) {
+                const ValueType& type = types_[static_cast<size_t>(entry.value)];
+                if (!plan_.shared[static_cast<size_t>(entry.value)]) bytes += type.stride() * type.item_size();
+                for (const OpState& state : steps_[entry.step].op->states)
+                    if (state.dtype == Dtype::f32) bytes += type.stride() * sizeof(float);
+            }
+        return std::max<size_t>(bytes, 1);
+    }
+
+    static size_t choose_tile(size_t rows, size_t bytes_per_row) {
+        const size_t fitting = std::max<size_t>(kTileBytes / bytes_per_row, 1);
+        return std::min(rows, fitting < 8 ? fitting : fitting / 8 * 8);
+    }
+
+    const std::vector<Step>& steps_;
+    const std::vector<ValueType>& types_;
+    bool points_;
+    std::vector<int> loop_;           // by step: first step of its cycle, -1 for none
+    std::vector<bool> loop_segment_;  // by segment
+    int open_loop_ = -1;
+    Plan plan_;
+};
 
 }  // namespace
 
-Plan make_plan(const ModelSpec& spec, const std::vector<std::unique_ptr<Op>>& ops, const std::vector<ValueType>& types,
-               const std::vector<std::vector<int>>& node_inputs, const std::vector<int>& outputs) {
-    const bool points = spec.input.kind == "points";
-    Plan plan;
-    plan.constant.assign(types.size(), points);
-    plan.segment.assign(types.size(), -1);
-    plan.shared.assign(types.size(), false);
-    plan.shared[0] = true;
-    plan.chunk_steps = points ? static_cast<size_t>(spec.input.steps) : kDenseSteps;
-    int value = 1;
-    for (size_t node = 0; node < ops.size(); ++node)
-        for (size_t output = 0; output < ops[node]->outputs.size(); ++output, ++value) {
-            const size_t rows = ops[node]->rows(output), v = static_cast<size_t>(value);
-            const Entry entry{node, output, node_inputs[node], value};
-            bool constant = ops[node]->steady();
-            for (const int input : entry.inputs) constant = constant && plan.constant[static_cast<size_t>(input)];
-            const size_t s = place(plan, entry, rows);
-            plan.constant[v] = constant;
-            plan.segment[v] = static_cast<int>(s);
-            plan.shared[v] = rows != types[v].rows();  // its rows are not the tile's
-            (constant ? plan.segments[s].constant : plan.segments[s].stepping).push_back(entry);
-        }
-    mark_shared(plan, outputs);
-    for (Segment& segment : plan.segments)
-        segment.tile_rows = choose_tile(segment.rows, row_bytes(segment, plan, ops, types));
-    return plan;
+Plan make_plan(const ModelSpec& spec, const std::vector<Step>& steps, const std::vector<ValueType>& types,
+               const std::vector<int>& outputs) {
+    return Planner(spec, steps, types).make(outputs);
 }
 
 Layout make_layout(const Plan& plan, const std::vector<ValueType>& types, const std::vector<int>& kept) {
@@ -86,16 +165,17 @@ Layout make_layout(const Plan& plan, const std::vector<ValueType>& types, const 
         Place& at = layout.values[v];
         at.row_bytes = types[v].stride() * types[v].item_size();
         at.local = !plan.shared[v] && std::find(kept.begin(), kept.end(), static_cast<int>(v)) == kept.end();
+        const size_t one = types[v].rows() * at.row_bytes;
         if (at.local) {
+            const Segment& segment = plan.segments[static_cast<size_t>(plan.segment[v])];
             size_t& used = tile_bytes[static_cast<size_t>(plan.segment[v])];
             at.offset = used;
-            used += round_up(plan.segments[static_cast<size_t>(plan.segment[v])].tile_rows * at.row_bytes, 64);
+            used += round_up(segment.kind == SegmentKind::tiled ? segment.tile_rows * at.row_bytes : one, 64);
             continue;
         }
         at.offset = layout.bytes;
-        const size_t one = round_up(types[v].rows() * at.row_bytes, 64);
         at.step_bytes = plan.constant[v] ? 0 : one;
-        layout.bytes += plan.constant[v] ? one : one * plan.chunk_steps;
+        layout.bytes += round_up(plan.constant[v] ? one : one * plan.chunk_steps, 64);
         if (layout.bytes > kMaxBytes)
             throw Error(ErrorKind::model, "model needs too much memory", describe(types[v]), "", "at most 8 GiB");
     }

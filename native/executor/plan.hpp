@@ -1,9 +1,16 @@
-// The order of work. Consecutive operators over the same number of rows form a segment; a segment takes a tile of rows
-// through all steps of a call before the next tile, so that the tile's membranes and currents stay in cache. What only
-// its own segment sees lies in tile memory and is overwritten at every step; everything else is kept for all steps.
+// The order of work. Three kinds of segment:
 //
-// A value that does not change over the steps of a window (direct coding, and what follows from it without a state or a
-// random number) is computed once a tile.
+// tiled  operators over equal rows of a window of points: a tile of rows goes through all steps of a call before the
+// next
+//        tile, so that the tile's membranes and currents stay in cache.
+// single one operator with a small output: all steps of a call before the next segment, so that its weights stay in
+//        cache; without a state or a step number the rows of all steps are one call (batched).
+// frame  operators with large outputs, and everything on a cycle through a delay: step after step.
+//
+// What only its own segment sees lies in tile memory and is overwritten at every step; everything else is kept for all
+// steps. A value that does not change over the steps of a window (direct coding, and what follows from it without a
+// state or a random number) is computed once a tile. A "step" of a call is a slot: the next step of one session, or one
+// step of each of many sessions.
 #pragma once
 
 #include <cstddef>
@@ -16,31 +23,44 @@
 
 namespace edgesnn::executor {
 
+// An operator with its place in the graph.
+struct Step {
+    std::unique_ptr<Op> op;
+    size_t node;              // of the model's nodes
+    std::vector<int> inputs;  // values
+    int first_output;         // value; the others follow
+};
+
 struct Entry {
-    size_t node;
-    size_t output;            // which of the node's outputs
+    size_t step;              // index into the steps
+    size_t output;            // which of the operator's outputs
     std::vector<int> inputs;  // values
     int value;                // what it makes
 };
 
+enum class SegmentKind { tiled, single, frame };
+
 struct Segment {
+    SegmentKind kind = SegmentKind::tiled;
     size_t rows = 0;
     size_t tile_rows = 0;
+    bool batched = false;
     std::vector<Entry> constant;  // once a tile
     std::vector<Entry> stepping;  // every step
+    std::vector<Entry> latches;   // at the end of every step
 };
 
 struct Plan {
     std::vector<Segment> segments;
     std::vector<bool> constant;  // by value: the same at every step of a window
     std::vector<int> segment;    // by value: where it is made; -1 the input
-    std::vector<bool> shared;    // by value: read by another segment, or an output
+    std::vector<bool> shared;    // by value: read by another segment, an output, or made by a batched segment
     size_t chunk_steps = 1;      // steps of one call, at most
 };
 
-// Values are numbered: 0 the input, then each node's outputs in order.
-Plan make_plan(const ModelSpec& spec, const std::vector<std::unique_ptr<Op>>& ops, const std::vector<ValueType>& types,
-               const std::vector<std::vector<int>>& node_inputs, const std::vector<int>& outputs);
+// Values are numbered: 0 the input, then each step's outputs in order.
+Plan make_plan(const ModelSpec& spec, const std::vector<Step>& steps, const std::vector<ValueType>& types,
+               const std::vector<int>& outputs);
 
 struct Place {
     size_t offset = 0;

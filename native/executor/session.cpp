@@ -10,21 +10,7 @@ namespace edgesnn::executor {
 namespace {
 
 constexpr size_t kAlignment = 64;
-
-size_t item_size(Dtype dtype) noexcept {
-    return dtype == Dtype::i64 ? 8 : dtype == Dtype::f32 ? 4 : 1;
-}
-
-StateView empty_view(const StateSpec& spec) {
-    size_t rows = 1;
-    for (size_t i = 0; i + 1 < spec.shape.size(); ++i) rows *= static_cast<size_t>(spec.shape[i]);
-    const size_t columns = spec.shape.empty() ? 1 : static_cast<size_t>(spec.shape.back());
-    return {&spec, nullptr, rows, columns, round_up(columns, kLanes)};
-}
-
-size_t state_bytes(const StateView& view) {
-    return round_up(view.rows * view.stride * item_size(view.spec->dtype), kAlignment);
-}
+constexpr size_t kMaxRank = 16;  // of a state: a value has at most 8 axes
 
 void fail_window(const std::string& what, const std::string& found, const std::string& expected) {
     throw Error(ErrorKind::model, what, "window", found, expected);
@@ -37,42 +23,118 @@ void check_indices(const std::vector<int32_t>& indices, int64_t points) {
                         "0 to " + std::to_string(points - 1));
 }
 
-// Rows between padded and packed memory.
-void pack(const StateView& view, uint8_t* packed) {
-    const size_t item = item_size(view.spec->dtype), bytes = view.columns * item;
-    for (size_t row = 0; row < view.rows; ++row)
-        std::memcpy(packed + row * bytes, static_cast<const uint8_t*>(view.data) + row * view.stride * item, bytes);
+// How a state lies in memory: its last axes as a value of that shape does, the leading ones around it.
+StateView empty_view(const StateSpec& spec, const OpState& state) {
+    const size_t item = item_size(spec.dtype);
+    if (spec.shape.empty()) return {&spec, nullptr, {}, kAlignment};
+    const ValueType type{Kind::real, Shape(spec.shape.begin() + static_cast<int64_t>(state.leading), spec.shape.end()),
+                         0, state.last};
+    std::vector<size_t> strides(spec.shape.size());
+    size_t next = type.last ? type.stride() : 1;  // elements from one index to the next of the last axis
+    for (size_t i = spec.shape.size(); i-- > state.leading + (type.last ? 1 : 0);) {
+        strides[i] = next * item;
+        next *= i + 1 == spec.shape.size() && !type.last ? type.stride() : static_cast<size_t>(spec.shape[i]);
+    }
+    if (type.last) strides[state.leading] = item;
+    size_t bytes = type.rows() * type.stride() * item;
+    for (size_t i = state.leading; i-- > 0;) {
+        strides[i] = bytes;
+        bytes *= static_cast<size_t>(spec.shape[i]);
+    }
+    return {&spec, nullptr, strides, round_up(bytes, kAlignment)};
 }
 
-void unpack(const StateTensor& tensor, const StateView& view) {
-    const size_t item = item_size(view.spec->dtype), bytes = view.columns * item;
-    for (size_t row = 0; row < view.rows; ++row)
-        std::memcpy(static_cast<uint8_t*>(view.data) + row * view.stride * item, tensor.bytes.data() + row * bytes,
-                    bytes);
+// Calls visit(place in memory) for every element, in C order of the shape.
+template <typename Visit>
+void each_element(const StateView& view, Visit visit) {
+    const Shape& shape = view.spec->shape;
+    int64_t index[kMaxRank] = {};
+    auto* data = static_cast<uint8_t*>(view.data);
+    for (size_t left = elements(shape); left-- > 0;) {
+        visit(data);
+        for (size_t axis = shape.size(); axis-- > 0;) {
+            data += view.strides[axis];
+            if (++index[axis] < shape[axis]) break;
+            data -= view.strides[axis] * static_cast<size_t>(shape[axis]);
+            index[axis] = 0;
+        }
+    }
+}
+
+template <typename T>
+void fill_all(const StateView& view) noexcept {
+    const T value = static_cast<T>(view.spec->initial);
+    each_element(view, [&](uint8_t* at) { std::memcpy(at, &value, sizeof(value)); });
+}
+
+void initialise(const StateView& view) noexcept {
+    std::memset(view.data, 0, view.bytes);
+    if (view.spec->initial == 0) return;
+    if (view.spec->dtype == Dtype::f32) fill_all<float>(view);
+    if (view.spec->dtype == Dtype::i32) fill_all<int32_t>(view);
+    if (view.spec->dtype == Dtype::i64) fill_all<int64_t>(view);
+    if (view.spec->dtype == Dtype::u8) fill_all<uint8_t>(view);
+}
+
+const char* dtype_name(Dtype dtype) {
+    return dtype == Dtype::f32   ? state_dtype<float>()
+           : dtype == Dtype::i32 ? state_dtype<int32_t>()
+           : dtype == Dtype::i64 ? state_dtype<int64_t>()
+                                 : state_dtype<uint8_t>();
 }
 
 }  // namespace
 
-Session::Session(std::shared_ptr<const Model> model, std::vector<int> recorded) : model_(std::move(model)) {
-    std::vector<ValueType> types;
-    for (size_t v = 0; v < model_->plan().shared.size(); ++v) types.push_back(model_->type(static_cast<int>(v)));
-    layout_ = make_layout(model_->plan(), types, recorded);
-    for (const StateSpec& spec : model_->spec().states) states_.push_back(empty_view(spec));
-    size_t bytes = layout_.bytes + kAlignment;
-    for (const StateView& view : states_) bytes += state_bytes(view);
-    memory_.reset(new uint8_t[bytes]());
-    base_ = reinterpret_cast<uint8_t*>(round_up(reinterpret_cast<size_t>(memory_.get()), kAlignment));
-    uint8_t* next = base_ + layout_.bytes;
+void ArraySource::fill(size_t index, void* to) const noexcept {
+    const size_t bytes = type_.columns() * type_.item_size(), row_bytes = type_.stride() * type_.item_size();
+    const uint8_t* from = data_ + index * type_.rows() * bytes;
+    for (size_t row = 0; row < type_.rows(); ++row)
+        std::memcpy(static_cast<uint8_t*>(to) + row * row_bytes, from + row * bytes, bytes);
+}
+
+void EventSource::fill(size_t index, void* to) const noexcept {
+    auto* bytes = static_cast<uint8_t*>(to);
+    const auto columns = static_cast<uint32_t>(type_.columns()), stride = static_cast<uint32_t>(type_.stride());
+    std::memset(bytes, 0, type_.rows() * type_.stride());
+    for (int64_t i = offsets_[index]; i < offsets_[index + 1]; ++i) {
+        uint8_t& value =
+            bytes[columns == stride ? indices_[i] : indices_[i] / columns * stride + indices_[i] % columns];
+        value = count_ ? static_cast<uint8_t>(value + 1) : uint8_t{1};
+    }
+}
+
+struct Session::Slots {
+    Session* const* sessions;  // one for all slots, or one each
+    bool many;
+    const Workspace* workspace;
+
+    Session& session(size_t slot) const noexcept { return *sessions[many ? slot : 0]; }
+};
+
+Session::Session(std::shared_ptr<const Model> model, std::vector<int> recorded, bool account)
+    : model_(std::move(model)), account_(account) {
+    std::vector<int> kept = model_->outputs();
+    kept.insert(kept.end(), recorded.begin(), recorded.end());
+    if (!recorded.empty())
+        own_ = std::make_unique<WorkspacePool>(model_->steps(), make_layout(model_->plan(), model_->types(), kept));
+    const auto& specs = model_->spec().states;
+    for (const Step& step : model_->steps())
+        for (const OpState& state : step.op->states) states_.push_back(empty_view(specs[states_.size()], state));
+    size_t bytes = kAlignment;
+    for (const StateView& view : states_) bytes += view.bytes;
+    memory_.reset(new uint8_t[bytes]);
+    auto* next = reinterpret_cast<uint8_t*>(round_up(reinterpret_cast<size_t>(memory_.get()), kAlignment));
     for (StateView& view : states_) {
         view.data = next;
-        next += state_bytes(view);
+        next += view.bytes;
     }
     size_t state = 0;
-    for (const auto& op : model_->ops()) {
-        node_states_.emplace_back();
-        for (size_t i = 0; i < op->states.size(); ++i) node_states_.back().push_back(states_[state++].data);
-        scratch_.push_back(op->scratch());
+    for (const Step& step : model_->steps()) {
+        step_states_.emplace_back();
+        for (size_t i = 0; i < step.op->states.size(); ++i) step_states_.back().push_back(states_[state++].data);
     }
+    counters_.resize(model_->spec().nodes.size() + 1);
+    reset();
 }
 
 void Session::check(const encode::PointWindow& window) const {
@@ -93,82 +155,127 @@ void Session::check(const encode::PointWindow& window) const {
         fail_window("window's scale is not a number", std::to_string(window.sd), "0 or more");
 }
 
-void Session::step(const encode::PointWindow& window) noexcept {
-    const FloatEnvironment environment;
+void Session::step(const encode::PointWindow& window, StepSink& sink) {
+    workspace_ = pool().take();
     if (step_ >= model_->spec().input.steps) reset(false);
-    for (size_t n = 0; n < scratch_.size(); ++n)
-        if (scratch_[n] != nullptr) model_->ops()[n]->prepare(window, *scratch_[n]);
-    counters_ = {};
-    advance(1);
+    prepare(window);
+    Session* const self = this;
+    clear_counters();
+    advance({&self, false, workspace_.get()}, 1);
+    sink.steps(*this, 0, 1);
+    pool().give(std::move(workspace_));
 }
 
-void Session::run(const encode::PointWindow& window) noexcept {
-    const FloatEnvironment environment;
+void Session::run(const encode::PointWindow& window, StepSink& sink) {
+    workspace_ = pool().take();
     reset(false);
-    for (size_t n = 0; n < scratch_.size(); ++n)
-        if (scratch_[n] != nullptr) model_->ops()[n]->prepare(window, *scratch_[n]);
-    counters_ = {};
-    advance(static_cast<size_t>(model_->spec().input.steps));
+    prepare(window);
+    Session* const self = this;
+    const auto steps = static_cast<size_t>(model_->spec().input.steps);
+    clear_counters();
+    advance({&self, false, workspace_.get()}, steps);
+    sink.steps(*this, 0, steps);
+    pool().give(std::move(workspace_));
 }
 
-void Session::run(const void* xs, size_t count, StepSink& sink) noexcept {
+void Session::run(const StepSource& source, size_t count, StepSink& sink) {
+    workspace_ = pool().take();
+    Session* const self = this;
+    clear_counters();
+    const size_t chunk = model_->plan().chunk_steps;
+    for (size_t first = 0; first < count; first += chunk) {
+        const size_t steps = std::min(chunk, count - first);
+        for (size_t t = 0; t < steps; ++t) source.fill(first + t, workspace_->address(0, t, 0));
+        advance({&self, false, workspace_.get()}, steps);
+        sink.steps(*this, first, steps);
+    }
+    pool().give(std::move(workspace_));
+}
+
+void Session::step_many(Session* const* sessions, size_t count, const StepSource& source, StepSink& sink) {
+    if (count == 0) return;
+    Session& reader = *sessions[0];
+    reader.workspace_ = reader.pool().take();
+    for (size_t i = 0; i < count; ++i) sessions[i]->clear_counters();
+    const size_t chunk = reader.model_->plan().chunk_steps;
+    for (size_t first = 0; first < count; first += chunk) {
+        const size_t steps = std::min(chunk, count - first);
+        for (size_t t = 0; t < steps; ++t) source.fill(first + t, reader.workspace_->address(0, t, 0));
+        reader.advance({sessions + first, true, reader.workspace_.get()}, steps);
+        sink.steps(reader, first, steps);
+    }
+    reader.pool().give(std::move(reader.workspace_));
+}
+
+void Session::prepare(const encode::PointWindow& window) noexcept {
     const FloatEnvironment environment;
-    const ValueType& type = model_->type(0);
-    const size_t row_bytes = type.columns() * type.item_size(), rows = type.rows();
-    const auto* from = static_cast<const uint8_t*>(xs);
-    counters_ = {};
-    for (size_t first = 0; first < count; first += model_->plan().chunk_steps) {
-        const size_t steps = std::min(model_->plan().chunk_steps, count - first);
-        for (size_t t = 0; t < steps; ++t)
-            for (size_t row = 0; row < rows; ++row, from += row_bytes) std::memcpy(address(0, t, row), from, row_bytes);
-        advance(steps);
-        sink.steps(first, steps);
+    for (size_t i = 0; i < model_->steps().size(); ++i)
+        if (workspace_->scratch(i) != nullptr) model_->steps()[i].op->prepare(window, *workspace_->scratch(i));
+}
+
+void Session::advance(Slots slots, size_t count) noexcept {
+    const FloatEnvironment environment;
+    for (const Segment& segment : model_->plan().segments) run_segment(segment, slots, count);
+    if (!slots.many)
+        step_ += static_cast<int64_t>(count);
+    else
+        for (size_t i = 0; i < count; ++i) ++slots.sessions[i]->step_;
+}
+
+void Session::run_segment(const Segment& segment, const Slots& slots, size_t count) noexcept {
+    if (segment.kind == SegmentKind::tiled) return run_tiles(segment, slots, count);
+    const auto rows = [this](const Entry& entry) { return model_->steps()[entry.step].op->rows(entry.output); };
+    for (const Entry& entry : segment.constant) run_entry(entry, 0, rows(entry), slots, 0);
+    if (segment.batched && !(slots.many && account_))
+        return run_entry(segment.stepping.front(), 0, count * rows(segment.stepping.front()), slots, 0);
+    for (size_t slot = 0; slot < count; ++slot) {
+        for (const Entry& entry : segment.stepping) run_entry(entry, 0, rows(entry), slots, slot);
+        for (const Entry& entry : segment.latches)
+            model_->steps()[entry.step].op->latch(call(entry, 0, rows(entry), slots, slot));
     }
 }
 
-void Session::advance(size_t count) noexcept {
-    for (const Segment& segment : model_->plan().segments) run_segment(segment, count);
-    step_ += static_cast<int64_t>(count);
-}
-
-void Session::run_segment(const Segment& segment, size_t count) noexcept {
+void Session::run_tiles(const Segment& segment, const Slots& slots, size_t count) noexcept {
     for (size_t first = 0; first < segment.rows; first += segment.tile_rows) {
         const size_t rows = std::min(segment.tile_rows, segment.rows - first);
-        for (const Entry& entry : segment.constant) run_entry(entry, first, rows, 0);
-        for (size_t t = 0; t < count; ++t)
-            for (const Entry& entry : segment.stepping) run_entry(entry, first, rows, t);
+        for (const Entry& entry : segment.constant) run_entry(entry, first, rows, slots, 0);
+        for (size_t slot = 0; slot < count; ++slot)
+            for (const Entry& entry : segment.stepping) run_entry(entry, first, rows, slots, slot);
     }
 }
 
-void Session::run_entry(const Entry& entry, size_t first_row, size_t rows, size_t step) noexcept {
-    const Op& op = *model_->ops()[entry.node];
-    OpCall call{};
-    for (size_t i = 0; i < entry.inputs.size(); ++i) call.inputs[i] = address(entry.inputs[i], step, first_row);
-    call.output = address(entry.value, step, op.output_row(first_row));
+void Session::run_entry(const Entry& entry, size_t first_row, size_t rows, const Slots& slots, size_t slot) noexcept {
+    model_->steps()[entry.step].op->run(call(entry, first_row, rows, slots, slot));
+}
+
+OpCall Session::call(const Entry& entry, size_t first_row, size_t rows, const Slots& slots, size_t slot) noexcept {
+    const Step& step = model_->steps()[entry.step];
+    Session& session = slots.session(slot);
+    OpCall call;
+    for (size_t i = 0; i < entry.inputs.size(); ++i)
+        call.inputs[i] = slots.workspace->address(entry.inputs[i], slot, first_row);
+    call.output = slots.workspace->address(entry.value, slot, step.op->output_row(first_row));
     call.output_index = entry.output;
     call.first_row = first_row;
     call.rows = rows;
-    call.step = step_ + static_cast<int64_t>(step);
-    call.states = node_states_[entry.node].data();
-    call.scratch = scratch_[entry.node].get();
-    call.counters = &counters_;
-    op.run(call);
+    call.step = session.step_ + static_cast<int64_t>(slots.many ? 0 : slot);
+    call.states = session.step_states_[entry.step].data();
+    call.scratch = slots.workspace->scratch(entry.step);
+    call.counters = &session.counters_[session.account_ ? step.node : session.counters_.size() - 1];
+    return call;
 }
 
-void* Session::address(int value, size_t step, size_t row) const noexcept {
-    const Place& at = layout_.values[static_cast<size_t>(value)];
-    return base_ + at.offset + (at.local ? 0 : step * at.step_bytes + row * at.row_bytes);
-}
-
-const void* Session::value(int value, size_t step) const noexcept {
-    return address(value, step, 0);
-}
-
-void Session::copy_value(int value, size_t step, void* to) const noexcept {
+void Session::copy_value(int value, size_t slot, void* to) const noexcept {
     const ValueType& type = model_->type(value);
-    const size_t bytes = type.columns() * type.item_size();
-    for (size_t row = 0; row < type.rows(); ++row)
-        std::memcpy(static_cast<uint8_t*>(to) + row * bytes, address(value, step, row), bytes);
+    const size_t item = type.item_size(), count = elements(type.shape);
+    const auto* from = static_cast<const uint8_t*>(workspace_->address(value, slot, 0));
+    auto* bytes = static_cast<uint8_t*>(to);
+    if (!type.last) {
+        for (size_t row = 0; row < type.rows(); ++row)
+            std::memcpy(bytes + row * type.columns() * item, from + row * type.stride() * item, type.columns() * item);
+        return;
+    }
+    for (size_t flat = 0; flat < count; ++flat) std::memcpy(bytes + flat * item, from + type.place(flat) * item, item);
 }
 
 void Session::reset() noexcept {
@@ -177,19 +284,31 @@ void Session::reset() noexcept {
 
 void Session::reset(bool never_too) noexcept {
     for (const StateView& view : states_)
-        if (never_too || view.spec->reset == "window") std::memset(view.data, 0, state_bytes(view));
+        if (never_too || view.spec->reset == "window") initialise(view);
     step_ = 0;
 }
 
+void Session::clear_counters() noexcept {
+    std::fill(counters_.begin(), counters_.end(), Counters{});
+}
+
+Counters Session::total() const noexcept {
+    Counters sum;
+    for (size_t i = 0; i + 1 < counters_.size(); ++i) {
+        sum.spikes += counters_[i].spikes;
+        sum.synops += counters_[i].synops;
+        sum.macs += counters_[i].macs;
+    }
+    return sum;
+}
+
 void Session::save(StateWriter& writer) const {
-    std::vector<uint8_t> packed;
     for (const StateView& view : states_) {
-        packed.resize(view.rows * view.columns * item_size(view.spec->dtype));
-        pack(view, packed.data());
-        if (view.spec->dtype == Dtype::f32)
-            writer.put(view.spec->name, reinterpret_cast<const float*>(packed.data()), view.spec->shape);
-        else
-            writer.put(view.spec->name, reinterpret_cast<const int64_t*>(packed.data()), view.spec->shape);
+        const size_t item = item_size(view.spec->dtype);
+        StateTensor tensor{dtype_name(view.spec->dtype), view.spec->shape, {}};
+        tensor.bytes.reserve(elements(view.spec->shape) * item);
+        each_element(view, [&](const uint8_t* at) { tensor.bytes.insert(tensor.bytes.end(), at, at + item); });
+        writer.put(view.spec->name, std::move(tensor));
     }
     writer.put("step", step_);
 }
@@ -200,13 +319,18 @@ void Session::load(const StateReader& reader) {
         throw Error(ErrorKind::model, "snapshot's step number is not one", "step", std::to_string(step));
     for (const StateView& view : states_) {
         const StateTensor& tensor = reader.find(view.spec->name);
-        const bool real = view.spec->dtype == Dtype::f32;
-        if (tensor.dtype != (real ? state_dtype<float>() : state_dtype<int64_t>()) ||
-            tensor.shape != view.spec->shape ||
-            tensor.bytes.size() != view.rows * view.columns * item_size(view.spec->dtype))
+        if (tensor.dtype != dtype_name(view.spec->dtype) || tensor.shape != view.spec->shape ||
+            tensor.bytes.size() != elements(view.spec->shape) * item_size(view.spec->dtype))
             throw Error(ErrorKind::model, "snapshot tensor has another shape or type", view.spec->name, tensor.dtype);
     }
-    for (const StateView& view : states_) unpack(reader.find(view.spec->name), view);
+    for (const StateView& view : states_) {
+        const size_t item = item_size(view.spec->dtype);
+        const uint8_t* from = reader.find(view.spec->name).bytes.data();
+        each_element(view, [&](uint8_t* at) {
+            std::memcpy(at, from, item);
+            from += item;
+        });
+    }
     step_ = step;
 }
 

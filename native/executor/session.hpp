@@ -1,6 +1,8 @@
 // One stream's state over a model, and its work. One thread at a time; the caller sees to that.
 //
-// step and run allocate nothing, throw nothing and hold a FloatEnvironment. run == so many times step, bit for bit.
+// step, run and step_many allocate nothing once the model has workspaces, and hold a FloatEnvironment. run == so many
+// times step == step_many of as many sessions, bit for bit. What they made can be read from `value` while the sink is
+// told, not after the call.
 #pragma once
 
 #include <memory>
@@ -13,44 +15,83 @@
 
 namespace edgesnn::executor {
 
-// A state seen from outside: rows of `columns` elements, `stride` apart.
+// A state seen from outside: element [i, j, ..] lies at data + i * strides[0] + j * strides[1] .., in bytes.
 struct StateView {
     const StateSpec* spec;
     void* data;
-    size_t rows, columns, stride;
+    std::vector<size_t> strides;
+    size_t bytes;  // with padding
 };
 
-// Told after every chunk of steps that values of these steps can be read; noexcept in effect.
+class Session;
+
+// Told after every chunk of slots: slot s, first <= s < first + count of the call, is slot s - first of the chunk.
 class StepSink {
   public:
     virtual ~StepSink() = default;
-    virtual void steps(size_t first, size_t count) noexcept = 0;
+    virtual void steps(const Session& reader, size_t first, size_t count) noexcept = 0;
+};
+
+// Writes the input of slot `index` of a call; the rows of the input value follow each other at `to`.
+class StepSource {
+  public:
+    virtual ~StepSource() = default;
+    virtual void fill(size_t index, void* to) const noexcept = 0;
+};
+
+// Rows of a C-contiguous array [slots, ...input.shape]: uint8, float32, or int64 tokens.
+class ArraySource final : public StepSource {
+  public:
+    ArraySource(const ValueType& type, const void* data) : type_(type), data_(static_cast<const uint8_t*>(data)) {}
+    void fill(size_t index, void* to) const noexcept override;
+
+  private:
+    const ValueType& type_;
+    const uint8_t* data_;
+};
+
+// Lists of active inputs: slot i has indices[offsets[i]] .. indices[offsets[i + 1] - 1], ascending, each below the
+// number of elements. One that stands twice adds up where `count`, up to the bound (checked by the caller).
+class EventSource final : public StepSource {
+  public:
+    EventSource(const ValueType& type, const uint32_t* indices, const int64_t* offsets, bool count)
+        : type_(type), indices_(indices), offsets_(offsets), count_(count) {}
+    void fill(size_t index, void* to) const noexcept override;
+
+  private:
+    const ValueType& type_;
+    const uint32_t* indices_;
+    const int64_t* offsets_;
+    bool count_;
 };
 
 class Session {
   public:
-    // `recorded`: values that stay readable besides the outputs.
-    explicit Session(std::shared_ptr<const Model> model, std::vector<int> recorded = {});
+    // `recorded`: values that stay readable besides the outputs. Without `account` no counters are kept.
+    explicit Session(std::shared_ptr<const Model> model, std::vector<int> recorded = {}, bool account = true);
 
     const Model& model() const noexcept { return *model_; }
 
     // Kind points. check throws Error{model} for a window that the model cannot take; step and run rely on it.
     void check(const encode::PointWindow& window) const;
-    void step(const encode::PointWindow& window) noexcept;  // the window's next step; a new window after the last one
-    void run(const encode::PointWindow& window) noexcept;   // a new window, all its steps
-    // Kind dense: `count` steps of input.shape, uint8 or float32, C-contiguous, integers within the bound.
-    void run(const void* xs, size_t count, StepSink& sink) noexcept;
+    void step(const encode::PointWindow& window, StepSink& sink);  // the window's next step; a new one after the last
+    void run(const encode::PointWindow& window, StepSink& sink);   // a new window, all its steps
+    // The other kinds: `count` steps.
+    void run(const StepSource& source, size_t count, StepSink& sink);
+    // One step of each session, all different and of one model; slot i is session i. The first session's recorded
+    // values can be read. Throws only when memory for workspaces is short.
+    static void step_many(Session* const* sessions, size_t count, const StepSource& source, StepSink& sink);
 
-    // Row 0 of an output or recorded value at step `step` of the last call (kind points) or chunk (kind dense).
-    const void* value(int value, size_t step) const noexcept;
-    // Copies that value without its padding: type(value).rows() * columns() elements.
-    void copy_value(int value, size_t step, void* to) const noexcept;
+    // For sinks: copies an output or recorded value of a slot without its padding, in C order of its shape.
+    void copy_value(int value, size_t slot, void* to) const noexcept;
 
     void reset() noexcept;
     int64_t step_number() const noexcept { return step_; }
     void set_step_number(int64_t step) noexcept { step_ = step; }
     const std::vector<StateView>& states() const noexcept { return states_; }
-    const Counters& counters() const noexcept { return counters_; }
+    // Of the last call, by node; and together.
+    const std::vector<Counters>& counters() const noexcept { return counters_; }
+    Counters total() const noexcept;
 
     // The states and the step number, logical shapes, under the writer's section.
     void save(StateWriter& writer) const;
@@ -58,20 +99,25 @@ class Session {
     void load(const StateReader& reader);
 
   private:
+    struct Slots;                         // what a chunk of slots works on
     void reset(bool never_too) noexcept;  // states of policy "window", or those of "never" too
-    void advance(size_t count) noexcept;
-    void run_segment(const Segment& segment, size_t count) noexcept;
-    void run_entry(const Entry& entry, size_t first_row, size_t rows, size_t step) noexcept;
-    void* address(int value, size_t step, size_t row) const noexcept;
+    void clear_counters() noexcept;
+    void advance(Slots slots, size_t count) noexcept;
+    void run_segment(const Segment& segment, const Slots& slots, size_t count) noexcept;
+    void run_tiles(const Segment& segment, const Slots& slots, size_t count) noexcept;
+    void run_entry(const Entry& entry, size_t first_row, size_t rows, const Slots& slots, size_t slot) noexcept;
+    OpCall call(const Entry& entry, size_t first_row, size_t rows, const Slots& slots, size_t slot) noexcept;
+    void prepare(const encode::PointWindow& window) noexcept;
+    WorkspacePool& pool() const noexcept { return own_ == nullptr ? model_->workspaces() : *own_; }
 
     std::shared_ptr<const Model> model_;
-    Layout layout_;  // where values and states lie in memory_
-    std::unique_ptr<uint8_t[]> memory_;
-    uint8_t* base_ = nullptr;
+    std::unique_ptr<WorkspacePool> own_;    // where values are recorded
+    std::unique_ptr<Workspace> workspace_;  // of the call
+    std::unique_ptr<uint8_t[]> memory_;     // of the states
     std::vector<StateView> states_;
-    std::vector<std::vector<void*>> node_states_;  // by node
-    std::vector<std::unique_ptr<Scratch>> scratch_;
-    Counters counters_;
+    std::vector<std::vector<void*>> step_states_;  // by the model's steps
+    std::vector<Counters> counters_;               // by node; the last is for calls that are not counted
+    bool account_;
     int64_t step_ = 0;
 };
 

@@ -12,17 +12,17 @@
 namespace edgesnn::executor {
 
 using Shape = std::vector<int64_t>;
-using Attribute = std::variant<bool, int64_t, std::string>;
+using Attribute = std::variant<bool, int64_t, double, std::string, std::vector<int64_t>>;
 
-enum class Dtype { i8, f32, i64 };
+enum class Dtype { i8, u8, i32, i64, f32 };
 
 struct TensorSpec {
     std::string name;
-    std::string layout;          // "im" or "vector": docs/model-file.md
-    Dtype dtype = Dtype::f32;    // i8 or f32
+    std::string layout;  // "vector", "im", "im4", "om16x4", "om16x8": docs/model-file.md
+    Dtype dtype = Dtype::f32;
     const void* data = nullptr;  // stored values, C-contiguous
     Shape stored;                // shape of the stored array
-    Shape shape;                 // plain shape: [N, K] or [N]
+    Shape shape;                 // plain shape: [N, K], [N, C, kh, kw] or [N]
 };
 
 struct NodeSpec {
@@ -37,25 +37,28 @@ struct NodeSpec {
 struct StateSpec {
     std::string name;  // "<node>.<what>"
     Shape shape;
-    Dtype dtype = Dtype::f32;  // f32 or i64
+    Dtype dtype = Dtype::f32;  // not i8
+    double initial = 0;        // of every element
     std::string reset;         // "window" or "never"
 };
 
 struct InputSpec {
-    std::string kind;  // "points" or "dense"
+    std::string kind;  // "points", "dense", "spikes" or "tokens"
     // points
     int64_t points = 0, groups = 0, neighbours = 0, steps = 0;
     uint64_t seed = 0;
-    // dense
+    // dense, spikes
     Shape shape;
     std::string value;  // "int" or "float32"
     int64_t bound = 0;  // largest value of an int
+    // tokens
+    int64_t vocab = 0;
 };
 
 struct ModelSpec {
     std::string identity;  // sha256 of the document
     InputSpec input;
-    std::vector<NodeSpec> nodes;  // each node's inputs are made by earlier ones
+    std::vector<NodeSpec> nodes;  // each node's inputs are made by earlier ones, but for a delay's
     std::vector<std::string> outputs;
     std::vector<StateSpec> states;
     std::string readout;  // name of the output that holds the scores, or empty

@@ -5,20 +5,22 @@
 namespace edgesnn::executor {
 namespace {
 
-class NativeWindowModel final : public pipeline::WindowModel {
+class NativeWindowModel final : public pipeline::WindowModel, private StepSink {
   public:
-    explicit NativeWindowModel(std::shared_ptr<const Model> model) : session_(std::move(model)) {}
+    explicit NativeWindowModel(std::shared_ptr<const Model> model)
+        : session_(std::move(model)),
+          scores_(session_.model().outputs()[static_cast<size_t>(session_.model().readout())]) {}
 
     Status infer(const encode::PointWindow& window, pipeline::Inference& out) noexcept override {
         try {
             session_.check(window);
-            const Model& model = session_.model();
-            const int scores = model.outputs()[static_cast<size_t>(model.readout())];
-            out.scores.resize(model.type(scores).columns());
-            session_.run(window);
-            session_.copy_value(scores, static_cast<size_t>(model.spec().input.steps - 1), out.scores.data());
-            out.spikes = session_.counters().spikes;
-            out.synops = session_.counters().synops;
+            out.scores.resize(elements(session_.model().type(scores_).shape));
+            out_ = &out;
+            session_.run(window, *this);
+            const Counters total = session_.total();
+            out.spikes = total.spikes;
+            out.synops = total.synops;
+            out.macs = total.macs;
         } catch (const Error& error) {
             return error.status();
         } catch (const std::exception& error) {
@@ -31,7 +33,13 @@ class NativeWindowModel final : public pipeline::WindowModel {
     void load(const StateReader& reader) override { session_.load(reader); }
 
   private:
+    void steps(const Session& session, size_t, size_t count) noexcept override {
+        session.copy_value(scores_, count - 1, out_->scores.data());
+    }
+
     Session session_;
+    int scores_;
+    pipeline::Inference* out_ = nullptr;  // of the call
 };
 
 }  // namespace

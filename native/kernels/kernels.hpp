@@ -38,21 +38,104 @@ using Max = void(const uint8_t* x, size_t rows, size_t stride, bool fresh, uint8
 // each word first. out holds 8 * (end - begin) rounded up to 64.
 using Random16 = void(uint64_t key, size_t begin, size_t end, uint32_t step, uint64_t window, uint16_t* out) noexcept;
 
-#define EDGESNN_KERNELS(X)      \
-    X(spikes_i8, LinearEvents)  \
-    X(counts_i8, LinearEvents)  \
-    X(nibbles_i8, LinearEvents) \
-    X(events_f32, LinearEvents) \
-    X(lanes_f32, LinearDense)   \
-    X(lif_ge_zero, Lif)         \
-    X(lif_ge_subtract, Lif)     \
-    X(lif_ge_none, Lif)         \
-    X(lif_gt_zero, Lif)         \
-    X(lif_gt_subtract, Lif)     \
-    X(lif_gt_none, Lif)         \
-    X(add_u8, Add)              \
-    X(max_u8, Max)              \
-    X(random16, Random16)
+// y[i] = a[i] op b[i], n % 16 == 0.
+using Binary = void(const float* a, const float* b, size_t n, float* y) noexcept;
+// y[i] = float(x[i]) * scale[i] + bias[i], n % 16 == 0; y may be x.
+using ScaleFloats = void(const float* x, const float* scale, const float* bias, size_t n, float* y) noexcept;
+using ScaleInts = void(const int32_t* x, const float* scale, const float* bias, size_t n, float* y) noexcept;
+// y[i] = x[i] * mix[i] + old[i] * keep[i], n % 16 == 0.
+using Shift = void(const float* x, const float* old, const float* mix, const float* keep, size_t n, float* y) noexcept;
+// y = f(x) for rows of `columns`, padded to a multiple of 16; the padding of y is zero.
+using Rows = void(const float* x, size_t rows, size_t columns, float* y) noexcept;
+using LayerNorm = void(const float* x, const float* weight, const float* bias, float eps, size_t rows, size_t columns,
+                       float* y) noexcept;
+// docs/operators.md, `wkv`; n % 16 == 0.
+using Wkv = void(const float* k, const float* v, const float* bonus, const float* decay, size_t n, float* aa, float* bb,
+                 float* pp, float* y) noexcept;
+
+// Neurons with flags (docs/operators.md, `lif`). Parameters are those of one row, null where they are not given; the
+// states lie at v + from, i + from, held + from.
+struct Neurons {
+    enum class Current { none, fresh, sum_decay, jump, old };
+    enum class Spike { binary, floor, half_up, half_even, none };
+    enum class Reset { zero, value, subtract, none };
+    enum class At { same, next, old, no_double };
+
+    bool euler = false, ge = true;
+    Current current = Current::none;
+    Spike spike = Spike::binary;
+    Reset reset = Reset::zero;
+    At at = At::same;
+    int32_t cap = 1, refractory = 0;
+    const float *alpha = nullptr, *v_th = nullptr, *beta = nullptr, *gain = nullptr, *leak = nullptr,
+                *v_reset = nullptr, *v_min = nullptr;
+    float *v = nullptr, *i = nullptr;
+    int32_t* held = nullptr;
+};
+// One row of x[stride] to out: bytes, or floats with Spike::none. Returns the sum of the spikes.
+using UpdateNeurons = uint64_t(const Neurons& neurons, const float* x, size_t stride, size_t from, void* out) noexcept;
+
+// Integer neurons (docs/operators.md, `cuba`): fire where v > above. x: bytes, or int32 where `wide`.
+struct Cuba {
+    int32_t current_decay, voltage_decay;
+    double gain;
+    int32_t above;
+    bool wide;
+};
+using UpdateCuba = uint64_t(const Cuba& cuba, const void* x, size_t n, int32_t* u, int32_t* v, uint8_t* s) noexcept;
+
+// A convolution by events. Weights in rows (channel in its group, ky, kx) of weight_stride outputs: layout "im", or
+// "im4". taps_y[y * taps] is how many outputs row y reaches, then each as kernel place + (output place << 16); taps_x
+// the same.
+struct Conv {
+    const void* weights;
+    size_t weight_stride, kernel_height, kernel_width;
+    size_t group_inputs, group_outputs;  // channels of a group
+    size_t width, stride;                // of the output: places in a row, elements from one place to the next
+    const uint32_t *taps_y, *taps_x;
+    size_t taps;
+    bool counts;  // the values are counts: conv_f32 weighs its sum by them
+};
+struct ConvEvent {
+    uint32_t channel, y, x;
+    float value;
+};
+// Adds to acc: int32 (conv_i8, conv_i4) or float. Returns the sum of value * places reached (places alone: not counts).
+using ConvEvents = uint64_t(const Conv& conv, const ConvEvent* events, size_t count, void* acc) noexcept;
+
+#define EDGESNN_KERNELS(X)       \
+    X(spikes_i8, LinearEvents)   \
+    X(counts_i8, LinearEvents)   \
+    X(nibbles_i8, LinearEvents)  \
+    X(events_f32, LinearEvents)  \
+    X(lanes_f32, LinearDense)    \
+    X(lif_ge_zero, Lif)          \
+    X(lif_ge_subtract, Lif)      \
+    X(lif_ge_none, Lif)          \
+    X(lif_gt_zero, Lif)          \
+    X(lif_gt_subtract, Lif)      \
+    X(lif_gt_none, Lif)          \
+    X(add_u8, Add)               \
+    X(max_u8, Max)               \
+    X(random16, Random16)        \
+    X(add_f32, Binary)           \
+    X(multiply_f32, Binary)      \
+    X(scale_f32, ScaleFloats)    \
+    X(scale_i32, ScaleInts)      \
+    X(shift_f32, Shift)          \
+    X(relu_f32, Rows)            \
+    X(relu2_f32, Rows)           \
+    X(sigmoid_f32, Rows)         \
+    X(silu_f32, Rows)            \
+    X(exp_f32, Rows)             \
+    X(softmax_f32, Rows)         \
+    X(layer_norm_f32, LayerNorm) \
+    X(wkv_f32, Wkv)              \
+    X(neurons, UpdateNeurons)    \
+    X(cuba, UpdateCuba)          \
+    X(conv_i8, ConvEvents)       \
+    X(conv_i4, ConvEvents)       \
+    X(conv_f32, ConvEvents)
 
 struct Table {
     const char* arm;

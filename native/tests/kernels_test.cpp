@@ -157,6 +157,8 @@ void check(const char* arm, const char* name, Random16* ours, Random16*, Random&
     }
 }
 
+#include "graph_kernel_checks.hpp"
+
 }  // namespace
 
 int main() {

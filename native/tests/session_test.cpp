@@ -2,6 +2,8 @@
 // round, a refused load changes nothing, and the pipeline's door gives the session's scores.
 #include "executor/session.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -68,19 +70,32 @@ struct Net {
     ModelSpec spec;
 
     void neurons(const std::string& name, const std::string& input, int64_t inputs, int64_t outputs, Shape rows) {
-        NodeSpec fc{"fc_" + name, "linear", {input}, {"fc_" + name}, {{"activations", std::string("int")}}, {}};
+        NodeSpec fc{"fc_" + name, "linear", {input}, {"fc_" + name}, {}, {}};
+        fc.attributes = {{"activations", std::string("int")},
+                         {"output", std::string("float32")},
+                         {"cold_start", std::string("run")},
+                         {"group", int64_t{0}}};
         fc.tensors["weight"] = tensors->weight(outputs, inputs);
         fc.tensors["scale"] = tensors->vector(outputs, 0.01F);
         fc.tensors["bias"] = tensors->vector(outputs, 0.1F);
         spec.nodes.push_back(fc);
         NodeSpec lif{name, "lif", {"fc_" + name}, {name}, {}, {}};
-        lif.attributes = {
-            {"compare", std::string("ge")}, {"reset", std::string("zero")}, {"spike", std::string("binary")}};
+        lif.attributes = {{"axis", int64_t{-1}},
+                          {"decay", std::string("multiply")},
+                          {"current", std::string("none")},
+                          {"compare", std::string("ge")},
+                          {"spike", std::string("binary")},
+                          {"cap", int64_t{1}},
+                          {"reset", std::string("zero")},
+                          {"reset_at", std::string("same")},
+                          {"refractory", int64_t{0}},
+                          {"v_init", 0.0},
+                          {"cold_start", std::string("run")}};
         lif.tensors["alpha"] = tensors->vector(1, 0.5F);
         lif.tensors["v_th"] = tensors->vector(1, 1.0F);
         spec.nodes.push_back(lif);
         rows.push_back(outputs);
-        spec.states.push_back({name + ".v", rows, Dtype::f32, "window"});
+        spec.states.push_back({name + ".v", rows, Dtype::f32, 0, "window"});
     }
 
     std::shared_ptr<const Model> build() {
@@ -99,8 +114,8 @@ struct Net {
         spec.nodes.push_back({"top", "max", {"c"}, {"top"}, {{"axis", int64_t{-2}}}, {}});
         neurons("d", "top", 100, 6, {});
         spec.nodes.push_back({"vote", "vote", {"d"}, {"vote"}, {{"classes", int64_t{3}}, {"voters", int64_t{2}}}, {}});
-        spec.states.push_back({"vote.sum", {3}, Dtype::i64, "window"});
-        spec.states.push_back({"vote.steps", {}, Dtype::i64, "window"});
+        spec.states.push_back({"vote.sum", {3}, Dtype::i64, 0, "window"});
+        spec.states.push_back({"vote.steps", {}, Dtype::i64, 0, "window"});
         spec.outputs = {"vote"};
         spec.readout = "vote";
         spec.keepalive = tensors;
@@ -132,28 +147,33 @@ bool same(const StateTensors& a, const StateTensors& b) {
     return true;
 }
 
-std::vector<float> scores(const Session& session, size_t step) {
-    std::vector<float> values(3);
-    session.copy_value(session.model().outputs()[0], step, values.data());
-    return values;
-}
+// Keeps the scores after the last step of a call.
+struct Scores final : StepSink {
+    std::array<float, 3> last{};
+    void steps(const Session& session, size_t, size_t count) noexcept override {
+        session.copy_value(session.model().outputs()[0], count - 1, last.data());
+    }
+};
 
 void check_steps(const std::shared_ptr<const Model>& model) {
     Session by_run(model), by_step(model);
+    Scores run, step;
+    by_run.run(window(1), run);  // the model's first workspace
+    by_run.reset();
     int64_t spikes = 0;
     for (int64_t number : {3, 4}) {
         const encode::PointWindow w = window(number);
         const int64_t before = allocations;
-        by_run.run(w);
+        by_run.run(w, run);
         spikes = 0;
         for (int64_t t = 0; t < kSteps; ++t) {
-            by_step.step(w);
-            spikes += by_step.counters().spikes;
+            by_step.step(w, step);
+            spikes += by_step.total().spikes;
         }
         expect(allocations == before, "step or run allocates");
-        expect(scores(by_run, kSteps - 1) == scores(by_step, 0), "run is not so many steps");
+        expect(run.last == step.last, "run is not so many steps");
     }
-    expect(spikes > 0 && by_run.counters().spikes == spikes, "spikes are counted otherwise");
+    expect(spikes > 0 && by_run.total().spikes == spikes, "spikes are counted otherwise");
     expect(same(saved(by_run), saved(by_step)), "states of run and steps differ");
 }
 
@@ -169,7 +189,8 @@ bool refuses(Call call) {
 
 void check_load(const std::shared_ptr<const Model>& model) {
     Session session(model), other(model);
-    session.run(window(5));
+    Scores after;
+    session.run(window(5), after);
     StateTensors tensors = saved(session);
     other.load(StateReader(tensors, "session"));
     expect(same(saved(other), tensors), "load is not the inverse of save");
@@ -197,9 +218,11 @@ void check_window_model(const std::shared_ptr<const Model>& model) {
     const std::unique_ptr<pipeline::WindowModel> door = make_window_model(model);
     pipeline::Inference inference;
     expect(door->infer(window(9), inference).ok(), "a good window is refused");
-    session.run(window(9));
-    expect(inference.scores == scores(session, kSteps - 1), "the door's scores are not the session's");
-    expect(inference.synops == session.counters().synops && inference.synops > 0, "the door counts otherwise");
+    Scores after;
+    session.run(window(9), after);
+    expect(std::equal(after.last.begin(), after.last.end(), inference.scores.begin()),
+           "the door's scores are not the session's");
+    expect(inference.synops == session.total().synops && inference.synops > 0, "the door counts otherwise");
     encode::PointWindow wrong = window(9);
     wrong.members[3] = kPoints;
     expect(door->infer(wrong, inference).kind == ErrorKind::model, "a wrong window is taken");

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgesnn.errors import BackendError
-from edgesnn.graph import Document, Node
-from edgesnn.graph.upgrade import ADDED
+from edgesnn.graph import Document
 from edgesnn.runtime.backends.base import Array, Engine
 
 
@@ -29,12 +28,10 @@ class NativeBackend:
         """See `Backend.prepare`.
 
         Raises:
-            BackendError: the arm that EDGESNN_ARM names cannot run here, or an operator that the module does not have.
+            BackendError: the arm that EDGESNN_ARM names cannot run here.
         """
         from edgesnn import _native
 
-        for node in document.nodes:
-            _check_known(node, _native.executor.operators())
         return document, _native.executor.Model(source(document))
 
     def engine(self, prepared: Any, record: Sequence[str]) -> Engine:
@@ -52,7 +49,7 @@ class NativeEngine:
         self._outputs = document.outputs
         self._recorded = [o for n in document.nodes if n.name in record for o in n.outputs]
         self._points = document.input["kind"] == "points"
-        self._session = _native.executor.Session(model, [*self._outputs, *self._recorded])
+        self._session = _native.executor.Session(model, list(self._outputs), self._recorded, True)
         self.state: Mapping[str, Array] = self._session.states()
         self.recorded: Mapping[str, Array] = {}
 
@@ -77,11 +74,11 @@ class NativeEngine:
 
     def step(self, x: Any) -> Mapping[str, Array]:
         """See `Engine.step`."""
-        return self._keep(self._session.step_points(x) if self._points else self._session.run_dense(x[np.newaxis]))
+        return self._keep(self._session.step_points(x) if self._points else self._session.run_array(x[np.newaxis]))
 
     def run(self, x: Any) -> Mapping[str, Array]:
         """See `Engine.run`."""
-        return self._keep(self._session.run_points(x) if self._points else self._session.run_dense(x))
+        return self._keep(self._session.run_points(x) if self._points else self._session.run_array(x))
 
     def reset(self) -> None:
         """See `Engine.reset`."""
@@ -116,20 +113,9 @@ def _node(document: Document, node: Any) -> SimpleNamespace:
         op=node.op,
         inputs=node.inputs,
         outputs=node.outputs,
-        attributes={k: v for k, v in node.attributes.items() if k not in ADDED[node.op]},
+        attributes=dict(node.attributes),
         tensors=tensors,
     )
-
-
-def _check_known(node: Node, operators: Sequence[str]) -> None:
-    """Check that the module has the operator, with no attribute that format version 1 lacks but at its default."""
-    if node.op not in operators or node.op not in ADDED:
-        what = f"operator {node.op!r} is not native yet"
-        raise BackendError(what, where=f"node {node.name!r}", hint="use backend='reference'")
-    for name, value in ADDED[node.op].items():
-        if node.attributes[name] != value:
-            what = f"native operator {node.op!r} does not have {name} {node.attributes[name]!r} yet"
-            raise BackendError(what, where=f"node {node.name!r}", hint="use backend='reference'")
 
 
 def _input(section: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-// add: y = a + b in bytes; the bounds add up to at most 255.
+// add: y = a + b of one kind and shape.
 #include "executor/op.hpp"
 #include "kernels/kernels.hpp"
 
@@ -8,18 +8,29 @@ namespace {
 class Add final : public Op {
   public:
     explicit Add(const NodeView& view) {
-        view.expect(2, 1, 0);
+        view.expect(2, 1);
         const ValueType &a = view.inputs[0], &b = view.inputs[1];
-        if (a.kind != Kind::integer || b.kind != Kind::integer || a.shape != b.shape)
-            view.fail("inputs cannot be added", describe(a) + " and " + describe(b), "two int values of one shape");
-        if (a.bound + b.bound > 255) view.fail("sum may not fit a byte", std::to_string(a.bound + b.bound));
-        outputs = {{Kind::integer, a.shape, a.bound + b.bound}};
+        if (a.kind != b.kind || a.kind == Kind::window || a.kind == Kind::token || a.shape != b.shape)
+            view.fail("inputs cannot be added", describe(a) + " and " + describe(b),
+                      "two values of one kind and shape");
+        const int64_t bound = a.bound + b.bound;
+        if (a.kind == Kind::integer && bound > 255) view.fail("sum may not fit a byte", std::to_string(bound));
+        if (bound > INT32_MAX) view.fail("sum may not fit 32 bits", std::to_string(bound));
+        outputs = {{a.kind, a.shape, bound, a.last}};
     }
 
     void run(const OpCall& call) const noexcept override {
-        kernels::table().add_u8(static_cast<const uint8_t*>(call.inputs[0]),
-                                static_cast<const uint8_t*>(call.inputs[1]), call.rows * outputs[0].stride(),
-                                static_cast<uint8_t*>(call.output));
+        const size_t n = call.rows * outputs[0].stride();
+        if (outputs[0].kind == Kind::integer)
+            return kernels::table().add_u8(static_cast<const uint8_t*>(call.inputs[0]),
+                                           static_cast<const uint8_t*>(call.inputs[1]), n,
+                                           static_cast<uint8_t*>(call.output));
+        if (outputs[0].kind == Kind::real)
+            return kernels::table().add_f32(static_cast<const float*>(call.inputs[0]),
+                                            static_cast<const float*>(call.inputs[1]), n,
+                                            static_cast<float*>(call.output));
+        const auto *a = static_cast<const int32_t*>(call.inputs[0]), *b = static_cast<const int32_t*>(call.inputs[1]);
+        for (size_t i = 0; i < n; ++i) static_cast<int32_t*>(call.output)[i] = a[i] + b[i];
     }
 };
 

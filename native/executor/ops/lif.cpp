@@ -1,5 +1,7 @@
-// lif: v = v * alpha + x; s = v >= v_th ("ge") or v > v_th ("gt"); then 0 where s ("zero"), v - v_th where s
-// ("subtract"), or left alone ("none"). docs/arithmetic.md, section 7.
+// lif: leaky integrate-and-fire neurons with all their flags; the equations are in docs/operators.md and
+// native/kernels/neurons.inl. The plain case (no current, binary spikes, reset in the same step) has kernels of its
+// own.
+#include <cstring>
 #include <limits>
 
 #include "executor/op.hpp"
@@ -8,43 +10,134 @@
 namespace edgesnn::executor {
 namespace {
 
+using kernels::Neurons;
+
+template <typename T, size_t N>
+T choose(const NodeView& view, const char* attribute, const std::pair<const char*, T> (&values)[N]) {
+    std::string allowed;
+    const auto it = view.node.attributes.find(attribute);
+    const auto* text = it == view.node.attributes.end() ? nullptr : std::get_if<std::string>(&it->second);
+    for (const auto& [name, value] : values) {
+        if (text != nullptr && *text == name) return value;
+        allowed += (allowed.empty() ? "" : ", ") + std::string(name);
+    }
+    view.fail(std::string("attribute '") + attribute + "' is wrong", text == nullptr ? "" : *text, allowed);
+}
+
 class Lif final : public Op {
   public:
     explicit Lif(const NodeView& view) {
-        view.expect(1, 1, 2);
+        view.expect(1, 1);
         const ValueType& x = view.inputs[0];
         if (x.kind != Kind::real) view.fail("input is not a current", describe(x), "float32 values");
-        const bool ge = view.text("compare", {"ge", "gt"}) == "ge";
-        const std::string reset = view.text("reset", {"zero", "subtract", "none"});
-        view.text("spike", {"binary"});
-        kernel_ = choose(ge, reset);
-        alpha_ = view.spread("alpha", x.columns(), true, 0.0F);
-        v_th_ = view.spread("v_th", x.columns(), true, std::numeric_limits<float>::infinity());  // padding never fires
-        outputs = {{Kind::integer, x.shape, 1}};
-        states = {{"v", x.shape, Dtype::f32}};
+        read_flags(view);
+        read_parameters(view, x);
+        const bool spikes = flags_.spike != Neurons::Spike::none;
+        outputs = {{spikes ? Kind::integer : Kind::real, x.shape, spikes ? flags_.cap : 0, x.last}};
+        states = {{"v", x.shape, Dtype::f32, view.real("v_init"), x.last}};
+        if (flags_.current != Neurons::Current::none) states.push_back({"i", x.shape, Dtype::f32, 0, x.last});
+        if (flags_.refractory != 0) states.push_back({"refractory", x.shape, Dtype::i32, 0, x.last});
+        plain_ = choose_plain();
     }
 
-    bool steady() const noexcept override { return false; }
-
     void run(const OpCall& call) const noexcept override {
-        const size_t stride = outputs[0].stride();
-        auto* v = static_cast<float*>(call.states[0]) + call.first_row * stride;
-        call.counters->spikes +=
-            static_cast<int64_t>(kernel_(alpha_.data(), v_th_.data(), static_cast<const float*>(call.inputs[0]),
-                                         call.rows, stride, v, static_cast<uint8_t*>(call.output)));
+        const size_t stride = outputs[0].stride(), offset = call.first_row * stride;
+        if (skip_first_ && call.step == 0) {
+            std::memset(call.output, 0, call.rows * stride * outputs[0].item_size());
+            return;
+        }
+        auto* v = static_cast<float*>(call.states[0]) + offset;
+        const auto* x = static_cast<const float*>(call.inputs[0]);
+        if (plain_ != nullptr) {
+            call.counters->spikes +=
+                static_cast<int64_t>(plain_(alpha_.values.data(), v_th_.values.data(), x, call.rows, stride, v,
+                                            static_cast<uint8_t*>(call.output)));
+            return;
+        }
+        Neurons n = flags_;
+        n.v = v;
+        size_t state = 1;
+        if (n.current != Neurons::Current::none) n.i = static_cast<float*>(call.states[state++]) + offset;
+        if (n.refractory != 0) n.held = static_cast<int32_t*>(call.states[state]) + offset;
+        for (size_t row = 0; row < call.rows; ++row, x += stride) {
+            const size_t at = call.first_row + row;
+            n.alpha = alpha_.row(at), n.v_th = v_th_.row(at), n.beta = beta_.row(at), n.gain = gain_.row(at);
+            n.leak = leak_.row(at), n.v_reset = v_reset_.row(at), n.v_min = v_min_.row(at);
+            const size_t from = row * stride;
+            void* out = static_cast<uint8_t*>(call.output) + from * outputs[0].item_size();
+            call.counters->spikes += static_cast<int64_t>(kernels::table().neurons(n, x, stride, from, out));
+        }
     }
 
   private:
-    static kernels::Lif* choose(bool ge, const std::string& reset) {
-        const kernels::Table& table = kernels::table();
-        if (reset == "zero") return ge ? table.lif_ge_zero : table.lif_gt_zero;
-        if (reset == "subtract") return ge ? table.lif_ge_subtract : table.lif_gt_subtract;
-        return ge ? table.lif_ge_none : table.lif_gt_none;
+    void read_flags(const NodeView& view) {
+        using N = Neurons;
+        flags_.euler = view.text("decay", {"multiply", "euler"}) == "euler";
+        flags_.current = choose<N::Current>(view, "current",
+                                            {{"none", N::Current::none},
+                                             {"new", N::Current::fresh},
+                                             {"sum_decay", N::Current::sum_decay},
+                                             {"jump", N::Current::jump},
+                                             {"old", N::Current::old}});
+        flags_.ge = view.text("compare", {"ge", "gt"}) == "ge";
+        flags_.spike = choose<N::Spike>(view, "spike",
+                                        {{"binary", N::Spike::binary},
+                                         {"floor", N::Spike::floor},
+                                         {"half_up", N::Spike::half_up},
+                                         {"half_even", N::Spike::half_even},
+                                         {"none", N::Spike::none}});
+        flags_.reset = choose<N::Reset>(view, "reset",
+                                        {{"zero", N::Reset::zero},
+                                         {"value", N::Reset::value},
+                                         {"subtract", N::Reset::subtract},
+                                         {"none", N::Reset::none}});
+        flags_.at = choose<N::At>(
+            view, "reset_at",
+            {{"same", N::At::same}, {"next", N::At::next}, {"old", N::At::old}, {"no_double", N::At::no_double}});
+        flags_.cap = static_cast<int32_t>(view.integer("cap", 1, 255));
+        flags_.refractory = static_cast<int32_t>(view.integer("refractory", 0, 255));
+        skip_first_ = view.text("cold_start", {"run", "skip"}) == "skip";
+        const bool binary = flags_.spike == N::Spike::binary;
+        const bool silent = flags_.spike == N::Spike::none;
+        if (((binary || silent) && flags_.cap != 1) || (!binary && flags_.at != N::At::same) ||
+            (silent && (flags_.reset != N::Reset::none || flags_.refractory != 0)) ||
+            (flags_.at == N::At::no_double && flags_.reset != N::Reset::subtract))
+            view.fail("flags do not go together", "spike, cap, reset, reset_at", "docs/operators.md");
     }
 
-    kernels::Lif* kernel_;
-    std::vector<float> alpha_;
-    std::vector<float> v_th_;
+    void read_parameters(const NodeView& view, const ValueType& x) {
+        alpha_ = view.parameter("alpha", x, 0.0F);
+        if (view.has("v_th") == (flags_.spike == Neurons::Spike::none)) view.fail("v_th belongs to neurons that spike");
+        if (view.has("v_th"))
+            v_th_ = view.parameter("v_th", x, std::numeric_limits<float>::infinity());  // padding never fires
+        else
+            v_th_.values.assign(x.stride(), std::numeric_limits<float>::infinity());
+        if ((flags_.current != Neurons::Current::none) != view.has("beta") ||
+            (flags_.reset == Neurons::Reset::value) != view.has("v_reset"))
+            view.fail("beta belongs to a current, v_reset to reset 'value', and neither elsewhere");
+        if (view.has("beta")) beta_ = view.parameter("beta", x, 0.0F);
+        if (view.has("v_reset")) v_reset_ = view.parameter("v_reset", x, 0.0F);
+        if (view.has("gain")) gain_ = view.parameter("gain", x, 0.0F);
+        if (view.has("leak")) leak_ = view.parameter("leak", x, 0.0F);
+        if (view.has("v_min")) v_min_ = view.parameter("v_min", x, 0.0F);
+    }
+
+    kernels::Lif* choose_plain() const {
+        const bool plain = !flags_.euler && flags_.current == Neurons::Current::none &&
+                           flags_.spike == Neurons::Spike::binary && flags_.at == Neurons::At::same &&
+                           flags_.reset != Neurons::Reset::value && flags_.refractory == 0 && gain_.values.empty() &&
+                           leak_.values.empty() && v_min_.values.empty() && alpha_.step == 0 && v_th_.step == 0;
+        if (!plain) return nullptr;
+        const kernels::Table& table = kernels::table();
+        if (flags_.reset == Neurons::Reset::zero) return flags_.ge ? table.lif_ge_zero : table.lif_gt_zero;
+        if (flags_.reset == Neurons::Reset::subtract) return flags_.ge ? table.lif_ge_subtract : table.lif_gt_subtract;
+        return flags_.ge ? table.lif_ge_none : table.lif_gt_none;
+    }
+
+    Neurons flags_;
+    bool skip_first_ = false;
+    Parameter alpha_, v_th_, beta_, gain_, leak_, v_reset_, v_min_;
+    kernels::Lif* plain_ = nullptr;
 };
 
 }  // namespace

@@ -1,8 +1,9 @@
-// linear: y[n] = float32(acc[n]) * scale[n] + bias[n]; docs/arithmetic.md, sections 3 to 5. Three forms, chosen at load
-// by the types of weight and input; integer inputs read only the rows of active ones, or for a few spikes a table.
-#include <algorithm>
+// linear: y[n] = float32(acc[n]) * scale[n] + bias[n], or the bare sums; docs/arithmetic.md, sections 3 to 5. The form
+// is chosen at load by the types of weight and input; integer inputs read only the rows of active ones, or for a few
+// spikes a table.
+#include <cstring>
 
-#include "executor/op.hpp"
+#include "executor/ops/weights.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/nibble_table.hpp"
 
@@ -19,81 +20,72 @@ struct ActiveList final : Scratch {
 class Linear final : public Op {
   public:
     explicit Linear(const NodeView& view) {
-        view.expect(1, 1, 3);
+        view.expect(1, 1);
         const ValueType& x = view.inputs[0];
-        const bool integers = view.text("activations", {"int", "float32"}) == "int";
+        if (x.kind != Kind::integer && x.kind != Kind::real) view.fail("input cannot be multiplied", describe(x));
+        weights_ = Weights(view);
         const TensorSpec& weight = view.tensor("weight");
-        if (x.kind != (integers ? Kind::integer : Kind::real)) view.fail("input is of another kind", describe(x));
         if (weight.shape.size() != 2 || weight.shape[1] != x.shape.back())
             view.fail("tensor '" + weight.name + "' has another shape", "", "[N, " + std::to_string(x.columns()) + "]");
-        fan_out_ = weight.shape[0];
-        if (weight.dtype == Dtype::i8) check_range(view, weight);
-        if (weight.dtype == Dtype::i8 && 127 * weight.shape[1] * x.bound > INT32_MAX)
-            view.fail("sums may not fit 32 bits", describe(x));
+        skip_first_ = view.text("cold_start", {"run", "skip"}) == "skip";
         Shape shape = x.shape;
-        shape.back() = fan_out_;
-        outputs = {{Kind::real, shape, 0}};
-        const size_t columns = outputs[0].columns();
-        scale_ = view.spread("scale", columns, false, 0.0F);
-        bias_ = view.spread("bias", columns, false, 0.0F);
+        shape.back() = weights_.outputs;
+        outputs = {{weights_.wide ? Kind::wide : Kind::real, shape, weights_.largest}};
         input_stride_ = x.stride();
-        matrix_ = {weight.data, scale_.data(), bias_.data(), x.columns(), outputs[0].stride()};
-        if (integers)
-            choose_events(weight, x.bound);
+        columns_ = static_cast<int64_t>(x.columns());
+        matrix_ = {weights_.data, weights_.wide ? nullptr : weights_.scale.data(), weights_.bias.data(), x.columns(),
+                   outputs[0].stride()};
+        if (x.kind == Kind::integer)
+            choose_events(x.bound);
         else
-            choose_dense(weight);
+            choose_dense();
     }
+
+    bool batchable() const noexcept override { return !skip_first_; }
 
     std::unique_ptr<Scratch> scratch() const override { return std::make_unique<ActiveList>(input_stride_); }
 
     void run(const OpCall& call) const noexcept override {
         auto* active = static_cast<ActiveList*>(call.scratch)->indices.data();
         auto* out = static_cast<float*>(call.output);
+        if (skip_first_ && call.step == 0) {
+            std::memset(out, 0, call.rows * outputs[0].stride() * sizeof(float));
+            return;
+        }
         if (dense_ != nullptr) {
             dense_(matrix_, static_cast<const float*>(call.inputs[0]), input_stride_, call.rows, out);
+            call.counters->macs += static_cast<int64_t>(call.rows) * columns_ * weights_.outputs;
             return;
         }
         const uint64_t sum =
             events_(matrix_, static_cast<const uint8_t*>(call.inputs[0]), input_stride_, call.rows, active, out);
-        call.counters->synops += static_cast<int64_t>(sum) * fan_out_;
+        call.counters->synops += static_cast<int64_t>(sum) * weights_.outputs;
     }
 
   private:
-    static void check_range(const NodeView& view, const TensorSpec& weight) {
-        const auto* bytes = static_cast<const int8_t*>(weight.data);
-        if (std::find(bytes, bytes + weight.stored[0] * weight.stored[1], -128) !=
-            bytes + weight.stored[0] * weight.stored[1])
-            view.fail("weight of tensor '" + weight.name + "' is out of range", "-128", "-127 to 127");
-    }
-
-    void choose_events(const TensorSpec& weight, int64_t bound) {
+    void choose_events(int64_t bound) {
         const kernels::Table& table = kernels::table();
-        events_ = weight.dtype == Dtype::f32 ? table.events_f32 : bound == 1 ? table.spikes_i8 : table.counts_i8;
+        events_ = weights_.number == Number::f32 ? table.events_f32 : bound == 1 ? table.spikes_i8 : table.counts_i8;
         const size_t groups = (matrix_.inputs + 3) / 4;
         const bool few = matrix_.inputs <= kernels::kNibbleInputs && groups * 16 * matrix_.stride * 2 <= kTableBytes;
-        if (weight.dtype == Dtype::f32 || bound != 1 || !few) return;
+        if (weights_.number != Number::i8 || weights_.wide || bound != 1 || !few) return;
         events_ = table.nibbles_i8;
-        nibbles_ = kernels::nibble_table(static_cast<const int8_t*>(weight.data), matrix_.inputs, matrix_.stride);
+        nibbles_ = kernels::nibble_table(static_cast<const int8_t*>(weights_.data), matrix_.inputs, matrix_.stride);
         matrix_.weights = nibbles_.data();
     }
 
-    void choose_dense(const TensorSpec& weight) {
+    void choose_dense() {
         dense_ = kernels::table().lanes_f32;
-        if (weight.dtype == Dtype::f32) return;
-        scaled_.resize(static_cast<size_t>(weight.stored[0] * weight.stored[1]));  // w' = float32(w) * scale
-        const auto* bytes = static_cast<const int8_t*>(weight.data);
-        for (size_t i = 0; i < scaled_.size(); ++i)
-            scaled_[i] = static_cast<float>(bytes[i]) * scale_[i % matrix_.stride];
-        matrix_.weights = scaled_.data();
-        matrix_.scale = nullptr;
+        if (weights_.scaled) matrix_.scale = nullptr;
     }
 
-    int64_t fan_out_;
+    Weights weights_;
+    bool skip_first_;
     size_t input_stride_;
+    int64_t columns_;
     kernels::Matrix matrix_;
     kernels::LinearEvents* events_ = nullptr;
     kernels::LinearDense* dense_ = nullptr;
-    std::vector<float> scale_, bias_, scaled_;
     std::vector<int16_t> nibbles_;
 };
 

@@ -11,9 +11,9 @@ namespace {
 class Max final : public Op {
   public:
     explicit Max(const NodeView& view) {
-        view.expect(1, 1, 0);
+        view.expect(1, 1);
         const ValueType& x = view.inputs[0];
-        if (x.kind != Kind::integer || x.shape.size() < 2 || view.integer("axis") != -2)
+        if (x.kind != Kind::integer || x.shape.size() < 2 || view.integer("axis", -8, -1) != -2)
             view.fail("input cannot be pooled", describe(x), "int values of at least two axes, axis -2");
         rows_ = x.rows();
         pooled_ = static_cast<size_t>(x.shape[x.shape.size() - 2]);

@@ -25,7 +25,7 @@ struct Prepared final : Scratch {
 class PointCode final : public Op {
   public:
     explicit PointCode(const NodeView& view) : seed_(view.input.seed) {
-        view.expect(1, 2, 0);
+        view.expect(1, 2);
         const ValueType& window = view.inputs[0];
         if (window.kind != Kind::window) view.fail("input is not a window of points", describe(window), "window");
         rate_ = view.text("coding", {"rate", "direct"}) == "rate";

@@ -1,0 +1,24 @@
+// gather: elements along an axis by a list of indices, each any number of times.
+#include "executor/ops/select.hpp"
+
+namespace edgesnn::executor {
+
+std::unique_ptr<Op> make_gather(const NodeView& view) {
+    view.expect(1, 1);
+    const ValueType& x = view.inputs[0];
+    if (x.kind == Kind::window || x.kind == Kind::token) view.fail("input cannot be gathered", describe(x));
+    const size_t axis = view.axis("axis", x.shape.size());
+    const TensorSpec& tensor = view.tensor("indices");
+    if (tensor.dtype != Dtype::i32 || tensor.layout != "vector")
+        view.fail("tensor '" + tensor.name + "' has another type", "", "int32");
+    const auto* values = static_cast<const int32_t*>(tensor.data);
+    std::vector<size_t> indices;
+    for (int64_t i = 0; i < tensor.shape[0]; ++i) {
+        if (values[i] < 0 || values[i] >= x.shape[axis])
+            view.fail("index is out of range", std::to_string(values[i]), "0 to " + std::to_string(x.shape[axis] - 1));
+        indices.push_back(static_cast<size_t>(values[i]));
+    }
+    return std::make_unique<Select>(x, axis, std::move(indices));
+}
+
+}  // namespace edgesnn::executor

@@ -1,0 +1,146 @@
+// Pools: sum, mean or largest of a kernel's places, channel by channel; the output lies as the input does.
+// Contributions in ascending (y, x), padding counts as zeros for sum and mean and is left out by max.
+#include "executor/ops/pooling.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "executor/ops/convolution.hpp"
+
+namespace edgesnn::executor {
+namespace {
+
+enum class Mode { sum, avg, max };
+
+class Pooling final : public Op {
+  public:
+    Pooling(const NodeView& view, size_t axes) {
+        view.expect(1, 1);
+        const ValueType& x = view.inputs[0];
+        const bool two = axes == 2;
+        if (x.shape.size() != 1 + axes || (x.kind != Kind::integer && x.kind != Kind::real))
+            view.fail("input cannot be pooled", describe(x));
+        const std::string mode = view.text("mode", {"sum", "avg", "max"});
+        mode_ = mode == "sum" ? Mode::sum : mode == "avg" ? Mode::avg : Mode::max;
+        const auto kernel = view.pair("kernel", 1, 4096, two), stride = view.pair("stride", 1, 4096, two);
+        const auto padding = view.pair("padding", 0, 4096, two);
+        x_ = {x.shape.back(), kernel.second, stride.second, padding.second, 1};
+        y_ = two ? Axis{x.shape[1], kernel.first, stride.first, padding.first, 1} : Axis{1, 1, 1, 0, 1};
+        check_axis(view, x_);
+        check_axis(view, y_);
+        if (x_.padding >= x_.kernel || (two && y_.padding >= y_.kernel))
+            view.fail("attribute 'padding' is wrong", "", "less than the kernel");
+        input_ = x;
+        const int64_t area = x_.kernel * y_.kernel;
+        inverse_ = static_cast<float>(1.0 / static_cast<double>(area));
+        Shape shape = two ? Shape{x.shape[0], y_.places(), x_.places()} : Shape{x.shape[0], x_.places()};
+        if (mode_ != Mode::max && x.bound * area > INT32_MAX) view.fail("sums may not fit 32 bits", describe(x));
+        const Kind kind = x.kind == Kind::real || mode_ == Mode::avg   ? Kind::real
+                          : mode_ == Mode::sum && x.bound * area > 255 ? Kind::wide
+                                                                       : Kind::integer;
+        const int64_t bound = kind == Kind::real ? 0 : mode_ == Mode::max ? x.bound : x.bound * area;
+        outputs = {{kind, shape, bound, x.last}};
+    }
+
+    bool rowwise() const noexcept override { return false; }
+
+    void run(const OpCall& call) const noexcept override {
+        const ValueType& type = outputs[0];
+        std::memset(call.output, 0, type.rows() * type.stride() * type.item_size());
+        if (input_.kind == Kind::real)
+            pool<float, float>(static_cast<const float*>(call.inputs[0]), static_cast<float*>(call.output));
+        else if (type.kind == Kind::integer && mode_ == Mode::sum && input_.bound == 1 && !input_.last)
+            scatter(static_cast<const uint8_t*>(call.inputs[0]), static_cast<uint8_t*>(call.output));
+        else if (type.kind == Kind::integer)
+            pool<uint8_t, uint8_t>(static_cast<const uint8_t*>(call.inputs[0]), static_cast<uint8_t*>(call.output));
+        else if (type.kind == Kind::wide)
+            pool<uint8_t, int32_t>(static_cast<const uint8_t*>(call.inputs[0]), static_cast<int32_t*>(call.output));
+        else
+            pool<uint8_t, float>(static_cast<const uint8_t*>(call.inputs[0]), static_cast<float*>(call.output));
+    }
+
+  private:
+    // Where (channel, y, x) of a value lies.
+    static size_t at(const ValueType& type, size_t channel, size_t y, size_t x, size_t height, size_t width) noexcept {
+        return type.last ? (y * width + x) * type.stride() + channel : (channel * height + y) * type.stride() + x;
+    }
+
+    template <typename In, typename Out>
+    void pool(const In* x, Out* out) const noexcept {
+        const auto channels = static_cast<size_t>(input_.shape[0]);
+        const auto height = static_cast<size_t>(y_.places()), width = static_cast<size_t>(x_.places());
+        for (size_t oy = 0; oy < height; ++oy)
+            for (size_t ox = 0; ox < width; ++ox)
+                for (size_t c = 0; c < channels; ++c)
+                    out[at(outputs[0], c, oy, ox, height, width)] = one<In, Out>(x, c, oy, ox);
+    }
+
+    template <typename In, typename Out>
+    Out one(const In* x, size_t channel, size_t oy, size_t ox) const noexcept {
+        const int64_t y0 = static_cast<int64_t>(oy) * y_.stride - y_.padding;
+        const int64_t x0 = static_cast<int64_t>(ox) * x_.stride - x_.padding;
+        Out sum = 0;
+        bool first = true;
+        for (int64_t y = std::max<int64_t>(y0, 0); y < std::min(y0 + y_.kernel, y_.size); ++y)
+            for (int64_t i = std::max<int64_t>(x0, 0); i < std::min(x0 + x_.kernel, x_.size); ++i) {
+                const auto value =
+                    static_cast<Out>(x[at(input_, channel, static_cast<size_t>(y), static_cast<size_t>(i),
+                                          static_cast<size_t>(y_.size), static_cast<size_t>(x_.size))]);
+                if (mode_ == Mode::max)
+                    sum = first || value > sum ? value : sum;
+                else
+                    sum = static_cast<Out>(sum + value);
+                first = false;
+            }
+        if constexpr (std::is_same_v<Out, float>)
+            if (mode_ == Mode::avg) sum = sum * inverse_;
+        return sum;
+    }
+
+    // Sums of plain rows of few spikes: each spike adds one to the places that it reaches.
+    void scatter(const uint8_t* x, uint8_t* out) const noexcept {
+        const auto rows = input_.rows();
+        const size_t columns = input_.columns(), stride = input_.stride();
+        for (size_t row = 0; row < rows; ++row, x += stride)
+            for (size_t block = 0; block < columns; block += 8) {
+                uint64_t word;
+                std::memcpy(&word, x + block, sizeof(word));
+                if (word == 0) continue;
+                for (size_t column = block; column < std::min(block + 8, columns); ++column)
+                    if (x[column] != 0) spread(row, column, x[column], out);
+            }
+    }
+
+    void spread(size_t row, size_t column, uint8_t value, uint8_t* out) const noexcept {
+        const auto height = static_cast<size_t>(y_.size);
+        const size_t channel = row / height;
+        const auto [y_begin, y_end] = reached(y_, static_cast<int64_t>(row % height));
+        const auto [x_begin, x_end] = reached(x_, static_cast<int64_t>(column));
+        for (int64_t oy = y_begin; oy < y_end; ++oy)
+            for (int64_t ox = x_begin; ox < x_end; ++ox) {
+                uint8_t& sum = out[at(outputs[0], channel, static_cast<size_t>(oy), static_cast<size_t>(ox),
+                                      static_cast<size_t>(y_.places()), static_cast<size_t>(x_.places()))];
+                sum = static_cast<uint8_t>(sum + value);
+            }
+    }
+
+    // Outputs [begin, end) of an axis whose kernel covers a place.
+    static std::pair<int64_t, int64_t> reached(const Axis& axis, int64_t place) noexcept {
+        const int64_t first = place + axis.padding - axis.kernel + 1;
+        const int64_t begin = first <= 0 ? 0 : (first + axis.stride - 1) / axis.stride;
+        return {begin, std::min((place + axis.padding) / axis.stride + 1, axis.places())};
+    }
+
+    Mode mode_;
+    Axis x_{}, y_{};
+    ValueType input_;
+    float inverse_ = 1.0F;
+};
+
+}  // namespace
+
+std::unique_ptr<Op> make_pooling(const NodeView& view, size_t axes) {
+    return std::make_unique<Pooling>(view, axes);
+}
+
+}  // namespace edgesnn::executor

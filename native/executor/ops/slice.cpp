@@ -1,0 +1,18 @@
+// slice: elements start .. stop - 1 along an axis.
+#include "executor/ops/select.hpp"
+
+namespace edgesnn::executor {
+
+std::unique_ptr<Op> make_slice(const NodeView& view) {
+    view.expect(1, 1);
+    const ValueType& x = view.inputs[0];
+    if (x.kind == Kind::window || x.kind == Kind::token) view.fail("input cannot be cut", describe(x));
+    const size_t axis = view.axis("axis", x.shape.size());
+    const int64_t start = view.integer("start", 0, x.shape[axis] - 1);
+    const int64_t stop = view.integer("stop", start + 1, x.shape[axis]);
+    std::vector<size_t> indices;
+    for (int64_t i = start; i < stop; ++i) indices.push_back(static_cast<size_t>(i));
+    return std::make_unique<Select>(x, axis, std::move(indices));
+}
+
+}  // namespace edgesnn::executor

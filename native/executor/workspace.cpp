@@ -1,0 +1,32 @@
+#include "executor/workspace.hpp"
+
+namespace edgesnn::executor {
+namespace {
+constexpr size_t kAlignment = 64;
+}  // namespace
+
+Workspace::Workspace(const std::vector<Step>& steps, const Layout& layout)
+    : layout_(layout), memory_(new uint8_t[layout.bytes + kAlignment]()) {
+    base_ = reinterpret_cast<uint8_t*>(round_up(reinterpret_cast<size_t>(memory_.get()), kAlignment));
+    for (const Step& step : steps) scratch_.push_back(step.op->scratch());
+}
+
+std::unique_ptr<Workspace> WorkspacePool::take() {
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (!free_.empty()) {
+            std::unique_ptr<Workspace> workspace = std::move(free_.back());
+            free_.pop_back();
+            return workspace;
+        }
+        free_.reserve(++made_);  // so that give never allocates
+    }
+    return std::make_unique<Workspace>(steps_, layout_);
+}
+
+void WorkspacePool::give(std::unique_ptr<Workspace> workspace) noexcept {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    free_.push_back(std::move(workspace));
+}
+
+}  // namespace edgesnn::executor

@@ -1,0 +1,13 @@
+// Convolutions, avx512vnni arm: equations in conv.inl.
+#if defined(__x86_64__)
+#include "kernels/arms.hpp"
+
+#define EDGESNN_ARM_NAME(name) name##__avx512vnni
+
+namespace edgesnn::kernels {
+namespace {
+
+#include "kernels/conv.inl"
+
+}  // namespace edgesnn::kernels
+#endif

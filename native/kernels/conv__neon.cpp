@@ -1,0 +1,13 @@
+// Convolutions, neon arm: equations in conv.inl.
+#if defined(__aarch64__)
+#include "kernels/arms.hpp"
+
+#define EDGESNN_ARM_NAME(name) name##__neon
+
+namespace edgesnn::kernels {
+namespace {
+
+#include "kernels/conv.inl"
+
+}  // namespace edgesnn::kernels
+#endif

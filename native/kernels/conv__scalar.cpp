@@ -1,0 +1,11 @@
+// Convolutions, scalar arm: equations in conv.inl.
+#include "kernels/arms.hpp"
+
+#define EDGESNN_ARM_NAME(name) name##__scalar
+
+namespace edgesnn::kernels {
+namespace {
+
+#include "kernels/conv.inl"
+
+}  // namespace edgesnn::kernels

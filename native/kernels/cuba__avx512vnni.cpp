@@ -1,0 +1,13 @@
+// Integer neurons, avx512vnni arm: equations in cuba.inl.
+#if defined(__x86_64__)
+#include "kernels/arms.hpp"
+
+#define EDGESNN_ARM_NAME(name) name##__avx512vnni
+
+namespace edgesnn::kernels {
+namespace {
+
+#include "kernels/cuba.inl"
+
+}  // namespace edgesnn::kernels
+#endif

@@ -1,0 +1,13 @@
+// Integer neurons, neon arm: equations in cuba.inl.
+#if defined(__aarch64__)
+#include "kernels/arms.hpp"
+
+#define EDGESNN_ARM_NAME(name) name##__neon
+
+namespace edgesnn::kernels {
+namespace {
+
+#include "kernels/cuba.inl"
+
+}  // namespace edgesnn::kernels
+#endif

@@ -1,0 +1,11 @@
+// Integer neurons, scalar arm: equations in cuba.inl.
+#include "kernels/arms.hpp"
+
+#define EDGESNN_ARM_NAME(name) name##__scalar
+
+namespace edgesnn::kernels {
+namespace {
+
+#include "kernels/cuba.inl"
+
+}  // namespace edgesnn::kernels

@@ -1,0 +1,16 @@
+// Neurons with flags, avx512vnni arm: equations in neurons.inl.
+#if defined(__x86_64__)
+#include <cstring>
+
+#include "kernels/arms.hpp"
+
+#define EDGESNN_ARM_NAME(name) name##__avx512vnni
+
+namespace edgesnn::kernels {
+namespace {
+
+#include "kernels/lanes16.inl"
+#include "kernels/neurons.inl"
+
+}  // namespace edgesnn::kernels
+#endif

@@ -1,0 +1,16 @@
+// Neurons with flags, neon arm: equations in neurons.inl.
+#if defined(__aarch64__)
+#include <cstring>
+
+#include "kernels/arms.hpp"
+
+#define EDGESNN_ARM_NAME(name) name##__neon
+
+namespace edgesnn::kernels {
+namespace {
+
+#include "kernels/lanes16.inl"
+#include "kernels/neurons.inl"
+
+}  // namespace edgesnn::kernels
+#endif

@@ -1,0 +1,14 @@
+// Neurons with flags, scalar arm: equations in neurons.inl.
+#include <cstring>
+
+#include "kernels/arms.hpp"
+
+#define EDGESNN_ARM_NAME(name) name##__scalar
+
+namespace edgesnn::kernels {
+namespace {
+
+#include "kernels/lanes16.inl"
+#include "kernels/neurons.inl"
+
+}  // namespace edgesnn::kernels

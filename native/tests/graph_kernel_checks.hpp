@@ -1,0 +1,168 @@
+// Checkers of the kernels that work on whole values: elementwise, rows, neurons, convolutions. Included by
+// kernels_test.cpp after its helpers, inside its anonymous namespace.
+#pragma once
+
+void check(const char* arm, const char* name, Binary* ours, Binary* scalar, Random& random) {
+    const size_t n = padded(1 + below(random, 300));
+    const std::vector<float> a = floats(random, n, 2.0F), b = floats(random, n, 2.0F);
+    std::vector<float> x(n), y(n);
+    ours(a.data(), b.data(), n, x.data());
+    scalar(a.data(), b.data(), n, y.data());
+    expect(same(x, y), arm, name, "results differ");
+}
+
+void check(const char* arm, const char* name, ScaleFloats* ours, ScaleFloats* scalar, Random& random) {
+    const size_t n = padded(1 + below(random, 300));
+    const std::vector<float> v = floats(random, n, 2.0F), scale = floats(random, n, 2.0F),
+                             bias = floats(random, n, 1.0F);
+    std::vector<float> x(n), y(n);
+    ours(v.data(), scale.data(), bias.data(), n, x.data());
+    scalar(v.data(), scale.data(), bias.data(), n, y.data());
+    expect(same(x, y), arm, name, "results differ");
+}
+
+void check(const char* arm, const char* name, ScaleInts* ours, ScaleInts* scalar, Random& random) {
+    const size_t n = padded(1 + below(random, 300));
+    const std::vector<float> scale = floats(random, n, 2.0F), bias = floats(random, n, 1.0F);
+    std::vector<int32_t> v(n);
+    for (int32_t& i : v) i = static_cast<int32_t>(random());
+    std::vector<float> x(n), y(n);
+    ours(v.data(), scale.data(), bias.data(), n, x.data());
+    scalar(v.data(), scale.data(), bias.data(), n, y.data());
+    expect(same(x, y), arm, name, "results differ");
+}
+
+void check(const char* arm, const char* name, Shift* ours, Shift* scalar, Random& random) {
+    const size_t n = padded(1 + below(random, 300));
+    const std::vector<float> a = floats(random, n, 2.0F), b = floats(random, n, 2.0F), m = floats(random, n, 1.0F),
+                             k = floats(random, n, 1.0F);
+    std::vector<float> x(n), y(n);
+    ours(a.data(), b.data(), m.data(), k.data(), n, x.data());
+    scalar(a.data(), b.data(), m.data(), k.data(), n, y.data());
+    expect(same(x, y), arm, name, "results differ");
+}
+
+void check(const char* arm, const char* name, Rows* ours, Rows* scalar, Random& random) {
+    const int columns = 1 + below(random, 200);
+    const size_t stride = padded(columns), rows = 1 + random() % 3;
+    std::vector<float> v = floats(random, rows * stride, below(random, 2) ? 2.0F : 60.0F);
+    if (below(random, 4) == 0) v[0] = -std::numeric_limits<float>::infinity();
+    std::vector<float> x(rows * stride, 7.0F), y(rows * stride, 9.0F);
+    ours(v.data(), rows, static_cast<size_t>(columns), x.data());
+    scalar(v.data(), rows, static_cast<size_t>(columns), y.data());
+    expect(same(x, y), arm, name, "rows differ");
+    for (size_t i = static_cast<size_t>(columns); i < stride; ++i)
+        expect(x[i] == 0.0F, arm, name, "padding is not zero");
+}
+
+void check(const char* arm, const char* name, LayerNorm* ours, LayerNorm* scalar, Random& random) {
+    const int columns = 1 + below(random, 200);
+    const size_t stride = padded(columns), rows = 1 + random() % 3;
+    const std::vector<float> v = floats(random, rows * stride, 2.0F), w = floats(random, stride, 1.0F),
+                             b = floats(random, stride, 1.0F);
+    std::vector<float> x(rows * stride), y(rows * stride);
+    ours(v.data(), w.data(), b.data(), 1e-5F, rows, static_cast<size_t>(columns), x.data());
+    scalar(v.data(), w.data(), b.data(), 1e-5F, rows, static_cast<size_t>(columns), y.data());
+    expect(same(x, y), arm, name, "rows differ");
+}
+
+void check(const char* arm, const char* name, Wkv* ours, Wkv* scalar, Random& random) {
+    const size_t n = padded(1 + below(random, 100));
+    const std::vector<float> u = floats(random, n, 1.0F), w = floats(random, n, 1.0F);
+    std::vector<float> a1(n), b1(n), p1(n, -1e38F), a2(n), b2(n), p2(n, -1e38F), x(n), y(n);
+    for (int step = 0; step < 4; ++step) {
+        const std::vector<float> k = floats(random, n, 3.0F), v = floats(random, n, 3.0F);
+        ours(k.data(), v.data(), u.data(), w.data(), n, a1.data(), b1.data(), p1.data(), x.data());
+        scalar(k.data(), v.data(), u.data(), w.data(), n, a2.data(), b2.data(), p2.data(), y.data());
+    }
+    expect(same(x, y) && same(a1, a2) && same(b1, b2) && same(p1, p2), arm, name, "states or outputs differ");
+}
+
+// Neurons with random flags over a few steps, thresholds often met exactly.
+void check(const char* arm, const char* name, UpdateNeurons* ours, UpdateNeurons* scalar, Random& random) {
+    const size_t n = padded(1 + below(random, 100));
+    Neurons flags;
+    flags.euler = below(random, 2) != 0, flags.ge = below(random, 2) != 0;
+    flags.current = static_cast<Neurons::Current>(below(random, 5));
+    flags.spike = static_cast<Neurons::Spike>(below(random, 5));
+    flags.reset = static_cast<Neurons::Reset>(below(random, 4));
+    flags.at = flags.spike == Neurons::Spike::binary ? static_cast<Neurons::At>(below(random, 4)) : Neurons::At::same;
+    flags.cap = flags.spike == Neurons::Spike::binary ? 1 : 1 + below(random, 255);
+    flags.refractory = below(random, 2) ? below(random, 4) : 0;
+    const std::vector<float> alpha = floats(random, n, 1.0F), beta = floats(random, n, 1.0F),
+                             gain = floats(random, n, 1.0F), leak = floats(random, n, 1.0F),
+                             low = floats(random, n, 1.0F);
+    std::vector<float> v_th(n);
+    for (float& v : v_th) v = static_cast<float>(1 + below(random, 3));
+    flags.alpha = alpha.data(), flags.v_th = v_th.data(), flags.beta = beta.data(), flags.v_reset = low.data();
+    if (below(random, 2)) flags.gain = gain.data();
+    if (below(random, 2)) flags.leak = leak.data();
+    if (below(random, 2)) flags.v_min = low.data();
+    std::vector<float> v1(n), i1(n), v2(n), i2(n);
+    std::vector<int32_t> h1(n), h2(n);
+    std::vector<uint8_t> s1(4 * n), s2(4 * n);
+    uint64_t spikes1 = 0, spikes2 = 0;
+    for (int step = 0; step < 4; ++step) {
+        const std::vector<float> x = floats(random, n, 2.0F);
+        flags.v = v1.data(), flags.i = i1.data(), flags.held = h1.data();
+        spikes1 += ours(flags, x.data(), n, 0, s1.data());
+        flags.v = v2.data(), flags.i = i2.data(), flags.held = h2.data();
+        spikes2 += scalar(flags, x.data(), n, 0, s2.data());
+    }
+    expect(same(v1, v2) && same(i1, i2) && same(h1, h2), arm, name, "states differ");
+    expect(same(s1, s2) && spikes1 == spikes2, arm, name, "spikes differ");
+}
+
+void check(const char* arm, const char* name, UpdateCuba* ours, UpdateCuba* scalar, Random& random) {
+    const size_t n = padded(1 + below(random, 100));
+    const bool wide = below(random, 2) != 0;
+    const Cuba cuba{below(random, 4097), below(random, 4097), static_cast<double>(below(random, 2000) - 1000),
+                    1 + below(random, 100000), wide};
+    std::vector<int32_t> u1(n), v1(n), x(n);
+    for (int32_t& v : v1) v = static_cast<int32_t>(random());
+    std::vector<int32_t> u2 = u1, v2 = v1;
+    std::vector<uint8_t> bytes(n), s1(n), s2(n);
+    for (int step = 0; step < 4; ++step) {
+        for (int32_t& i : x) i = below(random, 200001) - 100000;
+        for (uint8_t& b : bytes) b = static_cast<uint8_t>(random());
+        const void* input = wide ? static_cast<const void*>(x.data()) : bytes.data();
+        ours(cuba, input, n, u1.data(), v1.data(), s1.data());
+        scalar(cuba, input, n, u2.data(), v2.data(), s2.data());
+    }
+    expect(same(u1, u2) && same(v1, v2) && same(s1, s2), arm, name, "states or spikes differ");
+}
+
+// A convolution of stride 1 without padding over a few groups.
+void check(const char* arm, const char* name, ConvEvents* ours, ConvEvents* scalar, Random& random) {
+    const int groups = 1 + below(random, 3), group_inputs = 1 + below(random, 3), group_outputs = 1 + below(random, 40);
+    const int kernel = 1 + below(random, 3), size = kernel + below(random, 6), places = size - kernel + 1;
+    const size_t stride = padded(groups * group_outputs), weight_stride = (stride + 31) / 32 * 32;
+    const size_t taps = static_cast<size_t>(kernel) + 1;
+    std::vector<uint32_t> table(static_cast<size_t>(size) * taps, 0);
+    for (int y = 0; y < size; ++y)
+        for (int k = 0; k < kernel; ++k) {
+            const int o = y - k;
+            if (o < 0 || o >= places) continue;
+            uint32_t* row = table.data() + static_cast<size_t>(y) * taps;
+            row[++row[0]] = static_cast<uint32_t>(k) | static_cast<uint32_t>(o) << 16;
+        }
+    std::vector<uint8_t> weights(static_cast<size_t>(group_inputs * kernel * kernel) * weight_stride * sizeof(float));
+    const std::vector<float> real = floats(random, weights.size() / sizeof(float), 1.0F);
+    const bool floating = std::strcmp(name, "conv_f32") == 0;
+    if (floating) std::memcpy(weights.data(), real.data(), weights.size());
+    if (!floating)
+        for (uint8_t& w : weights) w = static_cast<uint8_t>(random());
+    const auto u = [](int i) { return static_cast<size_t>(i); };
+    const Conv conv{weights.data(),  weight_stride,    u(kernel), u(kernel),
+                    u(group_inputs), u(group_outputs), u(places), stride,
+                    table.data(),    table.data(),     taps,      true};
+    std::vector<ConvEvent> events;
+    for (int i = below(random, 30); i > 0; --i)
+        events.push_back({static_cast<uint32_t>(below(random, groups * group_inputs)),
+                          static_cast<uint32_t>(below(random, size)), static_cast<uint32_t>(below(random, size)),
+                          static_cast<float>(1 + below(random, 255))});
+    std::vector<int32_t> a(u(places * places) * stride), b = a;
+    const uint64_t x = ours(conv, events.data(), events.size(), a.data());
+    const uint64_t y = scalar(conv, events.data(), events.size(), b.data());
+    expect(same(a, b) && x == y, arm, name, "sums differ");
+}
