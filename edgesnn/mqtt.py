@@ -30,7 +30,7 @@ from edgesnn.errors import ConfigError, PublishError
 
 IN_FLIGHT = 20  # a larger window is slower: measured, docs/mqtt.md
 NO_MATCHING_SUBSCRIBERS = 0x10
-UNSUPPORTED_PROTOCOL = 0x84
+UNSPECIFIED = 0x80  # what paho says where the other side just closed
 SESSION_TAKEN_OVER = 0x8E
 CREDENTIAL_REFUSALS = {0x86, 0x87, 0x8C}  # bad user or password, not authorised, bad authentication method
 FINAL_REFUSALS = CREDENTIAL_REFUSALS | {0x85, 0x8A}  # and a bad client id, banned: trying again cannot mend these
@@ -130,7 +130,8 @@ class Client:
         self._paho: paho.Client | None = None
         self._accepted = False
         self._stopped = False
-        self._refusal: Any = None
+        self._refusal: Any = None  # the reason in a CONNACK that refuses
+        self._farewell: Any = None  # the reason of a disconnection
         self._events: list[Event] = []
         self._attempt_at = time.monotonic()
         self._connack_by = 0.0
@@ -219,7 +220,7 @@ class Client:
 
     def _connect(self) -> None:
         client = self._make_client()
-        self._refusal = None
+        self._refusal = self._farewell = None
         try:
             client.connect(self.broker.host, self.broker.port, self._keepalive_s)
         except ssl.SSLCertVerificationError as error:
@@ -271,7 +272,7 @@ class Client:
                 note(Connected(self._version))
 
         def on_disconnect(_c: Any, _u: Any, _f: Any, reason: Any, _p: Any) -> None:
-            self._refusal = self._refusal or reason
+            self._farewell = reason
 
         def on_publish(_c: Any, _u: Any, mid: int, reason: Any, _p: Any) -> None:
             note(Acknowledged(mid, not reason.is_failure and reason.value != NO_MATCHING_SUBSCRIBERS))
@@ -321,14 +322,15 @@ class Client:
         _drop(client)
         self._paho = None
         was_accepted, self._accepted = self._accepted, False
-        reason = self._refusal
+        reason = self._farewell if was_accepted else self._refusal
         value = getattr(reason, "value", None)
         if not was_accepted and self._fall_back(value):
             return
         if value == SESSION_TAKEN_OVER:
             self._fail(self._error(f"another client took over the id {self._client_id}"), final=True)
         elif was_accepted:
-            self._fail(self._error("the connection to the broker was lost", found=str(reason)))
+            found = "closed without a reason" if value in (None, UNSPECIFIED) else str(reason)
+            self._fail(self._error("the connection to the broker was lost", found=found))
         else:
             hint = CREDENTIALS_HINT if value in CREDENTIAL_REFUSALS else None
             found = str(reason) if reason is not None else "closed before it answered"

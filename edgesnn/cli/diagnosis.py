@@ -107,7 +107,7 @@ def _refusal(broker: Broker) -> str | None:
     try:
         client.open()
     except PublishError as error:
-        return str(error)
+        return str(error).removeprefix(f"{broker.url}: ")  # the report names the broker already
     finally:
         client.close()
     return None

@@ -29,7 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a recording")
     parser.add_argument("-m", "--model", metavar="MODEL", required=True, help="a model file, or a name in the zoo")
     parser.add_argument(
-        "--speed", metavar="max|1x|4x", default="max", help="as fast as possible (default), or the recording's own pace"
+        "--speed",
+        metavar="max|1x|4x",
+        type=_speed,
+        default="max",
+        help="as fast as possible (default), or the recording's own pace",
     )
     add_json(parser)
     add_sensor(parser)
@@ -45,6 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_mqtt(parser)
 
 
+def _speed(text: str) -> str:
+    from edgesnn.pipeline.pace import parse_speed
+
+    parse_speed(text, where="--speed")
+    return text
+
+
 def run(args: argparse.Namespace) -> int:
     """Print a line or a record per window; the summary goes to standard error, also after an error or Ctrl-C."""
     broker = broker_argument(args)
@@ -52,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     from edgesnn.pipeline.report import Report
     from edgesnn.publish.publisher import Publisher, new_boot_id, replay_node
 
-    node, boot_id = args.node or replay_node(), new_boot_id()
+    node, boot_id = replay_node() if args.node is None else args.node, new_boot_id()
     with Pipeline(
         args.file,
         args.model,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from edgesnn.errors import UsageError
@@ -112,6 +113,6 @@ def check_options(sensor: Sensor | None, on_corrupt: str) -> None:
         raise UsageError("no such policy", where="on_corrupt", found=repr(on_corrupt), expected="'strict' or 'skip'")
     if sensor is None:
         return
-    sides = tuple(sensor)
-    if len(sides) != 2 or not all(isinstance(side, int) and 0 < side <= 65536 for side in sides):
+    sides = tuple(sensor) if isinstance(sensor, (tuple, list)) else ()
+    if len(sides) != 2 or not all(isinstance(side, (int, np.integer)) and 0 < side <= 65536 for side in sides):
         raise UsageError("not a sensor size", where="sensor", found=repr(sensor), expected="(width, height)")

@@ -25,8 +25,8 @@ def regroup(parts: Iterable[Events], *, duration_us: int | None = None, count: i
 
 
 def _positive(value: int, name: str) -> int:
-    if value < 1:
-        raise UsageError("packets need a positive size", where=name, found=str(value), expected="1 or more")
+    if not isinstance(value, (int, np.integer)) or value < 1:
+        raise UsageError("packets need a positive size", where=name, found=repr(value), expected="1 or more")
     return int(value)
 
 

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from edgesnn.errors import RecordingError
+from edgesnn.errors import RecordingError, UsageError
 from edgesnn.events import registry
 from edgesnn.events.decoder import Decoder, check_options
 from edgesnn.events.formats.base import HEAD_BYTES, Format, Head, Header, Sensor
@@ -44,9 +44,11 @@ def open(
 
     Raises:
         RecordingError: no such file, not a file, empty, or of no known format.
-        UsageError: a wrong format name, sensor or policy.
+        UsageError: not a path; a wrong format name, sensor or policy.
     """
     check_options(sensor, on_corrupt)
+    if not isinstance(path, (str, os.PathLike)):
+        raise UsageError("not a path", where="open", found=repr(path), expected="a file's name")
     head = _read_head(path)
     kind = registry.get(format) if format is not None else registry.detect(head)
     header = kind.header(head)

@@ -42,6 +42,11 @@ def names() -> list[str]:
     return [*FORMATS, *(name for name in _others() if name not in FORMATS)]
 
 
+def native_names() -> list[str]:
+    """Return the names of the formats whose bytes the native chain decodes itself."""
+    return [name for name in names() if get(name).native]
+
+
 def get(name: str) -> Format:
     """Return the format of this name; UsageError names the known ones."""
     target = FORMATS.get(name) or _others().get(name)

@@ -88,7 +88,8 @@ def map_file(path: str | os.PathLike[str]) -> tuple[dict[str, str], Arrays]:
         size = os.path.getsize(where)
         data = np.memmap(where, dtype=np.uint8, mode="r") if size else np.zeros(0, dtype=np.uint8)
     except (OSError, ValueError) as error:
-        raise ModelError("cannot read the model file", where=where, found=str(error)) from None
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ModelError("cannot read the model file", where=where, found=reason) from None
     return parse(data, where)
 
 

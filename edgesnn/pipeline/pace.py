@@ -15,17 +15,17 @@ _STEP_US = 2_000
 _SMALLEST, _LARGEST = 64, 1 << 16
 
 
-def parse_speed(text: str) -> float | None:
-    """Return the factor of "1x", "0.5x", "4x"; None for "max".
+def parse_speed(text: str, *, where: str = "speed") -> float | None:
+    """Return the factor of "1x", "0.5x", "4x"; None for "max". Raises UsageError.
 
     >>> parse_speed("4x"), parse_speed("max")
     (4.0, None)
     """
     if text == "max":
         return None
-    match = _SPEED.fullmatch(text)
+    match = _SPEED.fullmatch(text) if isinstance(text, str) else None
     if match is None or float(match[1]) <= 0:
-        raise UsageError("not a speed", where="speed", found=repr(text), expected="max, or a factor such as 1x or 4x")
+        raise UsageError("not a speed", where=where, found=repr(text), expected="max, or a factor such as 1x or 4x")
     return float(match[1])
 
 

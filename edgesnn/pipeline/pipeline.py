@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Iterable, Iterator
 from types import TracebackType
@@ -18,12 +19,14 @@ from edgesnn.events.recording import Recording
 from edgesnn.pipeline.pace import parse_speed
 from edgesnn.pipeline.records import Records
 from edgesnn.pipeline.session_model import chain_model
-from edgesnn.pipeline.source import NATIVE_FORMATS, make_source, open_source
+from edgesnn.pipeline.source import check_native, make_source, open_source
 from edgesnn.prediction import Prediction
 from edgesnn.runtime import Model, load, snapshot
 from edgesnn.runtime.decide import Readout
 
 _CURSOR = "source/cursor"
+TIME_LIMIT_US = 1 << 60
+"""Times are below this in absolute value (docs/pipeline.md, "Windows")."""
 
 
 class Pipeline:
@@ -78,7 +81,7 @@ class Pipeline:
         self._chain = _make_chain(self, encoding, readout, recording, on_corrupt, format)
         self._decodes = recording is not None or format is not None
         self._concluded = False
-        self._finished = False
+        self._finished = self._closed = False
         self._process = os.getpid()
 
     def __iter__(self) -> Iterator[Prediction]:
@@ -89,6 +92,7 @@ class Pipeline:
 
         Raises:
             RecordingError: strict, at the first damage, after all predictions before it; or a file without any event.
+            UsageError: the pipeline has no source, or is closed.
         """
         if self._source is None:
             raise UsageError("the pipeline has no source", hint="push packets and poll, or give it a source")
@@ -111,10 +115,13 @@ class Pipeline:
             t_end_us: sensor time reached at the end of an event array, where that is later than its last event.
 
         Raises:
-            UsageError: the pipeline has a source or has been flushed, bytes without a format, or more than 64 MiB wait.
+            UsageError: the pipeline has a source, has been flushed or is closed; bytes without a format; a stamp or
+                time that is no integer or out of range; more than 64 MiB wait.
             RecordingError: strict, and an event is outside the sensor.
         """
-        self._check_process()
+        self._check_open()
+        stamp_ns = _integer(stamp_ns, "stamp_ns", (1 << 63) - 1)
+        t_end_us = _integer(t_end_us, "t_end_us", TIME_LIMIT_US - 1)
         if self._source is not None:
             raise UsageError("packets are pushed into a pipeline that has a source", where="push")
         if isinstance(packet, np.ndarray) and packet.dtype != np.uint8:
@@ -130,15 +137,16 @@ class Pipeline:
 
         Raises:
             RecordingError: strict, at the first damage, after all predictions before it, and again at every call.
+            UsageError: the pipeline is closed.
         """
-        self._check_process()
+        self._check_open()
         result = self._chain.poll()
         return None if result is None else self._records.make(result)
 
     def flush(self) -> None:
         """Say that no packet follows: after the predictions that are still to be polled, an unfinished window is
         dropped and counted. Twice is once."""
-        self._check_process()
+        self._check_open()
         self._chain.finish()
         self._finished = True
 
@@ -154,8 +162,9 @@ class Pipeline:
 
         Raises:
             RecordingError: the stream has failed.
+            UsageError: the pipeline is closed.
         """
-        self._check_process()
+        self._check_open()
         arrays = self._chain.save()
         if self._source is not None:
             arrays[_CURSOR] = np.array(self._source.cursor, dtype=np.int64)
@@ -166,8 +175,9 @@ class Pipeline:
 
         Raises:
             ModelError: damaged bytes, another model's, a newer version, other sections; nothing changes then.
+            UsageError: the pipeline is closed.
         """
-        self._check_process()
+        self._check_open()
         arrays = snapshot.decode(blob, self.model.identity, self._sections())
         cursor = arrays.pop(_CURSOR, None)
         if self._source is not None and (cursor is None or cursor.dtype != np.int64 or cursor.shape != ()):
@@ -183,7 +193,8 @@ class Pipeline:
         self._finished = self._concluded = False
 
     def close(self) -> None:
-        """Let go of the source; twice is once. What was not polled is lost."""
+        """Let go of the source; twice is once. What was not polled is lost; only `counters` can be asked for now."""
+        self._closed = True
         if self._source is not None:
             self._source.close()
 
@@ -204,9 +215,25 @@ class Pipeline:
         sections = ["input", "counters", "window", "decide", "session"]
         return [*sections, *["decoder"] * self._decodes, *["source"] * (self._source is not None)]
 
+    def _check_open(self) -> None:
+        self._check_process()
+        if self._closed:
+            raise UsageError("the pipeline is closed", hint="make a new one")
+
     def _check_process(self) -> None:
         if os.getpid() != self._process:
             raise UsageError("a pipeline was carried into a forked process", hint="make it in the process that uses it")
+
+
+def _integer(value: Any, name: str, largest: int) -> int | None:
+    """Return an integer of at most this absolute value, or None; UsageError names the argument."""
+    try:
+        number = None if value is None else operator.index(value)
+    except TypeError:
+        number = largest + 1
+    if number is not None and abs(number) > largest:
+        raise UsageError("not a usable number", where=name, found=repr(value), expected=f"an integer up to {largest}")
+    return number
 
 
 def sensor_of(recording: Recording | None, sensor: tuple[int, int] | None, model: Model) -> tuple[int, int]:
@@ -248,10 +275,8 @@ def _make_chain(
 ) -> Any:
     policy = recording.on_corrupt if recording is not None else on_corrupt or "skip"
     name = recording.format if recording is not None else format or ""
-    if name and name not in NATIVE_FORMATS:
-        raise UsageError(
-            "no native decoder of this name", where="format", found=repr(name), expected=", ".join(NATIVE_FORMATS)
-        )
+    if name and recording is None:
+        check_native(name)
     return _native.pipeline.Chain(
         encoding,
         pipeline.sensor,

@@ -75,7 +75,7 @@ class Report:
         identity = f"processed {counters['processed']}, pending {counters['pending']}"
         lines.append("counters: " + ", ".join([identity, *(f"{name} {count}" for name, count in dropped.items())]))
         if delivery is not None:
-            lines.append("mqtt: " + ", ".join(f"{n} {_number(v)}" for n, v in delivery.items() if v is not None))
+            lines.append("mqtt: " + ", ".join(_figures(delivery)))
         return lines
 
 
@@ -93,6 +93,17 @@ def spread(values: Any) -> dict[str, float] | None:
 
 def _words(figures: Mapping[str, float]) -> str:
     return f"p50 {format_duration_us(figures['p50'])}, p99 {format_duration_us(figures['p99'])}"
+
+
+def _figures(counts: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Return "name value" of everything that has a value; names of an inner mapping after its own and a dot."""
+    lines: list[str] = []
+    for name, value in counts.items():
+        if isinstance(value, Mapping):
+            lines += _figures(value, f"{prefix}{name}.")
+        elif value is not None:
+            lines.append(f"{prefix}{name} {_number(value)}")
+    return lines
 
 
 def _number(value: Any) -> str:

@@ -9,17 +9,22 @@ from itertools import islice
 from typing import Any, Protocol
 
 from edgesnn.errors import ModelError, RecordingError, UsageError
+from edgesnn.events import registry
 from edgesnn.events.decoder import Decoder
 from edgesnn.events.recording import Recording
 from edgesnn.events.recording import open as open_recording
 from edgesnn.pipeline.pace import Clock, paced
 
-NATIVE_FORMATS = ("evt2", "evt3", "nmnist")
-"""Formats whose bytes the native chain decodes itself (`native/events/decode`)."""
-
 _PIECE_BYTES = 1 << 15
 
 _log = logging.getLogger("edgesnn.pipeline")
+
+
+def check_native(format: str) -> None:
+    """Raise UsageError unless the native chain decodes bytes of this format itself."""
+    if not registry.get(format).native:
+        expected = ", ".join(registry.native_names())
+        raise UsageError("no native decoder of this name", where="format", found=repr(format), expected=expected)
 
 
 class Source(Protocol):
@@ -48,17 +53,17 @@ class RecordingSource:
     """A recorded file.
 
     Args:
-        recording: of a format in `NATIVE_FORMATS`.
+        recording: of a format that the native chain decodes itself.
         clock: paces it; None: as fast as it is asked.
     """
 
     def __init__(self, recording: Recording, clock: Clock | None = None) -> None:
-        if recording.format not in NATIVE_FORMATS:
+        if not registry.get(recording.format).native:
             raise RecordingError(
                 "the pipeline cannot decode this format",
                 where=str(recording.path),
                 found=recording.format,
-                expected=f"one of {', '.join(NATIVE_FORMATS)}",
+                expected=f"one of {', '.join(registry.native_names())}",
                 hint="give the pipeline `recording.packets()` as its source",
             )
         self.cursor = 0

@@ -102,6 +102,8 @@ def locate(model: str | os.PathLike[str]) -> Path:
     Raises:
         ModelError: the zoo has no such name; the error lists what it has.
     """
+    if not isinstance(model, (str, os.PathLike)):
+        raise UsageError("not a model", where="load", found=repr(model), expected="a file's path, or a name in the zoo")
     text = os.fspath(model)
     if os.sep in text or text.endswith(SUFFIX) or not isinstance(model, str):
         return Path(text)

@@ -192,11 +192,6 @@ def test_a_wrong_document_is_refused_by_name(name: str, good: Path, tmp_path: Pa
     assert message in refused(rewrite(good, tmp_path / "wrong.safetensors", change))
 
 
-def header_of(data: bytes) -> tuple[Json, bytes]:
-    length = struct.unpack("<Q", data[:8])[0]
-    return json.loads(data[8 : 8 + length]), data[8 + length :]
-
-
 def with_header(header: Any, body: bytes) -> bytes:
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + body
@@ -260,7 +255,7 @@ def test_a_wrong_container_is_refused_without_allocating(name: str, tmp_path: Pa
 
 
 def test_a_file_that_is_not_there_and_a_folder_are_refused(tmp_path: Path) -> None:
-    assert "cannot read the model file" in refused(tmp_path / "nothing.safetensors")
+    assert "cannot read the model file: found No such file or directory" in refused(tmp_path / "nothing.safetensors")
     assert "cannot read the model file" in refused(tmp_path)
 
 

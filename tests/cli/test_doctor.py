@@ -70,6 +70,8 @@ def test_a_named_broker_that_is_not_there_is_exit_code_6():
     done = doctor("--mqtt", "mqtt://127.0.0.1:1", "--json")
     assert done.returncode == 6
     assert json.loads(done.stdout)["broker"]["reachable"] is False
+    (line,) = (line for line in doctor("--mqtt", "mqtt://127.0.0.1:1").stdout.splitlines() if "broker  " in line)
+    assert line.count("127.0.0.1:1") == 1
 
 
 @pytest.mark.skipif("mosquitto" not in available(), reason="mosquitto is not installed: no broker that asks who we are")

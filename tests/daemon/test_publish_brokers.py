@@ -92,13 +92,17 @@ def test_state_and_events_follow_the_changes_of_the_label(broker):
 
 def test_a_replay_shows_its_status_while_it_runs_and_leaves_nothing_retained(broker):
     v5 = broker.kind == "mosquitto"
-    with publisher(make_sink(broker)) as door:
+    with publisher(make_sink(broker)) as door, Subscriber(broker.broker, v5=v5) as subscriber:
+        (status,) = subscriber.wait_for(1, "/status")
+        assert status.retain
+        assert validated(status)["status"] == "online"
         door.write(make_prediction(0))
         door.finish()
-        with Subscriber(broker.broker, v5=v5) as subscriber:
-            (status,) = subscriber.wait_for(1, "/status")
-            assert status.retain
-            assert validated(status)["status"] == "online"
+        assert validated(subscriber.wait_for(2, "/status")[1])["status"] == "draining"
+        door.close()
+        *_, stopped, removed = subscriber.wait_for(4, "/status")
+        assert validated(stopped)["status"] == "stopped"
+        assert removed.payload == b""
     with Subscriber(broker.broker, v5=v5) as subscriber:
         time.sleep(0.3)
         assert subscriber.messages == []

@@ -37,7 +37,7 @@ EXTRA = {
     "models": {"torch"},
     "mqtt": {"paho"},
     "publish": {"amqtt"},
-    "cli": {"paho", "pybind11"},
+    "cli": {"paho"},
 }
 NUMPY_FREE = {"clock", "cli", "publish", "mqtt", "prediction", "schemas", "broker_url", "errors", "units", "version"}
 

@@ -218,6 +218,49 @@ def test_wrong_uses_are_refused(model: edgesnn.Model, recording: Path) -> None:
         flushed.push(make_events(10))
 
 
+@pytest.mark.parametrize(
+    "arguments", [{"stamp_ns": "a"}, {"stamp_ns": 1 << 63}, {"t_end_us": 0.5}, {"t_end_us": 1 << 60}]
+)
+def test_stamps_and_times_that_are_no_usable_numbers_are_refused_and_change_nothing(
+    model: edgesnn.Model, arguments: dict[str, Any]
+) -> None:
+    pipeline = edgesnn.Pipeline(None, model)
+    (name,) = arguments
+    with pytest.raises(UsageError, match=f"{name}: not a usable number"):
+        pipeline.push(make_events(10), **arguments)
+    assert pipeline.counters["packets_in"] == 0
+    pipeline.push(make_events(10), stamp_ns=np.int64(5), t_end_us=(1 << 60) - 1)
+
+
+def test_arguments_of_another_type_are_usage_errors(model: edgesnn.Model, recording: Path) -> None:
+    with pytest.raises(UsageError, match="not a speed: found 2"):
+        edgesnn.Pipeline(recording, model, speed=2)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="not a model: found 4"):
+        edgesnn.load(4)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="not a path: found None"):
+        edgesnn.open(None)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="count: packets need a positive size: found '3'"):
+        next(edgesnn.open(recording, sensor=SENSOR).packets(count="3"))  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="not a sensor size: found 128"):
+        edgesnn.open(recording, sensor=128)  # type: ignore[arg-type]
+
+
+def test_a_closed_pipeline_refuses_all_but_its_counters(model: edgesnn.Model, recording: Path) -> None:
+    with edgesnn.Pipeline(recording, model) as pipeline:
+        next(pipeline)
+        state = pipeline.snapshot()
+    for use in (pipeline.poll, pipeline.flush, pipeline.snapshot, lambda: pipeline.restore(state)):
+        with pytest.raises(UsageError, match="the pipeline is closed"):
+            use()
+    with pytest.raises(UsageError, match="the pipeline is closed"):
+        list(pipeline)
+    pushed = edgesnn.Pipeline(None, model)
+    pushed.close()
+    with pytest.raises(UsageError, match="the pipeline is closed"):
+        pushed.push(make_events(10))
+    assert pipeline.counters["windows"] == 1
+
+
 def test_too_much_waiting_input_is_refused(model: edgesnn.Model) -> None:
     pipeline = edgesnn.Pipeline(None, model, format="nmnist")
     block = bytes(1 << 25)

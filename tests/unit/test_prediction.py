@@ -32,7 +32,9 @@ LABELLED = Prediction(
     spikes=100,
     synops=2000,
 )
-IDLE = replace(LABELLED, decision="idle", label=None, class_index=None, confidence=None, topk=None)
+IDLE = replace(
+    LABELLED, decision="idle", label=None, class_index=None, confidence=None, topk=None, spikes=None, synops=None
+)
 NONE = replace(LABELLED, decision="none", label=None, class_index=None, confidence=None)
 
 
@@ -54,6 +56,19 @@ def test_a_numbered_record_validates_and_has_every_field(prediction):
     record = json.loads(number(prediction).to_json())
     validator().validate(record)
     assert set(record) == set(load_schema("prediction-1")["properties"])
+
+
+@pytest.mark.parametrize(
+    "damage", [{"topk": (("hand clap", 0.5),)}, {"spikes": 3}, {"synops": 3}, {"energy_uj_estimate": 1.0}]
+)
+def test_an_idle_record_says_nothing_of_a_model_that_did_not_run(damage):
+    assert validator().is_valid(number(IDLE).to_dict())
+    assert not validator().is_valid(number(replace(IDLE, **damage)).to_dict())
+
+
+@pytest.mark.parametrize("prediction", [LABELLED, NONE], ids=["label", "none"])
+def test_a_record_of_a_model_that_ran_names_the_most_probable_labels(prediction):
+    assert not validator().is_valid(number(replace(prediction, topk=None)).to_dict())
 
 
 @pytest.mark.parametrize("prediction", [LABELLED, IDLE, NONE], ids=["label", "idle", "none"])

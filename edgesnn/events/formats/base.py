@@ -83,11 +83,13 @@ class Format(Protocol):
         name: as in the registry.
         title: as its vendor writes it.
         has_magic: content alone tells it; such formats are asked first.
+        native: the native chain decodes its bytes itself (`native/events/decode` has a decoder of this name).
     """
 
     name: str
     title: str
     has_magic: bool
+    native: bool
 
     def matches(self, head: Head) -> bool:
         """Say whether this file is of this format."""

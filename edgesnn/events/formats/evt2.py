@@ -12,6 +12,7 @@ class Evt2:
     name = "evt2"
     title = "EVT2"
     has_magic = True
+    native = True
 
     def matches(self, head: Head) -> bool:
         """Say whether the header names this encoding."""

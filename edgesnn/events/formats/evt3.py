@@ -12,6 +12,7 @@ class Evt3:
     name = "evt3"
     title = "EVT3"
     has_magic = True
+    native = True
 
     def matches(self, head: Head) -> bool:
         """Say whether the header names this encoding."""

@@ -16,6 +16,7 @@ class Nmnist:
     name = "nmnist"
     title = "N-MNIST .bin"
     has_magic = False
+    native = True
 
     def matches(self, head: Head) -> bool:
         """Say whether the suffix is .bin and the times of the first events mostly rise."""

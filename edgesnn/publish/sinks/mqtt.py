@@ -77,6 +77,8 @@ class MqttSink:
         self._connects = 0
         self._failure: PublishError | None = None
         self._closing = threading.Event()
+        self._draining = threading.Event()
+        self._status_said = ""
         self._worker: threading.Thread | None = None
 
     def open(self) -> None:
@@ -104,6 +106,8 @@ class MqttSink:
     def drain(self, timeout_s: float) -> int:
         """Wait until everything is acknowledged, at most `timeout_s`; return how many predictions are not."""
         deadline = time.monotonic() + timeout_s
+        self._draining.set()
+        self._client.wake()
         while self._failure is None and self._worker is not None and self._worker.is_alive():
             left = self._outbox.wait_empty(min(0.2, max(0.0, deadline - time.monotonic())))
             if not left or time.monotonic() >= deadline:
@@ -137,6 +141,7 @@ class MqttSink:
             while not self._closing.is_set():
                 for event in self._client.poll(self._pause_s()):
                     self._handle(event)
+                self._say_status()
                 self._send()
             self._leave()
         except PublishError as error:
@@ -221,9 +226,18 @@ class MqttSink:
     def _greet(self) -> None:
         self._connects += 1
         self.why = None
-        self._client.publish(topics.status_topic(self._node), self._status("online"), retain=True)
+        self._status_said = ""
+        self._say_status()
         for prediction in self._states.values():
             self._send_state(prediction)
+
+    def _say_status(self) -> None:
+        """Publish the retained status where it has changed: `draining` once no more is to come."""
+        status = "draining" if self._draining.is_set() else "online"
+        if status == self._status_said or not self._client.connected:
+            return
+        self._status_said = status
+        self._client.publish(topics.status_topic(self._node), self._status(status), retain=True)
 
     def _leave(self) -> None:
         """Publish the last status; a transient node then removes its retained status."""
