@@ -2,7 +2,7 @@
 
 Frames of 1 ms (2x128x128, 1 where an event fell) -> sum-pool 4 -> conv 5x5, 16 -> sum-pool 2 -> conv 3x3, 32 ->
 sum-pool 2 -> 512 -> 11, neurons after each; every layer hears the layer before one step later. All weights are even, so
-they are stored halved and the neurons' gain is doubled: conv1, conv2 and fc2 are int4 then, fc1 int8 (it has 9 twice).
+they are stored halved and the neurons' gain is doubled: conv1, conv2 and fc2 are int4 then, fc1 int8 (two pass 7).
 """
 
 from __future__ import annotations
