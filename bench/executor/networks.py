@@ -148,7 +148,11 @@ def judge(key: str, rows: list[Row], us: Mapping[str, Mapping[str, float]]) -> d
         )
 
     for group, wanted in (("engine", goal.engine), ("framework", goal.framework)):
-        best = min((us[r.name]["median"], r.name) for r in rows if r.group == group and r.name in us)
+        there = [(us[r.name]["median"], r.name) for r in rows if r.group == group and r.name in us]
+        if not there:
+            print(f"  no {group} to compare with is installed")
+            continue
+        best = min(there)
         say(f"{group}: times {best[1]}", best[0] / run, wanted, at_least=True, unit="x")
     say("us per step", run, goal.us, at_least=False, unit=" us")
     say("step from Python, on top", us["edgesnn int8 step"]["median"] - run, STEP_COST_US, at_least=False, unit=" us")
