@@ -180,11 +180,13 @@ def bench(key: str, seconds: float) -> dict[str, Any]:
 def main() -> None:
     """Run the networks named, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("nets", nargs="*", default=list(nets.NETS), choices=[*nets.NETS, []])
+    parser.add_argument("nets", nargs="*", help=f"{', '.join(nets.NETS)}; all of them if none is named")
     parser.add_argument("--seconds", type=float, default=8.0, help="time spent on each network")
     args = parser.parse_args()
+    if unknown := set(args.nets) - set(nets.NETS):
+        parser.error(f"no such network: {', '.join(sorted(unknown))}")
     np.seterr(all="raise", under="ignore")
-    common.record("executor", {"networks": [bench(key, args.seconds) for key in args.nets]})
+    common.record("executor", {"networks": [bench(key, args.seconds) for key in args.nets or nets.NETS]})
 
 
 if __name__ == "__main__":
