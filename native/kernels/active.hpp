@@ -14,10 +14,11 @@ struct Active {
     uint64_t sum;
 };
 
-// Active inputs begin to end - 1. `first` and `last`: of the list.
+// Active inputs begin to end - 1, the sum of their values, and whether they are the first and the last of the list.
 struct Segment {
     size_t begin;
     size_t end;
+    uint32_t sum;
     bool first;
     bool last;
 };
@@ -25,15 +26,16 @@ struct Segment {
 // The longest segment from `begin` on whose values sum to at most `limit` (at least 255, so it is never empty).
 template <bool kCounts>
 inline Segment segment(const Active& a, size_t begin, uint32_t limit) noexcept {
+    if (a.sum <= limit) return {0, a.count, static_cast<uint32_t>(a.sum), true, true};
     size_t end = begin;
-    if (a.sum <= limit) {
-        end = a.count;
-    } else if (kCounts) {
-        for (uint32_t held = 0; end < a.count && held + a.x[a.index[end]] <= limit; ++end) held += a.x[a.index[end]];
+    uint32_t sum = 0;
+    if (kCounts) {
+        for (; end < a.count && sum + a.x[a.index[end]] <= limit; ++end) sum += a.x[a.index[end]];
     } else {
         end = a.count - begin < limit ? a.count : begin + limit;
+        sum = static_cast<uint32_t>(end - begin);
     }
-    return {begin, end, begin == 0, end == a.count};
+    return {begin, end, sum, begin == 0, end == a.count};
 }
 
 // Every row of x: columns(active, segment, y row) for each segment in turn. Returns the sum of all x.

@@ -13,21 +13,25 @@ inline __m512i load(const void* p) noexcept {
     return _mm512_loadu_si512(p);
 }
 
-// Every vector of sixteen indices is stored whole: at most x_stride indices are written.
+// The first `count` bytes of a vector, all of them from 64 on.
+inline __mmask64 first_bytes(size_t count) noexcept {
+    return count >= 64 ? ~__mmask64{0} : (__mmask64{1} << count) - 1;
+}
+
+// Every vector of sixteen indices is stored whole: at most x_stride indices are written. What lies past the compressed
+// ones does not matter; `values` stands there because a compression waits for the old contents of its destination.
 inline Active find_active(const uint8_t* x, size_t x_stride, uint32_t* index) noexcept {
     const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     __m512i sums = _mm512_setzero_si512();
     size_t count = 0;
     for (size_t k = 0; k < x_stride; k += 64) {
-        const size_t left = x_stride - k;
-        const __mmask64 inside = left >= 64 ? ~__mmask64{0} : (__mmask64{1} << left) - 1;
-        const __m512i values = _mm512_maskz_loadu_epi8(inside, x + k);
+        const __m512i values = _mm512_maskz_loadu_epi8(first_bytes(x_stride - k), x + k);
         sums = _mm512_add_epi64(sums, _mm512_sad_epu8(values, _mm512_setzero_si512()));
         uint64_t mask = _mm512_test_epi8_mask(values, values);
         for (uint32_t at = static_cast<uint32_t>(k); mask != 0; mask >>= 16, at += 16) {
             const auto sixteen = static_cast<__mmask16>(mask);
             const __m512i indices = _mm512_add_epi32(lanes, _mm512_set1_epi32(static_cast<int>(at)));
-            _mm512_storeu_si512(index + count, _mm512_maskz_compress_epi32(sixteen, indices));
+            _mm512_storeu_si512(index + count, _mm512_mask_compress_epi32(values, sixteen, indices));
             count += static_cast<unsigned>(__builtin_popcount(sixteen));
         }
     }

@@ -45,8 +45,7 @@ inline void emit_block(const Matrix& m, const Segment& s, size_t column, const S
 
 template <bool kCounts, size_t V>
 void tile(const Matrix& m, const Active& a, const Segment& s, size_t column, void* y) noexcept {
-    const size_t left = m.stride - column - (V - 1) * kBlock;
-    const __mmask64 last = left >= kBlock ? ~__mmask64{0} : (__mmask64{1} << left) - 1;
+    const __mmask64 last = first_bytes(m.stride - column - (V - 1) * kBlock);
     const int8_t* w = static_cast<const int8_t*>(m.weights) + column;
     Sums sums[V] = {};
     size_t i = s.begin;

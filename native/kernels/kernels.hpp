@@ -13,7 +13,11 @@ namespace edgesnn::kernels {
 
 // weights: input-major rows [inputs][stride], int8 or float32, or for nibbles_i8 (inputs of 0 or 1, at most
 // kNibbleInputs) the table of nibble_table.hpp; y[n] = float(acc[n]) * scale[n] + bias[n]. Where scale is null:
-// spikes_i8 and counts_i8: y[n] = acc[n] in int32, bias is not read; lanes_f32: y[n] = acc[n] + bias[n].
+// the spikes_ and counts_ kernels give y[n] = acc[n] in int32 and do not read bias; lanes_f32: y[n] = acc[n] + bias[n].
+//
+// spikes_i4, counts_i4: weights in layout im4, rows of im4_bytes(stride) bytes: each 16 bytes hold 32 outputs, biased
+// (w + 8, w in [-8, 7]): the low half of byte j is output j, the high half output 16 + j. Where stride is no multiple
+// of 32, only the low halves of the last 16 bytes are outputs.
 struct Matrix {
     const void* weights;
     const float* scale;
@@ -22,8 +26,12 @@ struct Matrix {
     size_t stride;  // padded outputs: of weights, scale, bias and y
 };
 
+inline constexpr size_t im4_bytes(size_t stride) {
+    return (stride + 31) / 32 * 16;
+}
+
 // Rows of small integers x[rows][x_stride] to rows y[rows][stride] of float (int32 where scale is null). active holds
-// x_stride indices of scratch. Returns the sum of all x.
+// x_stride indices of scratch. Returns the sum of all x. spikes_: x is 0 or 1.
 using LinearEvents = uint64_t(const Matrix& matrix, const uint8_t* x, size_t x_stride, size_t rows, uint32_t* active,
                               void* y) noexcept;
 using LinearDense = void(const Matrix& matrix, const float* x, size_t x_stride, size_t rows, float* y) noexcept;
@@ -106,6 +114,8 @@ using ConvEvents = uint64_t(const Conv& conv, const ConvEvent* events, size_t co
 #define EDGESNN_KERNELS(X)       \
     X(spikes_i8, LinearEvents)   \
     X(counts_i8, LinearEvents)   \
+    X(spikes_i4, LinearEvents)   \
+    X(counts_i4, LinearEvents)   \
     X(nibbles_i8, LinearEvents)  \
     X(events_f32, LinearEvents)  \
     X(lanes_f32, LinearDense)    \

@@ -57,34 +57,66 @@ std::vector<uint8_t> counts(Random& random, size_t rows, size_t inputs, size_t s
     return x;
 }
 
+bool starts(const char* name, const char* with) {
+    return std::strncmp(name, with, std::strlen(with)) == 0;
+}
+
+bool ends(const char* name, const char* with) {
+    const size_t n = std::strlen(name), m = std::strlen(with);
+    return n >= m && std::strcmp(name + n - m, with) == 0;
+}
+
+// Weights in the layout of an event kernel, and the same as the int8 matrix that the scalar arm takes (but float32).
+struct Weights {
+    std::vector<int8_t> plain;
+    std::vector<uint8_t> packed;
+    std::vector<int16_t> table;
+    std::vector<float> real;
+    const void* data;
+};
+
+Weights event_weights(Random& random, const char* name, size_t inputs, size_t rows, size_t stride) {
+    Weights w;
+    const bool four_bits = ends(name, "_i4");
+    const int lowest = four_bits ? -8 : -127, highest = four_bits ? 7 : 127;
+    const int extreme = below(random, 2) ? lowest : highest, spread = below(random, 4);  // all extreme, or every third
+    w.plain.resize(rows * stride);
+    for (int8_t& v : w.plain)
+        v = static_cast<int8_t>(spread == 0 || below(random, 3) == 0 ? extreme
+                                                                     : lowest + below(random, highest - lowest + 1));
+    w.data = w.plain.data();
+    if (starts(name, "nibbles")) w.data = (w.table = nibble_table(w.plain.data(), inputs, stride)).data();
+    if (ends(name, "_f32")) w.data = (w.real = floats(random, rows * stride, 1.0F)).data();
+    if (!four_bits) return w;
+    w.packed.resize(rows * im4_bytes(stride));
+    for (size_t k = 0; k < rows; ++k)
+        for (size_t n = 0; n < stride; ++n) {
+            const int half = (w.plain[k * stride + n] + 8) << (n % 32 < 16 ? 0 : 4);
+            w.packed[k * im4_bytes(stride) + n / 32 * 16 + n % 16] |= static_cast<uint8_t>(half);
+        }
+    w.data = w.packed.data();
+    return w;
+}
+
 void check(const char* arm, const char* name, LinearEvents* ours, LinearEvents* scalar, Random& random) {
-    const bool nibbles = std::strcmp(name, "nibbles_i8") == 0, bytes = std::strcmp(name, "events_f32") != 0;
-    const bool binary = nibbles || std::strcmp(name, "spikes_i8") == 0;
-    const int inputs = 1 + below(random, nibbles ? static_cast<int>(kNibbleInputs) : 600),
-              outputs = 1 + below(random, below(random, 8) ? 200 : 1200), rows = 1 + below(random, 5);
-    const size_t x_stride = padded(inputs), stride = padded(outputs), n = x_stride * stride;
-    const bool raw = bytes && !nibbles && below(random, 3) == 0;  // the bare sums
-    std::vector<int8_t> w8(n);
-    const int8_t extreme = below(random, 2) ? 127 : -127;
-    const int spread = below(random, 4);  // all of them extreme, or every third
-    for (int8_t& w : w8)
-        w = spread == 0 || below(random, 3) == 0 ? extreme : static_cast<int8_t>(below(random, 255) - 127);
-    const std::vector<float> w32 = floats(random, n, 1.0F);
+    const bool nibbles = starts(name, "nibbles"), real = ends(name, "_f32"), binary = nibbles || starts(name, "spikes");
+    const int most = nibbles ? static_cast<int>(kNibbleInputs) : below(random, 50) ? 600 : 5000;
+    const auto inputs = 1 + static_cast<size_t>(below(random, most)), rows = 1 + static_cast<size_t>(below(random, 5));
+    const int outputs = 1 + below(random, below(random, 8) ? 200 : 1200);
+    const size_t x_stride = padded(static_cast<int>(inputs)), stride = padded(outputs);
+    const bool raw = !real && !nibbles && below(random, 3) == 0;  // the bare sums
+    const Weights weights = event_weights(random, name, inputs, x_stride, stride);
     const std::vector<float> scale = floats(random, stride, 1.0F), bias = floats(random, stride, 1.0F);
-    const auto table_of_w8 = nibble_table(w8.data(), nibbles ? static_cast<size_t>(inputs) : 0, stride);
-    const void* weights = bytes ? static_cast<const void*>(w8.data()) : w32.data();
-    if (nibbles) weights = table_of_w8.data();
-    const Matrix matrix{weights, raw ? nullptr : scale.data(), bias.data(), static_cast<size_t>(inputs), stride};
-    const auto height = static_cast<size_t>(rows);
-    const auto x = counts(random, height, static_cast<size_t>(inputs), x_stride, binary);
+    const Matrix matrix{weights.data, raw ? nullptr : scale.data(), bias.data(), inputs, stride};
+    const auto x = counts(random, rows, inputs, x_stride, binary);
     std::vector<uint32_t> active(x_stride);
-    std::vector<float> a(height * stride, -1.0F), b(height * stride, -2.0F);
-    const uint64_t sum_a = ours(matrix, x.data(), x_stride, height, active.data(), a.data());
-    const uint64_t sum_b = scalar(matrix, x.data(), x_stride, height, active.data(), b.data());
+    std::vector<float> a(rows * stride, -1.0F), b(rows * stride, -2.0F);
+    const uint64_t sum_a = ours(matrix, x.data(), x_stride, rows, active.data(), a.data());
+    const uint64_t sum_b = scalar(matrix, x.data(), x_stride, rows, active.data(), b.data());
     expect(same(a, b), arm, name, "outputs differ");
-    if (nibbles) {  // the table is the matrix in another form
-        const Matrix plain{w8.data(), scale.data(), bias.data(), static_cast<size_t>(inputs), stride};
-        tables()[0]->spikes_i8(plain, x.data(), x_stride, height, active.data(), b.data());
+    if (!real) {  // the layout is the matrix in another form
+        const Matrix plain{weights.plain.data(), matrix.scale, bias.data(), inputs, stride};
+        tables()[0]->counts_i8(plain, x.data(), x_stride, rows, active.data(), b.data());
         expect(same(a, b), arm, name, "not the matrix's outputs");
     }
     uint64_t sum = 0;
