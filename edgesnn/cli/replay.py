@@ -44,6 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--backend", choices=("auto", "native", "reference"), default="auto", help="what runs the model (default: auto)"
     )
+    parser.add_argument("--window-events", metavar="N", type=int, help="windows of N events, not the model's by time")
+    parser.add_argument("--hop-events", metavar="N", type=int, help="from one such window to the next (default: N)")
     parser.add_argument("--stream", metavar="NAME", default="main", help="name of the stream (default: main)")
     parser.add_argument("--node", metavar="NAME", help="name of this node (default: <host>-replay)")
     add_mqtt(parser)
@@ -74,6 +76,8 @@ def run(args: argparse.Namespace) -> int:
         speed=args.speed,
         on_corrupt=args.on_corrupt,
         format=args.format,
+        window_events=args.window_events,
+        hop_events=args.hop_events,
     ) as pipeline:
         sinks = _sinks(args, broker, node, boot_id)
         report = Report()

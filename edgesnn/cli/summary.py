@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from edgesnn.runtime import Model
 from edgesnn.units import format_duration_us
 
 FULL_SPEED_LIMIT_S = 2.0  # the pass at full speed stops here
+KEPT = 10_000  # the latencies are of so many predictions, the last ones: --keep has no end
 
 
 class Summary:
@@ -27,28 +30,33 @@ class Summary:
     def __init__(self, model: Model, recording: Path) -> None:
         self._model = model
         self._recording = recording
-        self._predictions: list[Prediction] = []
-        self._travels_ms: list[float] = []
+        self._count = self._over_mqtt = self._synops = self._counted = 0
+        self._totals_us: deque[float] = deque(maxlen=KEPT)
+        self._travels_us: deque[float] = deque(maxlen=KEPT)
 
     def add(self, prediction: Prediction, travel_ms: float | None) -> None:
         """Take one prediction that arrived."""
-        self._predictions.append(prediction)
+        self._count += 1
+        if prediction.latency_us.total is not None:
+            self._totals_us.append(prediction.latency_us.total)
+        if prediction.synops is not None:
+            self._synops += prediction.synops
+            self._counted += 1
         if travel_ms is not None:
-            self._travels_ms.append(travel_ms)
+            self._over_mqtt += 1
+            self._travels_us.append(1e3 * travel_ms)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as data: latencies in microseconds, counts, the card's metrics."""
-        totals = [p.latency_us.total for p in self._predictions if p.latency_us.total is not None]
-        synops = [p.synops for p in self._predictions if p.synops is not None]
         events, wall_s = self._full_speed()
         return {
             "schema": "edgesnn.demo/1",
-            "predictions": len(self._predictions),
-            "over_mqtt": len(self._travels_ms),
-            "decide_us": _spread(totals),
-            "arrive_us": _spread([1e3 * ms for ms in self._travels_ms]),
+            "predictions": self._count,
+            "over_mqtt": self._over_mqtt,
+            "decide_us": _spread(self._totals_us),
+            "arrive_us": _spread(self._travels_us),
             "events_per_s": events / wall_s if wall_s > 0 else None,
-            "synops_per_window": sum(synops) / len(synops) if synops else None,
+            "synops_per_window": self._synops / self._counted if self._counted else None,
             "model": {"name": self._model.name, "precision": self._model.precision, "backend": self._model.backend},
             "metrics": (self._model.document.provenance or {}).get("metrics"),
             "next": self.next_commands(),
@@ -96,7 +104,7 @@ class Summary:
             return pipeline.counters["processed"], time.monotonic() - started
 
 
-def _spread(values_us: list[float]) -> dict[str, float] | None:
+def _spread(values_us: Sequence[float]) -> dict[str, float] | None:
     return {"p50": percentile(values_us, 50), "p99": percentile(values_us, 99)} if values_us else None
 
 

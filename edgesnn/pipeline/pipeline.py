@@ -16,6 +16,7 @@ from edgesnn.errors import ModelError, UsageError
 from edgesnn.events.decoder import check_options
 from edgesnn.events.formats.base import printable
 from edgesnn.events.recording import Recording
+from edgesnn.pipeline.by_count import SECTION, ByCount, by_count, check_saved
 from edgesnn.pipeline.pace import parse_speed
 from edgesnn.pipeline.records import Records
 from edgesnn.pipeline.session_model import chain_model
@@ -45,6 +46,8 @@ class Pipeline:
         speed: "max", or a factor of the recording's own pace such as "1x".
         on_corrupt: "strict" (the default for recordings) or "skip" (the default for pushed packets).
         format: of the recording, where its content does not tell it; of pushed bytes.
+        window_events: windows of this many events instead of the model file's windows by time.
+        hop_events: events from the start of one such window to the next; default `window_events`.
 
     Raises:
         RecordingError, ModelError, UsageError, BackendError: what cannot be opened or does not fit.
@@ -66,19 +69,22 @@ class Pipeline:
         speed: str = "max",
         on_corrupt: str | None = None,
         format: str | None = None,
+        window_events: int | None = None,
+        hop_events: int | None = None,
     ) -> None:
         check_options(sensor, on_corrupt or "skip")
         pace = parse_speed(speed)
         self.model = model if isinstance(model, Model) else load(model, backend=backend)
         encoding, readout = what_it_takes(self.model)
+        self._by_count = by_count(window_events, hop_events, encoding)
         opened = open_source(source, sensor=sensor, on_corrupt=on_corrupt, format=format)
         recording = opened if isinstance(opened, Recording) else None
         self.sensor = sensor_of(recording, sensor, self.model)
         self.stream = stream
         self.node = node
         self._source = make_source(opened, pace)
-        self._records = Records(self.model, readout, stream, encoding.hop_us)
-        self._chain = _make_chain(self, encoding, readout, recording, on_corrupt, format)
+        self._records = Records(self.model, readout, stream, None if self._by_count else encoding.hop_us)
+        self._chain = _make_chain(self, encoding, readout, recording, on_corrupt, format, self._by_count)
         self._decodes = recording is not None or format is not None
         self._concluded = False
         self._finished = self._closed = False
@@ -166,12 +172,14 @@ class Pipeline:
         """
         self._check_open()
         arrays = self._chain.save()
+        if self._by_count is not None:
+            arrays[SECTION] = self._by_count.save()
         if self._source is not None:
             arrays[_CURSOR] = np.array(self._source.cursor, dtype=np.int64)
         return snapshot.encode(arrays, self.model.identity, self._sections())
 
     def restore(self, blob: bytes) -> None:
-        """Go on from a snapshot; the pipeline must be made with the same source, model, sensor and format.
+        """Go on from a snapshot; the pipeline must be made with the same source, model, sensor, format and windows.
 
         Raises:
             ModelError: damaged bytes, another model's, a newer version, other sections; nothing changes then.
@@ -179,6 +187,7 @@ class Pipeline:
         """
         self._check_open()
         arrays = snapshot.decode(blob, self.model.identity, self._sections())
+        check_saved(arrays.pop(SECTION, None), self._by_count)
         cursor = arrays.pop(_CURSOR, None)
         if self._source is not None and (cursor is None or cursor.dtype != np.int64 or cursor.shape != ()):
             raise ModelError("snapshot has no place in the source", where=_CURSOR)
@@ -272,6 +281,7 @@ def _make_chain(
     recording: Recording | None,
     on_corrupt: str | None,
     format: str | None,
+    windows: ByCount | None,
 ) -> Any:
     policy = recording.on_corrupt if recording is not None else on_corrupt or "skip"
     name = recording.format if recording is not None else format or ""
@@ -286,4 +296,6 @@ def _make_chain(
         format=name,
         where=printable(str(recording.path) if recording is not None else pipeline.stream),
         offset=recording.data_offset if recording is not None else 0,
+        window_events=windows.events if windows else 0,
+        hop_events=windows.hop if windows else 0,
     )

@@ -34,10 +34,10 @@ class Records:
         model: for its name, identity, precision and backend.
         readout: for its labels.
         stream: name of the stream.
-        hop_us: a decision that took longer missed its deadline.
+        hop_us: a decision that took longer missed its deadline; None: windows by count have none.
     """
 
-    def __init__(self, model: Model, readout: Readout, stream: str, hop_us: int) -> None:
+    def __init__(self, model: Model, readout: Readout, stream: str, hop_us: int | None) -> None:
         self._labels = readout.labels
         self._calibrated = readout.calibrated
         self._stream = stream
@@ -63,7 +63,7 @@ class Records:
             t_mono_us=times[-1] // 1000,
             stamp_ns=stamp_ns,
             latency_us=latency,
-            deadline_missed=latency.total is not None and latency.total > self._hop_us,
+            deadline_missed=None if self._hop_us is None else (latency.total or 0.0) > self._hop_us,
             spikes=None if idle else spikes,
             synops=None if idle else synops,
             energy_uj_estimate=None if idle else energy_uj(synops, macs),

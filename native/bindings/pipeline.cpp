@@ -136,13 +136,15 @@ class PyChain {
   public:
     PyChain(const py::object& encoding, std::pair<int32_t, int32_t> sensor, const py::object& readout_source,
             const py::object& model, bool strict, const std::string& format, const std::string& where, int64_t offset,
-            int64_t max_silent) {
+            int64_t max_silent, int64_t window_events, int64_t hop_events) {
         pipeline::ChainOptions options;
         options.encoding = point_encoding(encoding);
         options.sensor = {sensor.first, sensor.second};
         options.readout = readout(readout_source);
         options.strict = strict;
         options.max_silent = max_silent;
+        options.window_events = window_events;
+        options.hop_events = hop_events;
         std::unique_ptr<events::Decoder> decoder;
         if (!format.empty()) {
             events::DecoderOptions decoding{sensor.first, sensor.second,
@@ -243,10 +245,10 @@ void bind_pipeline(py::module_& m) {
         .def("load", &PyWindowCutter::load, py::arg("state"));
     py::class_<PyChain>(room, "Chain")
         .def(py::init<const py::object&, std::pair<int32_t, int32_t>, const py::object&, const py::object&, bool,
-                      const std::string&, const std::string&, int64_t, int64_t>(),
+                      const std::string&, const std::string&, int64_t, int64_t, int64_t, int64_t>(),
              py::arg("encoding"), py::arg("sensor"), py::arg("readout"), py::arg("model"), py::arg("strict"),
              py::arg("format") = "", py::arg("where") = "", py::arg("offset") = 0,
-             py::arg("max_silent") = events::kMaxSilent)
+             py::arg("max_silent") = events::kMaxSilent, py::arg("window_events") = 0, py::arg("hop_events") = 0)
         .def("push_bytes", &PyChain::push_bytes, py::arg("buffer"), py::arg("stamp_ns") = py::none())
         .def("push_events", &PyChain::push_events, py::arg("events"), py::arg("t_end_us") = py::none(),
              py::arg("stamp_ns") = py::none())

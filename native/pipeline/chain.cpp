@@ -20,8 +20,9 @@ InputOptions input_options(const ChainOptions& options) {
 
 events::WindowOptions window_options(const ChainOptions& options) {
     events::WindowOptions windows;
-    windows.length = options.encoding.window_us;
-    windows.hop = options.encoding.hop_us;
+    windows.by_count = options.window_events != 0;
+    windows.length = windows.by_count ? options.window_events : options.encoding.window_us;
+    windows.hop = windows.by_count ? options.hop_events : options.encoding.hop_us;
     windows.max_silent = options.max_silent;
     windows.width = options.sensor.width;
     windows.height = options.sensor.height;

@@ -22,6 +22,8 @@ struct ChainOptions {
     encode::Sensor sensor;
     Readout readout;
     bool strict = false;
+    int64_t window_events = 0;  // windows by count instead of the encoding's times: events in one,
+    int64_t hop_events = 0;     // and from the start of one to the next; 0: by time
     int64_t max_silent = events::kMaxSilent;
 };
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import jsonschema
@@ -39,11 +41,45 @@ def start(*arguments: str, kind: str | None = None, program: tuple[str, ...] = (
     )
 
 
-def watch(process: subprocess.Popen) -> list[tuple[float, str]]:
-    """Return each line of standard output with the time at which it came."""
+def watch(process: subprocess.Popen, left_out_s: Callable[[], float] = lambda: 0.0) -> list[tuple[float, str]]:
+    """Return each line of standard output with the time at which it came, less what `left_out_s` says then."""
     started = time.monotonic()
     assert process.stdout is not None
-    return [(time.monotonic() - started, line.rstrip("\n")) for line in process.stdout]
+    return [(time.monotonic() - started - left_out_s(), line.rstrip("\n")) for line in process.stdout]
+
+
+class ProcessorWaits:
+    """How long the threads of this process and of a process tree were ready to run and had no processor."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, float] = {}
+        self._before = self._wait_s(Path("/proc/self"))
+
+    def since_start_s(self, root: int) -> float:
+        """Return the seconds of all threads together, those that have ended too; `root` and all its children."""
+        for pid in descendants(root):
+            for task in Path(f"/proc/{pid}/task").glob("*"):
+                self._seen[task.name] = max(self._seen.get(task.name, 0.0), self._wait_s(task))
+        return sum(self._seen.values()) + self._wait_s(Path("/proc/self")) - self._before
+
+    @staticmethod
+    def _wait_s(task: Path) -> float:
+        try:
+            return int((task / "schedstat").read_text().split()[1]) / 1e9
+        except (OSError, IndexError):  # the thread has ended, or the kernel does not count
+            return 0.0
+
+
+def descendants(root: int) -> list[int]:
+    """Return a process and all processes below it."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+    found = [root]
+    for pid in found:
+        found += [child for child, parent in parents.items() if parent == pid]
+    return found
 
 
 def finish(process: subprocess.Popen) -> tuple[int, str]:
@@ -60,19 +96,22 @@ def is_prediction(line: str) -> bool:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_demo_shows_what_arrives_in_good_time(kind):
-    """First line within 0.5 s, first prediction within 2 s, end within 10 s; a busy machine gets more time."""
-    busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-    for _attempt in range(3):
-        process = start(kind=kind)
-        lines = watch(process)
-        assert finish(process) == (0, "")
-        shown = [at for at, line in lines if is_prediction(line)]
-        assert len(shown) == WINDOWS
-        assert all("over MQTT" in line for _, line in lines if is_prediction(line))
-        assert f"broker: {kind} on this machine" in lines[1][1]
-        if lines[0][0] < 0.5 * busy and shown[0] < 2.0 * busy and lines[-1][0] < 10.0 * busy:
-            return
-    pytest.fail(f"first line {lines[0][0]:.2f} s, prediction {shown[0]:.2f} s, end {lines[-1][0]:.2f} s")
+    """First line within 0.5 s, first prediction within 2 s, end within 10 s.
+
+    Time in which the demo, its broker or this test waited for a processor that others used is left out (the kernel
+    counts it for each thread), so that the limits are the same on a busy machine and on one at rest.
+    """
+    waits = ProcessorWaits()
+    process = start(kind=kind)
+    lines = watch(process, lambda: waits.since_start_s(process.pid))
+    assert finish(process) == (0, "")
+    shown = [at for at, line in lines if is_prediction(line)]
+    assert len(shown) == WINDOWS
+    assert all("over MQTT" in line for _, line in lines if is_prediction(line))
+    assert f"broker: {kind} on this machine" in lines[1][1]
+    assert lines[0][0] < 0.5
+    assert shown[0] < 2.0
+    assert lines[-1][0] < 10.0
 
 
 def test_the_summary_says_what_was_measured_and_the_next_commands_run_as_printed():

@@ -77,6 +77,12 @@ def test_json_gives_one_valid_record_a_window_and_a_summary_beside_it(model: Pat
     assert "processed" in done.stderr
 
 
+def test_windows_by_count_are_asked_for_by_a_flag(model: Path, recording: Path) -> None:
+    done = edgesnn("replay", recording, "-m", model, "--json", "--window-events", 3000, "--hop-events", 1500)
+    assert [r["sensor"]["events"] for r in records(done)] == [3000] * 7
+    assert "--window-events" in edgesnn("replay", "--help").stdout
+
+
 def test_a_person_gets_a_line_a_window(model: Path, recording: Path) -> None:
     lines = edgesnn("replay", recording, "-m", model).stdout.splitlines()
     assert len(lines) == len(records(edgesnn("replay", recording, "-m", model, "--json")))

@@ -14,12 +14,15 @@ import numpy as np
 import pytest
 
 import edgesnn
+from edgesnn.encode.points import encode_points
 from edgesnn.errors import ModelError, RecordingError, UsageError
 from edgesnn.events.types import EVENT
 from edgesnn.graph import Builder
 from edgesnn.pipeline.pace import Clock, paced, parse_speed
+from edgesnn.pipeline.pipeline import what_it_takes
 from edgesnn.pipeline.records import energy_uj
 from edgesnn.prediction import Prediction
+from edgesnn.runtime.decide import Decide
 from edgesnn.schemas import load_schema
 from tests.small_models import small_document
 
@@ -128,6 +131,61 @@ def test_time_without_events_closes_windows_as_idle(model: edgesnn.Model) -> Non
     assert [p.decision == "idle" for p in found] == [False, False, True, True, True]
     idle = found[-1]
     assert (idle.label, idle.confidence, idle.topk, idle.spikes, idle.energy_uj_estimate) == (None,) * 5
+
+
+@pytest.mark.parametrize(("count", "hop"), [(500, 200), (500, None), (300, 700)])
+def test_windows_by_count_are_those_of_the_readable_parts(model: edgesnn.Model, count: int, hop: int | None) -> None:
+    events = make_events(5000)
+    pipeline = edgesnn.Pipeline(np.array_split(events, 37), model, window_events=count, hop_events=hop)
+    found = list(pipeline)
+    encoding, readout = what_it_takes(model)
+    session, decide, step = model.session(), Decide(readout), hop or count
+    assert len(found) == (5000 - count) // step + 1
+    for number, prediction in enumerate(found):
+        part = events[number * step : number * step + count]
+        window = encode_points(
+            part, encoding, SENSOR, number=number, first_event=number * step, t0_us=int(part["t"][0])
+        )
+        decided = decide.push(session.run(window, keep="last"))
+        assert (prediction.window, prediction.sensor.events) == (number, count)
+        assert (prediction.sensor.t0_us, prediction.sensor.t1_us) == (part["t"][0], part["t"][-1])
+        assert prediction.class_index == decided.active
+        assert prediction.topk is not None
+        assert prediction.topk[0][1] == float(max(decided.probabilities))
+        assert prediction.deadline_missed is None
+    assert pipeline.counters["events_in"] == 5000
+
+
+def test_a_snapshot_of_windows_by_count_goes_on_and_fits_no_other_windows(model: edgesnn.Model) -> None:
+    packets = np.array_split(make_events(5000), 37)
+    whole = [same(p) for p in edgesnn.Pipeline(packets, model, window_events=500, hop_events=200)]
+    half = edgesnn.Pipeline(packets, model, window_events=500, hop_events=200)
+    for _ in range(5):
+        next(half)
+    rest = edgesnn.Pipeline(packets, model, window_events=500, hop_events=200)
+    rest.restore(half.snapshot())
+    assert [same(p) for p in rest] == whole[5:]
+    for windows in ({}, {"window_events": 500}):
+        with pytest.raises(ModelError, match=r"snapshot is of other windows: found \[500, 200\]"):
+            edgesnn.Pipeline(packets, model, **windows).restore(half.snapshot())
+    with pytest.raises(ModelError, match="snapshot is of other windows: found by time"):
+        half.restore(edgesnn.Pipeline(packets, model).snapshot())
+
+
+@pytest.mark.parametrize(
+    ("windows", "message"),
+    [
+        ({"window_events": 0}, "window_events: not a number of events"),
+        ({"window_events": "5"}, "window_events: not a number of events"),
+        ({"window_events": 1 << 23}, "window_events: not a number of events"),
+        ({"window_events": 100, "hop_events": 0}, "hop_events: not a number of events"),
+        ({"hop_events": 100}, "hop_events: a hop by count needs"),
+        ({"window_events": 19}, "every window would be idle: found 19, expected at least the model's min_events, 20"),
+    ],
+)
+def test_wrong_windows_by_count_are_refused(model: edgesnn.Model, windows: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        edgesnn.Pipeline(None, model, **windows)
 
 
 def test_a_snapshot_half_way_gives_the_same_rest(model: edgesnn.Model, recording: Path) -> None:
