@@ -8,6 +8,7 @@ from typing import Any
 from edgesnn.errors import ModelError
 from edgesnn.graph import fields
 from edgesnn.graph.document import Document, names
+from edgesnn.graph.layout import GROUPS
 from edgesnn.graph.operators.base import Operator
 from edgesnn.graph.operators.registry import OPERATORS, find
 from edgesnn.graph.tensors import Plain, plain_array, store
@@ -58,7 +59,7 @@ class Builder:
             outputs: names of the values; default the node's name (and the operator's suffixes).
 
         Raises:
-            ModelError: the operator is not known. Everything else is checked by `document`.
+            ModelError: the operator is not known, or a tensor that no layout holds. The rest is checked by `document`.
         """
         operator = find(op)
         if operator is None:
@@ -101,7 +102,12 @@ class Builder:
     def _store(self, operator: Operator, name: str, role: str, array: Plain, attributes: Mapping[str, Any]) -> str:
         number, plain = plain_array(name, array)
         layout = operator.layout(role, number, plain.ndim, attributes)
-        self._tensors[name] = store(plain, layout, attributes.get("group", 0))
+        group = attributes.get("group", 0)
+        if layout == "om16x8" and group not in GROUPS:
+            raise ModelError(
+                "attribute 'group' is wrong", where=f"tensor {name!r}", found=str(group), expected=str(GROUPS)
+            )
+        self._tensors[name] = store(plain, layout, group)
         return name
 
 

@@ -35,7 +35,7 @@ class Matrix(Operator):
     def layout(self, role: str, number: str, rank: int, attributes: Mapping[str, Any]) -> str:
         """See `Operator.layout`."""
         if role == "weight":
-            return weight_layout(number, attributes["activations"])
+            return weight_layout(number, attributes.get("activations", "int"))
         return super().layout(role, number, rank, attributes)
 
     def contributions(self, view: NodeView, x: npt.NDArray[Any]) -> int:

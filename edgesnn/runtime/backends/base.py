@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edgesnn.graph import Document
+from edgesnn.graph import Document, StateType
 
 Array = npt.NDArray[Any]
 
@@ -57,6 +57,6 @@ class Backend(Protocol):
         """Return a new engine with its states at their initial values, recording the named nodes' outputs."""
 
 
-def state_array(dtype: str, shape: tuple[int, ...]) -> Array:
-    """Return a new state of zeros."""
-    return np.zeros(shape, dtype=np.dtype(dtype))
+def state_array(state: StateType) -> Array:
+    """Return a new state at its initial value."""
+    return np.full(state.shape, state.initial, dtype=np.dtype(state.dtype))

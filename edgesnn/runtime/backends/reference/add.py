@@ -1,4 +1,4 @@
-"""add: a + b in bytes; the graph's rules bound the sum by 255."""
+"""add: a + b in their type; the graph's rules bound integer sums."""
 
 from __future__ import annotations
 

@@ -39,7 +39,8 @@ class ReferenceEngine:
         self._document = document
         self._operators = operators
         self._record = record
-        self.state: Mapping[str, Array] = {s.name: state_array(s.dtype, s.shape) for s in document.states}
+        self.state: Mapping[str, Array] = {s.name: state_array(s) for s in document.states}
+        self._states = [_of_node(self.state, node.name) for node in document.nodes]
         self.recorded: Mapping[str, Array] = {}
         self.step_number = 0
         self.spikes = 0
@@ -77,31 +78,42 @@ class ReferenceEngine:
         recorded = [o for n in self._document.nodes if n.name in self._record for o in n.outputs]
         rows: dict[str, list[Array]] = {name: [] for name in (*outputs, *recorded)}
         for x in xs:
-            values = self._one(x)
+            with np.errstate(all="ignore"):
+                values = self._one(x)
             for name, row in rows.items():
                 row.append(values[name].copy())
         types = self._document.analysis.values
         stacked = {
-            name: np.stack(row) if row else np.zeros((0, *types[name].shape), _dtype(types[name].kind))
+            name: np.stack(row) if row else np.zeros((0, *types[name].shape), types[name].dtype)
             for name, row in rows.items()
         }
         self.recorded = {name: stacked[name] for name in recorded}
         return {name: stacked[name] for name in outputs}
 
     def _one(self, x: Any) -> dict[str, Any]:
-        values = {INPUT: x}
-        for (rules, view), operator in zip(self._document.analysis.operators, self._operators, strict=True):
+        """Do one step and return all values."""
+        values, types = {INPUT: x}, self._document.analysis.values
+        work = list(zip(self._document.analysis.operators, self._operators, self._states, strict=True))
+        for (rules, view), operator, states in work:
             node = view.node
-            inputs = [values[name] for name in node.inputs]
-            prefix = f"{node.name}."
-            states = {n[len(prefix) :]: a for n, a in self.state.items() if n.startswith(prefix)}
+            if self.step_number == 0 and node.attributes.get("cold_start") == "skip":
+                values.update((name, np.zeros(types[name].shape, types[name].dtype)) for name in node.outputs)
+                continue
+            inputs: list[Any] = [values.get(name) for name in node.inputs]
             made = operator.step(inputs, states, self.step_number)
             values.update(zip(node.outputs, made, strict=True))
             self.synops += rules.synops(view, inputs)
-            if rules.spiking:
+            if rules.spiking and made[0].dtype == np.uint8:
                 self.spikes += int(made[0].sum(dtype=np.int64))
+        for (_, view), operator, states in work:
+            operator.finish([values[name] for name in view.node.inputs], states)
         self.step_number += 1
         return values
+
+
+def _of_node(states: Mapping[str, Array], name: str) -> dict[str, Array]:
+    """Return the states of a node by suffix; a suffix has no point, a node's name may have some."""
+    return {state.rpartition(".")[2]: array for state, array in states.items() if state.rpartition(".")[0] == name}
 
 
 def check_window(window: Any, section: Mapping[str, Any]) -> None:
@@ -122,7 +134,3 @@ def check_window(window: Any, section: Mapping[str, Any]) -> None:
             raise ModelError("window has indices of points that do not exist", expected=f"0 to {points - 1}")
     if not np.isfinite(window.sd) or window.sd < 0:
         raise ModelError("window's scale is not a number", found=str(window.sd), expected="0 or more")
-
-
-def _dtype(kind: str) -> Any:
-    return np.uint8 if kind == "int" else np.float32

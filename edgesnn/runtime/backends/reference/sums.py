@@ -1,0 +1,61 @@
+"""The orders of sums, plainly, and the forms of a weight (docs/arithmetic.md, sections 3 to 5)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgesnn.runtime.backends.reference.base import Array, float32, larger, smaller
+
+LANES = 16
+
+
+def integer_sum(weight: Array, x: Array) -> Array:
+    """Return the exact integer sums: integers [N, K], integers [.., K] -> int64 [.., N].
+
+    Below 2^31 by the graph's rules, so float64 holds every partial sum exactly, in any order.
+    """
+    exact: Array = x.astype(np.float64) @ weight.T.astype(np.float64)
+    return exact.astype(np.int64)
+
+
+def ascending_sum(weight: Array, x: Array) -> Array:
+    """Return sums of weight * count in ascending input index: float32 [N, K], integers [.., K] -> float32 [.., N]."""
+    total = np.zeros((*x.shape[:-1], len(weight)), dtype=np.float32)
+    for k in range(x.shape[-1]):
+        total = total + weight[:, k] * float32(x[..., k : k + 1])
+    return total
+
+
+def lane_product(weight: Array, x: Array) -> Array:
+    """Return sums in sixteen lanes: float32 [N, K], float32 [.., K] -> float32 [.., N].
+
+    Lane j takes the products j, j + 16, ... in order; then lanes j and j + 8, + 4, + 2, + 1 are added.
+    """
+    lanes = [np.zeros((*x.shape[:-1], len(weight)), dtype=np.float32) for _ in range(LANES)]
+    for k in range(x.shape[-1]):
+        lanes[k % LANES] = lanes[k % LANES] + weight[:, k] * x[..., k : k + 1]
+    for half in (8, 4, 2, 1):
+        lanes = [lanes[j] + lanes[j + half] for j in range(half)]
+    return lanes[0]
+
+
+def quantised(x: Array) -> tuple[Array, Array]:
+    """Return (int64 values in [-127, 127], float32 [.., 1] scales) of float32 vectors [.., K].
+
+    a = max|x|; below 1e-30: zeros; else rint(x * (127 / a)), and a / 127. A vector that is not finite gives zeros and
+    a scale that is not a number.
+    """
+    a = np.abs(x).max(axis=-1, keepdims=True)
+    finite = np.isfinite(x).all(axis=-1, keepdims=True)
+    some = finite & (a >= np.float32(1e-30))
+    largest = np.float32(127)
+    q = np.rint(x * np.where(some, largest / np.where(some, a, np.float32(1)), np.float32(0)))
+    q = np.where(some, smaller(larger(q, -largest), largest), np.float32(0))
+    scale = np.where(finite, np.where(some, a / largest, np.float32(0)), np.float32(np.nan))
+    return q.astype(np.int64), scale
+
+
+def grouped(weight: Array, multiplier: Array, group: int) -> Array:
+    """Return m * w: int4 weights [N, K] times their group's multiplier [N, G], int64."""
+    spread = np.repeat(multiplier.astype(np.int64), group, axis=1)[:, : weight.shape[1]]
+    return np.asarray(spread * weight)
