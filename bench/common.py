@@ -11,8 +11,10 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
+from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -57,20 +59,21 @@ def interleaved_ms(works: Mapping[str, Callable[[], Any]], *, seconds: float = 4
 
 
 def interleaved_us(
-    works: Mapping[str, tuple[Callable[[], Any], int]], *, seconds: float = 4.0, turn_ms: float = 5.0
+    works: Mapping[str, tuple[Callable[[int], Any], int]], *, seconds: float = 4.0, turn_ms: float = 2.0
 ) -> dict[str, dict[str, float]]:
-    """Return {"best", "median", "runs"} in us per step of several works, each given with the steps that a call does.
+    """Return {"best", "median", "runs"} in us per step of several works; `work(n)` does n calls of so many steps each.
 
-    Each turn repeats its work for about `turn_ms`, so that what the others left in the caches does not count.
+    All turns last about `turn_ms`: long enough that what the others left in the caches does not count, and of one
+    length, because on a loaded machine a long turn is interrupted and a short one is not.
     """
     turns, steps = {}, {}
     for name, (work, count) in works.items():
-        work()
+        work(1)
         start = time.perf_counter()
-        work()
-        repeats = max(1, int(turn_ms / 1e3 / (time.perf_counter() - start)))
-        turns[name] = _repeated(work, repeats)
-        steps[name] = repeats * count
+        work(3)
+        calls = max(1, round(3 * turn_ms / 1e3 / (time.perf_counter() - start)))
+        turns[name] = partial(work, calls)
+        steps[name] = calls * count
     measured = interleaved_ms(turns, seconds=seconds)
     return {
         n: {"best": t["best"] * 1e3 / steps[n], "median": t["median"] * 1e3 / steps[n], "runs": t["runs"]}
@@ -78,10 +81,23 @@ def interleaved_us(
     }
 
 
-def _repeated(work: Callable[[], Any], times: int) -> Callable[[], None]:
-    def turn() -> None:
-        for _ in range(times):
-            work()
+def repeated(work: Callable[..., Any], *arguments: Any) -> Callable[[int], None]:
+    """Return what calls `work(*arguments)` n times."""
+
+    def turn(n: int) -> None:
+        for _ in range(n):
+            work(*arguments)
+
+    return turn
+
+
+def in_turn(work: Callable[[Any], Any], inputs: Sequence[Any]) -> Callable[[int], None]:
+    """Return what calls `work` with the next n of the inputs, round and round."""
+    rounds = cycle(inputs)
+
+    def turn(n: int) -> None:
+        for x in islice(rounds, n):
+            work(x)
 
     return turn
 

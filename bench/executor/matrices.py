@@ -14,7 +14,6 @@ import argparse
 import importlib
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,7 @@ PEERS = ("onnxruntime float32", "onnxruntime int8", "onnxruntime int4", "numpy f
 OURS = {"int8": ("int8", 0), "int4 groups of 32": ("int4", 32), "int4 groups of 128": ("int4", 128)}
 CLOSE = {"float32": 1e-4, "int8": 0.03, "int4": 0.3}  # of the largest output
 
+Works = dict[str, tuple[Callable[[int], Any], int]]  # n calls, of so many steps
 Floats = npt.NDArray[np.float32]
 
 
@@ -66,9 +66,9 @@ def expected_int8(made: Document, xs: Floats) -> Floats:
     return ((sums * made.unpack("fc.scale")) * (largest / np.float32(127))) + made.unpack("fc.bias")
 
 
-def our_works(weight: Floats, xs: Floats) -> dict[str, Callable[[], Any]]:
-    """Return a call of STEPS steps for each of our forms; prints those that are not possible."""
-    works: dict[str, Callable[[], Any]] = {}
+def our_works(weight: Floats, xs: Floats) -> Works:
+    """Return the works of our forms; prints those that are not possible."""
+    works: Works = {}
     for name, kind, group in (
         ("int8", "int8", 0),
         ("int4 groups of 32", "int4", 32),
@@ -87,21 +87,21 @@ def our_works(weight: Floats, xs: Floats) -> dict[str, Callable[[], Any]]:
         if kind == "int8":
             assert np.array_equal(ys, expected_int8(made, xs)), "native and numpy differ"
         close(ys, weight, xs, kind)
-        works[f"edgesnn {name}"] = partial(session.run, xs)
+        works[f"edgesnn {name}"] = common.repeated(session.run, xs), STEPS
     return works
 
 
-def event_works(weight: Floats) -> dict[str, Callable[[], Any]]:
-    """Return a call of STEPS steps of the int8 matrix for each share of spikes."""
+def event_works(weight: Floats) -> Works:
+    """Return the works of the int8 matrix for each share of spikes."""
     made = document(weight, "int", "int8")
-    works: dict[str, Callable[[], Any]] = {}
+    works: Works = {}
     for activity in ACTIVITY:
         rng = np.random.default_rng(1)
         xs = (rng.random((STEPS, weight.shape[1])) < activity).astype(np.uint8)
         session = Model(made, backend="native").session()
         sums = (xs.astype(np.int64) @ made.unpack("fc.weight").astype(np.int64).T).astype(np.float32)
         assert np.array_equal(session.run(xs), sums * made.unpack("fc.scale") + made.unpack("fc.bias"))
-        works[f"spikes {activity:.0%}"] = partial(session.run, xs)
+        works[f"spikes {activity:.0%}"] = common.repeated(session.run, xs), STEPS
     return works
 
 
@@ -112,9 +112,9 @@ def close(ys: Any, weight: Floats, xs: Floats, kind: str) -> None:
     assert gap <= CLOSE[kind], f"{kind} is {gap:.3g} of the largest output away"
 
 
-def peer_works(weight: Floats, xs: Floats) -> dict[str, Callable[[], Any]]:
-    """Return a call of STEPS steps for each peer; prints those that are missing."""
-    works: dict[str, Callable[[], Any]] = {}
+def peer_works(weight: Floats, xs: Floats) -> Works:
+    """Return the works of the peers; prints those that are missing."""
+    works: Works = {}
     for name in PEERS:
         library, kind = name.split()
         try:
@@ -124,13 +124,8 @@ def peer_works(weight: Floats, xs: Floats) -> dict[str, Callable[[], Any]]:
             continue
         step, inputs = module.make(weight, xs, kind)
         close(np.stack([np.asarray(step(x)).reshape(-1).copy() for x in inputs]), weight, xs, kind)
-        works[name] = partial(_all, step, inputs)
+        works[name] = common.in_turn(step, inputs), 1
     return works
-
-
-def _all(step: Callable[[Any], Any], inputs: list[Any]) -> None:
-    for x in inputs:
-        step(x)
 
 
 def bench(shape: tuple[int, int], seconds: float) -> dict[str, Any]:
@@ -139,7 +134,7 @@ def bench(shape: tuple[int, int], seconds: float) -> dict[str, Any]:
     weight = weights(*shape)
     xs = np.random.default_rng(2).normal(0, 1, (STEPS, shape[1])).astype(np.float32)
     works = {**our_works(weight, xs), **peer_works(weight, xs), **event_works(weight)}
-    us = common.interleaved_us({name: (work, STEPS) for name, work in works.items()}, seconds=seconds)
+    us = common.interleaved_us(works, seconds=seconds)
     dense = us.get("edgesnn int8")
     for name, t in us.items():
         ratio = f"  {t['median'] / dense['median']:6.2f} x ours in int8" if dense else ""
