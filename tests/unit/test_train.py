@@ -293,12 +293,12 @@ def test_wrong_range_of_ids_is_refused(ids: str, tiny: tuple[Path, Path], tmp_pa
 
 
 def test_zoo_builder_writes_models_and_a_card_that_agree(tiny: tuple[Path, Path], tmp_path: Path) -> None:
-    from edgesnn.train.digits import build
+    from edgesnn.train.zoo.digits import build
 
     trainer = make_trainer(tiny, tmp_path / "run")
     trainer.run(silent)
     runs = dict.fromkeys(("net", "eight", "four", "twin", "rate"), tmp_path / "run")
-    figures = build(runs, tiny[1], tmp_path, looks=1)
+    figures = build(runs, tiny[1], tmp_path, looks=7)
     assert sorted(p.name for p in tmp_path.glob("*.safetensors")) == [
         "digits-float32.safetensors",
         "digits.safetensors",
@@ -308,7 +308,8 @@ def test_zoo_builder_writes_models_and_a_card_that_agree(tiny: tuple[Path, Path]
     assert model.identity in card
     assert model.document.provenance["metrics"]["validation"]["by_vote"] == figures["int8"]["by_vote"]
     assert f"{100 * figures['baseline']['by_vote']:.1f} %" in card
-    assert not list(tmp_path.glob(".digits*"))
+    assert "--looks 7" in card
+    assert "commit " in card
 
 
 def write_columns(path: Path, **changed: object) -> Path:

@@ -2,55 +2,46 @@
 
 from __future__ import annotations
 
-import platform
-import subprocess
-import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from edgesnn.graph import Document
-from edgesnn.version import __version__
+from edgesnn.train.zoo import words
+from edgesnn.train.zoo.words import percent
 
 COMMANDS = """edgesnn train spikepoint --config examples/train/digits-twin.toml --out runs/digits-twin
 edgesnn train spikepoint --config examples/train/digits-four.toml --out runs/digits-four
 edgesnn train spikepoint --config examples/train/digits-eight.toml --out runs/digits-eight
 edgesnn train spikepoint --config examples/train/digits.toml --out runs/digits
 edgesnn train spikepoint --config examples/train/digits-rate.toml --out runs/digits-rate
-python -m edgesnn.train.digits --rate runs/digits-rate --looks N
+python -m edgesnn.train.zoo digits --rate runs/digits-rate --looks {looks}
 edgesnn eval digits --data ../shared/datasets/nmnist_1000.npz"""
 
 
 def digits_card(document: Document, figures: dict[str, Any]) -> str:
     """Return the card, Markdown, of the int8 model file `document` with what `digits.measure` found."""
-    parts = [_head(document, figures), _accuracy(figures), _honesty(figures), _training(figures), _made()]
+    parts = [_head(document, figures), _accuracy(figures), _honesty(figures), _training(figures)]
+    parts.append(words.made_by(COMMANDS.format(looks=figures["looks"])))
     return "\n\n".join(parts) + "\n"
 
 
 def _head(document: Document, figures: dict[str, Any]) -> str:
-    given, readout = document.input, document.readout or {}
     reset = figures["runs"]["net"]["config"]["model"]["reset"]
+    coding = (
+        f"direct, signed differences, polarity as a seventh feature; reset {reset}; the readout is the mean of the last"
+        " layer's currents"
+    )
+    licence = (
+        "weights Apache-2.0, as the code. The recordings they were trained on are N-MNIST (Orchard et al. 2015),"
+        " CC BY-SA 4.0 by its authors' page; none of them is in this repository"
+    )
+    twin = "`digits-float32` (not quantised, for comparison)"
     return f"""# digits
 
 An int8 SpikePoint (Ren et al., ICLR 2024) of {figures["parameters"]:,} parameters that reads the digit in an N-MNIST
-recording. Written by `python -m edgesnn.train.digits`, edgesnn {__version__}, commit {_commit()},
-{time.strftime("%Y-%m-%d")}.
+recording. {words.written_by("digits")}
 
-| | |
-|---|---|
-| identity | {document.identity} |
-| labels | {", ".join(readout["labels"])} |
-| window, hop | {given["window_us"] // 1000} ms, {given["hop_us"] // 1000} ms; \
-fewer than {given["min_events"]} events: idle |
-| points | {given["points"]}, in {given["groups"]} groups of {given["neighbours"]}, {given["steps"]} time steps |
-| coding | direct, signed differences, polarity as a seventh feature; reset {reset}; the readout is the mean of the \
-last layer's currents |
-| readout | temperature {readout["temperature"]:.3f}, rejection {readout["rejection"]:.2f}, \
-onset {readout["onset"]["windows"]} windows at {readout["onset"]["confidence"]:.2f}, \
-offset {readout["offset"]["windows"]} windows under {readout["offset"]["confidence"]:.2f} |
-| licence | weights Apache-2.0, as the code. The recordings they were trained on are N-MNIST (Orchard et al. 2015), \
-CC BY-SA 4.0 by its authors' page; none of them is in this repository |
-| float32 twin of this file | `digits-float32` (not quantised, for comparison) |"""
+{words.facts(document, coding=coding, rows=[("licence", licence), ("float32 twin of this file", twin)])}"""
 
 
 def _accuracy(figures: dict[str, Any]) -> str:
@@ -75,22 +66,18 @@ def _accuracy(figures: dict[str, Any]) -> str:
         "",
         "| | by window | by vote |",
         "|---|---|---|",
-        *(f"| {name} | {_percent(row['by_window'])} | {_percent(row['by_vote'])} |" for name, row in rows),
+        *(f"| {name} | {percent(row['by_window'])} | {percent(row['by_vote'])} |" for name, row in rows),
     ]
     report = figures["int8"]
     lines += [
         "",
         f"int8 and float32 differ by vote on {figures['votes_that_differ']} of {report['recordings']} recordings. Right"
-        f" stable label at the end, with hysteresis: {_percent(report['by_hysteresis'])}; from the first event to it:"
+        f" stable label at the end, with hysteresis: {percent(report['by_hysteresis'])}; from the first event to it:"
         f" median {report['onset_ms']['median']:.0f} ms. The windows' points are a random draw fixed by the file's"
         f" seed; with {len(figures['draws']['by_vote'])} other seeds: by window"
         f" {_spread(figures['draws']['by_window'])}, by vote {_spread(figures['draws']['by_vote'])}.",
         "",
-        "Confusion by vote, int8 (rows: truth):",
-        "",
-        "```",
-        *_confusion(report),
-        "```",
+        *words.confusion(report, "int8"),
     ]
     return "\n".join(lines)
 
@@ -105,8 +92,8 @@ looked at on them: {figures["looks"]}, the number of epochs of each fixed before
 further, and the last was started because the goal of 96 % by vote had just been missed. Window length, reset and
 start were compared on a part of the training recordings (train 1-640, look at 641-800). Temperature, rejection and
 hysteresis are fitted on every second validation recording; they change neither scores nor vote. On the other half
-alone: by window {_percent(half["by_window"])}, by vote {_percent(half["by_vote"])}, stable label
-{_percent(half["by_hysteresis"])}."""
+alone: by window {percent(half["by_window"])}, by vote {percent(half["by_vote"])}, stable label
+{percent(half["by_hysteresis"])}."""
 
 
 def _training(figures: dict[str, Any]) -> str:
@@ -126,43 +113,11 @@ def _training(figures: dict[str, Any]) -> str:
     lines += [
         "",
         "Wall time of one thread on a machine that others used too. The spiking nets are taught by the twin (its"
-        f" softened answers beside the labels). Machine: {processor()}, Python {platform.python_version()}.",
+        f" softened answers beside the labels). Machine: {words.machine()}.",
     ]
     return "\n".join(lines)
 
 
-def _made() -> str:
-    return f"## Made by\n\n```\n{COMMANDS}\n```"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
 def _spread(values: Sequence[float]) -> str:
     mean = sum(values) / len(values)
-    return f"{_percent(mean)} ({100 * min(values):.1f} to {100 * max(values):.1f})"
-
-
-def _confusion(report: dict[str, Any]) -> list[str]:
-    width = max(len(label) for label in report["labels"])
-    rows = zip(report["labels"], report["confusion"], strict=True)
-    return [f"{label:<{width}} " + " ".join(f"{n:3d}" for n in row) for label, row in rows]
-
-
-def _commit() -> str:
-    try:
-        found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return found.stdout.strip()
-
-
-def processor() -> str:
-    """Return the processor's name."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.machine()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    return f"{percent(mean)} ({100 * min(values):.1f} to {100 * max(values):.1f})"
