@@ -1,21 +1,36 @@
-// Convolutions, event by event; included by conv__<arm>.cpp. For each input (channel, y, x) that is not zero the row of
-// its weights is added to every output that it reaches: acc[oy][ox][n] += w[c][ky][kx][n] * value.
+// Convolutions, event by event; included by conv__<arm>.cpp after lanes16.inl. For each input (channel, y, x) that is
+// not zero the row of its weights is added to every output that it reaches: acc[oy][ox][n] += w[c][ky][kx][n] * value.
 //
 // An input reaches an output through one tap only, so the order of the events is the order of each output's sum.
 // |w| <= 127, |w * value| <= 127 * 255; that the sums fit 32 bits is checked at load.
 
-// columns of acc += weights * value
+typedef int8_t Signed __attribute__((vector_size(16)));
+
+// Sixteen accumulators += weights * value; loads and stores by value, so that nothing may alias.
+inline void add_sixteen(const Masks& w, int32_t value, int32_t* acc) noexcept {
+    Masks sum;
+    load(sum, acc);
+    store(acc, sum + w * value);
+}
+
 inline void add_row(const int8_t* w, int32_t value, size_t columns, int32_t* acc) noexcept {
     size_t n = 0;
-    for (; n + 16 <= columns; n += 16)
-        for (size_t j = 0; j < 16; ++j) acc[n + j] += w[n + j] * value;
+    for (; n + kBlock <= columns; n += kBlock) {
+        Signed bytes;
+        load(bytes, w + n);
+        add_sixteen(__builtin_convertvector(bytes, Masks), value, acc + n);
+    }
     for (; n < columns; ++n) acc[n] += w[n] * value;
 }
 
 inline void add_row(const float* w, float value, size_t columns, float* acc) noexcept {
     size_t n = 0;
-    for (; n + 16 <= columns; n += 16)
-        for (size_t j = 0; j < 16; ++j) acc[n + j] = acc[n + j] + w[n + j] * value;
+    for (; n + kBlock <= columns; n += kBlock) {
+        Floats sum, row;
+        load(sum, acc + n);
+        load(row, w + n);
+        store(acc + n, sum + row * value);
+    }
     for (; n < columns; ++n) acc[n] = acc[n] + w[n] * value;
 }
 
@@ -26,13 +41,13 @@ struct Nibbles {  // rows of layout "im4"; `first` is the first output of the gr
 
 inline void add_row(const Nibbles& w, int32_t value, size_t columns, int32_t* acc) noexcept {
     size_t n = 0;
-    if (w.first % 32 == 0)
-        for (; n + 32 <= columns; n += 32) {
-            const uint8_t* bytes = w.row + (w.first + n) / 2;
-            for (size_t j = 0; j < 16; ++j) {
-                acc[n + j] += ((bytes[j] & 15) - 8) * value;
-                acc[n + 16 + j] += ((bytes[j] >> 4) - 8) * value;
-            }
+    if (w.first % kBlock == 0)
+        for (; n + kBlock <= columns; n += kBlock) {
+            const size_t at = w.first + n;
+            Bytes bytes;
+            load(bytes, w.row + at / 32 * 16);
+            const Masks wide = __builtin_convertvector(bytes, Masks) >> (at % 32 < 16 ? 0 : 4) & 15;
+            add_sixteen(wide - 8, value, acc + n);
         }
     for (; n < columns; ++n) {
         const size_t at = w.first + n;
@@ -46,14 +61,15 @@ inline void add_row(const Nibbles& w, int32_t value, size_t columns, int32_t* ac
 template <typename Add>
 inline size_t scatter(const Conv& g, const ConvEvent& e, Add add) noexcept {
     const size_t group = e.channel / g.group_inputs, channel = e.channel % g.group_inputs;
+    const size_t first = group * g.group_outputs, plane = channel * g.kernel_height * g.kernel_width;
     const uint32_t *y = g.taps_y + e.y * g.taps, *x = g.taps_x + e.x * g.taps;
-    for (uint32_t i = 1; i <= y[0]; ++i)
-        for (uint32_t j = 1; j <= x[0]; ++j) {
-            const size_t ky = y[i] & 0xFFFF, oy = y[i] >> 16, kx = x[j] & 0xFFFF, ox = x[j] >> 16;
-            add((channel * g.kernel_height + ky) * g.kernel_width + kx, group * g.group_outputs,
-                (oy * g.width + ox) * g.stride + group * g.group_outputs);
-        }
-    return size_t{y[0]} * x[0];
+    const uint32_t rows = y[0], columns = x[0];
+    for (uint32_t i = 1; i <= rows; ++i) {
+        const size_t row = plane + (y[i] & 0xFFFF) * g.kernel_width, place = (y[i] >> 16) * g.width;
+        for (uint32_t j = 1; j <= columns; ++j)
+            add(row + (x[j] & 0xFFFF), first, (place + (x[j] >> 16)) * g.stride + first);
+    }
+    return size_t{rows} * columns;
 }
 
 }  // namespace

@@ -1,11 +1,15 @@
 // Convolutions, avx2 arm: equations in conv.inl.
 #if defined(__x86_64__)
+#include <cstring>
+
 #include "kernels/arms.hpp"
 
 #define EDGESNN_ARM_NAME(name) name##__avx2
 
 namespace edgesnn::kernels {
 namespace {
+
+#include "kernels/lanes16.inl"
 
 #include "kernels/conv.inl"
 

@@ -1,11 +1,15 @@
 // Convolutions, neon arm: equations in conv.inl.
 #if defined(__aarch64__)
+#include <cstring>
+
 #include "kernels/arms.hpp"
 
 #define EDGESNN_ARM_NAME(name) name##__neon
 
 namespace edgesnn::kernels {
 namespace {
+
+#include "kernels/lanes16.inl"
 
 #include "kernels/conv.inl"
 

@@ -48,9 +48,11 @@ using Random16 = void(uint64_t key, size_t begin, size_t end, uint32_t step, uin
 
 // y[i] = a[i] op b[i], n % 16 == 0.
 using Binary = void(const float* a, const float* b, size_t n, float* y) noexcept;
-// y[i] = float(x[i]) * scale[i] + bias[i], n % 16 == 0; y may be x.
-using ScaleFloats = void(const float* x, const float* scale, const float* bias, size_t n, float* y) noexcept;
-using ScaleInts = void(const int32_t* x, const float* scale, const float* bias, size_t n, float* y) noexcept;
+// y[row][i] = float(x[row][i]) * scale[i] + bias[i], stride % 16 == 0; y may be x.
+using ScaleFloats = void(const float* x, const float* scale, const float* bias, size_t rows, size_t stride,
+                         float* y) noexcept;
+using ScaleInts = void(const int32_t* x, const float* scale, const float* bias, size_t rows, size_t stride,
+                       float* y) noexcept;
 // y[i] = x[i] * mix[i] + old[i] * keep[i], n % 16 == 0.
 using Shift = void(const float* x, const float* old, const float* mix, const float* keep, size_t n, float* y) noexcept;
 // y = f(x) for rows of `columns`, padded to a multiple of 16; the padding of y is zero.

@@ -93,24 +93,31 @@ void EDGESNN_ARM_NAME(multiply_f32)(const float* a, const float* b, size_t n, fl
     }
 }
 
-void EDGESNN_ARM_NAME(scale_f32)(const float* x, const float* scale, const float* bias, size_t n, float* y) noexcept {
-    for (size_t i = 0; i < n; i += kBlock) {
-        Floats u, a, b;
-        load(u, x + i);
+void EDGESNN_ARM_NAME(scale_f32)(const float* x, const float* scale, const float* bias, size_t rows, size_t stride,
+                                 float* y) noexcept {
+    for (size_t i = 0; i < stride; i += kBlock) {
+        Floats a, b;
         load(a, scale + i);
         load(b, bias + i);
-        store(y + i, u * a + b);
+        for (size_t row = 0; row < rows; ++row) {
+            Floats u;
+            load(u, x + row * stride + i);
+            store(y + row * stride + i, u * a + b);
+        }
     }
 }
 
-void EDGESNN_ARM_NAME(scale_i32)(const int32_t* x, const float* scale, const float* bias, size_t n, float* y) noexcept {
-    for (size_t i = 0; i < n; i += kBlock) {
-        Masks u;
+void EDGESNN_ARM_NAME(scale_i32)(const int32_t* x, const float* scale, const float* bias, size_t rows, size_t stride,
+                                 float* y) noexcept {
+    for (size_t i = 0; i < stride; i += kBlock) {
         Floats a, b;
-        load(u, x + i);
         load(a, scale + i);
         load(b, bias + i);
-        store(y + i, __builtin_convertvector(u, Floats) * a + b);
+        for (size_t row = 0; row < rows; ++row) {
+            Masks u;
+            load(u, x + row * stride + i);
+            store(y + row * stride + i, __builtin_convertvector(u, Floats) * a + b);
+        }
     }
 }
 

@@ -12,23 +12,23 @@ void check(const char* arm, const char* name, Binary* ours, Binary* scalar, Rand
 }
 
 void check(const char* arm, const char* name, ScaleFloats* ours, ScaleFloats* scalar, Random& random) {
-    const size_t n = padded(1 + below(random, 300));
-    const std::vector<float> v = floats(random, n, 2.0F), scale = floats(random, n, 2.0F),
+    const size_t rows = 1 + random() % 4, n = padded(1 + below(random, 300));
+    const std::vector<float> v = floats(random, rows * n, 2.0F), scale = floats(random, n, 2.0F),
                              bias = floats(random, n, 1.0F);
-    std::vector<float> x(n), y(n);
-    ours(v.data(), scale.data(), bias.data(), n, x.data());
-    scalar(v.data(), scale.data(), bias.data(), n, y.data());
+    std::vector<float> x(rows * n), y(rows * n);
+    ours(v.data(), scale.data(), bias.data(), rows, n, x.data());
+    scalar(v.data(), scale.data(), bias.data(), rows, n, y.data());
     expect(same(x, y), arm, name, "results differ");
 }
 
 void check(const char* arm, const char* name, ScaleInts* ours, ScaleInts* scalar, Random& random) {
-    const size_t n = padded(1 + below(random, 300));
+    const size_t rows = 1 + random() % 4, n = padded(1 + below(random, 300));
     const std::vector<float> scale = floats(random, n, 2.0F), bias = floats(random, n, 1.0F);
-    std::vector<int32_t> v(n);
+    std::vector<int32_t> v(rows * n);
     for (int32_t& i : v) i = static_cast<int32_t>(random());
-    std::vector<float> x(n), y(n);
-    ours(v.data(), scale.data(), bias.data(), n, x.data());
-    scalar(v.data(), scale.data(), bias.data(), n, y.data());
+    std::vector<float> x(rows * n), y(rows * n);
+    ours(v.data(), scale.data(), bias.data(), rows, n, x.data());
+    scalar(v.data(), scale.data(), bias.data(), rows, n, y.data());
     expect(same(x, y), arm, name, "results differ");
 }
 

@@ -52,7 +52,7 @@ class Convolution final : public Op {
         const kernels::ConvEvent* events = list.events.data();
         if (ordered_ && input_.last) events = sort_by_channel(list, count);
         const uint64_t reached = kernel_(conv_, events, count, call.output);
-        const auto fan = static_cast<int64_t>(reached * conv_.group_outputs);
+        const auto fan = static_cast<int64_t>(reached) * group_outputs_;
         if (input_.kind == Kind::integer)
             call.counters->synops += fan;
         else
@@ -78,7 +78,9 @@ class Convolution final : public Op {
         conv_.kernel_height = axes == 2 ? static_cast<size_t>(weight.shape[2]) : 1;
         conv_.kernel_width = static_cast<size_t>(weight.shape.back());
         conv_.group_inputs = static_cast<size_t>(channels / groups);
-        conv_.group_outputs = static_cast<size_t>(weight.shape[0] / groups);
+        group_outputs_ = weight.shape[0] / groups;  // a single group may take the padding along: it is zero
+        conv_.group_outputs =
+            groups > 1 ? static_cast<size_t>(group_outputs_) : round_up(static_cast<size_t>(group_outputs_), kLanes);
         conv_.counts = input_.kind == Kind::integer;
     }
 
@@ -174,18 +176,17 @@ class Convolution final : public Op {
         if (weights_.wide) return;
         const size_t stride = outputs[0].stride(), rows = outputs[0].rows();
         auto* y = static_cast<float*>(out);
-        for (size_t row = 0; row < rows; ++row, y += stride)
-            if (weights_.number == Number::f32)
-                kernels::table().scale_f32(y, weights_.scale.data(), weights_.bias.data(), stride, y);
-            else
-                kernels::table().scale_i32(reinterpret_cast<const int32_t*>(y), weights_.scale.data(),
-                                           weights_.bias.data(), stride, y);
+        if (weights_.number == Number::f32)
+            kernels::table().scale_f32(y, weights_.scale.data(), weights_.bias.data(), rows, stride, y);
+        else
+            kernels::table().scale_i32(static_cast<const int32_t*>(out), weights_.scale.data(), weights_.bias.data(),
+                                       rows, stride, y);
     }
 
     ValueType input_;
     size_t height_, width_;
     bool skip_first_, ordered_ = false;
-    int64_t macs_ = 0;
+    int64_t macs_ = 0, group_outputs_ = 0;
     Weights weights_;
     kernels::Conv conv_{};
     kernels::ConvEvents* kernel_ = nullptr;

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "executor/ops/convolution.hpp"
+#include "kernels/kernels.hpp"
 
 namespace edgesnn::executor {
 namespace {
@@ -67,22 +69,61 @@ class Pooling final : public Op {
 
     template <typename In, typename Out>
     void pool(const In* x, Out* out) const noexcept {
+        if (input_.last) return pool_places(x, out);
         const auto channels = static_cast<size_t>(input_.shape[0]);
         const auto height = static_cast<size_t>(y_.places()), width = static_cast<size_t>(x_.places());
-        for (size_t oy = 0; oy < height; ++oy)
-            for (size_t ox = 0; ox < width; ++ox)
-                for (size_t c = 0; c < channels; ++c)
+        for (size_t c = 0; c < channels; ++c)
+            for (size_t oy = 0; oy < height; ++oy)
+                for (size_t ox = 0; ox < width; ++ox)
                     out[at(outputs[0], c, oy, ox, height, width)] = one<In, Out>(x, c, oy, ox);
+    }
+
+    // Inputs of an axis that output `place` covers.
+    static std::pair<int64_t, int64_t> covered(const Axis& axis, int64_t place) noexcept {
+        const int64_t first = place * axis.stride - axis.padding;
+        return {std::max<int64_t>(first, 0), std::min(first + axis.kernel, axis.size)};
+    }
+
+    // All channels of a place at once; the output is zero before.
+    template <typename In, typename Out>
+    void pool_places(const In* x, Out* out) const noexcept {
+        const size_t stride = outputs[0].stride();
+        for (int64_t oy = 0; oy < y_.places(); ++oy)
+            for (int64_t ox = 0; ox < x_.places(); ++ox, out += stride) {
+                const auto [y0, y1] = covered(y_, oy);
+                const auto [x0, x1] = covered(x_, ox);
+                for (int64_t y = y0; y < y1; ++y)
+                    for (int64_t i = x0; i < x1; ++i)
+                        join(x + static_cast<size_t>(y * x_.size + i) * stride, y == y0 && i == x0, stride, out);
+                if constexpr (std::is_same_v<Out, float>)
+                    if (mode_ == Mode::avg)
+                        for (size_t c = 0; c < stride; ++c) out[c] = out[c] * inverse_;
+            }
+    }
+
+    template <typename In, typename Out>
+    void join(const In* x, bool first, size_t stride, Out* out) const noexcept {
+        if constexpr (std::is_same_v<In, uint8_t> && std::is_same_v<Out, uint8_t>) {
+            if (mode_ == Mode::max) return kernels::table().max_u8(x, 1, stride, first, out);
+            return kernels::table().add_u8(x, out, stride, out);
+        }
+        for (size_t c = 0; c < stride; ++c) {
+            const auto value = static_cast<Out>(x[c]);
+            if (mode_ == Mode::max)
+                out[c] = first || value > out[c] ? value : out[c];
+            else
+                out[c] = static_cast<Out>(out[c] + value);
+        }
     }
 
     template <typename In, typename Out>
     Out one(const In* x, size_t channel, size_t oy, size_t ox) const noexcept {
-        const int64_t y0 = static_cast<int64_t>(oy) * y_.stride - y_.padding;
-        const int64_t x0 = static_cast<int64_t>(ox) * x_.stride - x_.padding;
+        const auto [y0, y1] = covered(y_, static_cast<int64_t>(oy));
+        const auto [x0, x1] = covered(x_, static_cast<int64_t>(ox));
         Out sum = 0;
         bool first = true;
-        for (int64_t y = std::max<int64_t>(y0, 0); y < std::min(y0 + y_.kernel, y_.size); ++y)
-            for (int64_t i = std::max<int64_t>(x0, 0); i < std::min(x0 + x_.kernel, x_.size); ++i) {
+        for (int64_t y = y0; y < y1; ++y)
+            for (int64_t i = x0; i < x1; ++i) {
                 const auto value =
                     static_cast<Out>(x[at(input_, channel, static_cast<size_t>(y), static_cast<size_t>(i),
                                           static_cast<size_t>(y_.size), static_cast<size_t>(x_.size))]);

@@ -23,19 +23,24 @@ class Scale final : public Op {
     void run(const OpCall& call) const noexcept override {
         const size_t stride = outputs[0].stride();
         auto* y = static_cast<float*>(call.output);
-        for (size_t row = 0; row < call.rows; ++row, y += stride) {
+        if (integers_) return scale_bytes(call, y);
+        const auto* x = static_cast<const float*>(call.inputs[0]);
+        if (batchable()) return kernels::table().scale_f32(x, scale_.row(0), bias_.row(0), call.rows, stride, y);
+        for (size_t row = 0; row < call.rows; ++row)
+            kernels::table().scale_f32(x + row * stride, scale_.row(call.first_row + row),
+                                       bias_.row(call.first_row + row), 1, stride, y + row * stride);
+    }
+
+  private:
+    void scale_bytes(const OpCall& call, float* y) const noexcept {
+        const size_t stride = outputs[0].stride();
+        const auto* x = static_cast<const uint8_t*>(call.inputs[0]);
+        for (size_t row = 0; row < call.rows; ++row, x += stride, y += stride) {
             const float *scale = scale_.row(call.first_row + row), *bias = bias_.row(call.first_row + row);
-            if (!integers_) {
-                kernels::table().scale_f32(static_cast<const float*>(call.inputs[0]) + row * stride, scale, bias,
-                                           stride, y);
-                continue;
-            }
-            const uint8_t* x = static_cast<const uint8_t*>(call.inputs[0]) + row * stride;
             for (size_t n = 0; n < stride; ++n) y[n] = static_cast<float>(x[n]) * scale[n] + bias[n];
         }
     }
 
-  private:
     bool integers_;
     Parameter scale_, bias_;
 };
