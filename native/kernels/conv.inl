@@ -1,8 +1,10 @@
-// Convolutions, event by event; included by conv__<arm>.cpp after lanes16.inl. For each input (channel, y, x) that is
+// Convolutions, event by event; included by conv__<arm>.cpp. For each input (channel, y, x) that is
 // not zero the row of its weights is added to every output that it reaches: acc[oy][ox][n] += w[c][ky][kx][n] * value.
 //
 // An input reaches an output through one tap only, so the order of the events is the order of each output's sum.
 // |w| <= 127, |w * value| <= 127 * 255; that the sums fit 32 bits is checked at load.
+
+#include "kernels/lanes16.inl"
 
 typedef int8_t Signed __attribute__((vector_size(16)));
 

@@ -9,8 +9,6 @@
 namespace edgesnn::kernels {
 namespace {
 
-#include "kernels/lanes16.inl"
-
 #include "kernels/conv.inl"
 
 }  // namespace edgesnn::kernels

@@ -1,9 +1,10 @@
-// Leaky integrate-and-fire neurons with flags, one row; included by neurons__<arm>.cpp after
-// lanes16.inl; it defines EDGESNN_ARM_NAME(name). Sixteen neurons at a time; the flags are the same for all, so every
-// branch is predicted.
+// Leaky integrate-and-fire neurons with flags, one row; included by neurons__<arm>.cpp which defines
+// EDGESNN_ARM_NAME(name). Sixteen neurons at a time; the flags are the same for all, so every branch is predicted.
 //
 // In this order (docs/operators.md, `lif`): gain, current, leak, reset of the step before (next), decay, reset by the
 // old v (old, no_double), spikes, reset, v_min. While `held` counts down, v stays and nothing fires.
+
+#include "kernels/lanes16.inl"
 
 // The whole number of thresholds in u, within 0 and cap; 0 where that is not a number.
 inline void count_spikes(const Neurons& n, const Floats& u, const Floats& v_th, Floats& spikes) noexcept {

@@ -8,7 +8,6 @@
 namespace edgesnn::kernels {
 namespace {
 
-#include "kernels/lanes16.inl"
 #include "kernels/neurons.inl"
 
 }  // namespace edgesnn::kernels

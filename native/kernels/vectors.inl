@@ -1,5 +1,7 @@
-// Elementwise float32, rows and the like; included by vectors__<arm>.cpp after lanes16.inl. n % 16 == 0 except where a
+// Elementwise float32, rows and the like; included by vectors__<arm>.cpp. n % 16 == 0 except where a
 // row's columns are given; then what lies beyond them is written as zero.
+
+#include "kernels/lanes16.inl"
 
 // docs/arithmetic.md, section 6; base/exp32.hpp is the same for one number.
 inline void exp16(const Floats& x, Floats& y) noexcept {

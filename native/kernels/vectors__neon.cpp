@@ -11,7 +11,6 @@
 namespace edgesnn::kernels {
 namespace {
 
-#include "kernels/lanes16.inl"
 #include "kernels/vectors.inl"
 
 }  // namespace edgesnn::kernels

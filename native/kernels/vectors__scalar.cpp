@@ -10,7 +10,6 @@
 namespace edgesnn::kernels {
 namespace {
 
-#include "kernels/lanes16.inl"
 #include "kernels/vectors.inl"
 
 }  // namespace edgesnn::kernels

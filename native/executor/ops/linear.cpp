@@ -65,7 +65,10 @@ class Linear final : public Op {
   private:
     void choose_events(int64_t bound) {
         const kernels::Table& table = kernels::table();
-        events_ = weights_.number == Number::f32 ? table.events_f32 : bound == 1 ? table.spikes_i8 : table.counts_i8;
+        const bool spikes = bound == 1;
+        events_ = weights_.number == Number::f32  ? table.events_f32
+                  : weights_.number == Number::i8 ? (spikes ? table.spikes_i8 : table.counts_i8)
+                                                  : (spikes ? table.spikes_i4 : table.counts_i4);
         const size_t groups = (matrix_.inputs + 3) / 4;
         const bool few = matrix_.inputs <= kernels::kNibbleInputs && groups * 16 * matrix_.stride * 2 <= kTableBytes;
         if (weights_.number != Number::i8 || weights_.wide || bound != 1 || !few) return;
