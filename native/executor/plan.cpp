@@ -53,7 +53,7 @@ class Planner {
         const Op& op = *steps_[i].op;
         const int value = steps_[i].first_output + static_cast<int>(output);
         const auto v = static_cast<size_t>(value);
-        const Entry entry{i, output, steps_[i].inputs, value};
+        const Entry entry{i, output, steps_[i].inputs, value, op.rows(output)};
         bool constant = op.steady() && loop_[i] < 0;
         for (const int input : entry.inputs) constant = constant && plan_.constant[static_cast<size_t>(input)];
         const size_t s = choose(entry, op);

@@ -36,6 +36,7 @@ struct Entry {
     size_t output;            // which of the operator's outputs
     std::vector<int> inputs;  // values
     int value;                // what it makes
+    size_t rows;              // of the operator
 };
 
 enum class SegmentKind { tiled, single, frame };

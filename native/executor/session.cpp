@@ -87,8 +87,9 @@ const char* dtype_name(Dtype dtype) {
 
 void ArraySource::fill(size_t index, void* to) const noexcept {
     const size_t bytes = type_.columns() * type_.item_size(), row_bytes = type_.stride() * type_.item_size();
-    const uint8_t* from = data_ + index * type_.rows() * bytes;
-    for (size_t row = 0; row < type_.rows(); ++row)
+    const size_t rows = type_.rows();
+    const uint8_t* from = data_ + index * rows * bytes;
+    for (size_t row = 0; row < rows; ++row)
         std::memcpy(static_cast<uint8_t*>(to) + row * row_bytes, from + row * bytes, bytes);
 }
 
@@ -224,14 +225,13 @@ void Session::advance(Slots slots, size_t count) noexcept {
 
 void Session::run_segment(const Segment& segment, const Slots& slots, size_t count) noexcept {
     if (segment.kind == SegmentKind::tiled) return run_tiles(segment, slots, count);
-    const auto rows = [this](const Entry& entry) { return model_->steps()[entry.step].op->rows(entry.output); };
-    for (const Entry& entry : segment.constant) run_entry(entry, 0, rows(entry), slots, 0);
+    for (const Entry& entry : segment.constant) run_entry(entry, 0, entry.rows, slots, 0);
     if (segment.batched && !(slots.many && account_))
-        return run_entry(segment.stepping.front(), 0, count * rows(segment.stepping.front()), slots, 0);
+        return run_entry(segment.stepping.front(), 0, count * segment.stepping.front().rows, slots, 0);
     for (size_t slot = 0; slot < count; ++slot) {
-        for (const Entry& entry : segment.stepping) run_entry(entry, 0, rows(entry), slots, slot);
+        for (const Entry& entry : segment.stepping) run_entry(entry, 0, entry.rows, slots, slot);
         for (const Entry& entry : segment.latches)
-            model_->steps()[entry.step].op->latch(call(entry, 0, rows(entry), slots, slot));
+            model_->steps()[entry.step].op->latch(call(entry, 0, entry.rows, slots, slot));
     }
 }
 
@@ -267,15 +267,19 @@ OpCall Session::call(const Entry& entry, size_t first_row, size_t rows, const Sl
 
 void Session::copy_value(int value, size_t slot, void* to) const noexcept {
     const ValueType& type = model_->type(value);
-    const size_t item = type.item_size(), count = elements(type.shape);
+    const size_t item = type.item_size();
     const auto* from = static_cast<const uint8_t*>(workspace_->address(value, slot, 0));
     auto* bytes = static_cast<uint8_t*>(to);
     if (!type.last) {
-        for (size_t row = 0; row < type.rows(); ++row)
-            std::memcpy(bytes + row * type.columns() * item, from + row * type.stride() * item, type.columns() * item);
+        const size_t rows = type.rows(), bytes_of_row = type.columns() * item, stride = type.stride() * item;
+        for (size_t row = 0; row < rows; ++row)
+            std::memcpy(bytes + row * bytes_of_row, from + row * stride, bytes_of_row);
         return;
     }
-    for (size_t flat = 0; flat < count; ++flat) std::memcpy(bytes + flat * item, from + type.place(flat) * item, item);
+    const size_t rows = type.rows(), row_bytes = type.stride() * item;
+    for (size_t channel = 0; channel < type.columns(); ++channel)
+        for (size_t row = 0; row < rows; ++row, bytes += item)
+            std::memcpy(bytes, from + row * row_bytes + channel * item, item);
 }
 
 void Session::reset() noexcept {

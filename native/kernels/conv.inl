@@ -6,8 +6,6 @@
 
 #include "kernels/lanes16.inl"
 
-typedef int8_t Signed __attribute__((vector_size(16)));
-
 // Sixteen accumulators += weights * value; loads and stores by value, so that nothing may alias.
 inline void add_sixteen(const Masks& w, int32_t value, int32_t* acc) noexcept {
     Masks sum;
@@ -18,9 +16,9 @@ inline void add_sixteen(const Masks& w, int32_t value, int32_t* acc) noexcept {
 inline void add_row(const int8_t* w, int32_t value, size_t columns, int32_t* acc) noexcept {
     size_t n = 0;
     for (; n + kBlock <= columns; n += kBlock) {
-        Signed bytes;
-        load(bytes, w + n);
-        add_sixteen(__builtin_convertvector(bytes, Masks), value, acc + n);
+        Masks wide;
+        widen(wide, w + n);
+        add_sixteen(wide, value, acc + n);
     }
     for (; n < columns; ++n) acc[n] += w[n] * value;
 }
@@ -46,9 +44,9 @@ inline void add_row(const Nibbles& w, int32_t value, size_t columns, int32_t* ac
     if (w.first % kBlock == 0)
         for (; n + kBlock <= columns; n += kBlock) {
             const size_t at = w.first + n;
-            Bytes bytes;
-            load(bytes, w.row + at / 32 * 16);
-            const Masks wide = __builtin_convertvector(bytes, Masks) >> (at % 32 < 16 ? 0 : 4) & 15;
+            Masks wide;
+            widen(wide, w.row + at / 32 * 16);
+            wide = at % 32 < 16 ? wide & 15 : wide >> 4;
             add_sixteen(wide - 8, value, acc + n);
         }
     for (; n < columns; ++n) {

@@ -1,5 +1,7 @@
 // Convolutions, avx2 arm: equations in conv.inl.
 #if defined(__x86_64__)
+#include <immintrin.h>
+
 #include <cstring>
 
 #include "kernels/arms.hpp"

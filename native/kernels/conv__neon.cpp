@@ -1,5 +1,7 @@
 // Convolutions, neon arm: equations in conv.inl.
 #if defined(__aarch64__)
+#include <arm_neon.h>
+
 #include <cstring>
 
 #include "kernels/arms.hpp"

@@ -1,45 +1,67 @@
 // Integer neurons; included by cuba__<arm>.cpp. u = dec(u, current_decay) + gain * x; v = dec(v, voltage_decay) + u;
 // fires where v > v_th (or >=), then v = 0. dec(q, d) = q * (4096 - d) / 4096 truncated toward zero.
 //
-// In float64 every number here is whole and exact: |q| < 2^31, so |q * 4096| < 2^43; |gain * x| <= 2^40 is checked at
-// load. u and v are clamped to +-(2^31 - 1).
+// In 32 bits: with |q| = 4096 h + l, |q| (4096 - d) / 4096 is h (4096 - d) + (l (4096 - d) >> 12), below 2^32. |gain *
+// x| < 2^31 is checked at load. u and v are clamped to +-(2^31 - 1).
 
-constexpr double kLargest = 2147483647.0;
+#include "kernels/lanes16.inl"
 
-inline double clamp(double x) noexcept {
-    x = x < kLargest ? x : kLargest;
-    return x > -kLargest ? x : -kLargest;
+constexpr int32_t kLargest = 2147483647;
+
+inline void decay(Masks& q, uint32_t keep) noexcept {
+    Words word, sign;
+    const Masks signs = q >> 31;
+    load(sign, &signs);
+    load(word, &q);
+    const Words size = (word ^ sign) - sign;
+    const Words kept = (size >> 12) * keep + (((size & 4095) * keep) >> 12);
+    const Words result = (kept ^ sign) - sign;
+    load(q, &result);
 }
 
-inline int32_t decay(int32_t q, double keep) noexcept {
-    return static_cast<int32_t>(static_cast<double>(q) * keep * (1.0 / 4096));
+// a + b, clamped.
+inline void add_clamped(Masks& a, const Masks& b) noexcept {
+    Words x, y;
+    load(x, &a);
+    load(y, &b);
+    const Words wrapped = x + y;
+    Masks sum;
+    load(sum, &wrapped);
+    const Masks over = ((a ^ sum) & (b ^ sum)) < 0;
+    const Masks limit = a < 0 ? Masks{} - kLargest : Masks{} + kLargest;
+    sum = over ? limit : sum;
+    a = sum < -kLargest ? Masks{} - kLargest : sum;
 }
 
-// Sixteen neurons; x already times gain.
-inline uint32_t sixteen(const Cuba& c, const double* x, int32_t* u, int32_t* v, uint8_t* s) noexcept {
-    const double keep_u = 4096 - c.current_decay, keep_v = 4096 - c.voltage_decay;
-    int32_t fired[16], next[16];
-    for (size_t j = 0; j < 16; ++j) u[j] = static_cast<int32_t>(clamp(static_cast<double>(decay(u[j], keep_u)) + x[j]));
-    for (size_t j = 0; j < 16; ++j)
-        next[j] = static_cast<int32_t>(clamp(static_cast<double>(decay(v[j], keep_v)) + static_cast<double>(u[j])));
-    for (size_t j = 0; j < 16; ++j) fired[j] = next[j] > c.above ? 1 : 0;
-    for (size_t j = 0; j < 16; ++j) v[j] = fired[j] != 0 ? 0 : next[j];
-    uint32_t sum = 0;
-    for (size_t j = 0; j < 16; ++j) {
-        s[j] = static_cast<uint8_t>(fired[j]);
-        sum += static_cast<uint32_t>(fired[j]);
-    }
-    return sum;
+inline void fetch(Masks& to, const int32_t* from) noexcept {
+    load(to, from);
+}
+inline void fetch(Masks& to, const uint8_t* from) noexcept {
+    widen(to, from);
 }
 
 template <typename In>
 inline uint64_t update(const Cuba& c, const In* x, size_t n, int32_t* u, int32_t* v, uint8_t* s) noexcept {
-    uint64_t sum = 0;
-    for (size_t i = 0; i < n; i += 16) {
-        double scaled[16];
-        for (size_t j = 0; j < 16; ++j) scaled[j] = static_cast<double>(x[i + j]) * c.gain;
-        sum += sixteen(c, scaled, u + i, v + i, s + i);
+    const auto keep_u = static_cast<uint32_t>(4096 - c.current_decay);
+    const auto keep_v = static_cast<uint32_t>(4096 - c.voltage_decay);
+    Masks total = {};
+    for (size_t i = 0; i < n; i += kBlock) {
+        Masks input, current, membrane;
+        fetch(input, x + i);
+        load(current, u + i);
+        load(membrane, v + i);
+        decay(current, keep_u);
+        add_clamped(current, input * c.gain);
+        decay(membrane, keep_v);
+        add_clamped(membrane, current);
+        const Masks fired = membrane > c.above;
+        store(u + i, current);
+        store(v + i, fired ? Masks{} : membrane);
+        narrow(s + i, fired & 1);
+        total -= fired;
     }
+    uint64_t sum = 0;
+    for (size_t j = 0; j < kBlock; ++j) sum += static_cast<uint32_t>(total[j]);
     return sum;
 }
 

@@ -1,5 +1,9 @@
 // Integer neurons, avx2 arm: equations in cuba.inl.
 #if defined(__x86_64__)
+#include <immintrin.h>
+
+#include <cstring>
+
 #include "kernels/arms.hpp"
 
 #define EDGESNN_ARM_NAME(name) name##__avx2

@@ -1,5 +1,9 @@
 // Integer neurons, neon arm: equations in cuba.inl.
 #if defined(__aarch64__)
+#include <arm_neon.h>
+
+#include <cstring>
+
 #include "kernels/arms.hpp"
 
 #define EDGESNN_ARM_NAME(name) name##__neon

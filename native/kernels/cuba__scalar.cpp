@@ -1,4 +1,6 @@
 // Integer neurons, scalar arm: equations in cuba.inl.
+#include <cstring>
+
 #include "kernels/arms.hpp"
 
 #define EDGESNN_ARM_NAME(name) name##__scalar

@@ -87,9 +87,7 @@ using UpdateNeurons = uint64_t(const Neurons& neurons, const float* x, size_t st
 
 // Integer neurons (docs/operators.md, `cuba`): fire where v > above. x: bytes, or int32 where `wide`.
 struct Cuba {
-    int32_t current_decay, voltage_decay;
-    double gain;
-    int32_t above;
+    int32_t current_decay, voltage_decay, gain, above;
     bool wide;
 };
 using UpdateCuba = uint64_t(const Cuba& cuba, const void* x, size_t n, int32_t* u, int32_t* v, uint8_t* s) noexcept;

@@ -114,8 +114,7 @@ uint64_t EDGESNN_ARM_NAME(neurons)(const Neurons& n, const float* x, size_t stri
             continue;
         }
         const Masks whole = __builtin_convertvector(spikes, Masks);
-        const Bytes bytes = __builtin_convertvector(whole, Bytes);
-        store(static_cast<uint8_t*>(out) + at, bytes);
+        narrow(static_cast<uint8_t*>(out) + at, whole);
         total += whole;
     }
     uint64_t sum = 0;

@@ -1,5 +1,7 @@
 // Neurons with flags, avx512vnni arm: equations in neurons.inl.
 #if defined(__x86_64__)
+#include <immintrin.h>
+
 #include <cstring>
 
 #include "kernels/arms.hpp"

@@ -1,5 +1,7 @@
 // Neurons with flags, neon arm: equations in neurons.inl.
 #if defined(__aarch64__)
+#include <arm_neon.h>
+
 #include <cstring>
 
 #include "kernels/arms.hpp"

@@ -1,5 +1,7 @@
 // Elementwise float32 and rows, avx512vnni arm: equations in vectors.inl.
 #if defined(__x86_64__)
+#include <immintrin.h>
+
 #include <cmath>
 #include <cstring>
 #include <limits>

@@ -1,5 +1,7 @@
 // Elementwise float32 and rows, neon arm: equations in vectors.inl.
 #if defined(__aarch64__)
+#include <arm_neon.h>
+
 #include <cmath>
 #include <cstring>
 #include <limits>

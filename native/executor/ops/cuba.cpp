@@ -8,8 +8,6 @@
 namespace edgesnn::executor {
 namespace {
 
-constexpr int64_t kMaxInput = int64_t{1} << 40;  // |gain * x|, so that float64 holds every sum
-
 class Cuba final : public Op {
   public:
     explicit Cuba(const NodeView& view) {
@@ -17,12 +15,12 @@ class Cuba final : public Op {
         const ValueType& x = view.inputs[0];
         if (x.kind != Kind::integer && x.kind != Kind::wide) view.fail("input is not integers", describe(x));
         const int64_t gain = view.integer("gain", INT32_MIN, INT32_MAX);
-        if (x.bound != 0 && std::abs(gain) > kMaxInput / x.bound)
+        if (x.bound != 0 && std::abs(gain) > INT32_MAX / x.bound)
             view.fail("gain times input is too large", describe(x));
         const int64_t v_th = view.integer("v_th", 1, INT32_MAX);
         const bool ge = view.text("compare", {"gt", "ge"}) == "ge";
         flags_ = {static_cast<int32_t>(view.integer("current_decay", 0, 4096)),
-                  static_cast<int32_t>(view.integer("voltage_decay", 0, 4096)), static_cast<double>(gain),
+                  static_cast<int32_t>(view.integer("voltage_decay", 0, 4096)), static_cast<int32_t>(gain),
                   static_cast<int32_t>(ge ? v_th - 1 : v_th), x.kind == Kind::wide};
         refractory_ = static_cast<int32_t>(view.integer("refractory", 0, 255));
         skip_first_ = view.text("cold_start", {"run", "skip"}) == "skip";
