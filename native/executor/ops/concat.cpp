@@ -1,9 +1,8 @@
 // concat: values of one kind after each other along an axis.
 #include <algorithm>
-#include <cstring>
 
+#include "executor/moves.hpp"
 #include "executor/op.hpp"
-#include "kernels/kernels.hpp"
 
 namespace edgesnn::executor {
 namespace {
@@ -18,27 +17,23 @@ class Concat final : public Op {
         if (to.kind == Kind::window || to.kind == Kind::token) view.fail("inputs cannot be joined", describe(to));
         if (to.shape[axis] > kMaxElements) view.fail("value is too large", describe(to));
         outputs = {to};
-        inputs_ = view.inputs;
-        size_t inner = 1;
+        size_t inner = 1, before = 0;
         for (size_t i = axis + 1; i < to.shape.size(); ++i) inner *= static_cast<size_t>(to.shape[i]);
-        for (const ValueType& x : inputs_) spans_.push_back(static_cast<size_t>(x.shape[axis]) * inner);
+        const size_t whole = static_cast<size_t>(to.shape[axis]) * inner;
+        for (const ValueType& x : view.inputs) {
+            moves_.emplace_back();
+            const size_t span = static_cast<size_t>(x.shape[axis]) * inner, count = elements(x.shape);
+            for (size_t flat = 0; flat < count; ++flat)
+                moves_.back().add(x.place(flat), to.place(flat / span * whole + before + flat % span));
+            before += span;
+        }
     }
 
     bool rowwise() const noexcept override { return false; }
 
     void run(const OpCall& call) const noexcept override {
-        const ValueType& to = outputs[0];
-        const size_t item = to.item_size();
-        auto* out = static_cast<uint8_t*>(call.output);
-        std::memset(out, 0, to.rows() * to.stride() * item);
-        const size_t outer = elements(inputs_[0].shape) / spans_[0];
-        size_t flat = 0;
-        for (size_t o = 0; o < outer; ++o)
-            for (size_t i = 0; i < inputs_.size(); ++i) {
-                const auto* from = static_cast<const uint8_t*>(call.inputs[i]);
-                for (size_t j = 0; j < spans_[i]; ++j, ++flat)
-                    std::memcpy(out + to.place(flat) * item, from + inputs_[i].place(o * spans_[i] + j) * item, item);
-            }
+        clear_padding(outputs[0], call.output);
+        for (size_t i = 0; i < moves_.size(); ++i) moves_[i].copy(outputs[0].item_size(), call.inputs[i], call.output);
     }
 
   private:
@@ -52,8 +47,7 @@ class Concat final : public Op {
         to.bound = std::max(to.bound, x.bound);
     }
 
-    std::vector<ValueType> inputs_;
-    std::vector<size_t> spans_;  // elements of each input that follow each other
+    std::vector<Moves> moves_;  // of each input
 };
 
 }  // namespace

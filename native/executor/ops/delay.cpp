@@ -2,8 +2,8 @@
 // a ring: the oldest entry lies at `position`, and is overwritten at the end of the step.
 #include <cstring>
 
+#include "executor/moves.hpp"
 #include "executor/op.hpp"
-#include "kernels/kernels.hpp"
 
 namespace edgesnn::executor {
 namespace {
@@ -26,6 +26,7 @@ class Delay final : public Op {
         if (type.kind == Kind::real && type.bound != 0) view.fail("bound is wrong", std::to_string(type.bound), "0");
         type.last = !view.inputs.empty() && view.inputs[0].last;
         outputs = {type};
+        slot_bytes_ = type.rows() * type.stride() * type.item_size();
         if (!view.inputs.empty()) bind(view.inputs[0], view.node.name);
         read_delays(view);
         Shape line{static_cast<int64_t>(steps_)};
@@ -42,12 +43,14 @@ class Delay final : public Op {
         if (input.kind != own.kind || input.shape != own.shape || input.bound > own.bound)
             throw Error(ErrorKind::model, "input is not what the delay declares", "node '" + node + "'",
                         describe(input), describe(own));
-        moves_ = input.last != own.last;
         from_ = input;
+        moves_ = input.last != own.last;
+        for (size_t flat = 0; moves_ && flat < elements(own.shape); ++flat)
+            move_.add(input.place(flat), own.place(flat));
     }
 
     void run(const OpCall& call) const noexcept override {
-        const size_t bytes = slot_bytes(), item = outputs[0].item_size();
+        const size_t bytes = slot_bytes_, item = outputs[0].item_size();
         const auto* line = static_cast<const uint8_t*>(call.states[0]);
         const size_t position = where(call);
         if (delays_.empty()) {
@@ -65,14 +68,13 @@ class Delay final : public Op {
     }
 
     void latch(const OpCall& call) const noexcept override {
-        const size_t bytes = slot_bytes(), item = outputs[0].item_size(), position = where(call);
+        const size_t bytes = slot_bytes_, item = outputs[0].item_size(), position = where(call);
         uint8_t* to = static_cast<uint8_t*>(call.states[0]) + position * bytes;
         const auto* from = static_cast<const uint8_t*>(call.inputs[0]);
         if (!moves_)
             std::memcpy(to, from, bytes);
         else
-            for (size_t flat = 0; flat < elements(from_.shape); ++flat)
-                std::memcpy(to + outputs[0].place(flat) * item, from + from_.place(flat) * item, item);
+            move_.copy(item, from, to);
         *static_cast<int64_t*>(call.states[1]) = static_cast<int64_t>((position + 1) % steps_);
     }
 
@@ -90,14 +92,14 @@ class Delay final : public Op {
                 view.fail("delay is out of range", std::to_string(d));
     }
 
-    size_t slot_bytes() const noexcept { return outputs[0].rows() * outputs[0].stride() * outputs[0].item_size(); }
     // A restored position may be any number.
     size_t where(const OpCall& call) const noexcept {
         return static_cast<size_t>(static_cast<uint64_t>(*static_cast<const int64_t*>(call.states[1])) % steps_);
     }
 
-    size_t steps_;
+    size_t steps_, slot_bytes_;
     bool moves_ = false;  // the input lies otherwise
+    Moves move_;
     ValueType from_;
     std::vector<int32_t> delays_;
 };

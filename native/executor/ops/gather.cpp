@@ -18,7 +18,7 @@ std::unique_ptr<Op> make_gather(const NodeView& view) {
             view.fail("index is out of range", std::to_string(values[i]), "0 to " + std::to_string(x.shape[axis] - 1));
         indices.push_back(static_cast<size_t>(values[i]));
     }
-    return std::make_unique<Select>(x, axis, std::move(indices));
+    return std::make_unique<Select>(x, axis, indices);
 }
 
 }  // namespace edgesnn::executor

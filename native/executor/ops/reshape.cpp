@@ -1,33 +1,27 @@
 // reshape: the same elements in C order of another shape.
-#include <cstring>
-
+#include "executor/moves.hpp"
 #include "executor/op.hpp"
-#include "kernels/kernels.hpp"
 
 namespace edgesnn::executor {
 namespace {
 
 class Reshape final : public Op {
   public:
-    Reshape(const ValueType& from, const ValueType& to) : from_(from) { outputs = {to}; }
+    Reshape(const ValueType& from, const ValueType& to) {
+        outputs = {to};
+        const size_t count = elements(to.shape);
+        for (size_t flat = 0; flat < count; ++flat) moves_.add(from.place(flat), to.place(flat));
+    }
 
     bool rowwise() const noexcept override { return false; }
 
     void run(const OpCall& call) const noexcept override {
-        const ValueType& to = outputs[0];
-        const size_t item = to.item_size(), columns = to.columns(), stride = to.stride();
-        const auto* from = static_cast<const uint8_t*>(call.inputs[0]);
-        auto* out = static_cast<uint8_t*>(call.output);
-        size_t flat = 0;
-        for (size_t row = 0; row < to.rows(); ++row, out += stride * item) {
-            for (size_t column = 0; column < columns; ++column, ++flat)
-                std::memcpy(out + column * item, from + from_.place(flat) * item, item);
-            std::memset(out + columns * item, 0, (stride - columns) * item);
-        }
+        clear_padding(outputs[0], call.output);
+        moves_.copy(outputs[0].item_size(), call.inputs[0], call.output);
     }
 
   private:
-    ValueType from_;
+    Moves moves_;
 };
 
 }  // namespace

@@ -12,7 +12,7 @@ std::unique_ptr<Op> make_slice(const NodeView& view) {
     const int64_t stop = view.integer("stop", start + 1, x.shape[axis]);
     std::vector<size_t> indices;
     for (int64_t i = start; i < stop; ++i) indices.push_back(static_cast<size_t>(i));
-    return std::make_unique<Select>(x, axis, std::move(indices));
+    return std::make_unique<Select>(x, axis, indices);
 }
 
 }  // namespace edgesnn::executor
