@@ -35,6 +35,33 @@ inline constexpr size_t im4_bytes(size_t stride) {
 using LinearEvents = uint64_t(const Matrix& matrix, const uint8_t* x, size_t x_stride, size_t rows, uint32_t* active,
                               void* y) noexcept;
 using LinearDense = void(const Matrix& matrix, const float* x, size_t x_stride, size_t rows, float* y) noexcept;
+
+// A matrix of int8 or int4 for rows of float32 quantised to int8 (quantize_f32). Sixteen outputs lie together, as
+// `blocks` blocks of 64 bytes: dot_i8: layout om16x4, blocks of 4 inputs, w in [-127, 127]; dot_i4: layout om16x8,
+// blocks of 8 inputs, w in [-8, 7] stored as w + 8. `inputs` padded to 16 lie within the blocks.
+//     dot_i8: acc[n] = sum over k of w[n][k] * q[k]              exact while 127 * 127 * inputs < 2^31
+//     dot_i4: acc[n] = sum over groups g of multiplier[g][n] * (sum over k in g of w[n][k] * q[k])
+//                                                                exact while 255 * 8 * 127 * inputs < 2^31: <= 8192
+//     y[n] = ((float(acc[n]) * scale[n]) * s_x) + bias[n]
+struct DotMatrix {
+    const void* weights;
+    const float* scale;
+    const float* bias;
+    const uint8_t* multipliers;  // dot_i4: [inputs / group rounded up][stride]
+    const int32_t* sums;         // dot_i8: dot_sums of the weights (dot_sums.hpp)
+    size_t inputs;
+    size_t blocks;
+    size_t stride;  // padded outputs: of scale, bias, multipliers, sums and y
+    size_t group;   // dot_i4: 32, 64 or 128 inputs
+};
+// q[rows][q_stride] in [-127, 127], its padding zero, and s_x[rows] to y[rows][stride]. The weights are read once for
+// several rows.
+using Dot = void(const DotMatrix& matrix, const int8_t* q, size_t q_stride, const float* s_x, size_t rows,
+                 float* y) noexcept;
+// Each row of x to q and its scale: a = max |x|; a < 1e-30: q = 0, s_x = 0; else q = rint(x * (127 / a)), half to even,
+// clamped to +-127, s_x = a / 127. A NaN is no maximum and gives -127.
+using Quantize = void(const float* x, size_t stride, size_t rows, int8_t* q, float* s_x) noexcept;
+
 // v[rows][stride] is changed, s[rows][stride] written; alpha, v_th [stride]. Returns the number of spikes.
 using Lif = uint64_t(const float* alpha, const float* v_th, const float* x, size_t rows, size_t stride, float* v,
                      uint8_t* s) noexcept;
@@ -119,6 +146,9 @@ using ConvEvents = uint64_t(const Conv& conv, const ConvEvent* events, size_t co
     X(nibbles_i8, LinearEvents)  \
     X(events_f32, LinearEvents)  \
     X(lanes_f32, LinearDense)    \
+    X(quantize_f32, Quantize)    \
+    X(dot_i8, Dot)               \
+    X(dot_i4, Dot)               \
     X(lif_ge_zero, Lif)          \
     X(lif_ge_subtract, Lif)      \
     X(lif_ge_none, Lif)          \

@@ -2,6 +2,8 @@
 // type feeds this test, so no kernel of the list goes untested.
 #include "kernels/kernels.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <limits>
@@ -9,6 +11,7 @@
 #include <vector>
 
 #include "base/philox.hpp"
+#include "kernels/dot_sums.hpp"
 #include "kernels/nibble_table.hpp"
 
 using namespace edgesnn::kernels;
@@ -189,6 +192,7 @@ void check(const char* arm, const char* name, Random16* ours, Random16*, Random&
     }
 }
 
+#include "dot_kernel_checks.hpp"
 #include "graph_kernel_checks.hpp"
 
 }  // namespace
