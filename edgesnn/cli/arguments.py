@@ -57,6 +57,12 @@ def add_sensor(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def sensor_text(text: str) -> str:
+    """Return a sensor size as it was written, after a look at it; for `type=` of an argument that passes it on."""
+    parse_sensor(text)
+    return text
+
+
 def duration_us(text: str) -> int:
     """Parse a duration with its unit; for `type=` of an argument."""
     return parse_duration_us(text)

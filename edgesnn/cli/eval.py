@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
+from edgesnn.cli.arguments import sensor_text
+
 HELP = "measure a model's accuracy on labelled recordings"
 DESCRIPTION = """Run a model file over labelled recordings: accuracy per window and by vote over a recording's windows,
 confusion matrix, time to the first stable label. A recording that gives no decision counts as wrong."""
@@ -19,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     part = "default: the validation part, all of a folder without train/ and test/"
     parser.add_argument("--part", choices=["validate", "train", "all"], help=part)
     parser.add_argument("--ids", metavar="A-B", help="validation recordings of an .npz file (default 801-1000)")
-    parser.add_argument("--sensor", metavar="WxH", help="of files that do not say it (default: the model's)")
+    parser.add_argument(
+        "--sensor", metavar="WxH", type=sensor_text, help="of files that do not say it (default: the model's)"
+    )
     parser.add_argument("--backend", default="auto", help="auto, native or reference (default %(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON on standard output")
 

@@ -6,6 +6,7 @@ import argparse
 import importlib.util
 import sys
 
+from edgesnn.cli.arguments import sensor_text
 from edgesnn.errors import UsageError
 
 HELP = "train a model on labelled recordings"
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", choices=["spikepoint"], help="architecture")
     parser.add_argument("--config", required=True, metavar="TOML", help="what and how to train (docs/training.md)")
     parser.add_argument("--data", metavar="DATA", help="folder with one folder per class, .npz file, or tonic:NAME")
-    parser.add_argument("--sensor", metavar="WxH", help="sensor size of files that do not say it")
+    parser.add_argument("--sensor", metavar="WxH", type=sensor_text, help="sensor size of files that do not say it")
     parser.add_argument("--out", default="runs/last", metavar="DIR", help="folder of the results (default %(default)s)")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     parser.add_argument("--epochs", type=int, metavar="N", help="instead of the config's")

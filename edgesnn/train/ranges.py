@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgesnn.errors import ConfigError
+from edgesnn.errors import ConfigError, UsageError
+from edgesnn.units import parse_sensor
 
 if TYPE_CHECKING:
     from edgesnn.train.config import TrainConfig
@@ -98,6 +99,11 @@ def check_together(config: TrainConfig, where: str) -> None:
             "'unsigned' with model.coding = 'rate'",
         ),
     ]
+    if config.data.sensor:
+        try:
+            parse_sensor(config.data.sensor, where="data.sensor")
+        except UsageError as error:
+            raise ConfigError(error.what, where=f"{where}: data.sensor", found=error.found) from None
     for name, (first, last) in (("train_ids", config.data.train_ids), ("validate_ids", config.data.validate_ids)):
         rules.append((first <= last, f"data.{name} = [{first}, {last}]", "the first id, then the last"))
     for holds, found, expected in rules:

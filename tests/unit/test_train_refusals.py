@@ -111,6 +111,14 @@ def test_a_configuration_that_cannot_train_is_refused_instead_of_written(lines, 
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
+def test_a_sensor_that_is_none_is_named_by_who_said_it(bars, tmp_path, capsys):
+    config = with_lines(bars, tmp_path, {"data.sensor": '"big"'})
+    command = ("train", "spikepoint", "--data", bars[1], "--config")
+    assert "data.sensor: not a sensor size: found 'big'" in complaint(capsys, 5, *command, config)
+    assert "--sensor: not a sensor size" in complaint(capsys, 2, *command, bars[0], "--sensor", "big")
+    assert "--sensor: not a sensor size" in complaint(capsys, 2, "eval", "digits", "--data", bars[1], "--sensor", "0x3")
+
+
 @pytest.mark.parametrize("flag", ["--epochs", "--seed", "--threads"])
 def test_a_flag_out_of_range_is_a_usage_error(flag, bars, capsys):
     assert f"{flag}: out of range" in complaint(
