@@ -155,11 +155,9 @@ def _norse_iaf(module: Any, where: str) -> Cell:
 
 
 def _norse_lif_recurrent(module: Any, where: str) -> Cell:
-    """LIFRecurrentCell, LIFRecurrent: own weights without biases; no autapses unless they are asked for."""
-    weight = array(module.recurrent_weights)
-    if not module.autapses:
-        weight = weight * (1 - np.eye(len(weight)))
-    return Cell(_norse_lif(module, where).neuron, recurrent=weight, inputs=array(module.input_weights))
+    """LIFRecurrentCell, LIFRecurrent: own weights without biases; norse zeroes the autapses in the weight itself."""
+    neuron = _norse_lif(module, where).neuron
+    return Cell(neuron, recurrent=array(module.recurrent_weights), inputs=array(module.input_weights))
 
 
 # --- SpikingJelly -------------------------------------------------------------------------------------------------

@@ -260,6 +260,14 @@ def what_it_takes(model: Model) -> tuple[PointEncoding, Readout]:
         ModelError: its input is not points, or it has no readout.
     """
     kind = model.input["kind"]
+    if kind in ("dense", "spikes") and model.input.get("events") is None:
+        raise ModelError(
+            "the model does not say how events become its input",
+            where=model.name,
+            found=f"input.kind {kind!r} without input.events",
+            expected="input.events",
+            hint="import it with --input spikes --bin --sensor --steps, or step it with edgesnn.load(...).session()",
+        )
     if kind != "points":
         raise ModelError(
             "the pipeline cannot encode this model's input yet",

@@ -25,17 +25,22 @@ class Options:
 
     Attributes:
         profile: name in `profiles.PROFILES`.
-        dt: seconds of a step.
+        dt_us: microseconds of a step.
         reset: "zero" or "subtract".
         flags: what `--set` says: layer -> flag -> value.
         where: the file, for errors.
     """
 
     profile: str
-    dt: float
+    dt_us: float
     reset: str
     flags: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     where: str = "graph"
+
+    @property
+    def dt(self) -> float:
+        """Seconds of a step."""
+        return self.dt_us * 1e-6
 
 
 @dataclass(frozen=True)

@@ -88,8 +88,8 @@ def _options(
         raise UsageError("not a time step", where="dt", found=str(dt_us), expected="more than 0 us")
     if dt_us is None and profile == "plain":
         warnings.warn(f"a NIR file holds no time step: {DEFAULT_DT_US:g} us is taken; pass --dt", stacklevel=3)
-    dt = (DEFAULT_DT_US if dt_us is None else dt_us) * 1e-6
-    return Options(profile, dt, reset or PROFILES[profile].reset, flags, where)
+    step_us = float(DEFAULT_DT_US if dt_us is None else dt_us)
+    return Options(profile, step_us, reset or PROFILES[profile].reset, flags, where)
 
 
 def _provenance(path: Path, options: Options, graph: FlatGraph, cut: tuple[tuple[str, str], ...]) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def _provenance(path: Path, options: Options, graph: FlatGraph, cut: tuple[tuple
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             "profile": options.profile,
             "reset": options.reset,
-            "dt_us": options.dt * 1e6,
+            "dt_us": options.dt_us,
             "set": {layer: dict(values) for layer, values in options.flags.items()},
             "cycles_cut": [list(edge) for edge in cut],
             "primitives": {name: node.type for name, node in graph.nodes.items()},

@@ -1,0 +1,197 @@
+"""`edgesnn import` and `edgesnn verify` as commands: what they write, print and refuse."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgesnn
+from edgesnn.cli.main import main
+from edgesnn.graph import read
+from tests.nir_files import chain, ends, write
+
+WEIGHT = np.array([[0.75, -0.25], [0.5, 0.5], [-0.25, 1.0]], np.float32)
+FULL = np.ones(3)
+NODES = {
+    **ends(2, 3),
+    "fc": {"type": "Affine", "weight": WEIGHT, "bias": np.zeros(3, np.float32)},
+    "lif": {"type": "LIF", "tau": 2e-4 * FULL, "r": 2 * FULL, "v_leak": 0 * FULL, "v_threshold": FULL},
+}
+INPUTS = np.array([[1, 0], [1, 1], [0, 1], [1, 1], [0, 0], [1, 1]], np.uint8)
+
+
+@pytest.fixture
+def nir(tmp_path: Path) -> Path:
+    return write(tmp_path / "net.nir", NODES, chain("fc", "lif"))
+
+
+@pytest.fixture
+def model(nir: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "net.safetensors"
+    flags = ["--profile", "snntorch-no-delay", "--input", "spikes", "-o", str(path)]
+    assert main(["import", str(nir), "--from", "nir", *flags]) == 0
+    return path
+
+
+def by_hand() -> tuple[np.ndarray, np.ndarray]:
+    """Return spikes and membranes by snnTorch's equations: decay 0.5, threshold 1, reset by subtraction at once."""
+    v = np.zeros(3)
+    spikes, membranes = [], []
+    for x in INPUTS:
+        v = 0.5 * v + WEIGHT @ x
+        fired = (v > 1).astype(float)
+        v = v - fired
+        spikes.append(fired)
+        membranes.append(v)
+    return np.array(spikes), np.array(membranes)
+
+
+def outputs(path: Path, **changed: np.ndarray) -> str:
+    spikes, membranes = by_hand()
+    np.savez(path, **{"input": INPUTS, "spikes/lif": spikes, "membrane/lif": membranes, **changed})
+    return str(path)
+
+
+def test_import_writes_every_flag_and_where_it_came_from(capsys, model):
+    document = read(model)
+    lif = document.nodes[-1]
+    assert (lif.attributes["reset"], lif.attributes["reset_at"]) == ("subtract", "no_double")
+    assert (lif.attributes["compare"], lif.attributes["decay"]) == ("gt", "multiply")
+    assert document.unpack(lif.tensors["alpha"]).tolist() == [0.5]
+    made = document.provenance["imported"]
+    assert (made["profile"], made["reset"], made["dt_us"]) == ("snntorch-no-delay", "subtract", 100)
+    assert len(made["sha256"]) == 64
+    assert "profile snntorch-no-delay, reset subtract, dt 100 us" in capsys.readouterr().out
+
+
+def test_set_changes_one_flag_of_one_layer(nir, tmp_path):
+    path = tmp_path / "set.safetensors"
+    flags = ["--set", "lif.compare=ge", "--set", "lif.v_th=0.5", "--set", "lif.refractory=2"]
+    assert main(["import", str(nir), "--from", "nir", "--profile", "norse", *flags, "-o", str(path)]) == 0
+    lif = read(path).nodes[-1]
+    assert (lif.attributes["compare"], lif.attributes["refractory"]) == ("ge", 2)
+    assert read(path).unpack(lif.tensors["v_th"]).tolist() == [0.5]
+
+
+def test_events_and_labels_make_a_model_that_decides(tmp_path):
+    nodes = {**NODES, **ends([2, 3, 4], 3), "flat": {"type": "Flatten", "start_dim": 0, "end_dim": -1}}
+    nodes["fc"] = {"type": "Linear", "weight": np.ones((3, 24), np.float32)}
+    nir = write(tmp_path / "events.nir", nodes, chain("flat", "fc", "lif"))
+    (tmp_path / "labels.txt").write_text("left\nright\n\nnone of them\n")
+    path = tmp_path / "events.safetensors"
+    flags = ["--profile", "sinabs", "--input", "spikes", "--bin", "2ms", "--sensor", "4x3", "--steps", "50"]
+    more = ["--polarity-order", "on-off", "--labels", str(tmp_path / "labels.txt"), "-o", str(path)]
+    assert main(["import", str(nir), "--from", "nir", *flags, *more]) == 0
+    document = read(path)
+    assert document.input["events"] == {
+        "sensor": [4, 3],
+        "bin_us": 2000,
+        "steps": 50,
+        "hop_steps": 50,
+        "origin": "first",
+        "rounding": "floor",
+        "polarity_order": [1, 0],
+    }
+    assert document.readout["labels"] == ["left", "right", "none of them"]
+    assert document.readout["node"] == "lif.count"
+    assert {state.reset for state in document.states} == {"window"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "what"),
+    [
+        (["--profile", "brian"], 2, "no such profile"),
+        (["--profile", "norse", "--bin", "1ms"], 2, "--sensor and --steps"),
+        (["--profile", "norse", "--set", "lif"], 2, "not a flag of a layer"),
+        (["--profile", "norse", "--set", "lif.warp=1"], 4, "attribute 'warp' is unknown"),
+        (["--profile", "norse", "--set", "nobody.compare=ge"], 2, "no such layer"),
+        (["--profile", "norse", "--labels", "/nowhere/labels"], 2, "labels cannot be read"),
+    ],
+)
+def test_import_refuses_in_one_line(nir, tmp_path, capsys, flags, code, what):
+    path = tmp_path / "no.safetensors"
+    assert main(["import", str(nir), "--from", "nir", *flags, "-o", str(path)]) == code
+    assert what in capsys.readouterr().err
+    assert not path.exists()
+
+
+def test_import_says_which_kinds_there_are(nir, capsys):
+    assert main(["import", str(nir), "--from", "onnx", "--profile", "norse", "-o", "x.safetensors"]) == 2
+    assert "no such importer: found 'onnx', expected nir" in capsys.readouterr().err
+
+
+def test_a_model_without_events_is_stepped_but_not_replayed(model, tmp_path, capsys):
+    assert edgesnn.load(model, backend="reference").session().step(np.array([1, 0])).tolist() == [0, 0, 0]
+    recording = tmp_path / "clip.bin"
+    recording.write_bytes(bytes(5))
+    assert main(["replay", str(recording), "-m", str(model), "--sensor", "4x4"]) == 4
+    assert "input.events" in capsys.readouterr().err
+
+
+def test_verify_agrees_and_writes_the_result_beside_the_identity(model, tmp_path, capsys):
+    before = read(model).identity
+    against = outputs(tmp_path / "right.npz")
+    assert main(["verify", str(model), "--against", against, "--backend", "reference", "--json", "--write"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["equal"]
+    assert report["first_divergence"] is None
+    assert report["layers"]["lif"]["values"] == 18
+    assert report["layers"]["lif"]["spikes"] == report["layers"]["lif"]["expected_spikes"] > 0
+    assert report["layers"]["lif"]["membrane_error"] == 0
+    written = read(model)
+    assert written.identity == before
+    assert written.provenance["verified"] == [report]
+    assert main(["verify", str(model), "--against", against, "--backend", "reference", "--write"]) == 0
+    assert len(read(model).provenance["verified"]) == 1
+
+
+def test_verify_names_the_first_divergence(model, tmp_path, capsys):
+    spikes, membranes = by_hand()
+    step, neuron = (int(i) for i in np.argwhere(spikes == 0)[4])
+    spikes[step, neuron] = 1
+    spikes[5] = 1 - spikes[5]
+    against = outputs(tmp_path / "wrong.npz", **{"spikes/lif": spikes})
+    assert main(["verify", str(model), "--against", against, "--backend", "reference", "--json"]) == 4
+    report = json.loads(capsys.readouterr().out)
+    first = report["first_divergence"]
+    assert (first["sample"], first["step"], first["layer"], first["neuron"]) == (0, step, "lif", [neuron])
+    assert (first["spikes"], first["expected_spikes"]) == (0, 1)
+    assert first["membrane"] == first["expected_membrane"] == membranes[step, neuron]
+    assert first["margin"] == pytest.approx(1 - membranes[step, neuron])
+    assert report["layers"]["lif"]["mismatches"] == 4
+
+
+def test_verify_takes_a_modules_outputs(model, tmp_path, monkeypatch, capsys):
+    outputs(tmp_path / "right.npz")
+    module = tmp_path / "their_outputs.py"
+    module.write_text("import numpy as np\n\n\ndef outputs():\n    return dict(np.load('right.npz'))\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    assert main(["verify", str(model), "--against", "python:their_outputs", "--backend", "reference"]) == 0
+    assert "all spikes are equal" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"spikes/nobody": np.zeros((6, 3))}, "model has no such layer"),
+        ({"spikes/lif": np.zeros((6, 4))}, "array does not fit the layer"),
+        ({"membrane/fc": np.zeros((6, 3))}, "model has no such layer"),
+        ({"input": np.zeros((6, 3))}, "input does not fit the model"),
+    ],
+)
+def test_outputs_that_do_not_fit_are_refused(model, tmp_path, capsys, changed, what):
+    assert main(["verify", str(model), "--against", outputs(tmp_path / "odd.npz", **changed)]) == 4
+    assert what in capsys.readouterr().err
+
+
+def test_files_that_hold_no_outputs_are_refused(model, tmp_path, capsys):
+    (tmp_path / "text.npz").write_text("hello")
+    assert main(["verify", str(model), "--against", str(tmp_path / "text.npz")]) == 4
+    assert "not a file of outputs" in capsys.readouterr().err
+    assert main(["verify", str(model), "--against", "python:no_such_module_at_all"]) == 2
+    assert "module cannot be imported" in capsys.readouterr().err

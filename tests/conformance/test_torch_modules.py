@@ -1,0 +1,261 @@
+"""`from_torch` against the frameworks themselves: random weights and inputs, every layer's spikes equal, step by step.
+
+Each test needs its framework (extra `peers`) and skips without it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgesnn.errors import ModelError
+from edgesnn.importers.torch_modules import from_torch
+from tests.running import by_run, model_of
+
+torch = pytest.importorskip("torch", reason="torch is not installed (extra test)")
+nn = torch.nn
+
+pytestmark = pytest.mark.conformance
+
+STEPS = 40
+
+
+def framework(name: str) -> Any:
+    """Import a framework, or skip."""
+    return pytest.importorskip(name, reason=f"{name} is not installed (extra peers)")
+
+
+@pytest.fixture(params=[1, 2, 3])
+def seed(request) -> int:
+    torch.manual_seed(request.param)
+    return request.param
+
+
+def noise(*shape: int, scale: float = 1.5):
+    """Return random inputs [STEPS, ...]."""
+    return torch.randn(STEPS, *shape) * scale
+
+
+def hooked(net, run) -> dict[str, np.ndarray]:
+    """Return what every layer of neurons gave, [steps, ...] by its name; `run` runs the net."""
+    rows: dict[str, list[np.ndarray]] = {}
+
+    def keep(name):
+        def hook(_module, _inputs, output):
+            spikes = output[0] if isinstance(output, tuple) else output
+            rows.setdefault(name, []).append(spikes.detach().numpy().copy())
+
+        return hook
+
+    handles = [m.register_forward_hook(keep(n)) for n, m in net.named_modules() if _is_layer(m)]
+    with torch.no_grad():
+        run()
+    for handle in handles:
+        handle.remove()
+    return {name: np.concatenate(row) for name, row in rows.items()}
+
+
+def _is_layer(module) -> bool:
+    from edgesnn.importers.torch_neurons import is_neuron
+
+    return is_neuron(module)
+
+
+def agree(net, xs, theirs: dict[str, np.ndarray]) -> None:
+    """Import the net and compare every layer with what the framework gave."""
+    ours = by_run(model_of(from_torch(net, xs[0]), "reference"), xs.numpy(), list(theirs))
+    for name, expected in theirs.items():
+        found = ours[name]
+        if expected.dtype.kind == "f" and found.dtype == np.float32:
+            np.testing.assert_allclose(found, expected.reshape(found.shape), rtol=1e-4, atol=1e-5, err_msg=name)
+            continue
+        assert 0.01 < np.mean(expected > 0) < 0.95, f"{name}: nothing to compare"
+        np.testing.assert_array_equal(found, expected.reshape(found.shape), err_msg=name)
+
+
+# --- snnTorch -------------------------------------------------------------------------------------------------------
+
+
+def snntorch_agrees(net, xs) -> None:
+    theirs = hooked(net, lambda: [net(x[None]) for x in xs])
+    agree(net, xs, theirs)
+
+
+@pytest.mark.parametrize("delay", [True, False])
+@pytest.mark.parametrize("mechanism", ["subtract", "zero", "none"])
+def test_snntorch_leaky_and_synaptic(seed, mechanism, delay):
+    snn = framework("snntorch")
+    how = {"reset_mechanism": mechanism, "reset_delay": delay, "init_hidden": True}
+    net = nn.Sequential(
+        nn.Linear(12, 20),
+        snn.Leaky(beta=torch.rand(20), threshold=0.7, **how),
+        nn.Linear(20, 8),
+        snn.Synaptic(alpha=0.6, beta=torch.rand(8), threshold=torch.full((8,), 0.5), **how),
+    )
+    snntorch_agrees(net, noise(12))
+
+
+@pytest.mark.parametrize("mechanism", ["subtract", "zero"])
+def test_snntorch_recurrent_layers(seed, mechanism):
+    snn = framework("snntorch")
+    how = {"reset_mechanism": mechanism, "init_hidden": True}
+    net = nn.Sequential(
+        nn.Linear(10, 16),
+        snn.RLeaky(beta=0.8, linear_features=16, threshold=0.6, reset_delay=False, **how),
+        nn.Linear(16, 12),
+        snn.RSynaptic(alpha=0.5, beta=0.7, linear_features=12, threshold=0.6, **how),
+        nn.Linear(12, 6),
+        snn.RLeaky(beta=0.9, all_to_all=False, V=torch.randn(6), threshold=0.5, **how),
+    )
+    snntorch_agrees(net, noise(10))
+
+
+def test_snntorch_convolutions_with_a_folded_batch_norm(seed):
+    snn = framework("snntorch")
+    norm = nn.BatchNorm2d(6)
+    with torch.no_grad():
+        norm.running_mean.copy_(torch.randn(6))
+        norm.running_var.copy_(torch.rand(6) + 0.5)
+        norm.weight.copy_(torch.rand(6) + 0.5)
+        norm.bias.copy_(torch.randn(6))
+    net = nn.Sequential(
+        nn.Conv2d(2, 6, 3, stride=2, padding=1, bias=False),
+        norm,
+        snn.Leaky(beta=0.7, threshold=0.5, init_hidden=True),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 4, 3, padding="same", groups=2),
+        snn.Leaky(beta=0.5, threshold=0.2, init_hidden=True),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Dropout(0.5),
+        nn.Linear(16, 8),
+        snn.Leaky(beta=0.9, threshold=0.1, init_hidden=True),
+    ).eval()
+    snntorch_agrees(net, noise(2, 16, 16))
+
+
+def test_options_without_a_counterpart_are_refused():
+    snn = framework("snntorch")
+    x = torch.zeros(4)
+    with pytest.raises(ModelError, match=r"layer '0'.*snntorch.Leaky with inhibition is not known"):
+        from_torch(nn.Sequential(snn.Leaky(beta=0.5, inhibition=True)), x)
+    head = nn.Sequential(OrderedDict(head=nn.Sequential(nn.Linear(4, 4), nn.GELU())))
+    with pytest.raises(ModelError, match=r"layer 'head\.1'.*layer is not known: found torch\.GELU"):
+        from_torch(head, x)
+    with pytest.raises(ModelError, match=r"found snntorch\.Lapicque"):
+        from_torch(nn.Sequential(snn.Lapicque(beta=0.5)), x)
+
+
+# --- Norse ----------------------------------------------------------------------------------------------------------
+
+
+def norse_agrees(net, xs) -> None:
+    def run():
+        state = None
+        for x in xs:
+            _, state = net(x[None], state)
+
+    agree(net, xs, hooked(net, run))
+
+
+def test_norse_boxes_and_currents(seed):
+    norse = framework("norse.torch")
+    box = norse.LIFBoxParameters(tau_mem_inv=torch.tensor(200.0), v_th=torch.tensor(0.3), v_leak=torch.tensor(0.05))
+    current = norse.LIFParameters(v_th=torch.tensor(0.2), v_reset=torch.tensor(-0.1))
+    net = norse.SequentialState(
+        nn.Linear(12, 20),
+        norse.LIFBoxCell(box),
+        nn.Linear(20, 10),
+        norse.LIFCell(current),
+        nn.Linear(10, 6),
+        norse.IAFCell(),
+        nn.Linear(6, 3),
+        norse.LIBoxCell(),
+    )
+    norse_agrees(net, noise(12, scale=3.0))
+
+
+@pytest.mark.parametrize("autapses", [True, False])
+def test_norse_recurrent_cells_and_their_autapses(seed, autapses):
+    norse = framework("norse.torch")
+    parameters = norse.LIFParameters(v_th=torch.tensor(0.1))
+    net = norse.SequentialState(norse.LIFRecurrentCell(8, 14, parameters, autapses=autapses))
+    assert bool(net[0].recurrent_weights.diagonal().any()) == autapses
+    norse_agrees(net, noise(8, scale=3.0))
+
+
+# --- SpikingJelly ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("v_reset", [0.0, None, 0.125])
+@pytest.mark.parametrize("decay_input", [True, False])
+def test_spikingjelly_nodes(seed, decay_input, v_reset):
+    """tau is a power of two, so that a division by it and our product with its inverse round alike."""
+    neuron = framework("spikingjelly.activation_based.neuron")
+    layer = framework("spikingjelly.activation_based.layer")
+    net = nn.Sequential(
+        layer.Linear(12, 20),
+        neuron.LIFNode(tau=4.0, decay_input=decay_input, v_threshold=0.5, v_reset=v_reset),
+        layer.Linear(20, 10),
+        neuron.IFNode(v_threshold=0.75, v_reset=v_reset),
+        layer.Linear(10, 6),
+        neuron.ParametricLIFNode(init_tau=2.0, decay_input=decay_input, v_threshold=0.25, v_reset=v_reset),
+    )
+    xs = noise(12, scale=3.0)
+    agree(net, xs, hooked(net, lambda: [net(x[None]) for x in xs]))
+
+
+# --- sinabs ---------------------------------------------------------------------------------------------------------
+
+
+def test_sinabs_convolutions_with_multispike_neurons_and_sum_pools(seed):
+    sl = framework("sinabs.layers")
+    net = nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding=1),
+        sl.IAFSqueeze(batch_size=1, min_v_mem=-1.0),
+        sl.SumPool2d(2),
+        nn.Conv2d(4, 4, 3, padding=1, bias=False),
+        sl.LIFSqueeze(batch_size=1, tau_mem=5.0, norm_input=False, spike_threshold=0.8),
+        nn.Flatten(),
+        nn.Linear(4 * 16, 12),
+        sl.LIFSqueeze(batch_size=1, tau_mem=8.0, tau_syn=3.0, norm_input=True, spike_threshold=0.1),
+        nn.Linear(12, 3),
+        sl.ExpLeakSqueeze(batch_size=1, tau_mem=10.0),
+    )
+    xs = noise(2, 8, 8)
+    agree(net, xs, hooked(net, lambda: net(xs)))
+
+
+def test_sinabs_single_spikes_resets_and_recurrence(seed):
+    sl = framework("sinabs.layers")
+    activation = framework("sinabs.activation")
+    net = nn.Sequential(
+        nn.Linear(10, 16),
+        sl.LIF(tau_mem=6.0, norm_input=False, spike_fn=activation.SingleSpike, reset_fn=activation.MembraneReset()),
+        nn.Linear(16, 12),
+        sl.LIFRecurrent(tau_mem=4.0, rec_connect=nn.Linear(12, 12), norm_input=False),
+        nn.Linear(12, 5),
+        sl.IAF(spike_fn=activation.MaxSpike(2), min_v_mem=-0.5),
+    )
+    xs = noise(10)
+    theirs = {name: value[0] for name, value in hooked(net, lambda: net(xs[None])).items()}
+    agree(net, xs, theirs)
+
+
+def test_batch_norms_are_folded_into_scale_and_bias():
+    """Without a framework: the folded matrix gives what torch gives."""
+    torch.manual_seed(0)
+    norm = nn.BatchNorm1d(7)
+    norm.running_mean.copy_(torch.randn(7))
+    norm.running_var.copy_(torch.rand(7) + 0.1)
+    net = nn.Sequential(nn.Linear(5, 7), norm, nn.Flatten(), nn.BatchNorm1d(7)).eval()
+    document = from_torch(net, torch.zeros(5))
+    assert [node.op for node in document.nodes] == ["linear", "reshape", "scale"]
+    x = torch.randn(5)
+    with torch.no_grad():
+        expected = net(x[None])[0].numpy()
+    found = model_of(document, "reference").session().step(x.numpy())
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
