@@ -42,6 +42,7 @@ def test_the_card_is_of_this_file(model: edgesnn.Model) -> None:
     card = (ROOT / "edgesnn" / "zoo" / "gestures.md").read_text()
     assert f"| identity | {model.identity} |" in card
     assert ", commit " in card
+    assert f"identity {model.identity[:12]}, backend native: " in card.partition("## Measured again")[2]
     simulated = model.document.provenance["metrics"]["simulated_test"]
     assert f"| SpikePoint int8 | {100 * simulated['by_window']:.1f} % | {100 * simulated['by_vote']:.1f} % |" in card
 
@@ -84,7 +85,7 @@ def test_two_hundred_fresh_performers_are_recognised_as_the_card_says(model: edg
         for label, name in enumerate(CLASS_NAMES)
         for person in range(20)
     ]
-    assert vote(model, samples)["right"] >= 190
+    assert vote(model, samples)["right"] >= 190  # "Measured again" in the card has those of another seed
 
 
 @pytest.mark.conformance
