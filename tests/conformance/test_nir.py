@@ -183,8 +183,9 @@ def test_digits_are_counted_as_sinabs_counts_them(cnn, counts, nmnist, backend, 
     np.testing.assert_array_equal(found.argmax(axis=1), counts["pred"][:samples])
 
 
-def test_native_and_reference_agree_on_every_spike_and_state_of_a_digit(cnn, nmnist):
-    xs = digit_frames(nmnist, cnn, 0)[:100]
+@pytest.mark.parametrize("sample", [0, *(pytest.param(s, marks=FULL) for s in range(40, 1000, 40))])
+def test_native_and_reference_agree_on_every_spike_and_state_of_a_digit(cnn, nmnist, sample):
+    xs = digit_frames(nmnist, cnn, sample)[:100]
     states = [state.name for state in cnn.states]
     native = by_step(model_of(cnn, "native"), xs, CNN_LAYERS, states)
     for name, values in by_step(model_of(cnn, "reference"), xs, CNN_LAYERS, states).items():
