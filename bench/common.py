@@ -13,7 +13,6 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
-from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -63,22 +62,25 @@ def interleaved_us(
 ) -> dict[str, dict[str, float]]:
     """Return {"best", "median", "runs"} in us per step of several works; `work(n)` does n calls of so many steps each.
 
-    All turns last about `turn_ms`: long enough that what the others left in the caches does not count, and of one
-    length, because on a loaded machine a long turn is interrupted and a short one is not.
+    Works run in turns, all in the caller's thread, whose processor time is what is measured: on an idle machine that is
+    the time on the clock, and on a loaded one the waits for a processor are left out. A turn lasts about `turn_ms`,
+    long enough that what the others left in the caches does not count.
     """
-    turns, steps = {}, {}
-    for name, (work, count) in works.items():
+    turns = {}
+    for name, (work, steps) in works.items():
         work(1)
-        start = time.perf_counter()
+        start = time.thread_time()
         work(3)
-        calls = max(1, round(3 * turn_ms / 1e3 / (time.perf_counter() - start)))
-        turns[name] = partial(work, calls)
-        steps[name] = calls * count
-    measured = interleaved_ms(turns, seconds=seconds)
-    return {
-        n: {"best": t["best"] * 1e3 / steps[n], "median": t["median"] * 1e3 / steps[n], "runs": t["runs"]}
-        for n, t in measured.items()
-    }
+        calls = max(1, round(3 * turn_ms / 1e3 / (time.thread_time() - start)))
+        turns[name] = (work, calls, calls * steps)
+    times: dict[str, list[float]] = {name: [] for name in works}
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or min(map(len, times.values())) < 5:
+        for name, (work, calls, steps) in turns.items():
+            start = time.thread_time()
+            work(calls)
+            times[name].append((time.thread_time() - start) * 1e6 / steps)
+    return {n: {"best": min(t), "median": sorted(t)[len(t) // 2], "runs": len(t)} for n, t in times.items()}
 
 
 def repeated(work: Callable[..., Any], *arguments: Any) -> Callable[[int], None]:
