@@ -41,7 +41,10 @@ def channel_axis(shape: Shape) -> int:
 
 def compress(array: npt.ArrayLike, shape: Shape) -> npt.NDArray[np.float32]:
     """Return a parameter vector of a value of `shape`: of length 1, of its channel axis, or of all elements."""
-    full = np.broadcast_to(np.asarray(array), shape).astype(np.float32)
+    spread = np.broadcast_to(np.asarray(array), shape)
+    if not any(spread.strides):  # one number for all: nothing is written out
+        return np.array([spread.flat[0]], dtype=np.float32)
+    full = spread.astype(np.float32)
     rows = full.reshape(-1, shape[-1]) if channel_axis(shape) == -1 else full.reshape(shape[0], -1).T
     if (full == rows[0, 0]).all():
         rows = rows[:1, :1]

@@ -100,6 +100,13 @@ def test_other_hdf5_files_are_named_as_such(tmp_path):
         ({**ends(3), "w": {"type": "Linear", "weight": np.full((3, 3), np.nan)}}, chain("w"), "not numbers: found NaN"),
         ({**ends(3), "w": {"type": "Linear", "weight": "heavy"}}, chain("w"), "Linear has no numbers 'weight'"),
         ({**ends(3), "s": graph({"w": LINEAR}, [])}, chain("s"), "node 's': an edge ends at a subgraph without one"),
+        (
+            {**ends(1 << 40), "l": {"type": "LIF", **dict.fromkeys(NEURON.keys() - {"type"}, 1.0)}},
+            chain("l"),
+            "a wrong size",
+        ),
+        ({**ends(0), "w": LINEAR}, chain("w"), "node 'input': output has a wrong size"),
+        ({**ends([3, -3]), "w": LINEAR}, chain("w"), "node 'input': output has a wrong size"),
         ({**ends(3), "d": {"type": "Delay", "delay": np.full(3, 1.5e-4)}}, chain("d"), "no whole number of steps"),
         ({**ends(3), "f": {"type": "Flatten", "start_dim": 1, "end_dim": -1}}, chain("f"), "axes do not exist"),
         ({**ends(3), "l": {**NEURON, "tau": np.zeros(3)}}, chain("l"), "node 'l': tau is not above 0"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 
 from edgesnn.errors import ModelError
+from edgesnn.graph.values import MAX_ELEMENTS
 from edgesnn.importers.neuron import Shape
 from edgesnn.importers.nir.fields import Fields
 from edgesnn.importers.nir.flatten import FlatGraph
@@ -21,7 +23,7 @@ def find_shapes(graph: FlatGraph, where: str) -> dict[str, Shape]:
     """
     given = Fields(graph.input, graph.input_node, where)
     key = "shape" if given.has("shape") else "input_type"
-    shapes = {graph.input: tuple(int(n) for n in given.array(key).ravel())}
+    shapes = {graph.input: _checked(given, tuple(int(n) for n in given.array(key).ravel()))}
     for name, node in graph.nodes.items():
         if node.type not in RULES:
             raise ModelError(
@@ -38,9 +40,16 @@ def find_shapes(graph: FlatGraph, where: str) -> dict[str, Shape]:
             raise ModelError("node cannot be reached from the Input", where=at)
         for name in ready:
             source = next(s for s in graph.sources(name) if s in shapes)
-            shapes[name] = RULES[graph.nodes[name].type](Fields(name, graph.nodes[name], where), shapes[source])
+            fields = Fields(name, graph.nodes[name], where)
+            shapes[name] = _checked(fields, RULES[fields.type](fields, shapes[source]))
         waiting = [n for n in waiting if n not in shapes]
     return shapes
+
+
+def _checked(fields: Fields, shape: Shape) -> Shape:
+    if not shape or min(shape) < 1 or prod(shape) > MAX_ELEMENTS:
+        raise fields.error("output has a wrong size", found=list(shape), expected=f"1 to {MAX_ELEMENTS} elements")
+    return shape
 
 
 def _same(_fields: Fields, shape: Shape) -> Shape:
