@@ -115,6 +115,33 @@ def test_snntorch_leaky_and_synapses(tmp_path, random):
     agree(path, run, random, "5", profile="snntorch-no-delay", reset="zero")
 
 
+@pytest.mark.parametrize("mechanism", ["subtract", "zero"])
+@pytest.mark.parametrize("delay", [True, False])
+def test_snntorchs_constants_run_as_the_live_net(tmp_path, random, mechanism, delay):
+    """The file holds tau = dt/(1 - decay), r = tau/dt, w_in = tau_syn/dt, as snnTorch writes it; profile and reset say
+    what it does not hold, reset_delay and reset_mechanism. (Its own export asks for a newer nir than sinabs allows.)"""
+    snn = pytest.importorskip("snntorch", reason="snntorch is not installed (extra peers)")
+    torch.manual_seed(int(random.integers(1 << 30)))
+    how = {"reset_mechanism": mechanism, "reset_delay": delay, "init_hidden": True}
+    net = torch.nn.Sequential(
+        torch.nn.Linear(INPUTS, HIDDEN),
+        snn.Leaky(beta=0.8, threshold=0.6, **how),
+        torch.nn.Linear(HIDDEN, OUTPUTS),
+        snn.Synaptic(alpha=0.5, beta=0.75, threshold=0.5, **how),
+    )
+    weights = [{"weight": net[i].weight.detach().numpy(), "bias": net[i].bias.detach().numpy()} for i in (0, 2)]
+    nodes = {
+        **ends(INPUTS, OUTPUTS),
+        "0": {"type": "Affine", **weights[0]},
+        "1": lif(0.6, tau=DT / 0.2, r=5.0),
+        "2": {"type": "Affine", **weights[1]},
+        "3": cuba(OUTPUTS, 0.5, tau_syn=DT / 0.5, tau_mem=DT / 0.25, r=4.0, w_in=2.0),
+    }
+    path = write(tmp_path / "snntorch.nir", nodes, chain("0", "1", "2", "3"))
+    profile = "snntorch" if delay else "snntorch-no-delay"
+    agree(path, lambda _graph, xs: [net(x[None])[0] for x in xs], random, "3", profile=profile, reset=mechanism)
+
+
 def test_sinabs_integration_with_multispikes(tmp_path, random):
     sinabs = pytest.importorskip("sinabs.nir", reason="sinabs is not installed (extra peers)")
     nodes = {
