@@ -50,6 +50,10 @@ inline uint64_t update(const Cuba& c, const In* x, size_t n, int32_t* u, int32_t
         fetch(input, x + i);
         load(current, u + i);
         load(membrane, v + i);
+        if (is_zero(input | current | membrane)) {  // at rest: v_th is above 0
+            std::memset(s + i, 0, kBlock);
+            continue;
+        }
         decay(current, keep_u);
         add_clamped(current, input * c.gain);
         decay(membrane, keep_v);

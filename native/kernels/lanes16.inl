@@ -17,6 +17,18 @@ inline void store(void* to, const V& from) noexcept {
     std::memcpy(to, &from, sizeof(V));
 }
 
+inline bool is_zero(const Masks& v) noexcept {
+#if defined(__AVX512F__)
+    __m512i wide;
+    std::memcpy(&wide, &v, sizeof(wide));
+    return _mm512_test_epi32_mask(wide, wide) == 0;
+#else
+    uint64_t words[8];
+    std::memcpy(words, &v, sizeof(words));
+    return (words[0] | words[1] | words[2] | words[3] | words[4] | words[5] | words[6] | words[7]) == 0;
+#endif
+}
+
 inline void splat(Floats& to, float value) noexcept {
     to = Floats{} + value;
 }
