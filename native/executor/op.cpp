@@ -25,7 +25,7 @@ bool rows_fit(const TensorSpec& tensor, int64_t inputs, int64_t columns) {
 }
 
 bool blocks_fit(const TensorSpec& tensor, int64_t outputs, int64_t inputs, int64_t deep) {
-    return tensor.stored.size() == 4 && tensor.stored[0] == up(outputs) / 16 && tensor.stored[1] * deep >= inputs &&
+    return tensor.stored.size() == 4 && tensor.stored[0] == up(outputs) / 16 && tensor.stored[1] * deep >= up(inputs) &&
            tensor.stored[1] * deep <= up(inputs, 128) && tensor.stored[2] == 16 && tensor.stored[3] == 4;
 }
 

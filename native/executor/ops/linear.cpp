@@ -1,9 +1,11 @@
 // linear: y[n] = float32(acc[n]) * scale[n] + bias[n], or the bare sums; docs/arithmetic.md, sections 3 to 5. The form
 // is chosen at load by the types of weight and input; integer inputs read only the rows of active ones, or for a few
 // spikes a table.
+#include <algorithm>
 #include <cstring>
 
 #include "executor/ops/weights.hpp"
+#include "kernels/dot_sums.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/nibble_table.hpp"
 
@@ -12,9 +14,17 @@ namespace {
 
 constexpr size_t kTableBytes = 16 << 10;  // half of a first-level cache
 
+constexpr size_t kRowsAtOnce = 32;  // of quantised vectors through one pass over the weights
+
 struct ActiveList final : Scratch {
     explicit ActiveList(size_t inputs) : indices(inputs) {}
     std::vector<uint32_t> indices;
+};
+
+struct Quantised final : Scratch {
+    explicit Quantised(size_t stride) : q(kRowsAtOnce * stride), scales(kRowsAtOnce) {}
+    std::vector<int8_t> q;
+    std::vector<float> scales;
 };
 
 class Linear final : public Op {
@@ -43,23 +53,31 @@ class Linear final : public Op {
 
     bool batchable() const noexcept override { return !skip_first_; }
 
-    std::unique_ptr<Scratch> scratch() const override { return std::make_unique<ActiveList>(input_stride_); }
+    std::unique_ptr<Scratch> scratch() const override {
+        if (dot_ != nullptr) return std::make_unique<Quantised>(input_stride_);
+        if (events_ != nullptr) return std::make_unique<ActiveList>(input_stride_);
+        return nullptr;
+    }
 
     void run(const OpCall& call) const noexcept override {
-        auto* active = static_cast<ActiveList*>(call.scratch)->indices.data();
         auto* out = static_cast<float*>(call.output);
         if (skip_first_ && call.step == 0) {
             std::memset(out, 0, call.rows * outputs[0].stride() * sizeof(float));
             return;
         }
-        if (dense_ != nullptr) {
-            dense_(matrix_, static_cast<const float*>(call.inputs[0]), input_stride_, call.rows, out);
-            call.counters->macs += static_cast<int64_t>(call.rows) * columns_ * weights_.outputs;
+        if (events_ != nullptr) {
+            auto* active = static_cast<ActiveList*>(call.scratch)->indices.data();
+            const uint64_t sum =
+                events_(matrix_, static_cast<const uint8_t*>(call.inputs[0]), input_stride_, call.rows, active, out);
+            call.counters->synops += static_cast<int64_t>(sum) * weights_.outputs;
             return;
         }
-        const uint64_t sum =
-            events_(matrix_, static_cast<const uint8_t*>(call.inputs[0]), input_stride_, call.rows, active, out);
-        call.counters->synops += static_cast<int64_t>(sum) * weights_.outputs;
+        const auto* x = static_cast<const float*>(call.inputs[0]);
+        if (dot_ != nullptr)
+            quantised(x, call.rows, *static_cast<Quantised*>(call.scratch), out);
+        else
+            kernels::table().lanes_f32(matrix_, x, input_stride_, call.rows, out);
+        call.counters->macs += static_cast<int64_t>(call.rows) * columns_ * weights_.outputs;
     }
 
   private:
@@ -78,8 +96,25 @@ class Linear final : public Op {
     }
 
     void choose_dense() {
-        dense_ = kernels::table().lanes_f32;
         if (weights_.scaled) matrix_.scale = nullptr;
+        if (weights_.activations != "int8") return;
+        const size_t deep = weights_.number == Number::i8 ? 4 : 8;
+        dot_ = deep == 4 ? kernels::table().dot_i8 : kernels::table().dot_i4;
+        dot_matrix_ = {weights_.data,  matrix_.scale,   matrix_.bias,   weights_.multipliers, nullptr,
+                       matrix_.inputs, weights_.stride, matrix_.stride, weights_.group};
+        if (deep == 8) return;
+        sums_ = kernels::dot_sums(static_cast<const int8_t*>(weights_.data), weights_.stride, matrix_.stride);
+        dot_matrix_.sums = sums_.data();
+    }
+
+    void quantised(const float* x, size_t rows, Quantised& scratch, float* out) const noexcept {
+        for (size_t first = 0; first < rows; first += kRowsAtOnce) {
+            const size_t count = std::min(kRowsAtOnce, rows - first);
+            kernels::table().quantize_f32(x + first * input_stride_, input_stride_, count, scratch.q.data(),
+                                          scratch.scales.data());
+            dot_(dot_matrix_, scratch.q.data(), input_stride_, scratch.scales.data(), count,
+                 out + first * matrix_.stride);
+        }
     }
 
     Weights weights_;
@@ -88,7 +123,9 @@ class Linear final : public Op {
     int64_t columns_;
     kernels::Matrix matrix_;
     kernels::LinearEvents* events_ = nullptr;
-    kernels::LinearDense* dense_ = nullptr;
+    kernels::Dot* dot_ = nullptr;
+    kernels::DotMatrix dot_matrix_{};
+    std::vector<int32_t> sums_;
     std::vector<int16_t> nibbles_;
 };
 
