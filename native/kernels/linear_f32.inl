@@ -85,10 +85,11 @@ uint64_t EDGESNN_ARM_NAME(events_f32)(const Matrix& m, const uint8_t* x, size_t 
 }
 
 void EDGESNN_ARM_NAME(lanes_f32)(const Matrix& m, const float* x, size_t x_stride, size_t rows, float* y) noexcept {
-    constexpr size_t kTile = 8;
-    for (size_t row = 0; row < rows; ++row, x += x_stride, y += m.stride) {
-        size_t column = 0;
-        for (; column + kTile * kFloats <= m.stride; column += kTile * kFloats) sum_columns<kTile, 1>(m, x, column, y);
-        for (; column < m.stride; column += 16) sum_columns<kNarrow, 8 / kNarrow>(m, x, column, y);
-    }
+    size_t column = 0;  // outside the rows: the weights of a tile are read once
+    for (; column + kWide * kFloats <= m.stride; column += kWide * kFloats)
+        for (size_t row = 0; row < rows; ++row)
+            sum_columns<kWide, 1>(m, x + row * x_stride, column, y + row * m.stride);
+    for (; column < m.stride; column += 16)
+        for (size_t row = 0; row < rows; ++row)
+            sum_columns<kNarrow, 8 / kNarrow>(m, x + row * x_stride, column, y + row * m.stride);
 }
