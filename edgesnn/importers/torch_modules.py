@@ -236,7 +236,7 @@ def _add_neuron(row: Row, name: str, cell: Cell, where: str, room: int) -> None:
         shape = (*row.shape[:-1], len(cell.inputs))
         row.flush()
         activations = {"activations": "int" if row.bound else "float32"}
-        row.add("linear", f"{name}.inputs", shape, 0, attributes=activations, tensors=_weights(cell.inputs, 0.0))
+        row.add("linear", f"{name}.inputs", shape, 0, attributes=activations, tensors=_weights(cell.inputs))
     row.to_float(f"{name}.input")
     attributes = {**cell.neuron.attributes, "axis": channel_axis(row.shape)}
     if "cap" in attributes:
@@ -254,36 +254,37 @@ def _add_recurrence(row: Row, name: str, cell: Cell, bound: int, where: str) -> 
     current, shape = row.value, row.shape
     line = {"steps": 1, "shape": list(shape), "value": "int" if bound else "float32", "bound": bound}
     row.add("delay", f"{name}.delay", shape, bound, inputs=name, attributes=line)
-    layers: list[tuple[str, Any]] = []
-    if isinstance(cell.recurrent, np.ndarray) and cell.recurrent.ndim == 1:
+    if not isinstance(cell.recurrent, np.ndarray):
+        for inner_name, layer in _layers(cell.recurrent, f"{name}.recurrent"):
+            _add_recurrent_layer(row, inner_name, layer, cell.cold_start, where)
+    elif cell.recurrent.ndim == 1:
         row.scale(f"{name}.recurrent", cell.recurrent, np.zeros(1))
-    elif isinstance(cell.recurrent, np.ndarray):
-        attributes = {"activations": "int" if bound else "float32"}
-        weights = _weights(cell.recurrent, 0.0)
-        row.add("linear", f"{name}.recurrent", shape, 0, attributes=attributes, tensors=weights)
     else:
-        layers = list(_layers(cell.recurrent, f"{name}.recurrent"))
-    for inner_name, layer in layers:
-        kind = _kind(layer)
-        if kind in ("linear", "conv"):
-            attributes = {} if kind == "linear" else _conv_attributes(layer, where)
-            op = "linear" if kind == "linear" else f"conv{len(layer.kernel_size)}d"
-            start = {"cold_start": cell.cold_start} if layer.bias is not None else {}
-            row.matrix(op, inner_name, {**attributes, **start}, layer, _shape_after(layer, row.shape, where))
-        elif kind in ("flatten", "nothing"):
-            _add(row, inner_name, layer, MAX_COUNT)
-        else:
-            raise ModelError("recurrent layer is not known", where=where, found=class_name(layer))
+        attributes = {"activations": "int" if bound else "float32"}
+        row.add("linear", f"{name}.recurrent", shape, 0, attributes=attributes, tensors=_weights(cell.recurrent))
     row.flush()
     if row.shape != shape:
         row.add("reshape", f"{name}.shape", shape, row.bound, attributes={"shape": list(shape)})
     row.add("add", f"{name}.sum", shape, 0, inputs=[current, row.value])
 
 
-def _weights(weight: Float64, bias: float) -> dict[str, Any]:
+def _add_recurrent_layer(row: Row, name: str, layer: Any, cold_start: str, where: str) -> None:
+    kind = _kind(layer)
+    if kind in ("flatten", "nothing"):
+        _add(row, name, layer, MAX_COUNT)
+        return
+    if kind not in ("linear", "conv"):
+        raise ModelError("recurrent layer is not known", where=where, found=class_name(layer))
+    attributes = {} if kind == "linear" else _conv_attributes(layer, where)
+    op = "linear" if kind == "linear" else f"conv{len(layer.kernel_size)}d"
+    start = {"cold_start": cold_start} if layer.bias is not None else {}
+    row.matrix(op, name, {**attributes, **start}, layer, _shape_after(layer, row.shape, where))
+
+
+def _weights(weight: Float64) -> dict[str, Any]:
     outputs = len(weight)
-    ones = np.ones(outputs, np.float32)
-    return {"weight": weight.astype(np.float32), "scale": ones, "bias": np.full(outputs, bias, np.float32)}
+    ones, zeros = np.ones(outputs, np.float32), np.zeros(outputs, np.float32)
+    return {"weight": weight.astype(np.float32), "scale": ones, "bias": zeros}
 
 
 def _shape_after(layer: Any, shape: Shape, where: str) -> Shape:

@@ -191,6 +191,13 @@ def _spikingjelly_plif(module: Any, where: str) -> Cell:
     return _spikingjelly(module, where, 1 / (1 + np.exp(-array(module.w))), bool(module.decay_input))
 
 
+def _spikingjelly_cuba(module: Any, where: str) -> Cell:
+    neuron = _spikingjelly(module, where, 1 - array(module.v_decay), False).neuron
+    if module.v_reset:
+        raise _refuse(module, where, "v_reset", module.v_reset)
+    return Cell(neuron.plus({"current": "new"}, beta=array(module.c_decay)))
+
+
 # --- sinabs -------------------------------------------------------------------------------------------------------
 
 
@@ -243,6 +250,7 @@ CELLS: dict[str, Callable[[Any, str], Cell]] = {
     "spikingjelly.IFNode": _spikingjelly_if,
     "spikingjelly.LIFNode": _spikingjelly_lif,
     "spikingjelly.ParametricLIFNode": _spikingjelly_plif,
+    "spikingjelly.CUBALIFNode": _spikingjelly_cuba,
     **{f"sinabs.{name}{form}": _sinabs for name in ("LIF", "IAF") for form in ("", "Squeeze", "Recurrent")},
     **{f"sinabs.ExpLeak{form}": _sinabs for form in ("", "Squeeze")},
 }

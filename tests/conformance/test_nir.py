@@ -6,11 +6,14 @@ compared in spike counts, because the order in which floats are added moves 3 % 
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 pytest.importorskip("h5py", reason="h5py is not installed (extra nir)")
 
+from edgesnn.cli.main import main
 from edgesnn.encode.spikes import SpikeEncoding, spike_frames
 from edgesnn.events.types import EVENT
 from edgesnn.importers.nir import import_nir
@@ -134,6 +137,28 @@ def test_braille_is_the_same_in_every_form(braille, networks, framework, backend
     for form in forms:
         assert (form[HIDDEN] != expected["h_spk"][0]).sum() == 0
         assert (form[OUT] != expected["o_spk"][0]).sum() == 0
+
+
+def test_verify_finds_no_divergence_from_snntorch_and_many_from_norse(braille, networks, tmp_path, capsys):
+    """The same network under snnTorch's profile: `edgesnn verify` against the outputs of both frameworks."""
+    path = tmp_path / "braille.safetensors"
+    networks["snntorch"].save(path)
+    codes = {}
+    for framework, membranes in MEMBRANES.items():
+        expected = braille[framework]
+        arrays = {f"spikes/{HIDDEN}": expected["h_spk"], f"spikes/{OUT}": expected["o_spk"]}
+        arrays |= {f"membrane/{layer}": expected[key] for layer, key in membranes.items()}
+        few = {name: array[:3] for name, array in {"input": braille["snntorch"]["inputs"], **arrays}.items()}
+        np.savez(tmp_path / f"{framework}.npz", **few)
+        against = str(tmp_path / f"{framework}.npz")
+        codes[framework] = main(["verify", str(path), "--against", against, "--backend", "reference", "--json"])
+        report = json.loads(capsys.readouterr().out)
+        assert report["equal"] == (framework == "snntorch")
+        if framework == "snntorch":
+            assert max(layer["membrane_error"] for layer in report["layers"].values()) < 1e-4
+        else:
+            assert report["first_divergence"]["step"] > 0
+    assert codes == {"snntorch": 0, "norse": 4}
 
 
 # --- the N-MNIST network --------------------------------------------------------------------------------------------
