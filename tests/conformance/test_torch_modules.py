@@ -213,7 +213,7 @@ def test_spikingjelly_containers_in_multi_step_mode(seed):
     neuron = framework("spikingjelly.activation_based.neuron")
     layer = framework("spikingjelly.activation_based.layer")
     norm = nn.BatchNorm2d(4)
-    norm.running_mean.copy_(torch.randn(4))
+    norm.running_mean.copy_(0.3 * torch.randn(4))
     norm.running_var.copy_(torch.rand(4) + 0.5)
     net = nn.Sequential(
         layer.SeqToANNContainer(nn.Conv2d(2, 4, 3, padding=1), norm),
