@@ -77,7 +77,7 @@ inline void narrow(uint8_t* to, const Masks& from) noexcept {
     const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
 }
-#elif defined(__ARM_NEON)
+#elif defined(__ARM_FEATURE_DOTPROD)  // the neon arm, not the scalar one of the same machine
 inline void widen(Masks& to, const int8_t* from) noexcept {
     const int8x16_t bytes = vld1q_s8(from);
     const int16x8_t low = vmovl_s8(vget_low_s8(bytes)), high = vmovl_s8(vget_high_s8(bytes));
