@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgesnn.errors import ModelError, UsageError
+from edgesnn.importers.neuron import MAX_COUNT
 from edgesnn.runtime import Model
 from edgesnn.version import __version__
 
@@ -91,6 +92,8 @@ def _checked(arrays: Mapping[str, Array], source: str, sha256: str | None, model
     if not shape or given.shape[2:] != shape or 0 in given.shape[:2]:
         expected = f"[samples, steps, {', '.join(map(str, shape))}]"
         raise ModelError("input does not fit the model", where=source, found=str(list(given.shape)), expected=expected)
+    if model.document.analysis.values["input"].kind == "int" and given.dtype.kind == "f":
+        given = _whole(given, source)
     layers: dict[str, dict[str, Array]] = {SPIKES: {}, MEMBRANE: {}}
     for key, array in arrays.items():
         kind = next((k for k in layers if key.startswith(k)), None)
@@ -98,6 +101,13 @@ def _checked(arrays: Mapping[str, Array], source: str, sha256: str | None, model
             name = key.removeprefix(kind)
             layers[kind][name] = _fit(array, (*given.shape[:2], *_shape(model, name, key, kind, source)), key, source)
     return Expected(source, sha256, given, layers[SPIKES], layers[MEMBRANE])
+
+
+def _whole(array: Array, source: str) -> Array:
+    """Return spikes or counts that other tools keep as floats as integers."""
+    if not ((array == np.rint(array)) & (np.abs(array) <= MAX_COUNT)).all():
+        raise ModelError("input is no spikes or counts", where=source, expected="whole numbers, as the model takes")
+    return array.astype(np.int64)
 
 
 def _shape(model: Model, layer: str, key: str, kind: str, source: str) -> tuple[int, ...]:

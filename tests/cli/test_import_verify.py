@@ -165,6 +165,14 @@ def test_verify_names_the_first_divergence(model, tmp_path, capsys):
     assert report["layers"]["lif"]["mismatches"] == 4
 
 
+def test_inputs_of_other_tools_may_be_floats_that_are_whole(model, tmp_path, capsys):
+    whole = outputs(tmp_path / "floats.npz", input=INPUTS.astype(np.float32))
+    assert main(["verify", str(model), "--against", whole, "--backend", "reference"]) == 0
+    half = outputs(tmp_path / "halves.npz", input=INPUTS * 0.5)
+    assert main(["verify", str(model), "--against", half, "--backend", "reference"]) == 4
+    assert "input is no spikes or counts" in capsys.readouterr().err
+
+
 def test_verify_takes_a_modules_outputs(model, tmp_path, monkeypatch, capsys):
     outputs(tmp_path / "right.npz")
     module = tmp_path / "their_outputs.py"
