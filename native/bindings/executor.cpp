@@ -1,5 +1,7 @@
 // _native.executor: models and sessions. edgesnn/runtime/backends/native.py is the public door; arguments of dense
 // inputs were checked there.
+#include <algorithm>
+
 #include "bindings/bindings.hpp"
 #include "bindings/executor_model.hpp"
 #include "bindings/point_window.hpp"
@@ -112,6 +114,55 @@ executor::EventSource event_source(const Model& model, const Indices& indices, c
     return {type, index, offset, count};
 }
 
+// A step's only output, small integers as int32.
+class OneOutput final : public executor::StepSink {
+  public:
+    OneOutput(const Model& model, int value)
+        : value_(value), bytes_(model.type(value).kind == Kind::integer), shape_(model.type(value).shape) {
+        array_ = py::array(
+            bytes_ || model.type(value).kind == Kind::wide ? py::dtype::of<int32_t>() : py::dtype::of<float>(), shape_);
+    }
+
+    void steps(const Session& session, size_t, size_t) noexcept override {
+        session.copy_value(value_, 0, array_.mutable_data());
+        if (!bytes_) return;
+        auto* wide = static_cast<int32_t*>(array_.mutable_data());  // widened in place, from the end
+        const auto* narrow = static_cast<const uint8_t*>(array_.data());
+        for (size_t i = executor::elements(shape_); i-- > 0;) wide[i] = narrow[i];
+    }
+
+    py::array array() { return std::move(array_); }
+
+  private:
+    int value_;
+    bool bytes_;
+    const executor::Shape& shape_;
+    py::array array_;
+};
+
+// Whether an object is an array exactly as the input lies in memory, its values within what the input allows.
+bool is_input(const Model& model, const py::handle& x) {
+    const auto& type = model.type(0);
+    if (!py::isinstance<py::array>(x)) return false;
+    const auto array = py::reinterpret_borrow<py::array>(x);
+    const int number = type.kind == Kind::real ? py::detail::npy_api::NPY_FLOAT_ : py::detail::npy_api::NPY_UBYTE_;
+    if (array.dtype().num() != number || (array.flags() & py::array::c_style) == 0 ||
+        static_cast<size_t>(array.ndim()) != type.shape.size() ||
+        !std::equal(type.shape.begin(), type.shape.end(), array.shape()))
+        return false;
+    const auto size = static_cast<size_t>(array.size());
+    if (type.kind == Kind::real) {
+        const auto* values = static_cast<const float*>(array.data());
+        float zero = 0.0F;  // stays so unless a value is infinite or no number
+        for (size_t i = 0; i < size; ++i) zero += values[i] * 0.0F;
+        return zero == 0.0F;
+    }
+    const auto* values = static_cast<const uint8_t*>(array.data());
+    uint8_t largest = 0;
+    for (size_t i = 0; i < size; ++i) largest = std::max(largest, values[i]);
+    return largest <= type.bound;
+}
+
 // A session and which of its values Python wants to see after each call.
 class PySession {
   public:
@@ -135,6 +186,19 @@ class PySession {
     py::list run_events(const Indices& indices, const Offsets& offsets, bool count) {
         const executor::EventSource source = event_source(session_.model(), indices, offsets, count);
         return run(source, static_cast<size_t>(offsets.size() - 1));
+    }
+
+    // One step of a model with one output and no recorded values, from an array that needs no conversion: the output.
+    // None, and nothing done, where the argument is anything else.
+    py::object quick_step(const py::handle& x) {
+        const Model& model = session_.model();
+        if (values_.size() != 1 || model.type(0).kind == Kind::window || model.type(0).kind == Kind::token ||
+            !is_input(model, x))
+            return py::none();
+        OneOutput output(model, values_[0]);
+        const auto array = py::reinterpret_borrow<py::array>(x);
+        session_.run(executor::ArraySource(model.type(0), array.data()), 1, output);
+        return output.array();
     }
 
     // One step of each session; the arrays of the first one's outputs.
@@ -249,6 +313,7 @@ void bind_executor(py::module_& m) {
              py::arg("model"), py::arg("outputs"), py::arg("recorded"), py::arg("account"))
         .def("step_points", &PySession::step_points, py::arg("window"))
         .def("run_points", &PySession::run_points, py::arg("window"))
+        .def("quick_step", &PySession::quick_step, py::arg("x"))
         .def("run_array", &PySession::run_array, py::arg("xs"))
         .def("run_events", &PySession::run_events, py::arg("indices"), py::arg("offsets"), py::arg("count"))
         .def_static("step_many", &PySession::step_many, py::arg("sessions"), py::arg("xs"))
