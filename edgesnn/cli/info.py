@@ -1,31 +1,37 @@
-"""`edgesnn info FILE`: what a recording or a model file holds."""
+"""`edgesnn info FILE`: what a recording or a model holds."""
 
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
 from edgesnn.cli.arguments import add_json, add_sensor, print_json
+from edgesnn.errors import UsageError
 
-HELP = "say what a recording or a model file holds"
+HELP = "say what a recording or a model holds"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("file", metavar="FILE", help="a recording or a model file")
+    parser.add_argument("file", metavar="FILE", help="a recording, a model file, or a model of the zoo")
     add_json(parser)
     add_sensor(parser)
     parser.add_argument(
         "--on-corrupt", choices=("strict", "skip"), default="strict", help="damaged data: stop, or count and go on"
     )
     parser.add_argument("--format", metavar="NAME", help="format of the recording, where its content does not tell it")
+    parser.add_argument("--verify", action="store_true", help="compare a model's tensors with their checksums")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the report on standard output."""
-    if _is_model(args.file):
-        return _model(args)
+    model = _model_file(args.file)
+    if model is not None:
+        return _model(model, args)
+    if args.verify:
+        raise UsageError("only models have checksums", where="--verify", found=args.file)
     import edgesnn
     from edgesnn.events.summary import summarise
 
@@ -39,30 +45,44 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _is_model(path: str) -> bool:
-    """Say whether this is a safetensors file: by its name, or eight bytes of a length that fits and a JSON object."""
-    file = Path(path)
+def _model_file(name: str) -> str | None:
+    """Return the path of a model, None for a recording.
+
+    A model is a name in the zoo that no file has, a file of that suffix, or one that begins like a safetensors file:
+    eight bytes of a length that fits, then a JSON object.
+    """
+    file = Path(name)
     if file.suffix == ".safetensors":
-        return True
+        return name
+    if not file.exists() and os.sep not in name:
+        from edgesnn.runtime.model import ZOO
+
+        shipped = ZOO / f"{name}.safetensors"
+        return str(shipped) if shipped.is_file() else None
     try:
         with file.open("rb") as stream:
             head, size = stream.read(9), file.stat().st_size
     except OSError:
-        return False  # edgesnn.open says what is wrong
-    return head[8:] == b"{" and int.from_bytes(head[:8], "little") <= size - 8
+        return None  # edgesnn.open says what is wrong
+    return name if head[8:] == b"{" and int.from_bytes(head[:8], "little") <= size - 8 else None
 
 
-def _model(args: argparse.Namespace) -> int:
+def _model(path: str, args: argparse.Namespace) -> int:
+    from edgesnn.graph import read
+
+    model = read(path)
+    if args.verify:
+        model.verify()
     if args.json:
-        from edgesnn.graph import read
+        facts = {"path": path, "sha256": model.identity, "precision": model.precision}
+        verified = {"verified": True} if args.verify else {}
+        print_json({**facts, **verified, **model.body(), "provenance": dict(model.provenance)})
+        return 0
+    from edgesnn.graph.text import describe
 
-        model = read(args.file)
-        facts = {"path": args.file, "sha256": model.identity, "precision": model.precision}
-        print_json({**facts, **model.body(), "provenance": dict(model.provenance)})
-    else:
-        from edgesnn.graph.text import describe
-
-        print(describe(args.file))
+    print(describe(model))
+    if args.verify:
+        print(f"{'verified':<11} all {len(model.tensors)} tensors have their checksums")
     return 0
 
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "eval": "edgesnn.cli.eval",
     "import": "edgesnn.cli.import_model",
     "info": "edgesnn.cli.info",
+    "quantize": "edgesnn.cli.quantize",
     "replay": "edgesnn.cli.replay",
     "train": "edgesnn.cli.train",
     "verify": "edgesnn.cli.verify",

@@ -2,40 +2,92 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 from typing import Any
 
-from edgesnn.graph.document import Document, read
-from edgesnn.graph.values import Node
+import numpy as np
+
+from edgesnn.graph.document import Document
+from edgesnn.graph.operators.base import Operator
+from edgesnn.graph.operators.matrix import Matrix
+from edgesnn.graph.values import NodeView
+
+Row = tuple[str, ...]
+_HEAD: Row = ("layer", "operator", "inputs", "output", "weights", "bytes", "states", "MACs")
+_RIGHT = ("bytes", "MACs")
 
 
-def describe(path: str | os.PathLike[str]) -> str:
-    """Return what a model file holds, line by line: input, graph with the type of every value, readout, provenance.
-
-    Raises:
-        ModelError: the file is not a model, or anything in it is wrong.
-    """
-    document = read(path)
-    weights = sum(tensor.data.nbytes for tensor in document.tensors.values())
-    rows = [
-        ("file", os.fspath(path)),
-        ("model", f"{document.precision}, {len(document.nodes)} nodes, {weights:,} bytes of weights"),
+def describe(document: Document) -> str:
+    """Return what a model holds, line by line: input, layers with the type of every value, states, provenance."""
+    size = sum(tensor.data.nbytes for tensor in document.tensors.values())
+    facts = [
+        ("model", document.where),
+        ("format", f"version {document.format_version}"),
         ("sha256", document.identity),
+        ("precision", f"{document.precision}, {size:,} bytes of weights and constants"),
         ("input", _pairs(document.input)),
         *_readout(document),
         ("outputs", ", ".join(document.outputs)),
-        *[("node", _node(document, node)) for node in document.nodes],
-        *[("state", f"{state.name}: {state.kind} {list(state.shape)} {state.dtype}") for state in document.states],
-        *[(name, _short(value)) for name, value in document.provenance.items()],
+        *[("provenance" if i == 0 else "", text) for i, text in enumerate(_provenance(document))],
     ]
-    return "\n".join(f"{name:<11} {text}" for name, text in rows)
+    layers = [_layer(document, rules, view) for rules, view in document.analysis.operators]
+    total = sum(dense_macs(rules, view) for rules, view in document.analysis.operators)
+    lines = [f"{name:<11} {text}" for name, text in facts]
+    lines += ["", *_table([_HEAD, *layers]), "", f"{'MACs':<11} {total:,} a step, if every input were dense"]
+    return "\n".join([*lines, *_states(document)])
 
 
-def _node(document: Document, node: Node) -> str:
-    types = document.analysis.values
-    made = ", ".join(f"{name} {types[name]}" for name in node.outputs)
-    return f"{node.op}({', '.join(node.inputs)}) -> {made}"
+def dense_macs(rules: Operator, view: NodeView) -> int:
+    """Return the multiply-adds of one step if every input element took part, whatever its kind; 0 without a matrix."""
+    return rules.contributions(view, np.ones(view.inputs[0].shape, np.uint8)) if isinstance(rules, Matrix) else 0
+
+
+def _layer(document: Document, rules: Operator, view: NodeView) -> Row:
+    node, types = view.node, document.analysis.values
+    macs = dense_macs(rules, view)
+    states = ", ".join(s.suffix for s in rules.states(view))
+    size = sum(tensor.data.nbytes for tensor in view.tensors.values())
+    return (
+        node.name,
+        node.op,
+        ", ".join(node.inputs),
+        ", ".join(str(types[name]) for name in node.outputs),
+        _weights(view),
+        f"{size:,}" if size else "",
+        states,
+        f"{macs:,}" if macs else "",
+    )
+
+
+def _weights(view: NodeView) -> str:
+    weight = view.tensors.get("weight")
+    if weight is None or weight.layout == "vector":
+        return ""
+    group = view.node.attributes.get("group")
+    return f"{weight.number} {'x'.join(map(str, weight.shape))}" + (f" in {group}s" if group else "")
+
+
+def _states(document: Document) -> Iterator[str]:
+    size = sum(prod(state.shape) * np.dtype(state.dtype).itemsize for state in document.states)
+    yield f"{'states':<11} {size:,} bytes a session"
+    rows = [
+        (s.name, s.kind, f"{s.dtype} {list(s.shape)}", _short(s.initial), _RESETS[s.reset]) for s in document.states
+    ]
+    if rows:
+        yield from _table([("state", "kind", "type", "initial", "reset"), *rows])
+
+
+_RESETS = {"window": "at every window", "never": "only by reset()"}
+
+
+def _table(rows: Sequence[Row]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    right = [name in _RIGHT for name in rows[0]]
+    cells = [
+        [cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(row, widths, right, strict=True)] for row in rows
+    ]
+    return ["  ".join(row).rstrip() for row in cells]
 
 
 def _readout(document: Document) -> list[tuple[str, str]]:
@@ -43,6 +95,10 @@ def _readout(document: Document) -> list[tuple[str, str]]:
         return []
     others = {name: value for name, value in document.readout.items() if name != "labels"}
     return [("labels", ", ".join(document.readout["labels"])), ("readout", _pairs(others))]
+
+
+def _provenance(document: Document) -> list[str]:
+    return [f"{name} {_short(value)}" for name, value in document.provenance.items()]
 
 
 def _pairs(mapping: Mapping[str, Any]) -> str:

@@ -6,25 +6,11 @@ from typing import Any
 
 from edgesnn.prediction import Latency, ModelInfo, Prediction, SensorWindow
 from edgesnn.runtime.decide import Readout
+from edgesnn.runtime.energy import energy_uj
 from edgesnn.runtime.model import Model
-
-PJ_PER_SYNOP = 0.9
-"""Energy of an accumulate, 45 nm (Horowitz, ISSCC 2014): the estimate that the SpikePoint paper uses."""
-
-PJ_PER_MAC = 4.6
-"""Energy of a float32 multiply-add, 45 nm (the same source)."""
 
 TOP = 3
 """How many labels `topk` names."""
-
-
-def energy_uj(synops: int, macs: int) -> float:
-    """Return the estimated dynamic energy in microjoule; geometry, encoding and memory are not in it.
-
-    >>> energy_uj(1_000_000, 0)
-    0.9
-    """
-    return (PJ_PER_SYNOP * synops + PJ_PER_MAC * macs) / 1e6
 
 
 class Records:

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from edgesnn.encode.points import PointWindow
-from edgesnn.graph import Document
 from edgesnn.runtime import snapshot
 from edgesnn.runtime.model import Model
 
@@ -36,7 +35,6 @@ class SessionModel:
         self._model = model
         self._node = str(model.readout["node"])
         self._session = model.session()
-        self._macs = window_macs(model.document)
 
     def infer(
         self,
@@ -50,7 +48,7 @@ class SessionModel:
         output = self._session.run(PointWindow(number, coordinates, centroids, members, sd), keep="last")
         scores = output[self._node] if isinstance(output, dict) else output
         assert scores is not None
-        return scores, self._session.spikes, self._session.synops, self._macs
+        return scores, self._session.spikes, self._session.synops, self._session.macs
 
     def save(self) -> dict[str, npt.NDArray[Any]]:
         """Return the session's state, name -> array, without the section's name."""
@@ -61,18 +59,3 @@ class SessionModel:
         """Set the session's state; raises ModelError and changes nothing where it is another model's."""
         arrays = {_PREFIX + name: array for name, array in state.items()}
         self._session.restore(snapshot.encode(arrays, self._model.identity, [_SECTION]))
-
-
-def window_macs(document: Document) -> int:
-    """Return the multiply-adds of a window of points: layers of graded input in every step, but once a window where
-    their input is the same in all steps (direct coding, before the first neuron)."""
-    steady: set[str] = set()
-    total = 0
-    for rules, view in document.analysis.operators:
-        node = view.node
-        direct = node.op == "point_code" and view.attribute("coding") == "direct"
-        once = direct or (not rules.states(view) and steady.issuperset(node.inputs))
-        if once:
-            steady.update(node.outputs)
-        total += rules.macs(view) * (1 if once else document.input["steps"])
-    return total

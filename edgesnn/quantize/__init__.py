@@ -1,4 +1,4 @@
-"""From a float32 model to an int8 one (numpy). Imports the graph room only."""
+"""From a float32 model to an int8 or int4 one (numpy). Imports the graph room only."""
 
 from edgesnn.quantize.weights import quantize
 

@@ -1,51 +1,178 @@
-"""Weights to int8, round to nearest, one scale per output channel (docs/arithmetic.md, section 3).
+"""Weights to int8 or int4, round to nearest (docs/arithmetic.md, sections 3 and 4).
 
-q = max|w[n]| / 127 in float64; w8 = rint(w / q), half to even; the new scale is scale[n] * q, in float64, rounded to
-float32. Biases, thresholds and decays stay float32. A channel of zeros keeps its scale.
+* Integer input, and every convolution of int8: one step q per output channel, w' = rint(w / q), half to even; the new
+  scale is scale * q, in float64, rounded to float32.
+* float32 input: int8 likewise; int4 in groups of inputs, each with an 8-bit multiplier m of the channel's step q:
+  w' = rint(w / (m * q)).
+* Tables of embeddings: int8, one step per row.
+
+Biases, thresholds and decays stay float32. A channel of zeros keeps its scale.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from collections import Counter
+from math import prod
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from edgesnn.graph import FORMAT_VERSION, Document
+from edgesnn.errors import UsageError
+from edgesnn.graph import FORMAT_VERSION, Document, Node, NodeView, Tensor
+from edgesnn.graph.layout import GROUPS, weight_layout
+from edgesnn.graph.operators.matrix import LARGEST, MAX_GROUPED_INPUTS
 from edgesnn.graph.tensors import store
+from edgesnn.graph.values import INT32_MAX
+
+MATRICES = ("linear", "conv1d", "conv2d")
+Weights = Literal["int8", "int4"]
+Steps = npt.NDArray[np.float64]
 
 
-def quantize(document: Document, weights: Literal["int8"] = "int8") -> Document:
-    """Return a new document whose float32 matrices are int8; the given one is not changed.
+def quantize(
+    document: Document,
+    weights: Weights = "int8",
+    *,
+    group: int = 32,
+    activations: Literal["int8", "float32"] = "int8",
+) -> Document:
+    """Return a new document whose float32 matrices and tables are integer; the given one is not changed.
 
     Args:
-        document: any model; matrices that are int8 already are kept.
-        weights: "int8".
+        document: any model; what is integer already is kept.
+        weights: "int8" or "int4" (tables of embeddings are int8 in both).
+        group: inputs that share a multiplier: 32, 64 or 128; int4 with float32 input only.
+        activations: what a quantised `linear` does with float32 input: round it to int8, or not.
 
     Returns:
-        The document, with `provenance["quantized"]` saying from which model.
+        The document, with `provenance["quantized"]` saying from which model and how. A matrix whose sums might not fit
+        32 bits stays as it was, or becomes int8 where int4 was asked for.
+
+    Raises:
+        UsageError: weights, group or activations is none of these.
     """
-    tensors = dict(document.tensors)
-    for node in document.nodes:
-        if "weight" not in node.tensors or document.tensors[node.tensors["weight"]].data.dtype != np.float32:
-            continue
-        weight, scale = node.tensors["weight"], node.tensors["scale"]
-        matrix, step = quantize_rows(document.unpack(weight))
-        tensors[weight] = store(matrix, "im")
-        tensors[scale] = store((document.unpack(scale).astype(np.float64) * step).astype(np.float32), "vector")
-    provenance = {**document.provenance, "quantized": {"from": document.identity, "weights": weights}}
-    return dataclasses.replace(document, tensors=tensors, provenance=provenance, format_version=FORMAT_VERSION)
+    for name, value, choices in (
+        ("weights", weights, ("int8", "int4")),
+        ("group", group, GROUPS),
+        ("activations", activations, ("int8", "float32")),
+    ):
+        if value not in choices:
+            raise UsageError(f"no such {name}", where="quantize", found=repr(value), expected=str(choices))
+    work = _Quantizer(document, weights, group, activations)
+    nodes = tuple(work.node(view) for _, view in document.analysis.operators)
+    used = {name for node in nodes for name in node.tensors.values()}
+    how = {"from": document.identity, "weights": weights}
+    return dataclasses.replace(
+        document,
+        nodes=nodes,
+        tensors={name: tensor for name, tensor in work.tensors.items() if name in used},
+        provenance={**document.provenance, "quantized": how},
+        format_version=FORMAT_VERSION,
+    )
 
 
-def quantize_rows(matrix: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float64]]:
-    """Return (int8 [N, K] in [-127, 127], float64 [N] quantisation steps) of a float32 matrix [N, K].
+class _Quantizer:
+    """Nodes with integer weights, and the tensors that they use. A tensor that several nodes share gets a copy each."""
+
+    def __init__(self, document: Document, weights: Weights, group: int, activations: str) -> None:
+        self.tensors: dict[str, Tensor] = dict(document.tensors)
+        self._document = document
+        self._weights = weights
+        self._group = group
+        self._activations = activations
+        self._uses = Counter(name for node in document.nodes for name in node.tensors.values())
+
+    def node(self, view: NodeView) -> Node:
+        node = view.node
+        if "weight" not in node.tensors or view.tensors["weight"].number != "float32":
+            return node
+        if node.op == "embedding":
+            table, step = quantize_rows(self._plain(node, "weight"))
+            return self._with(node, {}, weight=store(table, "rows"), scale=_vector(step))
+        return self._matrix(view) if node.op in MATRICES else node
+
+    def _matrix(self, view: NodeView) -> Node:
+        node, weight = view.node, view.tensors["weight"]
+        inputs, graded = prod(weight.shape[1:]), view.inputs[0].kind == "float32"
+        quantised = graded and node.op == "linear" and self._activations == "int8"
+        activations = "int" if not graded else "int8" if quantised else "float32"
+        number = self._weights
+        if number == "int4" and quantised and inputs > MAX_GROUPED_INPUTS:
+            number = "int8"
+        largest = 127 if quantised else view.inputs[0].bound
+        if activations != "float32" and LARGEST[number] * inputs * largest > INT32_MAX:
+            return node
+        matrix = self._plain(node, "weight").reshape(weight.shape[0], -1)
+        attributes = {"activations": activations, "group": self._group if graded and number == "int4" else 0}
+        roles: dict[str, Tensor] = {}
+        if attributes["group"]:
+            integers, multiplier, step = quantize_groups(matrix, self._group)
+            roles["multiplier"] = store(multiplier, "im")
+        else:
+            integers, step = quantize_rows(matrix, number)
+        roles["weight"] = store(integers.reshape(weight.shape), weight_layout(number, activations), self._group)
+        roles["scale"] = _vector(self._plain(node, "scale").astype(np.float64) * step)
+        return self._with(node, attributes, **roles)
+
+    def _plain(self, node: Node, role: str) -> npt.NDArray[Any]:
+        return self._document.unpack(node.tensors[role])
+
+    def _with(self, node: Node, attributes: dict[str, Any], **roles: Tensor) -> Node:
+        names = dict(node.tensors)
+        for role, tensor in roles.items():
+            old = names.get(role)
+            names[role] = old if old is not None and self._uses[old] == 1 else self._free(f"{node.name}.{role}")
+            self.tensors[names[role]] = tensor
+        return dataclasses.replace(node, attributes={**node.attributes, **attributes}, tensors=names)
+
+    def _free(self, name: str) -> str:
+        while name in self.tensors:
+            name += "_"
+        return name
+
+
+def quantize_rows(matrix: npt.NDArray[np.float32], number: str = "int8") -> tuple[npt.NDArray[np.int8], Steps]:
+    """Return (integers [N, K], float64 [N] quantisation steps) of a float32 matrix [N, K].
+
+    int8 lies in [-127, 127]; int4 in [-8, 7]: its step is the smallest that reaches both ends.
 
     >>> q, step = quantize_rows(np.array([[1.0, -0.5], [0.0, 0.0]], dtype=np.float32))
     >>> q.tolist(), step.round(6).tolist()
     ([[127, -64], [0, 0]], [0.007874, 1.0])
     """
+    low, high = (-127, 127) if number == "int8" else (-8, 7)
     wide = matrix.astype(np.float64)
-    largest = np.abs(wide).max(axis=1)
-    step = np.where(largest > 0, largest / 127.0, 1.0)
-    return np.clip(np.rint(wide / step[:, None]), -127, 127).astype(np.int8), step
+    step = _step(wide, low, high, axis=1)
+    return np.clip(np.rint(wide / step[:, None]), low, high).astype(np.int8), step
+
+
+def quantize_groups(
+    matrix: npt.NDArray[np.float32], group: int
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.uint8], Steps]:
+    """Return (int4 [N, K] in [-8, 7], uint8 [N, G] multipliers, float64 [N] steps) of a float32 matrix [N, K].
+
+    The step of a row is a 255th of its largest group's; m = rint(step of the group / step of the row), at least 1.
+    """
+    n, k = matrix.shape
+    groups = -(-k // group)
+    padded = np.zeros((n, groups * group))
+    padded[:, :k] = matrix
+    wide = padded.reshape(n, groups, group)
+    steps = np.where(wide.any(axis=2), _step(wide, -8, 7, axis=2), 0.0)
+    largest = steps.max(axis=1)
+    step = np.where(largest > 0, largest / 255, 1.0)
+    multiplier = np.clip(np.rint(steps / step[:, None]), 1, 255)
+    integers = np.clip(np.rint(wide / (multiplier * step[:, None])[..., None]), -8, 7)
+    return integers.reshape(n, -1)[:, :k].astype(np.int8), multiplier.astype(np.uint8), step
+
+
+def _step(wide: npt.NDArray[np.float64], low: int, high: int, axis: int) -> Steps:
+    """Return the smallest step with which all values lie between low and high; 1 where all are zero."""
+    step = np.maximum(wide.max(axis=axis) / high, wide.min(axis=axis) / low)
+    return np.where(step > 0, step, 1.0)
+
+
+def _vector(values: npt.NDArray[np.float64]) -> Tensor:
+    return store(values.astype(np.float32), "vector")

@@ -9,8 +9,11 @@ from typing import Any
 
 from edgesnn.errors import ModelError, UsageError
 from edgesnn.graph import Document, read
+from edgesnn.graph.activations import with_activations
+from edgesnn.runtime.backends.base import Array, Engine, Options
 from edgesnn.runtime.backends.registry import choose
-from edgesnn.runtime.session import Session
+from edgesnn.runtime.inputs import inputs
+from edgesnn.runtime.session import Output, Session, step_many
 
 ZOO = Path(__file__).parents[1] / "zoo"
 SUFFIX = ".safetensors"
@@ -23,14 +26,22 @@ class Model:
         document: what `edgesnn.graph.read` or a `Builder` gave.
         backend: "auto" (native, else reference with a warning), "native" or "reference".
 
+    Attributes:
+        document: the file's content.
+        backend: name of the backend in use.
+        inputs: checks of what a session's calls take.
+        outputs: types of the graph's outputs by name.
+
     Raises:
-        BackendError: a backend asked for by name cannot run here.
+        BackendError: a backend asked for by name cannot run here, or not this document.
     """
 
     def __init__(self, document: Document, *, backend: str = "auto") -> None:
         self.document = document
         self.backend, self._backend = choose(backend)
         self.prepared = self._backend.prepare(document)
+        self.inputs = inputs(document.input)
+        self.outputs = {name: document.analysis.values[name] for name in document.outputs}
 
     @property
     def input(self) -> Mapping[str, Any]:
@@ -49,7 +60,7 @@ class Model:
 
     @property
     def precision(self) -> str:
-        """ "int8" or "float32"."""
+        """ "float32", "int8", "int4" or "mixed"."""
         return self.document.precision
 
     @property
@@ -62,38 +73,70 @@ class Model:
         """File name without suffix; "model" for one that was built in memory."""
         return Path(self.document.where).name.removesuffix(SUFFIX)
 
-    def session(self, *, record: Sequence[str] = ()) -> Session:
+    def session(self, *, record: Sequence[str] = (), threads: int = 1, account: bool = True) -> Session:
         """Return a new session, its states at their initial values.
 
         Args:
             record: names of nodes whose outputs of the last call are kept in `session.recorded`.
+            threads: how many threads may share the rows of large layers; the bits are the same for any number.
+            account: whether to count spikes, synaptic operations, multiply-adds and bytes (`session.layers`).
 
         Raises:
-            UsageError: a recorded name is no node.
+            UsageError: a recorded name is no node, or threads is no number from 1 to 256.
         """
         nodes = [node.name for node in self.document.nodes]
         for name in record:
             if name not in nodes:
                 raise UsageError("no node to record", where="record", found=repr(name), expected=", ".join(nodes))
-        return Session(self, self._backend.engine(self.prepared, tuple(record)), tuple(record))
+        if type(threads) is not int or not 1 <= threads <= 256:
+            raise UsageError("no number of threads", where="threads", found=repr(threads), expected="1 to 256")
+        options = Options(tuple(record), threads, bool(account))
+        return Session(self, self._backend.engine(self.prepared, options), options)
+
+    def step_many(self, sessions: Sequence[Session], xs: Any = None, *, active: Any = None) -> Output:
+        """Do one time step of each session, in one pass over the weights; the same bits as one `step` each.
+
+        Args:
+            sessions: of this model, all different.
+            xs: one input a session: an array [sessions, ...], integers [sessions], or a list of windows.
+            active: kind spikes, instead of xs: (indices, offsets [sessions + 1]).
+
+        Returns:
+            Outputs [sessions, ...]; a dict by name where there are several. Nothing is recorded.
+
+        Raises:
+            ModelError: xs or active is not what the model takes; nothing changes then.
+            UsageError: no session, one twice, another model's, or one that another thread uses; nothing changes then.
+        """
+        return step_many(self, sessions, xs, active)
+
+    def step_engines(self, engines: Sequence[Engine], x: Any) -> Mapping[str, Array]:
+        """Do one step of each engine; for `step_many`, which holds the sessions' locks."""
+        return self._backend.step_many(engines, x)
 
     def __repr__(self) -> str:
         return f"<edgesnn.Model {self.name} {self.precision} on {self.backend}, sha256 {self.identity[:12]}>"
 
 
-def load(model: str | os.PathLike[str], *, backend: str = "auto", copy: bool = False) -> Model:
+def load(
+    model: str | os.PathLike[str], *, backend: str = "auto", activations: str | None = None, copy: bool = False
+) -> Model:
     """Return the model of a file or of a name in the zoo.
 
     Args:
         model: a path if it holds a path separator or ends in ".safetensors", else a name in the zoo ("digits").
         backend: "auto", "native" or "reference".
+        activations: what integer matrices do with graded input: "int8" rounds it, "float32" does not; None as the file
+            says. Other than the file's, it is another model with its own identity.
         copy: copy the weights instead of mapping the file.
 
     Raises:
         ModelError: no such file or name, or a file with anything wrong in it.
         BackendError: a backend asked for by name cannot run here.
+        UsageError: activations is none of these.
     """
-    return Model(read(locate(model), copy=copy), backend=backend)
+    document = read(locate(model), copy=copy)
+    return Model(document if activations is None else with_activations(document, activations), backend=backend)
 
 
 def locate(model: str | os.PathLike[str]) -> Path:

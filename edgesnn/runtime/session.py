@@ -5,19 +5,43 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from edgesnn.errors import ModelError, UsageError
+from edgesnn.graph.operators.base import Operator
+from edgesnn.graph.values import NodeView, ValueType
 from edgesnn.runtime import snapshot
-from edgesnn.runtime.backends.base import Array, Engine
+from edgesnn.runtime.backends.base import Array, Engine, Keep, Options
+from edgesnn.runtime.energy import energy_uj
 
 if TYPE_CHECKING:
     from edgesnn.runtime.model import Model
 
 Output = npt.NDArray[Any] | dict[str, npt.NDArray[Any]]
+
+
+class Layer(NamedTuple):
+    """What one node did in the last call.
+
+    Attributes:
+        node: its name.
+        op: its operator.
+        spikes: sum of its spikes; one of value n counts n.
+        synops: input spikes times the outputs that each reaches.
+        macs: multiply-adds with graded input.
+        bytes: of weights and states that were touched: a weight each synaptic operation (at most all of them each
+            step), all weights of graded input, each state once a step.
+    """
+
+    node: str
+    op: str
+    spikes: int
+    synops: int
+    macs: int
+    bytes: int
 
 
 class Session:
@@ -30,12 +54,13 @@ class Session:
         recorded: outputs of the nodes named in `record`, of the last call: [...] after `step`, [T, ...] after `run`.
     """
 
-    def __init__(self, model: Model, engine: Engine, record: Sequence[str] = ()) -> None:
+    def __init__(self, model: Model, engine: Engine, options: Options) -> None:
         self.model = model
         self.recorded: Mapping[str, Array] = {}
         self._engine = engine
-        self._record = tuple(record)
+        self._options = options
         self._busy = threading.Lock()
+        self._steps = 0  # of the last call
 
     @property
     def state(self) -> Mapping[str, Array]:
@@ -43,62 +68,93 @@ class Session:
         return self._engine.state
 
     @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Counts of the last call by node, in the graph's order; zeros without `account`."""
+        work = zip(self.model.document.analysis.operators, self._engine.counts.tolist(), strict=True)
+        return tuple(
+            Layer(view.node.name, view.node.op, spikes, synops, macs, self._bytes(rules, view, synops))
+            for (rules, view), (spikes, synops, macs) in work
+        )
+
+    @property
     def spikes(self) -> int:
-        """Spikes of the last step or run, all layers together."""
-        return self._engine.spikes
+        """Spikes of the last call, all layers together."""
+        return self._total(0)
 
     @property
     def synops(self) -> int:
-        """Synaptic operations of the last step or run: input spikes times fan-out."""
-        return self._engine.synops
+        """Synaptic operations of the last call: input spikes times their real fan-out."""
+        return self._total(1)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds with graded input of the last call."""
+        return self._total(2)
+
+    @property
+    def bytes_touched(self) -> int:
+        """Bytes of weights and states that the last call touched."""
+        return sum(layer.bytes for layer in self.layers)
+
+    @property
+    def energy_uj(self) -> float:
+        """Estimated energy of the last call in microjoule (`edgesnn.runtime.energy`)."""
+        return energy_uj(self.synops, self.macs)
 
     @property
     def step_number(self) -> int:
         """Steps taken since the start of the window (kind points) or the last reset."""
         return self._engine.step_number
 
-    def step(self, x: Any) -> Output:
+    def step(self, x: Any = None, *, active: Any = None, out: Any = None) -> Output:
         """Do one time step.
 
         Args:
-            x: kind points: a `PointWindow`, of which this is the next step (after the last step of a window a new
-                window begins, by the reset policy); kind dense: an array of input.shape.
+            x: kind dense or spikes: an array of input.shape; kind tokens: an integer; kind points: a `PointWindow`, of
+                which this is the next step (after the last step of a window a new window begins, by the reset policy).
+            active: kind spikes, instead of x: the indices of this step's spikes, ascending (`runtime.inputs.Active`).
+            out: array (a dict by name where there are several outputs) that the output is written into.
 
         Returns:
-            The graph's output (float32, or int32 for integers); a dict by name where there are several.
+            The graph's output (float32, or int32 for integers); a dict by name where there are several. `out` if given.
 
         Raises:
-            ModelError: x is not what the model takes.
-            UsageError: another thread is in this session.
+            ModelError: x or active is not what the model takes.
+            UsageError: another thread is in this session; both x and active, or neither; out is not like the output.
         """
         with self._alone():
-            outputs = self._engine.step(self._dense(x, steps=False))
-            self.recorded = {name: array[0] for name, array in self._engine.recorded.items()}
-            return self._shape({name: array[0] for name, array in outputs.items()})
+            checked = self.model.inputs.step(x, active)
+            self._check_out(out)
+            outputs = self._engine.step(checked)
+            self._record_step()
+            self._steps = 1
+            return self._shape({name: array[0] for name, array in outputs.items()}, out)
 
-    def run(self, xs: Any, *, keep: Literal["all", "last", "none"] = "all") -> Output | None:
+    def run(self, xs: Any = None, *, active: Any = None, keep: Keep = "all") -> Output | None:
         """Do many steps in one call: the same result as so many times `step`.
 
         Args:
-            xs: kind points: a `PointWindow`; a new window begins and all its input.steps are done. Kind dense:
-                [T, ...].
+            xs: kind dense or spikes: [T, ...]; kind tokens: integers [T]; kind points: a `PointWindow`: a new window
+                begins and all its input.steps are done.
+            active: kind spikes, instead of xs: (indices, offsets [T + 1]).
             keep: "all" returns [T, ...], "last" the last step's output, "none" nothing.
 
         Raises:
-            ModelError: xs is not what the model takes, or "last" of no steps.
-            UsageError: another thread is in this session, or keep is none of the three.
+            ModelError: xs or active is not what the model takes, or "last" of no steps.
+            UsageError: another thread is in this session; both xs and active, or neither; keep is none of the three.
         """
         if keep not in ("all", "last", "none"):
             raise UsageError("keep is not known", where="keep", found=repr(keep), expected="all, last or none")
         with self._alone():
-            x = self._dense(xs, steps=True)
-            if keep == "last" and isinstance(x, np.ndarray) and len(x) == 0:
+            checked = self.model.inputs.run(xs, active)
+            if keep == "last" and len(checked) == 0:
                 raise ModelError("no steps, so no last output", found="an array of 0 steps")
-            outputs = self._engine.run(x)
+            outputs = self._engine.run(checked, keep)
             self.recorded = dict(self._engine.recorded)
+            self._steps = len(checked)
             if keep == "none":
                 return None
-            return self._shape(outputs if keep == "all" else {n: a[-1].copy() for n, a in outputs.items()})
+            return self._shape(outputs if keep == "all" else {n: a[0] for n, a in outputs.items()})
 
     def reset(self) -> None:
         """Set every state, and the step number, to its initial value."""
@@ -127,13 +183,15 @@ class Session:
             step = int(arrays.pop("session/step"))
             if not 0 <= step <= self.model.input.get("steps", step):
                 raise ModelError("snapshot's step number is not one", where="session/step", found=str(step))
+            self._check_limits(arrays)
             for name, array in arrays.items():
                 self._engine.state[name.removeprefix("session/")][...] = array
             self._engine.step_number = step
 
     def clone(self) -> Session:
         """Return a new session of the same model in the same state."""
-        twin = self.model.session(record=self._record)
+        options = self._options
+        twin = self.model.session(record=options.record, threads=options.threads, account=options.account)
         with self._alone():
             for name, array in self._engine.state.items():
                 twin._engine.state[name][...] = array
@@ -149,24 +207,73 @@ class Session:
         finally:
             self._busy.release()
 
-    def _shape(self, outputs: Mapping[str, Array]) -> Output:
-        """Return one array, or a dict where there are several; bytes become int32."""
-        arrays = {n: a.astype(np.int32) if a.dtype == np.uint8 else a for n, a in outputs.items()}
-        return arrays if len(arrays) > 1 else next(iter(arrays.values()))
+    def _bytes(self, rules: Operator, view: NodeView, synops: int) -> int:
+        if not self._options.account:
+            return 0
+        return rules.weight_bytes(view, self._steps, synops) + self._steps * rules.state_bytes(view)
 
-    def _dense(self, x: Any, *, steps: bool) -> Any:
-        """Return a checked C-contiguous array for kind dense: uint8 or float32; other kinds pass."""
-        section = self.model.input
-        if section["kind"] != "dense":
-            return x
-        array, shape = np.asarray(x), tuple(section["shape"])
-        if array.shape[int(steps) :] != shape or array.ndim != len(shape) + int(steps):
-            wanted = f"{['', 'T, '][steps]}{', '.join(map(str, shape))}"
-            raise ModelError("input has another shape", found=str(list(array.shape)), expected=f"[{wanted}]")
-        if section["value"] == "float32":
-            if array.dtype.kind not in "fiu":
-                raise ModelError("input is not numbers", found=str(array.dtype), expected="float32")
-            return np.ascontiguousarray(array, dtype=np.float32)
-        if array.dtype.kind not in "iub" or (array.size and not 0 <= array.min() <= array.max() <= section["bound"]):
-            raise ModelError("input is not small integers", expected=f"integers from 0 to {section['bound']}")
-        return np.ascontiguousarray(array, dtype=np.uint8)
+    def _total(self, column: int) -> int:
+        return int(self._engine.counts[:, column].sum())
+
+    def _record_step(self) -> None:
+        self.recorded = {name: array[0] for name, array in self._engine.recorded.items()}
+
+    def _check_limits(self, arrays: Mapping[str, Array]) -> None:
+        """Refuse elements of a snapshot that could lead out of a line or past a bound."""
+        for state in self.model.document.analysis.states("never"):
+            array = arrays[f"session/{state.name}"]
+            if state.limits and not state.limits[0] <= array.min() <= array.max() <= state.limits[1]:
+                found, expected = f"{array.min()} to {array.max()}", f"{state.limits[0]} to {state.limits[1]}"
+                raise ModelError("snapshot's state is out of range", where=state.name, found=found, expected=expected)
+
+    def _check_out(self, out: Any) -> None:
+        if out is None:
+            return
+        types = self.model.outputs
+        arrays = out if len(types) > 1 else {name: out for name in types}
+        if not isinstance(arrays, Mapping) or arrays.keys() != types.keys():
+            raise UsageError("out is not one array an output", where="out", expected=", ".join(types))
+        for name, value in types.items():
+            array, dtype = arrays[name], _dtype(value)
+            fits = isinstance(array, np.ndarray) and (array.shape, array.dtype) == (value.shape, dtype)
+            if not fits or not array.flags.writeable:
+                expected = f"a writable {dtype} array {list(value.shape)}"
+                raise UsageError(f"out does not fit output {name!r}", where="out", expected=expected)
+
+    def _shape(self, outputs: Mapping[str, Array], out: Any = None) -> Output:
+        """Return one array, or a dict where there are several; bytes become int32. They are written into `out`."""
+        if out is None:
+            arrays = {n: a.astype(np.int32) if a.dtype == np.uint8 else a for n, a in outputs.items()}
+            return arrays if len(arrays) > 1 else next(iter(arrays.values()))
+        for name, array in outputs.items():
+            (out[name] if len(outputs) > 1 else out)[...] = array
+        filled: Output = out
+        return filled
+
+
+def step_many(model: Model, sessions: Sequence[Session], xs: Any, active: Any) -> Output:
+    """Do one step of each session: see `Model.step_many`."""
+    if not sessions or len(set(map(id, sessions))) != len(sessions):
+        raise UsageError("sessions are none, or one stands twice", found=f"{len(sessions)} sessions")
+    for session in sessions:
+        if session.model is not model:
+            raise UsageError("session is another model's", found=repr(session.model), expected=repr(model))
+    taken: list[Session] = []
+    try:
+        for session in sessions:
+            if not session._busy.acquire(blocking=False):
+                raise UsageError("a session is used by another thread", hint="make one session a stream")
+            taken.append(session)
+        checked = model.inputs.many(xs, active, len(sessions))
+        outputs = model.step_engines([session._engine for session in sessions], checked)
+        for session in sessions:
+            session.recorded = {}
+            session._steps = 1
+        return sessions[0]._shape(outputs)
+    finally:
+        for session in taken:
+            session._busy.release()
+
+
+def _dtype(value: ValueType) -> np.dtype[Any]:
+    return np.dtype(np.float32 if value.kind == "float32" else np.int32)

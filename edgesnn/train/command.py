@@ -85,5 +85,5 @@ def write_models(folder: Path, data: DataConfig, provenance: Mapping[str, Any], 
         provenance={**provenance, "training": as_document(config), "epochs": state["epoch"]},
     )
     document.save(folder / FLOAT_FILE)
-    quantize(document).save(folder / INT8_FILE)
+    quantize(document, activations="float32").save(folder / INT8_FILE)
     report(f"wrote {folder / FLOAT_FILE} and {folder / INT8_FILE}")

@@ -225,7 +225,7 @@ void Session::advance(Slots slots, size_t count) noexcept {
 
 void Session::run_segment(const Segment& segment, const Slots& slots, size_t count) noexcept {
     if (segment.kind == SegmentKind::tiled) return run_tiles(segment, slots, count);
-    for (const Entry& entry : segment.constant) run_entry(entry, 0, entry.rows, slots, 0);
+    for (const Entry& entry : segment.constant) run_constant(entry, 0, entry.rows, slots, count);
     if (segment.batched && !(slots.many && account_))
         return run_entry(segment.stepping.front(), 0, count * segment.stepping.front().rows, slots, 0);
     for (size_t slot = 0; slot < count; ++slot) {
@@ -238,10 +238,22 @@ void Session::run_segment(const Segment& segment, const Slots& slots, size_t cou
 void Session::run_tiles(const Segment& segment, const Slots& slots, size_t count) noexcept {
     for (size_t first = 0; first < segment.rows; first += segment.tile_rows) {
         const size_t rows = std::min(segment.tile_rows, segment.rows - first);
-        for (const Entry& entry : segment.constant) run_entry(entry, first, rows, slots, 0);
+        for (const Entry& entry : segment.constant) run_constant(entry, first, rows, slots, count);
         for (size_t slot = 0; slot < count; ++slot)
             for (const Entry& entry : segment.stepping) run_entry(entry, first, rows, slots, slot);
     }
+}
+
+// What is computed once for `count` steps counts as often as it stands for.
+void Session::run_constant(const Entry& entry, size_t first_row, size_t rows, const Slots& slots,
+                           size_t count) noexcept {
+    Counters& counters = slots.session(0).counters_[model_->steps()[entry.step].node];
+    const Counters before = counters;
+    run_entry(entry, first_row, rows, slots, 0);
+    const auto again = static_cast<int64_t>(count) - 1;
+    counters.spikes += again * (counters.spikes - before.spikes);
+    counters.synops += again * (counters.synops - before.synops);
+    counters.macs += again * (counters.macs - before.macs);
 }
 
 void Session::run_entry(const Entry& entry, size_t first_row, size_t rows, const Slots& slots, size_t slot) noexcept {

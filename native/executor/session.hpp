@@ -106,6 +106,7 @@ class Session {
     void run_segment(const Segment& segment, const Slots& slots, size_t count) noexcept;
     void run_tiles(const Segment& segment, const Slots& slots, size_t count) noexcept;
     void run_entry(const Entry& entry, size_t first_row, size_t rows, const Slots& slots, size_t slot) noexcept;
+    void run_constant(const Entry& entry, size_t first_row, size_t rows, const Slots& slots, size_t count) noexcept;
     OpCall call(const Entry& entry, size_t first_row, size_t rows, const Slots& slots, size_t slot) noexcept;
     void prepare(const encode::PointWindow& window) noexcept;
     WorkspacePool& pool() const noexcept { return own_ == nullptr ? model_->workspaces() : *own_; }

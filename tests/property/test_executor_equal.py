@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from edgesnn import _native
 from edgesnn.graph import Builder, Document
 from edgesnn.runtime import Model, Session
-from tests.graphs import random_document, random_inputs
+from tests.graphs import as_active, random_document, random_inputs
 
 ROOT = Path(__file__).parents[2]
 ARMS = _native.executor.arms()
@@ -48,12 +48,13 @@ def same(a: Any, b: Any, what: str = "output") -> None:
 def same_session(a: Session, b: Session) -> None:
     same(dict(a.recorded), dict(b.recorded))
     same(dict(a.state), dict(b.state))
-    assert (a.spikes, a.synops, a.step_number) == (b.spikes, b.synops, b.step_number)
+    assert a.layers == b.layers
+    assert (a.spikes, a.synops, a.macs, a.step_number) == (b.spikes, b.synops, b.macs, b.step_number)
 
 
 def check_seed(seed: int) -> None:
     """One random graph over two inputs: run, then single steps from a snapshot of the other backend."""
-    document = random_document(seed)
+    document = random_document(seed, _native.executor.operators())
     reference, native = sessions(document)
     points = document.input["kind"] == "points"
     for turn in range(2):
@@ -86,7 +87,7 @@ def test_every_arm_equals_the_reference(arm: str) -> None:
 @settings(max_examples=40, deadline=None)
 @given(seeds, st.integers(0, 12))
 def test_run_is_so_many_steps_and_a_snapshot_between_changes_nothing(seed: int, cut: int) -> None:
-    document = random_document(seed)
+    document = random_document(seed, _native.executor.operators())
     model = Model(document, backend="native")
     whole, parts = model.session(), model.session()
     xs = random_inputs(document, seed, steps=12)
@@ -105,6 +106,56 @@ def test_run_is_so_many_steps_and_a_snapshot_between_changes_nothing(seed: int, 
     else:
         same(outputs, np.stack(steps))
     assert whole.snapshot() == parts.snapshot()
+
+
+@pytest.mark.parametrize("backend", ["native", "reference"])
+@settings(max_examples=40, deadline=None)
+@given(seed=seeds)
+def test_every_form_of_a_call_gives_the_same_bits(backend: str, seed: int) -> None:
+    """step_many of sessions in different states, indices instead of arrays, `keep`, `out`, threads and no accounts."""
+    document = random_document(seed, _native.executor.operators())
+    model = Model(document, backend=backend)
+    inputs = [random_inputs(document, seed + i, steps=4) for i in range(3)]
+    points = document.input["kind"] == "points"
+    alone, together = ([model.session(threads=1 + i, account=i != 1) for i in range(3)] for _ in range(2))
+    for i in range(3):
+        for _ in range(i):
+            alone[i].run(inputs[i], keep="none")
+            together[i].run(inputs[i], keep="none")
+    rows = inputs if points else [xs[0] for xs in inputs]
+    expected = [session.step(x) for session, x in zip(alone, rows, strict=True)]
+    same(_stack(expected), model.step_many(together, rows if points else np.stack(rows)))
+    for a, b in zip(alone, together, strict=True):
+        assert a.snapshot() == b.snapshot()
+        assert a.layers == b.layers
+    same(_last(alone[0].run(inputs[0])), together[0].run(inputs[0], keep="last"))
+    out = _empty(expected[0])
+    again = together[0].step(rows[0], out=out)
+    assert again is out
+    same(alone[0].step(rows[0]), out)
+    if document.input["kind"] == "spikes":
+        same(alone[2].run(inputs[1]), together[2].run(active=as_active(inputs[1])))
+        indices, offsets = as_active(np.stack(rows))
+        same(
+            _stack([s.step(x) for s, x in zip(alone, rows, strict=True)]),
+            model.step_many(together, active=(indices, offsets)),
+        )
+        same(alone[2].step(rows[1]), together[2].step(active=indices[offsets[1] : offsets[2]]))
+        assert [s.snapshot() for s in alone] == [s.snapshot() for s in together]
+
+
+def _stack(outputs: list[Any]) -> Any:
+    if isinstance(outputs[0], dict):
+        return {name: np.stack([o[name] for o in outputs]) for name in outputs[0]}
+    return np.stack(outputs)
+
+
+def _last(outputs: Any) -> Any:
+    return {name: array[-1] for name, array in outputs.items()} if isinstance(outputs, dict) else outputs[-1]
+
+
+def _empty(output: Any) -> Any:
+    return {n: np.empty_like(a) for n, a in output.items()} if isinstance(output, dict) else np.empty_like(output)
 
 
 @pytest.mark.parametrize("arm", ARMS)

@@ -20,9 +20,9 @@ from edgesnn.events.types import EVENT
 from edgesnn.graph import Builder
 from edgesnn.pipeline.pace import Clock, paced, parse_speed
 from edgesnn.pipeline.pipeline import what_it_takes
-from edgesnn.pipeline.records import energy_uj
 from edgesnn.prediction import Prediction
 from edgesnn.runtime.decide import Decide
+from edgesnn.runtime.energy import energy_uj
 from edgesnn.schemas import load_schema
 from tests.small_models import small_document
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any, ClassVar, NamedTuple
 
 import numpy.typing as npt
 
 from edgesnn.graph.values import Dtype, NodeView, StateType, ValueType
+
+_ITEM_BYTES = {"float32": 4, "int64": 8, "int32": 4, "uint8": 1}
 
 
 class State(NamedTuple):
@@ -65,9 +68,13 @@ class Operator:
         """Return the multiply-adds of one step with graded (float32) input."""
         return 0
 
-    def weight_bytes(self, view: NodeView, inputs: Sequence[npt.NDArray[Any]]) -> int:
-        """Return the bytes of weights that one step reads; padding does not count."""
+    def weight_bytes(self, view: NodeView, steps: int, synops: int) -> int:
+        """Return the bytes of weights that so many steps with so many synaptic operations read, without padding."""
         return 0
+
+    def state_bytes(self, view: NodeView) -> int:
+        """Return the bytes of states that one step reads or writes."""
+        return sum(prod(state.shape) * _ITEM_BYTES[state.dtype] for state in self.states(view))
 
 
 def state_types(operator: Operator, view: NodeView, reset: str) -> tuple[StateType, ...]:

@@ -9,6 +9,7 @@ from edgesnn.graph.values import BYTE_MAX, INT32_MAX, NodeView, ValueType
 
 _INT32 = range(-INT32_MAX, INT32_MAX + 1)
 _DECAY = range(4097)
+_MOST_INPUT = 1 << 40  # |gain * x|: float64 lanes hold every sum
 
 
 class Cuba(Operator):
@@ -18,7 +19,7 @@ class Cuba(Operator):
         "current_decay": (None, _DECAY),
         "voltage_decay": (None, _DECAY),
         "gain": (1, _INT32),
-        "v_th": (None, _INT32),
+        "v_th": (None, range(1, INT32_MAX + 1)),
         "compare": ("gt", ("gt", "ge")),
         "refractory": (0, range(BYTE_MAX + 1)),
         "cold_start": ("run", ("run", "skip")),
@@ -31,6 +32,9 @@ class Cuba(Operator):
         view.roles(())
         if x.kind not in ("int", "int32"):
             raise view.error("input is not a current", found=x, expected="int or int32 values")
+        if abs(view.attribute("gain")) * x.bound > _MOST_INPUT:
+            found, expected = f"gain {view.attribute('gain')} times {x}", f"at most {_MOST_INPUT}"
+            raise view.error("gain times input is too large", found=found, expected=expected)
         return (ValueType("int", x.shape, 1),)
 
     def states(self, view: NodeView) -> tuple[State, ...]:

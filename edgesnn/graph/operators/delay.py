@@ -57,3 +57,9 @@ class Delay(Operator):
         dtype = {"int": "uint8", "int32": "int32", "float32": "float32"}[value.kind]
         line = State("line", "line", (steps, *value.shape), dtype, 0.0, limits)  # type: ignore[arg-type]
         return (line, State("position", "counter", (), "int64", 0.0, (0, steps - 1)))
+
+    def state_bytes(self, view: NodeView) -> int:
+        """See `Operator.state_bytes`: the row that is read, the row that is written, the position."""
+        value, steps = self.declared(view.node), view.attribute("steps")
+        rows: int = min(steps, 2)
+        return rows * value.elements * value.dtype.itemsize + 8

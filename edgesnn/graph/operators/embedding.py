@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-
-import numpy.typing as npt
 
 from edgesnn.graph.operators.base import Operator
 from edgesnn.graph.values import NodeView, ValueType
@@ -34,7 +32,7 @@ class Embedding(Operator):
         """See `Operator.layout`: a table is read row by row."""
         return "rows" if role == "weight" else super().layout(role, number, rank, attributes)
 
-    def weight_bytes(self, view: NodeView, inputs: Sequence[npt.NDArray[Any]]) -> int:
-        """See `Operator.weight_bytes`: one row."""
+    def weight_bytes(self, view: NodeView, steps: int, synops: int) -> int:
+        """See `Operator.weight_bytes`: one row a step."""
         weight = view.tensors["weight"]
-        return weight.shape[1] * weight.bits // 8
+        return steps * weight.shape[1] * weight.bits // 8

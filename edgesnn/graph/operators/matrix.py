@@ -51,13 +51,11 @@ class Matrix(Operator):
         x = view.inputs[0]
         return 0 if x.kind == "int" else self.contributions(view, np.ones(x.shape, np.uint8))
 
-    def weight_bytes(self, view: NodeView, inputs: Sequence[npt.NDArray[Any]]) -> int:
-        """See `Operator.weight_bytes`: what the active inputs reach, at most the whole weight."""
+    def weight_bytes(self, view: NodeView, steps: int, synops: int) -> int:
+        """See `Operator.weight_bytes`: a weight each synaptic operation, at most all of them each step."""
         weight = view.tensors["weight"]
-        whole = prod(weight.shape) * weight.bits // 8
-        if view.inputs[0].kind != "int":
-            return whole
-        return min(whole, self.contributions(view, inputs[0] != 0) * weight.bits // 8)
+        whole = steps * prod(weight.shape) * weight.bits // 8
+        return min(whole, synops * weight.bits // 8) if view.inputs[0].kind == "int" else whole
 
     def check(self, view: NodeView) -> ValueType:
         """Check tensors and attributes, after `check_weight`; return kind and bound of the output, with no shape."""

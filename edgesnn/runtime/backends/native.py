@@ -7,10 +7,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edgesnn.errors import BackendError
 from edgesnn.graph import Document
-from edgesnn.runtime.backends.base import Array, Engine
+from edgesnn.runtime.backends.base import COUNTS, Array, Engine, Keep, Options, step_each
+from edgesnn.runtime.inputs import Active
 
 
 class NativeBackend:
@@ -34,60 +36,83 @@ class NativeBackend:
 
         return document, _native.executor.Model(source(document))
 
-    def engine(self, prepared: Any, record: Sequence[str]) -> Engine:
+    def engine(self, prepared: Any, options: Options) -> Engine:
         """See `Backend.engine`."""
         document, model = prepared
-        return NativeEngine(document, model, record)
+        return NativeEngine(document, model, options)
+
+    def step_many(self, engines: Sequence[Engine], x: Any) -> Mapping[str, Array]:
+        """See `Backend.step_many`: one pass over the weights."""
+        from edgesnn import _native
+
+        own = [engine for engine in engines if isinstance(engine, NativeEngine)]
+        if own[0].points:
+            return step_each(engines, x)
+        arrays = _native.executor.Session.step_many([engine.session for engine in own], own[0].dense(x))
+        for engine in own:
+            engine.recorded = {}
+        return dict(zip(own[0].outputs, arrays, strict=True))
 
 
 class NativeEngine:
     """See `edgesnn.runtime.backends.base.Engine`."""
 
-    def __init__(self, document: Document, model: Any, record: Sequence[str]) -> None:
+    def __init__(self, document: Document, model: Any, options: Options) -> None:
         from edgesnn import _native
 
-        self._outputs = document.outputs
-        self._recorded = [o for n in document.nodes if n.name in record for o in n.outputs]
-        self._points = document.input["kind"] == "points"
-        self._session = _native.executor.Session(model, list(self._outputs), self._recorded, True)
-        self.state: Mapping[str, Array] = self._session.states()
+        self._section = document.input
+        self.points = document.input["kind"] == "points"
+        self.outputs = document.outputs
+        self._recorded = [o for n in document.nodes if n.name in options.record for o in n.outputs]
+        self.session = _native.executor.Session(model, list(self.outputs), self._recorded, options.account)
+        self.state: Mapping[str, Array] = self.session.states()
         self.recorded: Mapping[str, Array] = {}
 
     @property
     def step_number(self) -> int:
         """See `Engine.step_number`."""
-        return int(self._session.step_number)
+        return int(self.session.step_number)
 
     @step_number.setter
     def step_number(self, value: int) -> None:
-        self._session.step_number = value
+        self.session.step_number = value
 
     @property
-    def spikes(self) -> int:
-        """See `Engine.spikes`."""
-        return int(self._session.spikes)
-
-    @property
-    def synops(self) -> int:
-        """See `Engine.synops`."""
-        return int(self._session.synops)
+    def counts(self) -> npt.NDArray[np.int64]:
+        """See `Engine.counts`."""
+        return np.array(self.session.counters(), dtype=np.int64).reshape(-1, len(COUNTS))
 
     def step(self, x: Any) -> Mapping[str, Array]:
         """See `Engine.step`."""
-        return self._keep(self._session.step_points(x) if self._points else self._session.run_array(x[np.newaxis]))
+        return self._keep(self.session.step_points(x[0]) if self.points else self._run(x))
 
-    def run(self, x: Any) -> Mapping[str, Array]:
+    def run(self, x: Any, keep: Keep) -> Mapping[str, Array]:
         """See `Engine.run`."""
-        return self._keep(self._session.run_points(x) if self._points else self._session.run_array(x))
+        made = self._keep(self.session.run_points(x[0]) if self.points else self._run(x))
+        if keep == "none":
+            return {}
+        return made if keep == "all" else {name: array[-1:].copy() for name, array in made.items()}
 
     def reset(self) -> None:
         """See `Engine.reset`."""
-        self._session.reset()
+        self.session.reset()
+
+    def dense(self, x: Any) -> Array:
+        """Return indices as an array of counts, and an array as it is."""
+        array: Array = x.dense(self._section["shape"], self._section["bound"]) if isinstance(x, Active) else x
+        return array
+
+    def _run(self, x: Any) -> list[Array]:
+        if isinstance(x, Active):
+            made: list[Array] = self.session.run_events(x.indices, x.offsets, self._section["value"] == "count")
+            return made
+        made = self.session.run_array(x)
+        return made
 
     def _keep(self, arrays: list[Array]) -> Mapping[str, Array]:
-        count = len(self._outputs)
+        count = len(self.outputs)
         self.recorded = dict(zip(self._recorded, arrays[count:], strict=True))
-        return dict(zip(self._outputs, arrays[:count], strict=True))
+        return dict(zip(self.outputs, arrays[:count], strict=True))
 
 
 def source(document: Document) -> dict[str, Any]:

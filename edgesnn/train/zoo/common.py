@@ -31,7 +31,7 @@ def make_documents(net: Any, config: TrainConfig, dataset: Dataset, held_out: Se
     windows, owner = validation_windows(list(held_out), config, dataset.sensor)
     readout = calibrate(predict(net, windows, config), owner, [sample.label for sample in held_out])
     document = export(net, config.encoding, dataset.sensor, dataset.labels, readout=readout)
-    return {"float32": document, "int8": quantize(document)}
+    return {"float32": document, "int8": quantize(document, activations="float32")}
 
 
 def scored(document: Document, samples: Sequence[Sample], sensor: tuple[int, int]) -> list[Scored]:

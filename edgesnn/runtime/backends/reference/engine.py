@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from edgesnn.encode.points import PointWindow
-from edgesnn.errors import ModelError
-from edgesnn.graph import Document
+from edgesnn.graph import Document, NodeView
 from edgesnn.graph.analysis import INPUT
-from edgesnn.runtime.backends.base import Array, Engine, state_array
+from edgesnn.graph.operators.base import Operator
+from edgesnn.runtime.backends.base import COUNTS, Array, Engine, Keep, Options, state_array, step_each
 from edgesnn.runtime.backends.reference.base import ReferenceOperator, make
+from edgesnn.runtime.inputs import Active
 
 
 class ReferenceBackend:
@@ -26,25 +27,29 @@ class ReferenceBackend:
         """See `Backend.prepare`."""
         return document, [make(view, document) for _, view in document.analysis.operators]
 
-    def engine(self, prepared: Any, record: Sequence[str]) -> Engine:
+    def engine(self, prepared: Any, options: Options) -> Engine:
         """See `Backend.engine`."""
         document, operators = prepared
-        return ReferenceEngine(document, operators, record)
+        return ReferenceEngine(document, operators, options)
+
+    def step_many(self, engines: Sequence[Engine], x: Any) -> Mapping[str, Array]:
+        """See `Backend.step_many`."""
+        return step_each(engines, x)
 
 
 class ReferenceEngine:
     """See `edgesnn.runtime.backends.base.Engine`."""
 
-    def __init__(self, document: Document, operators: list[ReferenceOperator], record: Sequence[str]) -> None:
+    def __init__(self, document: Document, operators: list[ReferenceOperator], options: Options) -> None:
         self._document = document
+        self._points = document.input["kind"] == "points"
         self._operators = operators
-        self._record = record
+        self._options = options
         self.state: Mapping[str, Array] = {s.name: state_array(s) for s in document.states}
         self._states = [_of_node(self.state, node.name) for node in document.nodes]
         self.recorded: Mapping[str, Array] = {}
+        self.counts: npt.NDArray[np.int64] = np.zeros((len(document.nodes), len(COUNTS)), dtype=np.int64)
         self.step_number = 0
-        self.spikes = 0
-        self.synops = 0
 
     def reset(self) -> None:
         """See `Engine.reset`."""
@@ -52,19 +57,15 @@ class ReferenceEngine:
 
     def step(self, x: Any) -> Mapping[str, Array]:
         """See `Engine.step`."""
-        if self._document.input["kind"] == "points":
-            check_window(x, self._document.input)
-            if self.step_number >= self._document.input["steps"]:
-                self._reset(("window",))
-        return self._steps([x])
+        if self._points and self.step_number >= self._document.input["steps"]:
+            self._reset(("window",))
+        return self._steps(x, "all")
 
-    def run(self, x: Any) -> Mapping[str, Array]:
+    def run(self, x: Any, keep: Keep) -> Mapping[str, Array]:
         """See `Engine.run`."""
-        if self._document.input["kind"] != "points":
-            return self._steps(list(x))
-        check_window(x, self._document.input)
-        self._reset(("window",))
-        return self._steps([x] * self._document.input["steps"])
+        if self._points:
+            self._reset(("window",))
+        return self._steps(x, keep)
 
     def _reset(self, policies: Sequence[str]) -> None:
         for state in self._document.states:
@@ -72,29 +73,32 @@ class ReferenceEngine:
                 self.state[state.name][...] = state.initial
         self.step_number = 0
 
-    def _steps(self, xs: Sequence[Any]) -> Mapping[str, Array]:
-        self.spikes = self.synops = 0
+    def _steps(self, xs: Any, keep: Keep) -> Mapping[str, Array]:
+        self.counts = np.zeros_like(self.counts)
+        if isinstance(xs, Active):
+            xs = xs.dense(self._document.input["shape"], self._document.input["bound"])
         outputs = self._document.outputs
-        recorded = [o for n in self._document.nodes if n.name in self._record for o in n.outputs]
+        recorded = [o for n in self._document.nodes if n.name in self._options.record for o in n.outputs]
         rows: dict[str, list[Array]] = {name: [] for name in (*outputs, *recorded)}
         for x in xs:
             with np.errstate(all="ignore"):
                 values = self._one(x)
             for name, row in rows.items():
                 row.append(values[name].copy())
-        types = self._document.analysis.values
-        stacked = {
-            name: np.stack(row) if row else np.zeros((0, *types[name].shape), types[name].dtype)
-            for name, row in rows.items()
-        }
-        self.recorded = {name: stacked[name] for name in recorded}
-        return {name: stacked[name] for name in outputs}
+        self.recorded = {name: self._stack(name, rows[name]) for name in recorded}
+        if keep == "none":
+            return {}
+        return {name: self._stack(name, rows[name][-1:] if keep == "last" else rows[name]) for name in outputs}
+
+    def _stack(self, name: str, row: list[Array]) -> Array:
+        value = self._document.analysis.values[name]
+        return np.stack(row) if row else np.zeros((0, *value.shape), value.dtype)
 
     def _one(self, x: Any) -> dict[str, Any]:
         """Do one step and return all values."""
         values, types = {INPUT: x}, self._document.analysis.values
         work = list(zip(self._document.analysis.operators, self._operators, self._states, strict=True))
-        for (rules, view), operator, states in work:
+        for i, ((rules, view), operator, states) in enumerate(work):
             node = view.node
             if self.step_number == 0 and node.attributes.get("cold_start") == "skip":
                 values.update((name, np.zeros(types[name].shape, types[name].dtype)) for name in node.outputs)
@@ -102,35 +106,20 @@ class ReferenceEngine:
             inputs: list[Any] = [values.get(name) for name in node.inputs]
             made = operator.step(inputs, states, self.step_number)
             values.update(zip(node.outputs, made, strict=True))
-            self.synops += rules.synops(view, inputs)
-            if rules.spiking and made[0].dtype == np.uint8:
-                self.spikes += int(made[0].sum(dtype=np.int64))
+            if self._options.account:
+                self.counts[i] += _work(rules, view, inputs, made[0])
         for (_, view), operator, states in work:
             operator.finish([values[name] for name in view.node.inputs], states)
         self.step_number += 1
         return values
 
 
+def _work(rules: Operator, view: NodeView, inputs: Sequence[Any], made: Array) -> tuple[int, int, int]:
+    """Return a node's counts of one step, as COUNTS names them."""
+    spikes = int(made.sum(dtype=np.int64)) if rules.spiking and made.dtype == np.uint8 else 0
+    return spikes, rules.synops(view, inputs), rules.macs(view)
+
+
 def _of_node(states: Mapping[str, Array], name: str) -> dict[str, Array]:
     """Return the states of a node by suffix; a suffix has no point, a node's name may have some."""
     return {state.rpartition(".")[2]: array for state, array in states.items() if state.rpartition(".")[0] == name}
-
-
-def check_window(window: Any, section: Mapping[str, Any]) -> None:
-    """Check that an encoded window is one that this model's input describes.
-
-    Raises:
-        ModelError: another type, other sizes, or indices of points that do not exist.
-    """
-    if not isinstance(window, PointWindow):
-        raise ModelError("input is not a window of points", found=type(window).__name__, expected="PointWindow")
-    points, groups, neighbours = section["points"], section["groups"], section["neighbours"]
-    found = (window.coordinates.shape, window.centroids.shape, window.members.shape)
-    wanted = ((points, 4), (groups,), (groups, neighbours))
-    if found != wanted:
-        raise ModelError("window has other sizes than the model's input", found=str(found), expected=str(wanted))
-    for indices in (window.centroids, window.members):
-        if indices.min() < 0 or indices.max() >= points:
-            raise ModelError("window has indices of points that do not exist", expected=f"0 to {points - 1}")
-    if not np.isfinite(window.sd) or window.sd < 0:
-        raise ModelError("window's scale is not a number", found=str(window.sd), expected="0 or more")

@@ -1,0 +1,325 @@
+"""What the calls of a session take and refuse, by input kind; a refused call changes nothing. Counts by layer."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import edgesnn
+from edgesnn.errors import ModelError, UsageError
+from edgesnn.graph import Builder, Document, Int4
+from edgesnn.graph.activations import with_activations
+from edgesnn.runtime import Model, snapshot
+from edgesnn.runtime.energy import bit_budget, energy_uj
+from tests.one_operator import document as one
+
+BACKENDS = ["native", "reference"]
+
+
+def spikes(value: str = "count", bound: int = 3) -> Document:
+    """Return a recurrent net over 2x3 spikes: currents, neurons, their spikes of the step before, a count."""
+    b = Builder(input={"kind": "spikes", "shape": [2, 3], "value": value, "bound": bound})
+    flat = b.add("reshape", "input", name="flat", attributes={"shape": [6]})
+    one_, zero = np.ones(4, np.float32), np.zeros(4, np.float32)
+    weight = np.arange(24).reshape(4, 6).astype(np.int8)
+    x = b.add(
+        "linear",
+        flat,
+        name="fc",
+        attributes={"activations": "int"},
+        tensors={"weight": weight, "scale": one_, "bias": zero},
+    )
+    past = b.add("delay", "lif", name="past", attributes={"steps": 1, "shape": [4], "value": "int", "bound": 1})
+    back = b.add("linear", past, name="back", attributes={"activations": "int"},
+                 tensors={"weight": Int4(np.full((4, 4), -2)), "scale": one_, "bias": zero})  # fmt: skip
+    both = b.add("add", [x, back], name="both")
+    b.add("lif", both, name="lif", tensors={"alpha": [0.5], "v_th": [20.0]})
+    return b.document(outputs=b.add("count", "lif", name="count"))
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_indices_are_the_counts_that_they_stand_for(backend: str) -> None:
+    model = Model(spikes(), backend=backend)
+    a, b = model.session(), model.session()
+    x = np.array([[1, 0, 2], [0, 0, 3]])
+    np.testing.assert_array_equal(a.step(x), b.step(active=np.array([0, 2, 2, 5, 5, 5], np.uint32)))
+    np.testing.assert_array_equal(a.step(0 * x), b.step(active=[]))
+    np.testing.assert_array_equal(a.run([x, 0 * x]), b.run(active=([0, 2, 2, 5, 5, 5], [0, 6, 6])))
+    assert a.snapshot() == b.snapshot()
+    binary = Model(spikes("binary", 1), backend=backend)
+    a, b = binary.session(), binary.session()
+    np.testing.assert_array_equal(a.step(x > 0), b.step(active=[0, 2, 2, 5]))
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"x": [[1, 2, 3]]}, r"another shape: found \[1, 3\], expected \[2, 3\]"),
+    ({"x": [[1, 2, 4]] * 2}, "integers from 0 to 3"),
+    ({"x": [[1.0, 2.0, 3.0]] * 2}, "not small integers"),
+    ({"x": None}, "given twice or not at all"),
+    ({"x": [[1, 2, 3]] * 2, "active": [1]}, "given twice or not at all"),
+    ({"active": [2, 1]}, "indices are not ascending"),
+    ({"active": [6]}, "index is out of range: found 6 to 6, expected 0 to 5"),
+    ({"active": [-1]}, "index is out of range"),
+    ({"active": [0, 0, 0, 0]}, "index stands too often in one step: found 4 times, expected at most 3"),
+    ({"active": [1.0]}, "indices are not a list of integers"),
+    ({"active": [[1]]}, "indices are not a list of integers"),
+    ({"active": 1}, "indices are not a list of integers"),
+    ({"active": [True]}, "indices are not a list of integers"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG)
+def test_wrong_spikes_are_refused_and_change_nothing(arguments: dict[str, Any], message: str, backend: str) -> None:
+    session = Model(spikes(), backend=backend).session()
+    session.step(active=[3, 5])
+    before = session.snapshot()
+    with pytest.raises((ModelError, UsageError), match=message):
+        session.step(**arguments)
+    assert session.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    ("active", "message"),
+    [
+        ([0, 1], "offsets are not one more than the steps|not a list of integers"),
+        (([0, 1], [0, 1]), "offsets do not cover the indices"),
+        (([0, 1], [1, 2]), "offsets do not cover the indices"),
+        (([0, 1], [0, 2, 1, 2]), "offsets do not cover the indices"),
+        (([0, 1], []), "offsets are not one more than the steps"),
+        (([1, 0], [0, 2]), "indices are not ascending"),
+        (([0, 1, 0], [0, 1, 3]), "indices are not ascending"),
+        (3, "active is not indices and offsets"),
+    ],
+)
+def test_wrong_offsets_are_refused(active: Any, message: str) -> None:
+    session = Model(spikes(), backend="reference").session()
+    with pytest.raises(ModelError, match=message):
+        session.run(active=active)
+    session.run(active=([1, 0], [0, 1, 2]))
+
+
+def test_only_spikes_are_given_as_indices() -> None:
+    for document in (one("count", {"kind": "dense", "shape": [3], "value": "int"}), tokens()):
+        with pytest.raises(ModelError, match="takes no spikes as indices"):
+            Model(document, backend="reference").session().step(active=[1])
+
+
+def tokens() -> Document:
+    return one("embedding", {"kind": "tokens", "vocab": 3}, {}, {"weight": np.eye(3, dtype=np.float32)})
+
+
+def test_tokens(backend: str) -> None:
+    session = Model(tokens(), backend=backend).session()
+    assert np.asarray(session.step(np.int64(2))).tolist() == [0, 0, 1]
+    assert np.asarray(session.run(np.array([1, 0], np.uint8))).tolist() == [[0, 1, 0], [1, 0, 0]]
+    assert np.asarray(session.run([])).shape == (0, 3)
+    for x in (3, -1, 2**70):
+        with pytest.raises(ModelError, match="token is out of range"):
+            session.step(x)
+    for y in (1.0, "a", [1], True, None):
+        with pytest.raises(ModelError, match="input is not a token"):
+            session.step(y)
+    for z in ([3], [[1]], [0.5], 1, ["a"], [True]):
+        with pytest.raises(ModelError, match=r"input is not tokens|token is out of range"):
+            session.run(z)
+
+
+def test_floats_are_finite_and_of_any_layout_in_memory(backend: str) -> None:
+    session = Model(one("accumulate", [2, 3]), backend=backend).session()
+    x = np.arange(6, dtype=np.float64).reshape(3, 2)
+    x.flags.writeable = False
+    np.testing.assert_array_equal(session.step(x.T), x.T.astype(np.float32))
+    before = session.snapshot()
+    for wrong in (np.full((2, 3), np.nan), np.full((2, 3), np.inf), np.full((2, 3), 1e39), np.full((2, 3), 1j)):
+        with pytest.raises(ModelError, match="input"):
+            session.step(wrong)
+    with pytest.raises(ModelError, match="input"):
+        session.run(np.array([[[1.0] * 3] * 2, [[np.nan] * 3] * 2]))
+    assert session.snapshot() == before
+
+
+def test_out_is_filled_or_refused(backend: str) -> None:
+    session = Model(spikes(), backend=backend).session()
+    out = np.empty(4, np.float32)
+    assert session.step(active=[5, 5], out=out) is out
+    assert out.tolist() == [0, 1, 1, 1]  # 2 * (5, 11, 17, 23) against 20
+    before = session.snapshot()
+    locked = np.empty(4, np.float32)
+    locked.flags.writeable = False
+    for wrong in (np.empty(3, np.float32), np.empty(4), [0] * 4, locked, {"count": out}):
+        with pytest.raises(UsageError, match="out does not fit output 'count'"):
+            session.step(active=[], out=wrong)
+    assert session.snapshot() == before
+
+
+def test_step_many_refuses_what_is_not_one_input_a_session_and_changes_nothing(backend: str) -> None:
+    model = Model(spikes(), backend=backend)
+    sessions = [model.session() for _ in range(2)]
+    model.step_many(sessions, np.ones((2, 2, 3), int))
+    before = [session.snapshot() for session in sessions]
+    x = np.ones((2, 2, 3), int)
+    other = Model(spikes(), backend=backend).session()
+    refusals: list[tuple[Any, Any, str]] = [
+        ([], x, "sessions are none"),
+        ([sessions[0]] * 2, x, "one stands twice"),
+        ([sessions[0], other], x, "session is another model's"),
+        (sessions, x[:1], "not one input a session: found 1, expected 2"),
+        (sessions, x * 4, "not small integers"),
+    ]
+    for group, xs, message in refusals:
+        with pytest.raises((UsageError, ModelError), match=message):
+            model.step_many(group, xs)
+    assert [session.snapshot() for session in sessions] == before
+    model.step_many(sessions, x)
+
+
+def test_step_many_takes_all_sessions_or_none() -> None:
+    model = Model(spikes(), backend="reference")
+    sessions = [model.session() for _ in range(3)]
+    inside, go_on, step = threading.Event(), threading.Event(), sessions[1]._engine.step
+
+    def slow(x: Any) -> Any:
+        inside.set()
+        assert go_on.wait(10)
+        return step(x)
+
+    sessions[1]._engine.step = slow  # type: ignore[method-assign]
+    thread = threading.Thread(target=sessions[1].step, kwargs={"active": [1]})
+    thread.start()
+    assert inside.wait(10)
+    before = sessions[0].snapshot()
+    with pytest.raises(UsageError, match="used by another thread"):
+        model.step_many(sessions, np.zeros((3, 2, 3), int))
+    assert sessions[0].snapshot() == before
+    go_on.set()
+    thread.join()
+
+
+def test_counts_by_layer_are_what_paper_and_pencil_say(backend: str) -> None:
+    model = Model(spikes(), backend=backend)
+    session = model.session()
+    session.step(active=[5, 5])  # 10, 22, 34, 46: three of four fire
+    session.step(active=[0])
+    layers = {layer.node: layer for layer in session.layers}
+    assert [layer.node for layer in session.layers] == [node.name for node in model.document.nodes]
+    assert layers["fc"][1:] == ("linear", 0, 4, 0, 4)
+    assert layers["back"].synops == 3 * 4
+    assert layers["back"].bytes == 3 * 4 // 2
+    assert layers["lif"].bytes == 4 * 4
+    assert layers["past"].bytes == 4 + 8
+    assert (session.synops, session.macs, session.spikes) == (16, 0, layers["lif"].spikes)
+    assert session.bytes_touched == sum(layer.bytes for layer in session.layers)
+    assert session.energy_uj == energy_uj(16, 0)
+    session.run(active=([5] * 12, np.arange(0, 13, 3)))
+    assert {layer.node: layer for layer in session.layers}["fc"].synops == 12 * 4
+    silent = model.session(account=False)
+    silent.step(active=[5, 5])
+    assert {layer[2:] for layer in silent.layers} == {(0, 0, 0, 0)}
+    assert bit_budget(model.document, 10) == {"fc": 10 * 8 * 2, "back": 10 * 4 * 1}
+
+
+def test_graded_input_counts_multiply_adds(backend: str) -> None:
+    tensors = {"weight": np.ones((5, 2, 3, 3), np.float32), "scale": np.ones(5), "bias": np.ones(5)}
+    made = one("conv2d", [2, 4, 4], {"activations": "float32", "padding": [1, 1]}, tensors)
+    session = Model(made, backend=backend).session()
+    session.run(np.ones((2, 2, 4, 4)))
+    (layer,) = session.layers
+    taps = 4 * 4 + 8 * 6 + 4 * 9  # of corners, sides and the middle
+    assert (layer.spikes, layer.synops, layer.macs) == (0, 0, 2 * taps * 2 * 5)
+    assert layer.bytes == 2 * 90 * 4
+
+
+def test_activations_can_be_other_than_the_file_s(backend: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    weight, x = rng.integers(-127, 128, (20, 70)).astype(np.int8), rng.normal(0, 1, 70).astype(np.float32)
+    made = one(
+        "linear", [70], {"activations": "int8"}, {"weight": weight, "scale": np.full(20, 0.01), "bias": np.zeros(20)}
+    )
+    made.save(tmp_path / "m.safetensors")
+    path = str(tmp_path / "m.safetensors")
+    exact = weight @ x.astype(np.float64) * 0.01
+    errors = {}
+    for activations in (None, "int8", "float32"):
+        model = edgesnn.load(path, backend=backend, activations=activations)
+        errors[activations] = np.abs(np.asarray(model.session().step(x)) - exact).max()
+        assert (model.identity == made.identity) == (activations != "float32")
+    assert errors[None] == errors["int8"] > 10 * errors["float32"]
+    assert with_activations(with_activations(made, "float32"), "int8").identity == made.identity
+    with pytest.raises(UsageError, match="found 'int4', expected float32, int8"):
+        edgesnn.load(path, activations="int4")
+
+
+def test_a_snapshot_that_could_lead_out_of_a_line_or_past_a_bound_is_refused(backend: str) -> None:
+    session = Model(spikes(), backend=backend).session()
+    session.step(active=[5, 5])
+    blob = session.snapshot()
+    arrays = snapshot.decode(blob, session.model.identity, ["session"])
+    for name, value in (
+        ("past.position", np.array(1)),
+        ("past.position", np.array(-1)),
+        ("past.line", np.full((1, 4), 2, np.uint8)),
+    ):
+        bad = snapshot.encode({**arrays, f"session/{name}": value}, session.model.identity, ["session"])
+        with pytest.raises(ModelError, match=f"{name}: snapshot's state is out of range"):
+            session.restore(bad)
+        assert session.snapshot() == blob
+
+
+def test_threads_are_a_number() -> None:
+    model = Model(spikes(), backend="reference")
+    for threads in (0, 257, 1.0, True, "2"):
+        with pytest.raises(UsageError, match="no number of threads"):
+            model.session(threads=threads)  # type: ignore[arg-type]
+
+
+INPUTS: list[tuple[dict[str, Any], str]] = [
+    ({"kind": "spikes", "shape": [2], "value": "graded"}, "input.value is wrong"),
+    ({"kind": "spikes", "shape": [2], "value": "binary", "bound": 2}, "input.bound is wrong"),
+    ({"kind": "spikes", "shape": []}, "input.shape is wrong"),
+    ({"kind": "tokens", "vocab": 0}, "input.vocab is wrong"),
+    ({"kind": "tokens", "vocab": 5, "tokenizer": "bpe"}, "input.tokenizer is wrong"),
+    ({"kind": "smells"}, "input.kind is wrong"),
+    ({"kind": ["dense"]}, "input.kind is wrong"),
+]
+EVENTS = {
+    "sensor": [34, 30],
+    "bin_us": 1000,
+    "origin": "zero",
+    "rounding": "floor",
+    "polarity_order": [0, 1],
+    "steps": 300,
+    "hop_steps": 300,
+}
+INPUTS += [
+    ({"kind": "spikes", "shape": shape, "events": {**EVENTS, **change}}, message)
+    for shape, change, message in (
+        ([2, 34, 34], {}, r"input.shape is wrong: found \[2, 34, 34\], expected \[2, 30, 34\]"),
+        ([2, 30, 34], {"origin": "last"}, "input.events.origin is wrong"),
+        ([2, 30, 34], {"rounding": "up"}, "input.events.rounding is wrong"),
+        ([2, 30, 34], {"polarity_order": [1, 1]}, "input.events.polarity_order is wrong"),
+        ([2, 30, 34], {"polarity_order": [False, True]}, "input.events.polarity_order is wrong"),
+        ([2, 30, 34], {"bin_us": 0}, "input.events.bin_us is wrong"),
+        ([2, 30, 34], {"steps": 0}, "input.events.steps is wrong"),
+        ([2, 30, 34], {"more": 0}, "unknown 'more'"),
+    )
+]
+
+
+@pytest.mark.parametrize(("section", "message"), INPUTS)
+def test_a_wrong_input_section_is_refused(section: dict[str, Any], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        one("count", section)
+
+
+def test_events_of_spikes_survive_a_file(tmp_path: Path) -> None:
+    made = one("count", {"kind": "spikes", "shape": [2, 30, 34], "events": {**EVENTS, "polarity_order": [1, 0]}})
+    made.save(tmp_path / "m.safetensors")
+    assert edgesnn.load(tmp_path / "m.safetensors", backend="reference").input["events"]["polarity_order"] == [1, 0]
