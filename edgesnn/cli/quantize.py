@@ -9,7 +9,8 @@ from edgesnn.cli.arguments import add_json, print_json
 
 HELP = "make a model file with int8 or int4 weights of one with float32 weights"
 DESCRIPTION = """Round the weights of every matrix to nearest: per output channel, or for int4 with graded input in
-groups of inputs. Biases, thresholds and decays stay float32; matrices that are integer already are kept. No data is needed."""
+groups of inputs. Biases, thresholds and decays stay float32; matrices that are integer already are kept. It needs no
+data."""
 EPILOG = """example:
   edgesnn quantize digits-float32 --weights int4 -o digits-int4.safetensors"""
 
