@@ -42,7 +42,7 @@ bool layout_fits(const TensorSpec& tensor) {
     if (tensor.shape.size() < 2) return false;
     if (tensor.layout == "im") return tensor.dtype != Dtype::i32 && rows_fit(tensor, inputs, up(outputs));
     if (tensor.layout == "im4") return tensor.dtype == Dtype::u8 && rows_fit(tensor, inputs, up(outputs, 32) / 2);
-    if (tensor.shape.size() != 2) return false;
+    if (tensor.layout == "rows") return tensor.shape.size() == 2 && rows_fit(tensor, outputs, up(inputs));
     if (tensor.layout == "om16x4") return tensor.dtype == Dtype::i8 && blocks_fit(tensor, outputs, inputs, 4);
     return tensor.layout == "om16x8" && tensor.dtype == Dtype::u8 && blocks_fit(tensor, outputs, inputs, 8);
 }

@@ -185,7 +185,7 @@ def test_integer_neurons_compare_refractory_and_clamp() -> None:
     assert run([[80]], cuba(compare="gt"))[0].tolist() == [0]
     assert run([[80]], cuba(compare="ge"))[0].tolist() == [1]
     assert run([[255]] * 5, cuba(refractory=2))[:, 0].tolist() == [1, 0, 0, 1, 0]
-    stream = session(cuba(gain=2**31 - 1, v_th=2**31 - 1, current_decay=0, voltage_decay=0))
+    stream = session(cuba(gain=2**23, v_th=2**31 - 1, current_decay=0, voltage_decay=0))
     stream.run([[255]] * 3)
     assert stream.state["op.v"].tolist() == stream.state["op.u"].tolist() == [2**31 - 1]
 

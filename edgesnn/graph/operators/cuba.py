@@ -9,7 +9,6 @@ from edgesnn.graph.values import BYTE_MAX, INT32_MAX, NodeView, ValueType
 
 _INT32 = range(-INT32_MAX, INT32_MAX + 1)
 _DECAY = range(4097)
-_MOST_INPUT = 1 << 40  # |gain * x|: float64 lanes hold every sum
 
 
 class Cuba(Operator):
@@ -32,8 +31,8 @@ class Cuba(Operator):
         view.roles(())
         if x.kind not in ("int", "int32"):
             raise view.error("input is not a current", found=x, expected="int or int32 values")
-        if abs(view.attribute("gain")) * x.bound > _MOST_INPUT:
-            found, expected = f"gain {view.attribute('gain')} times {x}", f"at most {_MOST_INPUT}"
+        if abs(view.attribute("gain")) * x.bound > INT32_MAX:
+            found, expected = f"gain {view.attribute('gain')} times {x}", f"at most {INT32_MAX}"
             raise view.error("gain times input is too large", found=found, expected=expected)
         return (ValueType("int", x.shape, 1),)
 
