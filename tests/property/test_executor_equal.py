@@ -84,11 +84,12 @@ def test_every_arm_equals_the_reference(arm: str) -> None:
     run_python(script, EDGESNN_ARM=arm)
 
 
+@pytest.mark.parametrize("backend", ["native", "reference"])
 @settings(max_examples=40, deadline=None)
-@given(seeds, st.integers(0, 12))
-def test_run_is_so_many_steps_and_a_snapshot_between_changes_nothing(seed: int, cut: int) -> None:
+@given(seed=seeds, cut=st.integers(0, 12))
+def test_run_is_so_many_steps_and_a_snapshot_between_changes_nothing(backend: str, seed: int, cut: int) -> None:
     document = random_document(seed, _native.executor.operators())
-    model = Model(document, backend="native")
+    model = Model(document, backend=backend)
     whole, parts = model.session(), model.session()
     xs = random_inputs(document, seed, steps=12)
     points = document.input["kind"] == "points"

@@ -37,6 +37,7 @@ class Convolution final : public Op {
     }
 
     bool rowwise() const noexcept override { return false; }
+    bool steady() const noexcept override { return !skip_first_; }
 
     std::unique_ptr<Scratch> scratch() const override {
         return std::make_unique<EventList>(elements(input_.shape), static_cast<size_t>(input_.shape[0]));
@@ -106,8 +107,7 @@ class Convolution final : public Op {
         conv_.taps = taps;
         conv_.width = static_cast<size_t>(x.places());
         conv_.stride = outputs[0].stride();
-        macs_ =
-            reach(taps_y_, taps) * reach(taps_x_, taps) * input_.shape[0] * static_cast<int64_t>(conv_.group_outputs);
+        macs_ = reach(taps_y_, taps) * reach(taps_x_, taps) * input_.shape[0] * group_outputs_;
     }
 
     // For each place of the axis: how many outputs it reaches, then each as kernel place and output place.

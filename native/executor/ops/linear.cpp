@@ -52,6 +52,7 @@ class Linear final : public Op {
     }
 
     bool batchable() const noexcept override { return !skip_first_; }
+    bool steady() const noexcept override { return !skip_first_; }
 
     std::unique_ptr<Scratch> scratch() const override {
         if (dot_ != nullptr) return std::make_unique<Quantised>(input_stride_);

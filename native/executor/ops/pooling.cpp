@@ -117,7 +117,7 @@ class Pooling final : public Op {
         for (size_t c = 0; c < stride; ++c) {
             const auto value = static_cast<Out>(x[c]);
             if (mode_ == Mode::max)
-                out[c] = first || value > out[c] ? value : out[c];
+                out[c] = !first && out[c] > value ? out[c] : value;
             else
                 out[c] = static_cast<Out>(out[c] + value);
         }
@@ -135,7 +135,7 @@ class Pooling final : public Op {
                     static_cast<Out>(x[at(input_, channel, static_cast<size_t>(y), static_cast<size_t>(i),
                                           static_cast<size_t>(y_.size), static_cast<size_t>(x_.size))]);
                 if (mode_ == Mode::max)
-                    sum = first || value > sum ? value : sum;
+                    sum = !first && sum > value ? sum : value;
                 else
                     sum = static_cast<Out>(sum + value);
                 first = false;

@@ -42,17 +42,14 @@ def lane_product(weight: Array, x: Array) -> Array:
 def quantised(x: Array) -> tuple[Array, Array]:
     """Return (int64 values in [-127, 127], float32 [.., 1] scales) of float32 vectors [.., K].
 
-    a = max|x|; below 1e-30: zeros; else rint(x * (127 / a)), and a / 127. A vector that is not finite gives zeros and
-    a scale that is not a number.
+    a = max|x|; below 1e-30: zeros; else rint(x * (127 / a)) and a / 127. What is not a number is no maximum and gives
+    -127; with an infinity the scale is infinite and finite numbers give 0.
     """
-    a = np.abs(x).max(axis=-1, keepdims=True)
-    finite = np.isfinite(x).all(axis=-1, keepdims=True)
-    some = finite & (a >= np.float32(1e-30))
-    largest = np.float32(127)
-    q = np.rint(x * np.where(some, largest / np.where(some, a, np.float32(1)), np.float32(0)))
-    q = np.where(some, smaller(larger(q, -largest), largest), np.float32(0))
-    scale = np.where(finite, np.where(some, a / largest, np.float32(0)), np.float32(np.nan))
-    return q.astype(np.int64), scale
+    a = np.where(np.isnan(x), np.float32(0), np.abs(x)).max(axis=-1, keepdims=True)
+    silent, largest = a < np.float32(1e-30), np.float32(127)
+    with np.errstate(all="ignore"):
+        whole = np.rint(smaller(larger(x * (largest / a), -largest), largest))
+    return np.where(silent, np.float32(0), whole).astype(np.int64), np.where(silent, np.float32(0), a / largest)
 
 
 def grouped(weight: Array, multiplier: Array, group: int) -> Array:
