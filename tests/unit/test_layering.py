@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,6 +91,14 @@ def test_other_packages_stay_in_their_rooms(path):
     allowed = {"edgesnn", "numpy", *sys.stdlib_module_names, *EXTRA.get(room, set())}
     strangers = {name.split(".")[0] for name in imports(path)} - allowed
     assert not strangers, f"{room} must not import {strangers}"
+
+
+@pytest.mark.parametrize("package", sorted(set().union(*EXTRA.values())))
+def test_what_a_room_may_import_stands_in_the_requirements(package):
+    """Also what only an older Python needs: `tomli` where there is no tomllib."""
+    page = (PACKAGE.parent / "pyproject.toml").read_text("utf-8")
+    name = {"paho": "paho-mqtt"}.get(package, package)
+    assert re.search(rf'"{name}[=><;]', page), f"no requirement or extra of pyproject.toml names {name}"
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
