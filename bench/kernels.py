@@ -63,8 +63,8 @@ def setting(row: Row) -> str:
 
 
 def misses(row: Row) -> bool:
-    weights = row["bytes"] / row.get("activity", 1)
-    return row.get("activity", 1) >= 0.05 and weights >= 0.9 * (1 << 16) and row["ns"] > GOAL * row["limit_ns"]
+    large = row.get("activity", 1) >= 0.05 and row["weight_bytes"] >= 1 << 16
+    return large and row["ns"] > GOAL * row["limit_ns"]
 
 
 def table(rows: list[Row]) -> list[str]:

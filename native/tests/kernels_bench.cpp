@@ -114,9 +114,9 @@ void print(const char* kernel, Shape shape, const char* what, double value, size
            size_t rows) {
     const double all = static_cast<double>(bytes);
     std::printf(
-        "{\"kernel\": \"%s\", \"outputs\": %zu, \"inputs\": %zu, \"%s\": %g, \"bytes\": %.0f, \"ns\": %.1f, "
+        "{\"kernel\": \"%s\", \"outputs\": %zu, \"inputs\": %zu, \"%s\": %g, \"weight_bytes\": %.0f, \"ns\": %.1f, "
         "\"read_gb_s\": %.1f, \"limit_ns\": %.1f}\n",
-        kernel, shape.outputs, shape.inputs, what, value, all * share, t.work / static_cast<double>(rows), all / t.read,
+        kernel, shape.outputs, shape.inputs, what, value, all, t.work / static_cast<double>(rows), all / t.read,
         t.read * share);
     std::fflush(stdout);
 }
