@@ -91,6 +91,7 @@ def test_train_learns_and_its_files_say_the_same_through_the_runtime(tiny: tuple
     assert [row["epoch"] for row in metrics["epochs"]] == list(range(1, 16))
     for name in ("model.safetensors", "model-int8.safetensors"):
         report = evaluate(str(tmp_path / name), str(tiny[1]), part=None, ids="25-36", backend="reference")
+        assert report["schema"] == "edgesnn.eval/1"
         assert report["recordings"] == 12
         assert abs(report["by_vote"] - result["by_vote"]) <= 1 / 12
         assert report["onset_ms"]["median"] >= 40
