@@ -18,11 +18,18 @@ def document(net: Net, weights: str) -> Document:
     """Return the net with int8 (its own grid), int4 (rounded from there) or float32 weights."""
     if weights == "int4":
         return quantize(document(net, "float32"), weights="int4")
-    b = Builder(input={"kind": "dense", "shape": list(net.inputs.shape[1:]), "value": "int", "bound": 1})
+    section = {"kind": "spikes", "shape": list(net.inputs.shape[1:]), "value": "binary", "bound": 1, "events": None}
+    b = Builder(input=section)
     x = "input"
     for layer in net.layers:
         x = _neurons(b, layer, _currents(b, layer, x, weights))
     return b.document(outputs=[x])
+
+
+def indices(spikes: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
+    """Return (indices, offsets [T + 1]) of spikes [T, ...], as `Session.run` takes them."""
+    steps, places = np.nonzero(spikes.reshape(len(spikes), -1))
+    return places.astype(np.uint32), np.searchsorted(steps, np.arange(len(spikes) + 1)).astype(np.int64)
 
 
 def with_weights_of(net: Net, made: Document) -> Net:
