@@ -1,6 +1,6 @@
-"""The fast form of `edgesnn.encode.points`: the same arguments, the same bits, in `native/encode`.
+"""The fast form of `edgesnn.encode.points` and `spikes`: the same arguments, the same bits, in `native/encode`.
 
-Both functions may be called from any number of threads; they hold no state and work without the GIL.
+The functions may be called from any number of threads; they hold no state and work without the GIL.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from edgesnn import _native
 from edgesnn.encode.points import IntArray, PointEncoding, PointWindow
+from edgesnn.encode.spikes import SpikeEncoding, SpikeWindow, first_window_us
 
 
 def encode_points(
@@ -42,3 +43,17 @@ def group_points(coordinates: IntArray, encoding: PointEncoding, *, number: int 
     """
     rows = np.ascontiguousarray(coordinates, dtype=np.int32)
     return PointWindow(*_native.encode.group_points(rows, encoding, number))
+
+
+def encode_spikes(
+    events: npt.NDArray[Any], encoding: SpikeEncoding, *, number: int = 0, t0_us: int | None = None
+) -> SpikeWindow:
+    """Return one window's active inputs; see `edgesnn.encode.spikes.encode_spikes`.
+
+    Raises:
+        UsageError: an array that is not of dtype `edgesnn.EVENT`, or a window that no stream has.
+        RecordingError: an event outside the model's sensor.
+        ModelError: an encoding that no window could have.
+    """
+    start = first_window_us(events, encoding) if t0_us is None else t0_us
+    return SpikeWindow(*_native.encode.encode_spikes(events, encoding, number, start))

@@ -1,17 +1,20 @@
-"""Events as spikes of time steps: which step an event falls into, and what its input element counts.
+"""Windows of events as spikes of time steps: the input of kind "spikes" (docs/arithmetic.md, section 10).
 
-The readable form. Element (c, y, x) of step k counts the events at (x, y) of the polarity of channel c whose bin is k,
-up to a bound (1: binary).
+This is the plain numpy form, read first; `native/encode/spike_encoder.cpp` is the fast one and equals it bit for bit.
+Element (c, y, x) of a step counts the events at (x, y) of the polarity of channel c in that step's bin of time, up to a
+bound (1: binary).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+
+from edgesnn.encode.grid import Origin, Rounding, TimeGrid
 
 
 @dataclass(frozen=True)
@@ -21,48 +24,108 @@ class SpikeEncoding:
     Attributes:
         sensor: (width, height); events are within it.
         bin_us: microseconds of a step.
-        steps: steps of a window; events of later bins are left out.
-        origin: bins count from time "zero" or from the "first" event.
+        steps: steps of a window.
+        hop_steps: steps from the start of a window to that of the next.
+        origin: bins count from the stream's "first" event or from time "zero".
         rounding: "floor" (bin k holds [k, k + 1) bins) or "nearest" (round half to even).
         polarity_order: the polarity of channel 0 and of channel 1.
-        bound: an element's largest value.
+        bound: an element's largest value; what is above it is clamped.
     """
+
+    kind: ClassVar[str] = "spikes"
+    min_events: ClassVar[int] = 1
+    """A window without an event is idle."""
 
     sensor: tuple[int, int]
     bin_us: int
     steps: int
-    origin: Literal["zero", "first"] = "first"
-    rounding: Literal["floor", "nearest"] = "floor"
+    hop_steps: int
+    origin: Origin = "first"
+    rounding: Rounding = "floor"
     polarity_order: tuple[int, int] = (0, 1)
     bound: int = 255
 
     @classmethod
     def from_section(cls, section: Mapping[str, Any]) -> SpikeEncoding:
         """Return the encoding of a checked `input` section of kind "spikes" whose `events` are given."""
-        events: dict[str, Any] = {name: value for name, value in section["events"].items() if name != "hop_steps"}
+        events = dict(section["events"])
         events.update({name: tuple(events[name]) for name in ("sensor", "polarity_order")})
         return cls(**events, bound=section["bound"])
 
+    @property
+    def grid(self) -> TimeGrid:
+        """The bins of time: a step each."""
+        return TimeGrid(self.steps, self.hop_steps, self.bin_us, self.rounding, self.origin)
 
-def spike_frames(events: npt.NDArray[Any], encoding: SpikeEncoding) -> npt.NDArray[np.uint8]:
-    """Return uint8 [steps, 2, height, width] of one window's events (dtype `edgesnn.EVENT`, any order).
+
+@dataclass(frozen=True, eq=False)
+class SpikeWindow:
+    """One encoded window.
+
+    Attributes:
+        number: window number in the stream.
+        indices: uint32, (channel * height + y) * width + x, ascending within a step; one that stands n times counts n.
+        offsets: int64 [steps + 1]: step k has indices[offsets[k] : offsets[k + 1]].
+        clamped: events left out because their element was at its bound.
+    """
+
+    number: int
+    indices: npt.NDArray[np.uint32]
+    offsets: npt.NDArray[np.int64]
+    clamped: int
+
+
+def encode_spikes(
+    events: npt.NDArray[Any], encoding: SpikeEncoding, *, number: int = 0, t0_us: int | None = None
+) -> SpikeWindow:
+    """Return one window's active inputs.
+
+    Args:
+        events: structured array of dtype `edgesnn.EVENT`, in stream order, inside the sensor; times that step back
+            count as the largest time before them. Events outside the window are left out.
+        encoding: the model's input section.
+        number: window number in the stream.
+        t0_us: start of the window; default `first_window_us`, with number 0.
 
     >>> from edgesnn.events.types import EVENT
     >>> events = np.array([(1500, 1, 0, 1), (1600, 1, 0, 1)], EVENT)
-    >>> spike_frames(events, SpikeEncoding((2, 1), bin_us=1000, steps=3, origin="zero"))[:, 1, 0, 1].tolist()
+    >>> window = encode_spikes(events, SpikeEncoding((2, 1), bin_us=1000, steps=3, hop_steps=3, origin="zero"))
+    >>> window.indices.tolist(), window.offsets.tolist()
+    ([3, 3], [0, 0, 2, 2])
+    """
+    width, height = encoding.sensor
+    t = np.maximum.accumulate(events["t"].astype(np.int64))
+    start = first_window_us(events, encoding) if t0_us is None else t0_us
+    step = encoding.grid.bins(t - start + encoding.grid.start_us(number)) - number * encoding.hop_steps
+    inside = (step >= 0) & (step < encoding.steps)
+    step = step[inside]
+    p, y, x = (events[name][inside].astype(np.int64) for name in ("p", "y", "x"))
+    channel = p if encoding.polarity_order == (0, 1) else 1 - p
+    key = np.sort(((step * 2 + channel) * height + y) * width + x)
+    earlier = np.arange(len(key)) - np.searchsorted(key, key)  # equal ones before it
+    kept = key[earlier < encoding.bound]
+    size = 2 * width * height
+    offsets = np.searchsorted(kept, np.arange(encoding.steps + 1) * size)
+    return SpikeWindow(number, (kept % size).astype(np.uint32), offsets.astype(np.int64), int(len(key) - len(kept)))
+
+
+def spike_frames(events: npt.NDArray[Any], encoding: SpikeEncoding) -> npt.NDArray[np.uint8]:
+    """Return the first window of a recording as counts: uint8 [steps, 2, height, width].
+
+    >>> from edgesnn.events.types import EVENT
+    >>> events = np.array([(1500, 1, 0, 1), (1600, 1, 0, 1)], EVENT)
+    >>> encoding = SpikeEncoding((2, 1), bin_us=1000, steps=3, hop_steps=3, origin="zero")
+    >>> spike_frames(events, encoding)[:, 1, 0, 1].tolist()
     [0, 2, 0]
     """
     width, height = encoding.sensor
-    t = events["t"].astype(np.int64)
-    if encoding.origin == "first" and t.size:
-        t = t - t[0]
-    if encoding.rounding == "nearest":
-        step = np.rint(t.astype(np.float64) / encoding.bin_us).astype(np.int64)
-    else:
-        step = t // encoding.bin_us
-    inside = (step >= 0) & (step < encoding.steps)
-    p, y, x = (events[name][inside].astype(np.int64) for name in ("p", "y", "x"))
-    channel = p if encoding.polarity_order == (0, 1) else 1 - p
-    element = ((step[inside] * 2 + channel) * height + y) * width + x
-    counts = np.bincount(element, minlength=encoding.steps * 2 * height * width)
-    return np.minimum(counts, encoding.bound).astype(np.uint8).reshape(encoding.steps, 2, height, width)
+    window, size = encode_spikes(events, encoding), 2 * width * height
+    step = np.repeat(np.arange(encoding.steps), np.diff(window.offsets))
+    counts = np.bincount(step * size + window.indices, minlength=encoding.steps * size)
+    return counts.astype(np.uint8).reshape(encoding.steps, 2, height, width)
+
+
+def first_window_us(events: npt.NDArray[Any], encoding: SpikeEncoding) -> int:
+    """Return where window 0 of a recording starts that begins with these events."""
+    origin = int(events["t"][0]) if encoding.origin == "first" and len(events) else 0
+    return origin + encoding.grid.start_us(0)

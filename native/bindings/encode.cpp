@@ -1,11 +1,10 @@
-// _native.encode: points. The arguments are those of edgesnn/encode/points.py; edgesnn/encode/native.py is the public
-// door.
+// _native.encode: points and spikes. The arguments are those of edgesnn/encode/points.py and spikes.py;
+// edgesnn/encode/native.py is the public door.
 #include <optional>
 
 #include "bindings/bindings.hpp"
+#include "bindings/encoding.hpp"
 #include "bindings/event_array.hpp"
-#include "bindings/point_encoding.hpp"
-#include "encode/point_encoder.hpp"
 
 namespace py = pybind11;
 
@@ -19,22 +18,24 @@ py::array_t<int32_t> matrix(const std::vector<int32_t>& values, py::ssize_t rows
     return py::array_t<int32_t>({rows, columns}, values.data());
 }
 
-py::array_t<int32_t> vector(const std::vector<int32_t>& values) {
-    return py::array_t<int32_t>(static_cast<py::ssize_t>(values.size()), values.data());
+template <typename T>
+py::array_t<T> values(const std::vector<T>& from) {
+    return py::array_t<T>(static_cast<py::ssize_t>(from.size()), from.data());
 }
 
 // (number, coordinates [N, 4], centroids [G], members [G, K], sd): the fields of edgesnn.encode.points.PointWindow.
 py::tuple as_tuple(const PointWindow& window) {
-    return py::make_tuple(window.number, matrix(window.coordinates, window.points, 4), vector(window.centroids),
+    return py::make_tuple(window.number, matrix(window.coordinates, window.points, 4), values(window.centroids),
                           matrix(window.members, window.groups, window.neighbours), window.sd);
 }
 
 void check_inside(Span<const Event> events, encode::Sensor sensor) {
     for (size_t i = 0; i < events.size; ++i) {
-        if (events[i].x < sensor.width && events[i].y < sensor.height) continue;
+        if (events[i].x < sensor.width && events[i].y < sensor.height && events[i].p <= 1) continue;
         throw Error(ErrorKind::recording, "event is outside the sensor", "event " + std::to_string(i),
-                    "(" + std::to_string(events[i].x) + ", " + std::to_string(events[i].y) + ")",
-                    std::to_string(sensor.width) + "x" + std::to_string(sensor.height));
+                    "(" + std::to_string(events[i].x) + ", " + std::to_string(events[i].y) + "), p " +
+                        std::to_string(events[i].p),
+                    std::to_string(sensor.width) + "x" + std::to_string(sensor.height) + ", p 0 or 1");
     }
 }
 
@@ -50,9 +51,27 @@ py::tuple encode_points(const py::object& events, const py::object& encoding, st
     const int64_t start = t0_us.value_or(array.span[0].t);
     {
         const py::gil_scoped_release unlocked;
-        encoder.encode(array.span, sensor, number, first_event, start, window);
+        encoder.encode({array.span, sensor, number, first_event, start}, window);
     }
     return as_tuple(window);
+}
+
+// (number, indices, offsets, clamped): the fields of edgesnn.encode.spikes.SpikeWindow.
+py::tuple encode_spikes(const py::object& events, const py::object& encoding, int64_t number, int64_t t0_us) {
+    const EventArray array(events);
+    const encode::SpikeEncoder encoder(spike_encoding(encoding));
+    const int64_t hop_us = encoder.encoding().hop_steps * encoder.encoding().grid.bin_us;
+    constexpr int64_t kLimit = int64_t{1} << 60;  // of times
+    if (number < 0 || number > kLimit / hop_us || t0_us <= -kLimit || t0_us >= kLimit)
+        throw Error(ErrorKind::usage, "not a window of a stream", "number, t0_us",
+                    std::to_string(number) + ", " + std::to_string(t0_us));
+    check_inside(array.span, encoder.encoding().sensor);
+    encode::SpikeWindow window;
+    {
+        const py::gil_scoped_release unlocked;
+        encoder.encode({array.span, encoder.encoding().sensor, number, 0, t0_us}, window);
+    }
+    return py::make_tuple(window.number, values(window.indices), values(window.offsets), window.clamped);
 }
 
 using Coordinates = py::array_t<int32_t, py::array::c_style>;
@@ -85,7 +104,7 @@ py::array_t<int32_t> farthest_points(const Coordinates& coordinates, const py::o
     PointEncoder encoder(point_encoding(encoding));
     PointWindow window = placed(coordinates, encoder.encoding());
     encoder.farthest_points(window);
-    return vector(window.centroids);
+    return values(window.centroids);
 }
 
 py::array_t<int32_t> nearest_neighbours(const Coordinates& coordinates, const Coordinates& centroids,
@@ -105,9 +124,11 @@ py::array_t<int32_t> nearest_neighbours(const Coordinates& coordinates, const Co
 
 void bind_encode(py::module_& m) {
     py::module_ room =
-        m.def_submodule("encode", "Points: sampling, grouping (edgesnn/encode/points.py is the readable form).");
+        m.def_submodule("encode", "Points and spikes (edgesnn/encode/points.py and spikes.py are the readable forms).");
     room.def("encode_points", &encode_points, py::arg("events"), py::arg("encoding"), py::arg("sensor"),
              py::arg("number"), py::arg("first_event"), py::arg("t0_us"));
+    room.def("encode_spikes", &encode_spikes, py::arg("events"), py::arg("encoding"), py::arg("number"),
+             py::arg("t0_us"));
     room.def("group_points", &group_points, py::arg("coordinates"), py::arg("encoding"), py::arg("number"));
     room.def("farthest_points", &farthest_points, py::arg("coordinates"), py::arg("encoding"));
     room.def("nearest_neighbours", &nearest_neighbours, py::arg("coordinates"), py::arg("centroids"),

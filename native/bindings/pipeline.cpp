@@ -5,8 +5,8 @@
 #include <string>
 
 #include "bindings/bindings.hpp"
+#include "bindings/encoding.hpp"
 #include "bindings/event_array.hpp"
-#include "bindings/point_encoding.hpp"
 #include "bindings/python_window_model.hpp"
 #include "executor/window_model.hpp"
 #include "pipeline/chain.hpp"

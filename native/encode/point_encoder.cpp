@@ -63,11 +63,15 @@ PointEncoder::PointEncoder(const PointEncoding& encoding) : encoding_(encoding) 
     nearest_.reserve(padded_);
 }
 
-void PointEncoder::encode(Span<const Event> events, Sensor sensor, int64_t number, uint64_t first_event, int64_t t0_us,
-                          PointWindow& out) {
-    out.number = number;
-    sample(events.size, first_event);
-    place(events, sensor, t0_us, out);
+void PointEncoder::encode(const EventWindow& window, Encoded& out) {
+    if (!std::holds_alternative<PointWindow>(out)) out.emplace<PointWindow>();
+    encode(window, std::get<PointWindow>(out));
+}
+
+void PointEncoder::encode(const EventWindow& window, PointWindow& out) {
+    out.number = window.number;
+    sample(window.events.size, window.first_event);
+    place(window.events, window.sensor, window.t0_us, out);
     group(out);
 }
 

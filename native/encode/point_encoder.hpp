@@ -9,7 +9,7 @@
 #include "base/error.hpp"
 #include "base/event.hpp"
 #include "base/span.hpp"
-#include "encode/point_window.hpp"
+#include "encode/encoder.hpp"
 
 namespace edgesnn::encode {
 
@@ -27,31 +27,29 @@ struct PointEncoding {
     uint64_t seed = 0;
 };
 
-struct Sensor {
-    int32_t width = 0;
-    int32_t height = 0;
-};
-
 // Throws Error{model} on a size that no window could have.
 void check(const PointEncoding& encoding);
 
 // One stream's encoder. It only keeps scratch memory: every call depends on its arguments alone. Not for two threads at
 // a time.
-class PointEncoder {
+class PointEncoder final : public Encoder {
   public:
     explicit PointEncoder(const PointEncoding& encoding);
     const PointEncoding& encoding() const noexcept { return encoding_; }
 
-    // Events in stream order, at least one, each inside the sensor; times that step back count as the largest before
-    // them. first_event: stream index of events[0].
-    void encode(Span<const Event> events, Sensor sensor, int64_t number, uint64_t first_event, int64_t t0_us,
-                PointWindow& out);
+    void check_sensor(Sensor) const override {}  // coordinates are shares of any sensor
+    void encode(const EventWindow& window, Encoded& out) override;
+    void encode(const EventWindow& window, PointWindow& out);  // at least one event
     // Centroids, members and sd of out.coordinates, which holds `points` rows, each value in [0, kGrid).
     void group(PointWindow& out);
     // The parts of group: out.centroids [groups] by farthest point sampling, ties to the lowest index; out.members of
     // given centroids, by (squared distance, index).
     void farthest_points(PointWindow& out);
     void nearest_neighbours(PointWindow& out);
+
+    void save(StateWriter&) const override {}
+    void load(const StateReader&) override {}
+    void count(pipeline::CounterMap&) const override {}
 
   private:
     void sample(size_t count, uint64_t first_event);

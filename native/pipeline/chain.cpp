@@ -92,7 +92,7 @@ Status Chain::decide(const events::Window& window, Result& out) {
     out.inference = Inference{};
     const bool idle = window.events.empty() || out.events < options_.encoding.min_events;
     if (!idle) {
-        encoder_.encode(window.events, options_.sensor, window.number, window.first_event, window.t0_us, points_);
+        encoder_.encode({window.events, options_.sensor, window.number, window.first_event, window.t0_us}, points_);
         if (Status status = model_->infer(points_, out.inference); !status.ok()) return status;
         if (out.inference.scores.empty()) return unexpected("the model gave no scores");
     }

@@ -1,0 +1,46 @@
+// Windows of events to the active inputs of time steps (docs/arithmetic.md, section 10). Integers throughout; the
+// readable form is edgesnn/encode/spikes.py, equal bit for bit.
+#pragma once
+
+#include <cstdint>
+
+#include "base/error.hpp"
+#include "base/time_grid.hpp"
+#include "encode/encoder.hpp"
+
+namespace edgesnn::encode {
+
+// The model file's `input` section for kind "spikes"; fields as edgesnn.encode.spikes.SpikeEncoding.
+struct SpikeEncoding {
+    Sensor sensor;
+    TimeGrid grid;  // a bin is a step
+    int64_t steps = 0;
+    int64_t hop_steps = 0;
+    bool swapped = false;  // polarity 1 is channel 0
+    int64_t bound = 1;     // an element's largest value
+};
+
+class SpikeEncoder final : public Encoder {
+  public:
+    // Throws Error{model} on a size that no window could have.
+    explicit SpikeEncoder(const SpikeEncoding& encoding);
+    const SpikeEncoding& encoding() const noexcept { return encoding_; }
+
+    void check_sensor(Sensor sensor) const override;  // only the model's own
+    void encode(const EventWindow& window, Encoded& out) override;
+    // The same; events outside the window are left out.
+    void encode(const EventWindow& window, SpikeWindow& out) const;
+
+    void save(StateWriter& writer) const override;
+    void load(const StateReader& reader) override;
+    void count(pipeline::CounterMap& counters) const override;
+
+  private:
+    uint32_t element(const Event& event) const noexcept;
+    void settle(size_t begin, SpikeWindow& out) const;
+
+    SpikeEncoding encoding_;
+    int64_t clamped_ = 0;
+};
+
+}  // namespace edgesnn::encode
