@@ -83,6 +83,12 @@ def interleaved_us(
     return {n: {"best": min(t), "median": sorted(t)[len(t) // 2], "runs": len(t)} for n, t in times.items()}
 
 
+def interleaved_cpu_ms(works: Mapping[str, Callable[[], Any]], *, seconds: float = 4.0) -> dict[str, dict[str, float]]:
+    """Return `interleaved_ms` in the thread's processor time: see `interleaved_us`."""
+    us = interleaved_us({name: (repeated(work), 1) for name, work in works.items()}, seconds=seconds)
+    return {n: {"best": t["best"] / 1e3, "median": t["median"] / 1e3, "runs": t["runs"]} for n, t in us.items()}
+
+
 def repeated(work: Callable[..., Any], *arguments: Any) -> Callable[[int], None]:
     """Return what calls `work(*arguments)` n times."""
 

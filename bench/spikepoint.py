@@ -6,6 +6,7 @@ A name is a model of the zoo or one of the paper's sizes (random weights, 1024 g
 answer is compared with the numpy reference on one window, bit for bit, before anything is timed. Torch gets its random
 bits for nothing; the native time has their drawing in it. Both are given the encoded window. Beside them the dense
 rooflines: all multiplications at the speed that torch's largest matrix products reach here, without neurons or memory.
+Times are the thread's processor time.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def peak_macs() -> dict[str, float]:
     """Return multiply-accumulates per second of one thread in square matrix products: int8 and float32."""
     small = torch.randint(-127, 128, (PEAK_SIZE, PEAK_SIZE), dtype=torch.int8)
     wide = torch.rand(PEAK_SIZE, PEAK_SIZE)
-    times = common.interleaved_ms(
+    times = common.interleaved_cpu_ms(
         {"int8": lambda: torch._int_mm(small, small), "float32": lambda: wide @ wide}, seconds=1
     )
     return {kind: PEAK_SIZE**3 / time["best"] * 1e3 for kind, time in times.items()}
@@ -75,7 +76,7 @@ def bench(name: str, coding: str, seconds: float, peak: dict[str, float]) -> dic
     session = model.session()
     peer = spikepoint_torch.StepByStep(model.document, window)
     gap = float(np.abs(session.run(window, keep="last") - peer.run()).max())
-    times = common.interleaved_ms(
+    times = common.interleaved_cpu_ms(
         {"native": lambda: session.run(window, keep="last"), "torch": peer.run}, seconds=seconds
     )
     ratio = times["torch"]["best"] / times["native"]["best"]

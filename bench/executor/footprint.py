@@ -3,13 +3,14 @@
     python bench/executor/footprint.py [--sessions 1000]
 
 State bytes of one session (its named states), resident memory per session of a thousand on one model, time to load
-the file (mapped, and copied), time to make a session, and a `step` and a `run` of one step of a network so small that
-the call itself is what is measured. Before that, a session of the thousand gives the answer of a fresh one.
+the file (mapped, and copied), time to make a session, and the ways to call one step of a network so small that the call
+itself is what is measured. Before that, a session of the thousand gives the answer of a fresh one.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import sys
 import tempfile
 from collections.abc import Callable
@@ -35,34 +36,29 @@ NETS = ("shd", "braille", "cnn", "mlp10")
 
 def tiny() -> Document:
     """Return one neuron: what is left of its `step` is the call."""
-    b = Builder(input={"kind": "dense", "shape": [1], "value": "int", "bound": 1})
+    b = Builder(input={"kind": "spikes", "shape": [1], "value": "binary", "bound": 1, "events": None})
     one = np.ones(1, np.float32)
     tensors = {"weight": np.ones((1, 1), np.int8), "scale": one, "bias": one}
     c = b.add("linear", "input", name="fc", attributes={"activations": "int"}, tensors=tensors)
     return b.document(outputs=[b.add("lif", c, name="lif", tensors={"alpha": one, "v_th": one})])
 
 
-def best_us(work: Callable[[], Any], *, times: int = 1) -> float:
-    """Return the best us of a call of `work`, which does the thing `times` times."""
-    return common.time_ms(work, seconds=0.5)["best"] * 1e3 / times
+def best_us(work: Callable[[], Any]) -> float:
+    """Return the best us of a call of `work`."""
+    return common.time_ms(work, seconds=0.5)["best"] * 1e3
 
 
 def call_us() -> dict[str, float]:
-    """Return the us of a `step`, and of a `run` of one step, of the smallest network."""
+    """Return the us of the ways to call one step of the smallest network."""
     session = Model(tiny(), backend="native").session()
-    x, xs = np.ones(1, np.uint8), np.ones((1, 1), np.uint8)
-
-    def many(call: Callable[[Any], Any], argument: Any) -> Callable[[], None]:
-        def work() -> None:
-            for _ in range(1000):
-                call(argument)
-
-        return work
-
-    return {
-        "step": best_us(many(session.step, x), times=1000),
-        "run of one step": best_us(many(session.run, xs), times=1000),
+    x, active, out = np.ones(1, np.uint8), np.zeros(1, np.uint32), np.zeros(1, np.int32)
+    works: dict[str, tuple[Callable[[int], Any], int]] = {
+        "step": (common.repeated(session.step, x), 1),
+        "step into out": (common.repeated(lambda: session.step(x, out=out)), 1),
+        "step of indices": (common.repeated(lambda: session.step(active=active)), 1),
+        "run of one step": (common.repeated(session.run, x[None]), 1),
     }
+    return {name: us["median"] for name, us in common.interleaved_us(works, seconds=2.0).items()}
 
 
 def footprint(key: str, sessions: int) -> dict[str, Any]:
@@ -78,6 +74,7 @@ def footprint(key: str, sessions: int) -> dict[str, Any]:
         model = load(path, backend="native")
         process = psutil.Process()
         first = model.session()
+        ctypes.CDLL(None).malloc_trim(0)  # what the calibration freed must not be what the sessions grow into
         before = process.memory_info().rss
         many = [model.session() for _ in range(sessions)]
         for session in many:
