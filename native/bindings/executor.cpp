@@ -167,8 +167,10 @@ bool is_input(const Model& model, const py::handle& x) {
 class PySession {
   public:
     PySession(const std::shared_ptr<Model>& model, const std::vector<std::string>& outputs,
-              const std::vector<std::string>& recorded, bool account)
-        : recorded_(indices(*model, recorded)), values_(indices(*model, outputs)), session_(model, recorded_, account) {
+              const std::vector<std::string>& recorded, bool account, size_t threads)
+        : recorded_(indices(*model, recorded)),
+          values_(indices(*model, outputs)),
+          session_(model, recorded_, account, threads) {
         values_.insert(values_.end(), recorded_.begin(), recorded_.end());
     }
 
@@ -309,8 +311,8 @@ void bind_executor(py::module_& m) {
     py::class_<Model, std::shared_ptr<Model>>(room, "Model").def(py::init(&build), py::arg("source"));
     py::class_<PySession>(room, "Session")
         .def(py::init<const std::shared_ptr<Model>&, const std::vector<std::string>&, const std::vector<std::string>&,
-                      bool>(),
-             py::arg("model"), py::arg("outputs"), py::arg("recorded"), py::arg("account"))
+                      bool, size_t>(),
+             py::arg("model"), py::arg("outputs"), py::arg("recorded"), py::arg("account"), py::arg("threads"))
         .def("step_points", &PySession::step_points, py::arg("window"))
         .def("run_points", &PySession::run_points, py::arg("window"))
         .def("quick_step", &PySession::quick_step, py::arg("x"))

@@ -62,6 +62,14 @@ class Op {
     // Equal inputs give equal outputs at every step: no state, no random numbers.
     virtual bool steady() const noexcept { return states.empty(); }
     virtual std::unique_ptr<Scratch> scratch() const { return nullptr; }
+    // `run` only reads the scratch, so that threads may share it.
+    virtual bool shares_scratch() const noexcept { return false; }
+    // Blocks of outputs of a row that `run_part` can make on its own: worth a thread each, or 0.
+    virtual size_t parts() const noexcept { return 0; }
+    // What all parts of a row have in common, before them.
+    virtual void begin_parts(const OpCall&) const noexcept {}
+    // Makes the blocks [begin, end) of parts() of one row. `call.rows` is 1.
+    virtual void run_part(const OpCall&, size_t /*begin*/, size_t /*end*/) const noexcept {}
     // A window of points is about to be stepped. Allocates nothing.
     virtual void prepare(const encode::PointWindow&, Scratch&) const noexcept {}
     // The type of an input that a later node makes. Throws Error{model} where it is not the one declared.

@@ -179,9 +179,7 @@ Layout make_layout(const Plan& plan, const std::vector<ValueType>& types, const 
         if (layout.bytes > kMaxBytes)
             throw Error(ErrorKind::model, "model needs too much memory", describe(types[v]), "", "at most 8 GiB");
     }
-    for (Place& at : layout.values)
-        if (at.local) at.offset += layout.bytes;
-    layout.bytes += tile_bytes.empty() ? 0 : *std::max_element(tile_bytes.begin(), tile_bytes.end());
+    layout.local_bytes = tile_bytes.empty() ? 0 : *std::max_element(tile_bytes.begin(), tile_bytes.end());
     return layout;
 }
 

@@ -72,7 +72,8 @@ struct Place {
 
 struct Layout {
     std::vector<Place> values;
-    size_t bytes = 0;
+    size_t bytes = 0;        // of the values that all threads see
+    size_t local_bytes = 0;  // of a thread's tile memory
 };
 
 // Where each value lies, `kept` values for all steps.

@@ -1,6 +1,7 @@
 #include "executor/session.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 
@@ -10,7 +11,8 @@ namespace edgesnn::executor {
 namespace {
 
 constexpr size_t kAlignment = 64;
-constexpr size_t kMaxRank = 16;  // of a state: a value has at most 8 axes
+constexpr size_t kSharedElements = 1 << 14;  // of a batch's output, at least, to wake threads for
+constexpr size_t kMaxRank = 16;              // of a state: a value has at most 8 axes
 
 void fail_window(const std::string& what, const std::string& found, const std::string& expected) {
     throw Error(ErrorKind::model, what, "window", found, expected);
@@ -112,12 +114,14 @@ struct Session::Slots {
     Session& session(size_t slot) const noexcept { return *sessions[many ? slot : 0]; }
 };
 
-Session::Session(std::shared_ptr<const Model> model, std::vector<int> recorded, bool account)
+Session::Session(std::shared_ptr<const Model> model, std::vector<int> recorded, bool account, size_t threads)
     : model_(std::move(model)), account_(account) {
     std::vector<int> kept = model_->outputs();
     kept.insert(kept.end(), recorded.begin(), recorded.end());
-    if (!recorded.empty())
-        own_ = std::make_unique<WorkspacePool>(model_->steps(), make_layout(model_->plan(), model_->types(), kept));
+    if (!recorded.empty() || threads > 1)
+        own_ = std::make_unique<WorkspacePool>(model_->steps(), make_layout(model_->plan(), model_->types(), kept),
+                                               std::max<size_t>(threads, 1));
+    if (threads > 1) threads_ = std::make_unique<ThreadPool>(threads);
     const auto& specs = model_->spec().states;
     for (const Step& step : model_->steps())
         for (const OpState& state : step.op->states) states_.push_back(empty_view(specs[states_.size()], state));
@@ -135,6 +139,7 @@ Session::Session(std::shared_ptr<const Model> model, std::vector<int> recorded, 
         for (size_t i = 0; i < step.op->states.size(); ++i) step_states_.back().push_back(states_[state++].data);
     }
     counters_.resize(model_->spec().nodes.size() + 1);
+    others_.resize(threads_ == nullptr ? 0 : threads - 1, counters_);
     reset();
 }
 
@@ -225,55 +230,109 @@ void Session::advance(Slots slots, size_t count) noexcept {
 
 void Session::run_segment(const Segment& segment, const Slots& slots, size_t count) noexcept {
     if (segment.kind == SegmentKind::tiled) return run_tiles(segment, slots, count);
-    for (const Entry& entry : segment.constant) run_constant(entry, 0, entry.rows, slots, count);
-    if (segment.batched && !(slots.many && account_))
-        return run_entry(segment.stepping.front(), 0, count * segment.stepping.front().rows, slots, 0);
+    for (const Entry& entry : segment.constant) run_constant(entry, 0, entry.rows, slots, count, 0);
+    if (segment.batched && !(slots.many && account_)) return run_batch(segment.stepping.front(), slots, count);
     for (size_t slot = 0; slot < count; ++slot) {
         for (const Entry& entry : segment.stepping) run_entry(entry, 0, entry.rows, slots, slot);
         for (const Entry& entry : segment.latches)
-            model_->steps()[entry.step].op->latch(call(entry, 0, entry.rows, slots, slot));
+            model_->steps()[entry.step].op->latch(call(entry, 0, entry.rows, slots, slot, 0));
     }
 }
 
 void Session::run_tiles(const Segment& segment, const Slots& slots, size_t count) noexcept {
-    for (size_t first = 0; first < segment.rows; first += segment.tile_rows) {
-        const size_t rows = std::min(segment.tile_rows, segment.rows - first);
-        for (const Entry& entry : segment.constant) run_constant(entry, first, rows, slots, count);
-        for (size_t slot = 0; slot < count; ++slot)
-            for (const Entry& entry : segment.stepping) run_entry(entry, first, rows, slots, slot);
+    const size_t tiles = (segment.rows + segment.tile_rows - 1) / segment.tile_rows;
+    if (threads_ == nullptr || tiles == 1) {
+        for (size_t tile = 0; tile < tiles; ++tile) run_tile(segment, slots, count, tile * segment.tile_rows, 0);
+        return;
     }
+    std::atomic<size_t> next{0};
+    const auto work = [&](size_t thread) {
+        for (size_t tile = next++; tile < tiles; tile = next++)
+            run_tile(segment, slots, count, tile * segment.tile_rows, thread);
+    };
+    threads_->run(work);
+    add_counters();
+}
+
+void Session::run_tile(const Segment& segment, const Slots& slots, size_t count, size_t first, size_t thread) noexcept {
+    const size_t rows = std::min(segment.tile_rows, segment.rows - first);
+    for (const Entry& entry : segment.constant) run_constant(entry, first, rows, slots, count, thread);
+    for (size_t slot = 0; slot < count; ++slot)
+        for (const Entry& entry : segment.stepping) run_entry(entry, first, rows, slots, slot, thread);
 }
 
 // What is computed once for `count` steps counts as often as it stands for.
-void Session::run_constant(const Entry& entry, size_t first_row, size_t rows, const Slots& slots,
-                           size_t count) noexcept {
-    Counters& counters = slots.session(0).counters_[model_->steps()[entry.step].node];
-    const Counters before = counters;
-    run_entry(entry, first_row, rows, slots, 0);
+void Session::run_constant(const Entry& entry, size_t first_row, size_t rows, const Slots& slots, size_t count,
+                           size_t thread) noexcept {
+    const OpCall work = call(entry, first_row, rows, slots, 0, thread);
+    const Counters before = *work.counters;
+    model_->steps()[entry.step].op->run(work);
     const auto again = static_cast<int64_t>(count) - 1;
-    counters.spikes += again * (counters.spikes - before.spikes);
-    counters.synops += again * (counters.synops - before.synops);
-    counters.macs += again * (counters.macs - before.macs);
+    work.counters->spikes += again * (work.counters->spikes - before.spikes);
+    work.counters->synops += again * (work.counters->synops - before.synops);
+    work.counters->macs += again * (work.counters->macs - before.macs);
 }
 
-void Session::run_entry(const Entry& entry, size_t first_row, size_t rows, const Slots& slots, size_t slot) noexcept {
-    model_->steps()[entry.step].op->run(call(entry, first_row, rows, slots, slot));
+// The rows of all slots, shared among the threads where there are enough.
+void Session::run_batch(const Entry& entry, const Slots& slots, size_t count) noexcept {
+    const size_t rows = count * entry.rows;
+    const size_t elements = rows * model_->type(entry.value).stride();
+    const Op& op = *model_->steps()[entry.step].op;
+    if (threads_ != nullptr && rows == 1 && op.parts() != 0) return run_parts(op, call(entry, 0, 1, slots, 0, 0));
+    if (threads_ == nullptr || rows < threads_->threads() || elements < kSharedElements)
+        return run_entry(entry, 0, rows, slots, 0);
+    const size_t group = entry.rows;  // whole slots: an operator may join the rows of one
+    const auto work = [&](size_t thread) {
+        const size_t threads = threads_->threads(), begin = count * thread / threads,
+                     end = count * (thread + 1) / threads;
+        if (begin < end) run_entry(entry, begin * group, (end - begin) * group, slots, 0, thread);
+    };
+    threads_->run(work);
+    add_counters();
 }
 
-OpCall Session::call(const Entry& entry, size_t first_row, size_t rows, const Slots& slots, size_t slot) noexcept {
+void Session::run_entry(const Entry& entry, size_t first_row, size_t rows, const Slots& slots, size_t slot,
+                        size_t thread) noexcept {
+    model_->steps()[entry.step].op->run(call(entry, first_row, rows, slots, slot, thread));
+}
+
+// The outputs of one row, shared among the threads.
+void Session::run_parts(const Op& op, const OpCall& call) noexcept {
+    const auto work = [&](size_t thread) {
+        const size_t threads = threads_->threads(), parts = op.parts();
+        const size_t begin = parts * thread / threads, end = parts * (thread + 1) / threads;
+        if (begin < end) op.run_part(call, begin, end);
+    };
+    op.begin_parts(call);
+    threads_->run(work);
+}
+
+void Session::add_counters() noexcept {
+    for (auto& others : others_)
+        for (size_t i = 0; i < counters_.size(); ++i) {
+            counters_[i].spikes += others[i].spikes;
+            counters_[i].synops += others[i].synops;
+            counters_[i].macs += others[i].macs;
+            others[i] = {};
+        }
+}
+
+OpCall Session::call(const Entry& entry, size_t first_row, size_t rows, const Slots& slots, size_t slot,
+                     size_t thread) noexcept {
     const Step& step = model_->steps()[entry.step];
     Session& session = slots.session(slot);
     OpCall call;
     for (size_t i = 0; i < entry.inputs.size(); ++i)
-        call.inputs[i] = slots.workspace->address(entry.inputs[i], slot, first_row);
-    call.output = slots.workspace->address(entry.value, slot, step.op->output_row(first_row));
+        call.inputs[i] = slots.workspace->address(entry.inputs[i], slot, first_row, thread);
+    call.output = slots.workspace->address(entry.value, slot, step.op->output_row(first_row), thread);
     call.output_index = entry.output;
     call.first_row = first_row;
     call.rows = rows;
     call.step = session.step_ + static_cast<int64_t>(slots.many ? 0 : slot);
     call.states = session.step_states_[entry.step].data();
-    call.scratch = slots.workspace->scratch(entry.step);
-    call.counters = &session.counters_[session.account_ ? step.node : session.counters_.size() - 1];
+    call.scratch = slots.workspace->scratch(entry.step, thread);
+    auto& counters = thread == 0 ? session.counters_ : others_[thread - 1];
+    call.counters = &counters[session.account_ ? step.node : counters.size() - 1];
     return call;
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/state_io.hpp"
+#include "base/thread_pool.hpp"
 #include "encode/point_window.hpp"
 #include "executor/model.hpp"
 
@@ -68,7 +69,9 @@ class EventSource final : public StepSource {
 class Session {
   public:
     // `recorded`: values that stay readable besides the outputs. Without `account` no counters are kept.
-    explicit Session(std::shared_ptr<const Model> model, std::vector<int> recorded = {}, bool account = true);
+    // `threads` share tiles of windows, rows of many steps and outputs of large matrices: the same bits for any number.
+    explicit Session(std::shared_ptr<const Model> model, std::vector<int> recorded = {}, bool account = true,
+                     size_t threads = 1);
 
     const Model& model() const noexcept { return *model_; }
 
@@ -105,9 +108,16 @@ class Session {
     void advance(Slots slots, size_t count) noexcept;
     void run_segment(const Segment& segment, const Slots& slots, size_t count) noexcept;
     void run_tiles(const Segment& segment, const Slots& slots, size_t count) noexcept;
-    void run_entry(const Entry& entry, size_t first_row, size_t rows, const Slots& slots, size_t slot) noexcept;
-    void run_constant(const Entry& entry, size_t first_row, size_t rows, const Slots& slots, size_t count) noexcept;
-    OpCall call(const Entry& entry, size_t first_row, size_t rows, const Slots& slots, size_t slot) noexcept;
+    void run_tile(const Segment& segment, const Slots& slots, size_t count, size_t first, size_t thread) noexcept;
+    void run_constant(const Entry& entry, size_t first_row, size_t rows, const Slots& slots, size_t count,
+                      size_t thread) noexcept;
+    void run_batch(const Entry& entry, const Slots& slots, size_t count) noexcept;
+    void run_entry(const Entry& entry, size_t first_row, size_t rows, const Slots& slots, size_t slot,
+                   size_t thread = 0) noexcept;
+    void run_parts(const Op& op, const OpCall& call) noexcept;
+    OpCall call(const Entry& entry, size_t first_row, size_t rows, const Slots& slots, size_t slot,
+                size_t thread) noexcept;
+    void add_counters() noexcept;
     void prepare(const encode::PointWindow& window) noexcept;
     WorkspacePool& pool() const noexcept { return own_ == nullptr ? model_->workspaces() : *own_; }
 
@@ -118,6 +128,8 @@ class Session {
     std::vector<StateView> states_;
     std::vector<std::vector<void*>> step_states_;  // by the model's steps
     std::vector<Counters> counters_;               // by node; the last is for calls that are not counted
+    std::vector<std::vector<Counters>> others_;    // of the threads but the first
+    std::unique_ptr<ThreadPool> threads_;
     bool account_;
     int64_t step_ = 0;
 };

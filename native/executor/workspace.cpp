@@ -5,10 +5,13 @@ namespace {
 constexpr size_t kAlignment = 64;
 }  // namespace
 
-Workspace::Workspace(const std::vector<Step>& steps, const Layout& layout)
-    : layout_(layout), memory_(new uint8_t[layout.bytes + kAlignment]()) {
+Workspace::Workspace(const std::vector<Step>& steps, const Layout& layout, size_t threads)
+    : layout_(layout), memory_(new uint8_t[layout.bytes + threads * layout.local_bytes + kAlignment]()) {
     base_ = reinterpret_cast<uint8_t*>(round_up(reinterpret_cast<size_t>(memory_.get()), kAlignment));
-    for (const Step& step : steps) scratch_.push_back(step.op->scratch());
+    for (const Step& step : steps) shared_.push_back(step.op->shares_scratch());
+    for (size_t thread = 0; thread < threads; ++thread)
+        for (const Step& step : steps)
+            scratch_.push_back(thread != 0 && step.op->shares_scratch() ? nullptr : step.op->scratch());
 }
 
 std::unique_ptr<Workspace> WorkspacePool::take() {
@@ -21,7 +24,7 @@ std::unique_ptr<Workspace> WorkspacePool::take() {
         }
         free_.reserve(++made_);  // so that give never allocates
     }
-    return std::make_unique<Workspace>(steps_, layout_);
+    return std::make_unique<Workspace>(steps_, layout_, threads_);
 }
 
 void WorkspacePool::give(std::unique_ptr<Workspace> workspace) noexcept {

@@ -31,13 +31,13 @@ void finish(const DotMatrix& m, int32_t acc, float s_x, size_t n, float* y) noex
 void dot_i8__scalar(const DotMatrix& m, const int8_t* q, size_t q_stride, const float* s_x, size_t rows,
                     float* y) noexcept {
     for (size_t row = 0; row < rows; ++row, q += q_stride, y += m.stride)
-        for (size_t n = 0; n < m.stride; ++n) finish(m, dot_row_i8(m, q, n), s_x[row], n, y);
+        for (size_t n = 0; n < m.outputs; ++n) finish(m, dot_row_i8(m, q, n), s_x[row], n, y);
 }
 
 void dot_i4__scalar(const DotMatrix& m, const int8_t* q, size_t q_stride, const float* s_x, size_t rows,
                     float* y) noexcept {
     for (size_t row = 0; row < rows; ++row, q += q_stride, y += m.stride)
-        for (size_t n = 0; n < m.stride; ++n) finish(m, dot_row_i4(m, q, n), s_x[row], n, y);
+        for (size_t n = 0; n < m.outputs; ++n) finish(m, dot_row_i4(m, q, n), s_x[row], n, y);
 }
 
 }  // namespace edgesnn::kernels

@@ -43,8 +43,8 @@ inline void for_columns(const DotMatrix& m, Place at, size_t rows) noexcept {
             run(m,
                 Place{at.q + r * at.q_stride, at.q_stride, at.s_x + r, at.biases + r, at.column, at.y + r * m.stride});
     };
-    for (; at.column + 16 * B <= m.stride; at.column += 16 * B) down(Tile::template run<R, B>);
-    for (; at.column < m.stride; at.column += 16) down(Tile::template run<R, 1>);
+    for (; at.column + 16 * B <= m.outputs; at.column += 16 * B) down(Tile::template run<R, B>);
+    for (; at.column < m.outputs; at.column += 16) down(Tile::template run<R, 1>);
 }
 
 // Tiles of R rows by B blocks of sixteen outputs; what is left of the rows in single ones of kSingleBlocks.

@@ -51,8 +51,9 @@ struct DotMatrix {
     const int32_t* sums;         // dot_i8: dot_sums of the weights (dot_sums.hpp)
     size_t inputs;
     size_t blocks;
-    size_t stride;  // padded outputs: of scale, bias, multipliers, sums and y
-    size_t group;   // dot_i4: 32, 64 or 128 inputs
+    size_t stride;   // padded outputs: of scale, bias, multipliers, sums and y
+    size_t group;    // dot_i4: 32, 64 or 128 inputs
+    size_t outputs;  // that are wanted, from the first: a multiple of 16, at most stride
 };
 // q[rows][q_stride] in [-127, 127], its padding zero, and s_x[rows] to y[rows][stride]. The weights are read once for
 // several rows.

@@ -77,8 +77,9 @@ void check(const char* arm, const char* name, Dot* ours, Dot* scalar, Random& ra
     const auto s_x = floats(random, d.rows, 1.0F);
     std::vector<int32_t> sums;
     if (!four_bits) sums = dot_sums(reinterpret_cast<const int8_t*>(d.stored.data()), d.blocks, d.stride);
-    const DotMatrix matrix{d.stored.data(), scale.data(), bias.data(), d.multipliers.data(), sums.data(), d.inputs,
-                           d.blocks,        d.stride,     d.group};
+    const DotMatrix matrix{d.stored.data(), scale.data(), bias.data(), d.multipliers.data(),
+                           sums.data(),     d.inputs,     d.blocks,    d.stride,
+                           d.group,         d.stride};
     std::vector<float> a(d.rows * d.stride, -1.0F), b(d.rows * d.stride, -2.0F);
     ours(matrix, d.q.data(), d.q_stride, s_x.data(), d.rows, a.data());
     if (ours != scalar) {

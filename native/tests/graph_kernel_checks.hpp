@@ -116,8 +116,8 @@ void check(const char* arm, const char* name, UpdateNeurons* ours, UpdateNeurons
 void check(const char* arm, const char* name, UpdateCuba* ours, UpdateCuba* scalar, Random& random) {
     const size_t n = padded(1 + below(random, 100));
     const bool wide = below(random, 2) != 0;
-    const Cuba cuba{below(random, 4097), below(random, 4097), below(random, 2000) - 1000,
-                    1 + below(random, 100000), wide};
+    const Cuba cuba{below(random, 4097), below(random, 4097), below(random, 2000) - 1000, 1 + below(random, 100000),
+                    wide};
     std::vector<int32_t> u1(n), v1(n), x(n);
     for (int32_t& v : v1) v = static_cast<int32_t>(random());
     std::vector<int32_t> u2 = u1, v2 = v1;

@@ -173,7 +173,7 @@ void bench_dot(const char* name, Dot* ours, Dot* scalar, Shape shape, size_t row
     for (int8_t& v : q) v = static_cast<int8_t>(random() % 255 - 127);
     const auto sums = dot_sums(reinterpret_cast<const int8_t*>(weights.data()), blocks, shape.outputs);
     const DotMatrix m{weights.data(), scale.data(),  bias.data(), multipliers.data(), sums.data(), shape.inputs,
-                      blocks,         shape.outputs, group};
+                      blocks,         shape.outputs, group,       shape.outputs};
     ours(m, q.data(), shape.inputs, s_x.data(), rows, y.data());
     scalar(m, q.data(), shape.inputs, s_x.data(), rows, expected.data());
     expect_same(y, expected, name);

@@ -64,7 +64,9 @@ class NativeEngine:
         self.points = document.input["kind"] == "points"
         self.outputs = document.outputs
         self._recorded = [o for n in document.nodes if n.name in options.record for o in n.outputs]
-        self.session = _native.executor.Session(model, list(self.outputs), self._recorded, options.account)
+        self.session = _native.executor.Session(
+            model, list(self.outputs), self._recorded, options.account, options.threads
+        )
         self.state: Mapping[str, Array] = self.session.states()
         self.recorded: Mapping[str, Array] = {}
 

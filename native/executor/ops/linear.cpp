@@ -14,7 +14,8 @@ namespace {
 
 constexpr size_t kTableBytes = 16 << 10;  // half of a first-level cache
 
-constexpr size_t kRowsAtOnce = 32;  // of quantised vectors through one pass over the weights
+constexpr size_t kSharedWeights = 256 << 10;  // of a matrix, at least, to wake threads for
+constexpr size_t kRowsAtOnce = 32;            // of quantised vectors through one pass over the weights
 
 struct ActiveList final : Scratch {
     explicit ActiveList(size_t inputs) : indices(inputs) {}
@@ -81,6 +82,31 @@ class Linear final : public Op {
         call.counters->macs += static_cast<int64_t>(call.rows) * columns_ * weights_.outputs;
     }
 
+    size_t parts() const noexcept override {
+        const bool large = matrix_.inputs * matrix_.stride >= kSharedWeights;
+        return dot_ != nullptr && large ? matrix_.stride / kLanes : 0;
+    }
+
+    void begin_parts(const OpCall& call) const noexcept override {
+        auto& scratch = *static_cast<Quantised*>(call.scratch);
+        kernels::table().quantize_f32(static_cast<const float*>(call.inputs[0]), input_stride_, 1, scratch.q.data(),
+                                      scratch.scales.data());
+        call.counters->macs += columns_ * weights_.outputs;
+    }
+
+    void run_part(const OpCall& call, size_t begin, size_t end) const noexcept override {
+        const auto& scratch = *static_cast<const Quantised*>(call.scratch);
+        const size_t first = begin * kLanes;
+        kernels::DotMatrix part = dot_matrix_;
+        part.weights = static_cast<const uint8_t*>(part.weights) + begin * part.blocks * 64;
+        part.scale += first;
+        part.bias += first;
+        if (part.sums != nullptr) part.sums += first;
+        if (part.multipliers != nullptr) part.multipliers += first;
+        part.outputs = (end - begin) * kLanes;
+        dot_(part, scratch.q.data(), input_stride_, scratch.scales.data(), 1, static_cast<float*>(call.output) + first);
+    }
+
   private:
     void choose_events(int64_t bound) {
         const kernels::Table& table = kernels::table();
@@ -102,7 +128,7 @@ class Linear final : public Op {
         const size_t deep = weights_.number == Number::i8 ? 4 : 8;
         dot_ = deep == 4 ? kernels::table().dot_i8 : kernels::table().dot_i4;
         dot_matrix_ = {weights_.data,  matrix_.scale,   matrix_.bias,   weights_.multipliers, nullptr,
-                       matrix_.inputs, weights_.stride, matrix_.stride, weights_.group};
+                       matrix_.inputs, weights_.stride, matrix_.stride, weights_.group,       matrix_.stride};
         if (deep == 8) return;
         sums_ = kernels::dot_sums(static_cast<const int8_t*>(weights_.data), weights_.stride, matrix_.stride);
         dot_matrix_.sums = sums_.data();

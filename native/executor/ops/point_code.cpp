@@ -19,7 +19,6 @@ struct Prepared final : Scratch {
     std::vector<uint32_t> probabilities;
     std::vector<float> values;
     int64_t window = 0;
-    std::vector<uint16_t> random;  // of kRowsAtOnce rows, and what random16 writes beyond
 };
 
 class PointCode final : public Op {
@@ -47,12 +46,13 @@ class PointCode final : public Op {
         auto prepared = std::make_unique<Prepared>();
         if (rate_) {
             prepared->probabilities.resize(elements_);
-            prepared->random.resize(kRowsAtOnce * 8 + 128);
         } else {
             prepared->values.resize(elements_);
         }
         return prepared;
     }
+
+    bool shares_scratch() const noexcept override { return true; }
 
     void prepare(const encode::PointWindow& window, Scratch& scratch) const noexcept override {
         auto& prepared = static_cast<Prepared&>(scratch);
@@ -72,7 +72,7 @@ class PointCode final : public Op {
     void run(const OpCall& call) const noexcept override {
         const size_t width = call.output_index == 0 ? width_ : 3;
         const size_t first = (call.output_index == 0 ? 0 : members_) + call.first_row * width;
-        auto& prepared = *static_cast<Prepared*>(call.scratch);
+        const auto& prepared = *static_cast<const Prepared*>(call.scratch);
         if (rate_)
             draw(prepared, first, width, call.rows, call.step, static_cast<uint8_t*>(call.output));
         else
@@ -116,14 +116,16 @@ class PointCode final : public Op {
     }
 
     // Bit of element e: r16(e) < probability(e).
-    void draw(Prepared& prepared, size_t first, size_t width, size_t rows, int64_t step, uint8_t* out) const noexcept {
+    void draw(const Prepared& prepared, size_t first, size_t width, size_t rows, int64_t step,
+              uint8_t* out) const noexcept {
         const size_t stride = kLanes;
+        uint16_t drawn[kRowsAtOnce * 8 + 128];  // and what random16 writes beyond
         for (size_t row = 0; row < rows; row += kRowsAtOnce) {
             const size_t count = std::min(kRowsAtOnce, rows - row);
             const size_t begin = first + row * width;
             kernels::table().random16(seed_, begin / 8, (begin + count * width + 7) / 8, static_cast<uint32_t>(step),
-                                      static_cast<uint64_t>(prepared.window), prepared.random.data());
-            const uint16_t* random = prepared.random.data() + begin % 8;
+                                      static_cast<uint64_t>(prepared.window), drawn);
+            const uint16_t* random = drawn + begin % 8;
             const uint32_t* limit = prepared.probabilities.data() + begin;
             std::memset(out, 0, count * stride);
             for (size_t r = 0; r < count; ++r, out += stride, random += width, limit += width)
