@@ -58,6 +58,7 @@ class Session:
         self.model = model
         self.recorded: Mapping[str, Array] = {}
         self._engine = engine
+        self._quick = engine.quick_step
         self._options = options
         self._busy = threading.Lock()
         self._steps = 0  # of the last call
@@ -122,6 +123,14 @@ class Session:
             ModelError: x or active is not what the model takes.
             UsageError: another thread is in this session; both x and active, or neither; out is not like the output.
         """
+        if self._quick is not None and active is None and out is None and self._busy.acquire(blocking=False):
+            try:
+                made = self._quick(x)
+            finally:
+                self._busy.release()
+            if made is not None:
+                self._steps = 1
+                return made
         with self._alone():
             checked = self.model.inputs.step(x, active)
             self._check_out(out)

@@ -25,7 +25,7 @@ void ThreadPool::stop() noexcept {
     workers_.clear();
 }
 
-void ThreadPool::run(Call call, void* context) noexcept {
+void ThreadPool::run(Call call, const void* context) noexcept {
     {
         const std::lock_guard<std::mutex> lock(mutex_);
         call_ = call;
@@ -47,7 +47,7 @@ void ThreadPool::loop(size_t thread) noexcept {
         if (stop_) return;
         done = turn_;
         const Call call = call_;
-        void* const context = context_;
+        const void* const context = context_;
         lock.unlock();
         call(context, thread);
         lock.lock();

@@ -22,20 +22,20 @@ class ThreadPool {
     // Calls work(0), work(1), .. work(threads() - 1), each in its own thread, and returns when all have returned. The
     // work throws nothing. Allocates nothing.
     template <typename Work>
-    void run(Work& work) noexcept {
-        run([](void* context, size_t thread) { (*static_cast<Work*>(context))(thread); }, &work);
+    void run(const Work& work) noexcept {
+        run([](const void* context, size_t thread) { (*static_cast<const Work*>(context))(thread); }, &work);
     }
 
   private:
-    using Call = void (*)(void* context, size_t thread);
-    void run(Call call, void* context) noexcept;
+    using Call = void (*)(const void* context, size_t thread);
+    void run(Call call, const void* context) noexcept;
     void loop(size_t thread) noexcept;
     void stop() noexcept;
 
     std::mutex mutex_;
     std::condition_variable begin_, end_;
     Call call_ = nullptr;
-    void* context_ = nullptr;
+    const void* context_ = nullptr;
     size_t turn_ = 0;     // of the work; a worker waits for the next
     size_t working_ = 0;  // workers that have not returned
     bool stop_ = false;

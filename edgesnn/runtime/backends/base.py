@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -43,11 +43,15 @@ class Engine(Protocol):
         state: named arrays of logical shape, views of the engine's memory.
         step_number: steps taken since the last reset or the start of the window.
         recorded: outputs of the recorded nodes of the last call, [T, ...]; uint8, int32 or float32.
+        quick_step: a way for one step of an unchecked argument where nothing is recorded and there is one output, or
+            None: it returns the output (int32 for integers), or None and has done nothing where the argument is not an
+            array that needs neither conversion nor an error.
     """
 
     state: Mapping[str, Array]
     step_number: int
     recorded: Mapping[str, Array]
+    quick_step: Callable[[Any], Array | None] | None
 
     @property
     def counts(self) -> npt.NDArray[np.int64]:

@@ -69,6 +69,7 @@ class NativeEngine:
         )
         self.state: Mapping[str, Array] = self.session.states()
         self.recorded: Mapping[str, Array] = {}
+        self.quick_step = self.session.quick_step if len(self.outputs) == 1 and not self._recorded else None
 
     @property
     def step_number(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,7 @@ class ReferenceEngine:
         self.state: Mapping[str, Array] = {s.name: state_array(s) for s in document.states}
         self._states = [_of_node(self.state, node.name) for node in document.nodes]
         self.recorded: Mapping[str, Array] = {}
+        self.quick_step: Callable[[Any], Array | None] | None = None
         self.counts: npt.NDArray[np.int64] = np.zeros((len(document.nodes), len(COUNTS)), dtype=np.int64)
         self.step_number = 0
 
