@@ -1,0 +1,57 @@
+"""A session's threads share large work and change no bit: outputs of one large matrix, rows of many steps, tiles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import edgesnn
+from bench.spikepoint_net import random_window
+from edgesnn.graph import Builder, Document, Int4
+from edgesnn.runtime import Model
+
+LARGE = 1024
+"""Inputs and outputs: more weights than the native core keeps for one thread."""
+
+
+def matrix(number: str) -> Document:
+    rng = np.random.default_rng(7)
+    tensors: dict[str, Any] = {
+        "scale": rng.normal(0, 0.01, LARGE).astype(np.float32),
+        "bias": rng.normal(0, 1, LARGE).astype(np.float32),
+    }
+    attributes: dict[str, Any] = {"activations": "int8"}
+    if number == "int8":
+        tensors["weight"] = rng.integers(-127, 128, (LARGE, LARGE)).astype(np.int8)
+    else:
+        tensors["weight"] = Int4(rng.integers(-8, 8, (LARGE, LARGE)).astype(np.int8))
+        tensors["multiplier"] = rng.integers(1, 256, (LARGE, LARGE // 64)).astype(np.uint8)
+        attributes["group"] = 64
+    b = Builder(input={"kind": "dense", "shape": [LARGE]})
+    return b.document(outputs=[b.add("linear", "input", name="fc", attributes=attributes, tensors=tensors)])
+
+
+@pytest.mark.parametrize("threads", [2, 3, 7])
+@pytest.mark.parametrize("number", ["int8", "int4"])
+def test_threads_share_a_large_matrix_and_change_no_bit(number: str, threads: int) -> None:
+    model = Model(matrix(number), backend="native")
+    alone, shared = model.session(), model.session(threads=threads)
+    xs = np.random.default_rng(threads).normal(size=(37, LARGE)).astype(np.float32)
+    for x in xs[:3]:
+        assert np.array_equal(alone.step(x), shared.step(x))
+        assert alone.layers == shared.layers
+    assert np.array_equal(alone.run(xs), shared.run(xs))
+    assert alone.layers == shared.layers
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_threads_share_the_tiles_of_a_window_and_change_no_bit(threads: int) -> None:
+    model = edgesnn.load("gestures", backend="native")
+    alone, shared = model.session(record=["vote"]), model.session(record=["vote"], threads=threads)
+    for number in range(3):
+        window = random_window(model.document, number=number, seed=number)
+        assert np.array_equal(alone.run(window), shared.run(window))
+        assert alone.layers == shared.layers
+        assert alone.snapshot() == shared.snapshot()
