@@ -56,6 +56,17 @@ def by_step(model: edgesnn.Model, xs: Iterable[Any], layers: Sequence[str], stat
     return {name: np.stack(row) for name, row in rows.items()}
 
 
+def together(model: edgesnn.Model, samples: Any, layers: Sequence[str]) -> Arrays:
+    """Return the layers' outputs [S, T, ...] of all samples [S, T, ...] side by side, by `step_many`."""
+    sessions = [model.session(record=layers) for _ in samples]
+    rows: dict[str, list[Any]] = {name: [] for name in layers}
+    for x in np.swapaxes(samples, 0, 1):
+        model.step_many(sessions, x)
+        for name in layers:
+            rows[name].append(np.stack([session.recorded[name] for session in sessions]))
+    return {name: np.swapaxes(np.stack(row), 0, 1) for name, row in rows.items()}
+
+
 def resumed(model: edgesnn.Model, xs: Any, layers: Sequence[str], step: int, folder: Path) -> Arrays:
     """Return the layers' outputs [T, ...]: up to `step` here, the rest in a new process from a snapshot."""
     session = model.session(record=layers)

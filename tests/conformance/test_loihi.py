@@ -13,7 +13,7 @@ import pytest
 import edgesnn
 from edgesnn.encode.spikes import SpikeEncoding, spike_frames
 from tests.loihi import INPUT, LAYERS, STEPS, gesture_network
-from tests.running import by_run, by_step, model_of, resumed
+from tests.running import by_run, by_step, model_of, resumed, together
 
 pytestmark = pytest.mark.conformance
 
@@ -69,3 +69,10 @@ def test_steps_and_a_new_process_give_the_same_spikes(shared, cases, document, t
     step = int(np.random.default_rng().integers(1, STEPS))
     check(cases[0], by_step(model, xs, LAYERS))
     check(cases[0], resumed(model, xs, LAYERS, step, tmp_path))
+
+
+def test_many_clips_at_once_spike_as_each_alone(shared, cases, document):
+    both = np.stack([frames(shared, cases[clip]) for clip in (0, 1)])
+    found = together(model_of(document, "native"), both, LAYERS)
+    for clip in (0, 1):
+        check(cases[clip], {name: values[clip] for name, values in found.items()})

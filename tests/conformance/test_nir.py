@@ -17,7 +17,7 @@ from edgesnn.cli.main import main
 from edgesnn.encode.spikes import SpikeEncoding, spike_frames
 from edgesnn.events.types import EVENT
 from edgesnn.importers.nir import import_nir
-from tests.running import BACKENDS, by_run, by_step, model_of, resumed
+from tests.running import BACKENDS, by_run, by_step, model_of, resumed, together
 
 pytestmark = pytest.mark.conformance
 
@@ -225,3 +225,26 @@ def test_digits_are_the_same_in_every_form(cnn, nmnist, tmp_path):
     for form in forms:
         for name, values in run.items():
             np.testing.assert_array_equal(form[name], values, err_msg=name)
+
+
+# --- many sessions side by side -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_many_sessions_at_once_spike_as_each_alone(shared, lif, braille, networks, backend):
+    model = model_of(import_nir(shared("conformance/nir/lif_norse.nir"), profile="norse", dt_us=100), backend)
+    both = together(model, np.stack([lif["input"], lif["input"][::-1]])[:, :300, None], ["1"])["1"]
+    np.testing.assert_array_equal(both[0, :, 0], lif["norse_spk"][:300])
+    for framework, document in networks.items():
+        found = together(model_of(document, backend), braille["snntorch"]["inputs"][:3], [HIDDEN, OUT])
+        assert (found[HIDDEN] != braille[framework]["h_spk"][:3]).sum() == 0
+        assert (found[OUT] != braille[framework]["o_spk"][:3]).sum() == 0
+
+
+def test_many_digits_at_once_are_counted_as_each_alone(cnn, nmnist):
+    model = model_of(cnn, "native")
+    samples = np.stack([digit_frames(nmnist, cnn, s) for s in range(3)])
+    many = together(model, samples, CNN_LAYERS)
+    for s, xs in enumerate(samples):
+        for name, values in by_run(model, xs, CNN_LAYERS).items():
+            np.testing.assert_array_equal(many[name][s], values, err_msg=name)

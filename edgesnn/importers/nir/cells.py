@@ -98,17 +98,20 @@ def bound_of(context: Context, name: str) -> int:
     return bound if bound <= MAX_COUNT else 0
 
 
-def room(graph: FlatGraph, name: str, where: str) -> int:
+def room(graph: FlatGraph, name: str, where: str, seen: frozenset[str] = frozenset()) -> int:
     """Return the largest count that a node's output may have so that the sum pools behind it still fit a byte.
 
     Where a pool's area alone does not fit, its input is made float32, and nothing is bounded for it.
+
+    Args:
+        graph, name, where: the node.
+        seen: nodes on the way here; a cycle adds nothing.
     """
     rooms = [MAX_COUNT]
     for target in graph.targets(name):
         node = graph.nodes.get(target)
-        if node is not None and node.type in ("Flatten", "Delay"):
-            rooms.append(room(graph, target, where))
-        elif node is not None and node.type == "SumPool2d":
-            area = prod(Fields(target, node, where).integers("kernel_size", 2))
-            rooms.append(room(graph, target, where) // area or MAX_COUNT)
+        if node is None or target in seen or node.type not in ("Flatten", "Delay", "SumPool2d"):
+            continue
+        area = prod(Fields(target, node, where).integers("kernel_size", 2)) if node.type == "SumPool2d" else 1
+        rooms.append(room(graph, target, where, seen | {target}) // area or MAX_COUNT)
     return min(rooms)

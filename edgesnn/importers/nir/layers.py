@@ -82,7 +82,7 @@ def _pool(mode: str) -> Callable[[Network, Fields], str]:
     return build
 
 
-def _flatten(net: Network, fields: Fields) -> str:
+def _reshape(net: Network, fields: Fields) -> str:
     x, shape = net.source(fields.name), net.context.shapes[fields.name]
     return net.add("reshape", x, fields.name, shape, bound=net.bound(x), attributes={"shape": list(shape)})
 
@@ -92,8 +92,8 @@ def _delay(net: Network, fields: Fields) -> str:
     steps = delay_steps(fields, net.context.options.dt)
     full = spread(steps, shape, fields, "delay").astype(np.int32)
     longest = int(full.max())
-    if longest == 0:
-        return net.source(fields.name)
+    if longest == 0:  # a node of its own all the same, so that every value has the name of its node
+        return _reshape(net, fields)
     x, bound = net.source_ahead(fields.name), bound_of(net.context, fields.name)
     attributes = {"steps": longest, "shape": list(shape), "value": "int" if bound else "float32", "bound": bound}
     tensors = {} if (full == longest).all() else {"delays": full.ravel()}
@@ -116,7 +116,7 @@ LAYERS: dict[str, Callable[[Network, Fields], str]] = {
     "Conv2d": _conv(2),
     "SumPool2d": _pool("sum"),
     "AvgPool2d": _pool("avg"),
-    "Flatten": _flatten,
+    "Flatten": _reshape,
     "Delay": _delay,
     **dict.fromkeys(NEURONS, _lif),
 }

@@ -10,7 +10,7 @@ import numpy as np
 from edgesnn.errors import UsageError
 from edgesnn.graph import Builder
 from edgesnn.importers.neuron import Shape, channel_axis
-from edgesnn.importers.nir.cells import Context, bound_of, delay_steps
+from edgesnn.importers.nir.cells import Context, bound_of
 from edgesnn.importers.nir.fields import Fields
 
 VECTORS = ("alpha", "beta", "v_th", "v_reset", "gain", "leak", "v_min")
@@ -91,11 +91,11 @@ class Network:
 
     def source_ahead(self, name: str) -> str:
         """Return the same for a node whose sources may be made later (a delay)."""
-        sources = self.context.graph.sources(name)
+        sources = ["input" if a == self.context.graph.input else a for a in self.context.graph.sources(name)]
         if len(sources) > 1:
-            self._later.append((f"{name}.sum", [self._ahead(a) for a in sources]))
+            self._later.append((f"{name}.sum", sources))
             return f"{name}.sum"
-        return self._ahead(sources[0])
+        return sources[0]
 
     def as_float(self, value: str) -> str:
         """Return a value as float32: itself, or small integers converted."""
@@ -115,15 +115,6 @@ class Network:
             total = self.add("add", [total, self.as_float(value)], made, self._shapes[total])
         return total
 
-    def _ahead(self, name: str) -> str:
-        """Return the name of a node's value, which may not be made yet: its own, but for a Delay of no step."""
-        node = self.context.graph.nodes.get(name)
-        if node is not None and node.type == "Delay":
-            fields = self.context.fields(name)
-            if not delay_steps(fields, self.context.options.dt).any():
-                return self.source_ahead(name)
-        return "input" if node is None else name
-
     def _from(self, source: str, target: str) -> str:
         """Return a source's value, of the step before where the edge is cut."""
         if (source, target) not in self.context.plan.cut:
@@ -132,5 +123,5 @@ class Network:
         if made not in self._bounds:
             shape, bound = self.context.shapes[source], bound_of(self.context, source)
             attributes = {"steps": 1, "shape": list(shape), "value": "int" if bound else "float32", "bound": bound}
-            self.add("delay", self._ahead(source), made, shape, bound=bound, attributes=attributes)
+            self.add("delay", source, made, shape, bound=bound, attributes=attributes)
         return made
