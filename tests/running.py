@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,14 +58,15 @@ def by_step(model: edgesnn.Model, xs: Iterable[Any], layers: Sequence[str], stat
 
 
 def together(model: edgesnn.Model, samples: Any, layers: Sequence[str]) -> Arrays:
-    """Return the layers' outputs [S, T, ...] of all samples [S, T, ...] side by side, by `step_many`."""
-    sessions = [model.session(record=layers) for _ in samples]
-    rows: dict[str, list[Any]] = {name: [] for name in layers}
-    for x in np.swapaxes(samples, 0, 1):
-        model.step_many(sessions, x)
-        for name in layers:
-            rows[name].append(np.stack([session.recorded[name] for session in sessions]))
-    return {name: np.swapaxes(np.stack(row), 0, 1) for name, row in rows.items()}
+    """Return the layers' outputs [S, T, ...] of all samples [S, T, ...] side by side, by `step_many`.
+
+    Nothing is recorded there, so the layers become the model's outputs.
+    """
+    shown = edgesnn.Model(replace(model.document, outputs=tuple(layers), readout=None), backend=model.backend)
+    sessions = [shown.session() for _ in samples]
+    rows = [shown.step_many(sessions, x) for x in np.swapaxes(samples, 0, 1)]
+    named = rows if len(layers) > 1 else [{layers[0]: row} for row in rows]
+    return {name: np.stack([row[name] for row in named], axis=1) for name in layers}
 
 
 def resumed(model: edgesnn.Model, xs: Any, layers: Sequence[str], step: int, folder: Path) -> Arrays:
