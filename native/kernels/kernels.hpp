@@ -60,7 +60,7 @@ struct DotMatrix {
 using Dot = void(const DotMatrix& matrix, const int8_t* q, size_t q_stride, const float* s_x, size_t rows,
                  float* y) noexcept;
 // Each row of x to q and its scale: a = max |x|; a < 1e-30: q = 0, s_x = 0; else q = rint(x * (127 / a)), half to even,
-// clamped to +-127, s_x = a / 127. A NaN is no maximum and gives -127.
+// clamped to +-127, s_x = a / 127. A NaN is no maximum and gives -127; a is at most the largest finite number.
 using Quantize = void(const float* x, size_t stride, size_t rows, int8_t* q, float* s_x) noexcept;
 
 // v[rows][stride] is changed, s[rows][stride] written; alpha, v_th [stride]. Returns the number of spikes.

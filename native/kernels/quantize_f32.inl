@@ -13,7 +13,8 @@ inline float largest(const float* x, size_t n) noexcept {
             best[j] = size > best[j] ? size : best[j];
         }
     for (size_t j = 1; j < kLanes; ++j) best[0] = best[j] > best[0] ? best[j] : best[0];
-    return best[0];
+    constexpr float kLargest = 3.4028234663852886e38F;  // an infinity makes no scale infinite: 0 * s_x stays 0
+    return best[0] < kLargest ? best[0] : kLargest;
 }
 
 }  // namespace

@@ -42,10 +42,11 @@ def lane_product(weight: Array, x: Array) -> Array:
 def quantised(x: Array) -> tuple[Array, Array]:
     """Return (int64 values in [-127, 127], float32 [.., 1] scales) of float32 vectors [.., K].
 
-    a = max|x|; below 1e-30: zeros; else rint(x * (127 / a)) and a / 127. What is not a number is no maximum and gives
-    -127; with an infinity the scale is infinite and finite numbers give 0.
+    a = max|x|; below 1e-30: zeros; else rint(x * (127 / a)) and a / 127. a is at most the largest finite
+    number; what is not a number is no maximum and gives -127.
     """
     a = np.where(np.isnan(x), np.float32(0), np.abs(x)).max(axis=-1, keepdims=True)
+    a = smaller(a, np.finfo(np.float32).max)
     silent, largest = a < np.float32(1e-30), np.float32(127)
     with np.errstate(all="ignore"):
         whole = np.rint(smaller(larger(x * (largest / a), -largest), largest))
