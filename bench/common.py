@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import random
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -62,9 +63,10 @@ def interleaved_us(
 ) -> dict[str, dict[str, float]]:
     """Return {"best", "median", "runs"} in us per step of several works; `work(n)` does n calls of so many steps each.
 
-    Works run in turns, all in the caller's thread, whose processor time is what is measured: on an idle machine that is
-    the time on the clock, and on a loaded one the waits for a processor are left out. A turn lasts about `turn_ms`,
-    long enough that what the others left in the caches does not count.
+    Works run in turns, shuffled anew each round, all in the caller's thread, whose processor time is what is measured:
+    on an idle machine that is the time on the clock, and on a loaded one the waits for a processor are left out. A turn
+    lasts about `turn_ms` and begins with a call that does not count: a stream finds its own weights in the caches, not
+    those of the others.
     """
     turns = {}
     for name, (work, steps) in works.items():
@@ -74,9 +76,12 @@ def interleaved_us(
         calls = max(1, round(3 * turn_ms / 1e3 / (time.thread_time() - start)))
         turns[name] = (work, calls, calls * steps)
     times: dict[str, list[float]] = {name: [] for name in works}
+    order = random.Random(0)
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or min(map(len, times.values())) < 5:
-        for name, (work, calls, steps) in turns.items():
+        for name in order.sample(sorted(turns), len(turns)):
+            work, calls, steps = turns[name]
+            work(1)
             start = time.thread_time()
             work(calls)
             times[name].append((time.thread_time() - start) * 1e6 / steps)

@@ -4,7 +4,8 @@
 
 Each engine's output spikes are compared with the numpy twin's before anything is timed; then all run in turns. A peer
 that is not installed, or cannot compute a network, is a line that says so. "run" is one call for all steps, "step" one
-call a step from Python. Goals: ratios of medians; the us are orientation.
+call a step from Python, "step_many" one call a step for 16 sessions (us of each). Goals: ratios of medians; the us are
+orientation.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from edgesnn.runtime.session import Session  # noqa: E402
 RUN_MS = 1.0
 STEP_COST_US = 1.5
 INT4_SPEED = 0.95
+ACCOUNTING = 1.05
+SESSIONS = 16
 WEIGHTS = ("int8", "int4", "float32")
 
 
@@ -90,20 +93,31 @@ def our_rows(net: nets.Net) -> list[Row]:
 
 
 def _other_ways(session: Session, net: nets.Net, agrees: Mapping[str, Any], pieces: list[nets.Spikes]) -> list[Row]:
-    """Return the rows of `run` given indices instead of dense spikes, and of one `step` at a time in both forms."""
+    """Return the rows of indices instead of dense spikes, of no accounting, of one step a call, of many sessions."""
     listed = [ours.indices(piece) for piece in pieces]
     steps = [indices for indices, _ in map(ours.indices, net.inputs[:, None])]
-    whole = ours.indices(net.inputs)
-    session.reset()
-    dense = session.run(net.inputs)
-    session.reset()
-    assert np.array_equal(session.run(active=whole), dense), "indices and dense spikes give different outputs"
+    many = [session.model.session() for _ in range(SESSIONS)]
+    shared = [np.repeat(x[None], SESSIONS, axis=0) for x in net.inputs]
+    silent = session.model.session(account=False)
+    _same(session, many, net.inputs, shared)
     ways: dict[str, tuple[Callable[[int], Any], int]] = {
         "run, indices": (common.in_turn(lambda active: session.run(active=active), listed), len(pieces[0])),
+        "run, no accounting": (common.in_turn(silent.run, pieces), len(pieces[0])),
         "step": (common.in_turn(session.step, list(net.inputs)), 1),
         "step, indices": (common.in_turn(lambda active: session.step(active=active), steps), 1),
+        "step_many": (common.in_turn(lambda xs: session.model.step_many(many, xs), shared), SESSIONS),
     }
     return [Row(f"edgesnn int8 {name}", "ours", agrees, work, count) for name, (work, count) in ways.items()]
+
+
+def _same(session: Session, many: list[Session], inputs: nets.Spikes, shared: list[nets.Spikes]) -> None:
+    """Compare indices with dense spikes, and many sessions with one."""
+    session.reset()
+    dense = session.run(inputs)
+    session.reset()
+    assert np.array_equal(session.run(active=ours.indices(inputs)), dense), "indices and dense spikes differ"
+    together = np.stack([session.model.step_many(many, xs) for xs in shared], axis=1)
+    assert all(np.array_equal(one, dense) for one in together), "many sessions and one differ"
 
 
 def _pieces(run: Callable[[Any], Any], inputs: nets.Spikes) -> list[nets.Spikes]:
@@ -138,15 +152,15 @@ def show(net: nets.Net, rows: list[Row], us: Mapping[str, Mapping[str, float]]) 
     print(
         f"\n{net.name}: {net.inputs.reshape(len(net.inputs), -1).sum(1).mean():.1f} input spikes a step; rates: {rates}"
     )
-    print(f"  {'':<28}{'median us':>10}{'best us':>10}{'ratio':>8}  spikes against the twin's")
+    print(f"  {'':<32}{'median us':>10}{'best us':>10}{'ratio':>8}  spikes against the twin's")
     for row in rows:
         if row.name not in us:
-            print(f"  {row.name:<28}{row.reason}")
+            print(f"  {row.name:<32}{row.reason}")
             continue
         t = us[row.name]
         ratio = f"{t['median'] / base['median']:8.1f}" if base else f"{'-':>8}"
         said = f"{row.agrees['equal_steps']} steps equal, {row.agrees['different']} differ"
-        print(f"  {row.name:<28}{t['median']:10.2f}{t['best']:10.2f}{ratio}  {said}")
+        print(f"  {row.name:<32}{t['median']:10.2f}{t['best']:10.2f}{ratio}  {said}")
 
 
 def judge(key: str, rows: list[Row], us: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
@@ -173,6 +187,8 @@ def judge(key: str, rows: list[Row], us: Mapping[str, Mapping[str, float]]) -> d
         say(f"{group}: times {best[1]}", best[0] / run, wanted, at_least=True, unit="x")
     say("us per step", run, goal.us, at_least=False, unit=" us")
     say("step from Python, on top", us["edgesnn int8 step"]["median"] - run, STEP_COST_US, at_least=False, unit=" us")
+    silent = us["edgesnn int8 run, no accounting"]["median"]
+    say("accounting, times the time without", run / silent, ACCOUNTING, at_least=False, unit="x")
     if "edgesnn int4 run" in us:
         say("int4, times int8's speed", run / us["edgesnn int4 run"]["median"], INT4_SPEED, at_least=True, unit="x")
     return found
