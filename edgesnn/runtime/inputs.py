@@ -71,6 +71,7 @@ class ArrayInputs:
         self._shape = tuple(section["shape"])
         self._real = section["value"] == "float32"
         self._bound = int(section["bound"])
+        self._size = prod(self._shape)
         self._spikes = section["kind"] == "spikes"
         self._binary = section["value"] == "binary"
 
@@ -131,31 +132,32 @@ class ArrayInputs:
         if not self._spikes:
             raise ModelError("model takes no spikes as indices", expected="an array: its input is of kind 'dense'")
         array = np.asarray(values)
-        array = array.astype(np.int64) if array.size == 0 and array.ndim == 1 else array
+        array = array.astype(np.uint32) if array.size == 0 and array.ndim == 1 else array
         if array.dtype.kind not in "iu" or array.ndim != 1:
             found = f"{array.dtype} {list(array.shape)}"
             raise ModelError("indices are not a list of integers", found=found, expected="uint32 [n]")
-        size = prod(self._shape)
-        if array.size and not 0 <= array.min() <= array.max() < size:
+        if array.size and (array.max() >= self._size or (array.dtype.kind == "i" and array.min() < 0)):
             found = f"{array.min()} to {array.max()}"
-            raise ModelError("index is out of range", found=found, expected=f"0 to {size - 1}")
-        return array
+            raise ModelError("index is out of range", found=found, expected=f"0 to {self._size - 1}")
+        return np.ascontiguousarray(array, dtype=np.uint32)
 
-    def _active(self, indices: Array, offsets: npt.NDArray[np.int64]) -> Active:
-        signed = indices.astype(np.int64)
-        inside = np.ones(len(signed), dtype=bool)
-        inside[offsets[:-1][offsets[:-1] < len(signed)]] = False  # the first index of a step follows none
-        following = np.diff(signed, prepend=0)[inside]
-        if (following < 0).any():
-            raise ModelError("indices are not ascending", expected="ascending within a step: sums depend on the order")
-        if not self._binary and len(signed) and self._most(signed, offsets) > self._bound:
-            found = f"{self._most(signed, offsets)} times"
-            raise ModelError("index stands too often in one step", found=found, expected=f"at most {self._bound}")
-        return Active(np.ascontiguousarray(indices, dtype=np.uint32), offsets)
+    def _active(self, indices: npt.NDArray[np.uint32], offsets: npt.NDArray[np.int64]) -> Active:
+        falls = indices[1:] < indices[:-1]
+        if falls.any():
+            falls[offsets[1:-1][(offsets[1:-1] > 0) & (offsets[1:-1] < len(indices))] - 1] = False  # between two steps
+            if falls.any():
+                raise ModelError("indices are not ascending", expected="ascending within a step: sums depend on it")
+        if not self._binary and len(indices) > self._bound:
+            self._check_repeats(indices, offsets)
+        return Active(indices, offsets)
 
-    def _most(self, indices: Array, offsets: npt.NDArray[np.int64]) -> int:
-        steps = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-        return int(np.unique(steps * prod(self._shape) + indices, return_counts=True)[1].max())
+    def _check_repeats(self, indices: npt.NDArray[np.uint32], offsets: npt.NDArray[np.int64]) -> None:
+        """Refuse an index that stands more often in a step than the bound: it equals the one so many places on."""
+        same = indices[self._bound :] == indices[: -self._bound]
+        if same.any():
+            steps = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+            if (same & (steps[self._bound :] == steps[: -self._bound])).any():
+                raise ModelError("index stands too often in one step", expected=f"at most {self._bound} times")
 
 
 class TokenInputs:
