@@ -74,6 +74,7 @@ class Prediction:
     clock_synced: bool | None = None
     latency_us: Latency = Latency()
     deadline_missed: bool | None = None
+    steps: int | None = None
     spikes: int | None = None
     synops: int | None = None
     energy_uj_estimate: float | None = None
@@ -122,6 +123,7 @@ class Prediction:
             "latency_us": asdict(self.latency_us),
             "deadline_missed": self.deadline_missed,
             "model": asdict(self.model),
+            "steps": self.steps,
             "spikes": self.spikes,
             "synops": self.synops,
             "energy_uj_estimate": self.energy_uj_estimate,
@@ -143,7 +145,8 @@ class Prediction:
         if schema != SCHEMA:
             raise PublishError("not a prediction", where="schema", found=repr(schema), expected=repr(SCHEMA))
         try:
-            values = {name: record[_JSON_NAME.get(name, name)] for name in _FIELDS}
+            values = {name: record[_JSON_NAME.get(name, name)] for name in _FIELDS if name not in _ADDED}
+            values.update({name: record.get(name) for name in _ADDED})
             values["sensor"] = _nested(SensorWindow, values["sensor"])
             values["latency_us"] = _nested(Latency, values["latency_us"])
             values["model"] = _nested(ModelInfo, values["model"])
@@ -160,3 +163,4 @@ def _nested(kind: type[Any], record: Mapping[str, Any]) -> Any:
 
 _FIELDS = tuple(field.name for field in fields(Prediction))
 _JSON_NAME = {"class_index": "class"}
+_ADDED = ("steps",)  # that the first records of this schema did not have

@@ -58,3 +58,47 @@ def small_document(seed: int = 0, coding: str = "rate", **changes: Any) -> Docum
         "offset": {"confidence": 0.3, "windows": 2},
     }
     return builder.document(outputs=[vote], readout=readout)
+
+
+EVENTS: dict[str, Any] = {
+    "sensor": [16, 12],
+    "bin_us": 5_000,
+    "origin": "first",
+    "rounding": "floor",
+    "polarity_order": [0, 1],
+    "steps": 20,
+    "hop_steps": 10,
+}
+
+
+def spikes_document(
+    seed: int = 0, reset: str = "window", early_exit: dict[str, Any] | None = None, **changes: Any
+) -> Document:
+    """Return a recurrent model of spikes whose membranes leak slowly; `changes` are fields of its `input.events`."""
+    rng = np.random.default_rng(seed)
+    events = {**EVENTS, **changes}
+    width, height = events["sensor"]
+    section = {"kind": "spikes", "shape": [2, height, width], "value": "count", "bound": 3, "events": events}
+    builder = Builder(input=section, reset=reset)
+
+    def linear(x: str, name: str, k: int, n: int) -> str:
+        tensors = {
+            "weight": rng.integers(-70, 71, (n, k)).astype(np.int8),
+            "scale": np.full(n, 1 / (70 * 4), np.float32),
+            "bias": rng.normal(0.02, 0.02, n).astype(np.float32),
+        }
+        made: str = builder.add("linear", x, name=name, attributes={"activations": "int"}, tensors=tensors)
+        return made
+
+    def lif(x: str, name: str, n: int) -> str:
+        leak = {"alpha": np.full(n, 0.98, np.float32), "v_th": np.ones(1, np.float32)}
+        made: str = builder.add("lif", x, name=name, tensors=leak)
+        return made
+
+    flat = builder.add("reshape", "input", name="flat", attributes={"shape": [2 * width * height]})
+    builder.add("delay", "hidden", name="late", attributes={"steps": 1, "shape": [24], "value": "int", "bound": 1})
+    both = builder.add("add", [linear(flat, "fc1", 2 * width * height, 24), linear("late", "rec", 24, 24)], name="both")
+    hidden = lif(both, "hidden", 24)
+    count = builder.add("count", lif(linear(hidden, "fc2", 24, len(LABELS)), "out", len(LABELS)), name="count")
+    readout = {"node": count, "labels": list(LABELS), "temperature": 2.0, "rejection": 0.3, "early_exit": early_exit}
+    return builder.document(outputs=[count], readout=readout)

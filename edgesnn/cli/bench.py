@@ -17,7 +17,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("model", metavar="MODEL", help="a model file, or a name in the zoo")
-    parser.add_argument("--events", metavar="N", type=int, help="events in a window (default: eight for each point)")
+    parser.add_argument("--events", metavar="N", type=int, help="events in a window (default: 8 a point, or 16 a step)")
     parser.add_argument(
         "--backend", choices=("auto", "native", "reference"), default="auto", help="what runs the model (default: auto)"
     )

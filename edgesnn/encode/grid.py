@@ -40,6 +40,16 @@ class TimeGrid:
         even: npt.NDArray[np.int64] = halves - ((rest == 0) & (halves % 2 == 1))
         return even
 
+    @property
+    def hop_us(self) -> int:
+        """Microseconds from the start of a window to that of the next (halves of bins apart: one more or less)."""
+        return self.hop * self.bin_us
+
+    def first_number(self, t_us: int) -> int:
+        """Return the number of the first window, from 0 on, that ends after this time since the origin."""
+        bin = int(self.bins(np.array([t_us], dtype=np.int64))[0])
+        return max(0, (bin - self.length) // self.hop + 1)
+
     def start_us(self, number: int) -> int:
         """Return where a window starts, in microseconds since the origin: the first time of its first bin.
 

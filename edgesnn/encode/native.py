@@ -57,3 +57,18 @@ def encode_spikes(
     """
     start = first_window_us(events, encoding) if t0_us is None else t0_us
     return SpikeWindow(*_native.encode.encode_spikes(events, encoding, number, start))
+
+
+def encode(
+    events: npt.NDArray[Any],
+    encoding: PointEncoding | SpikeEncoding,
+    sensor: tuple[int, int],
+    *,
+    number: int,
+    first_event: int,
+    t0_us: int,
+) -> PointWindow | SpikeWindow:
+    """Return one window as the encoding says; `encode_points` or `encode_spikes`."""
+    if isinstance(encoding, SpikeEncoding):
+        return encode_spikes(events, encoding, number=number, t0_us=t0_us)
+    return encode_points(events, encoding, sensor, number=number, first_event=first_event, t0_us=t0_us)

@@ -9,12 +9,14 @@ nearest neighbours.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from edgesnn.encode.grid import TimeGrid
 from edgesnn.encode.philox import sampling_keys
 
 GRID = 16384
@@ -39,6 +41,8 @@ class PointEncoding:
         seed: 64-bit key of all random draws.
     """
 
+    kind: ClassVar[str] = "points"
+
     window_us: int
     hop_us: int
     min_events: int
@@ -48,6 +52,16 @@ class PointEncoding:
     steps: int
     time: Literal["fixed", "minmax"] = "fixed"
     seed: int = 0
+
+    @classmethod
+    def from_section(cls, section: Mapping[str, Any]) -> PointEncoding:
+        """Return the encoding of a checked `input` section of kind "points"."""
+        return cls(**{name: value for name, value in section.items() if name not in ("kind", "sensor")})
+
+    @property
+    def grid(self) -> TimeGrid:
+        """The windows, in bins of a microsecond."""
+        return TimeGrid(self.window_us, self.hop_us)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgesnn.encode.native import encode_points
-from edgesnn.encode.points import PointWindow
+from edgesnn.encode.native import encode
+from edgesnn.encode.points import PointEncoding
 from edgesnn.events.types import EVENT
-from edgesnn.pipeline.pipeline import what_it_takes
 from edgesnn.pipeline.report import spread
 from edgesnn.runtime import Model
+from edgesnn.runtime.windows import Encoding, Window, encoding_of, readout_of, run_window
 
 SCHEMA = "edgesnn.bench/1"
 _SEED = 2024
@@ -25,8 +25,8 @@ def bench(model: Model, *, events: int | None = None, seconds: float = 3.0, leas
     """Return the time per window of encoding and of inference, one thread, on made-up windows.
 
     Args:
-        model: kind points.
-        events: in a window; default eight for each point.
+        model: kind points, or spikes of events, with a readout; where that may stop a window early, it does.
+        events: in a window; default eight for each point, or sixteen for each step.
         seconds: about how long to measure.
         least: windows, at least.
 
@@ -34,29 +34,29 @@ def bench(model: Model, *, events: int | None = None, seconds: float = 3.0, leas
         Milliseconds as {"p50", "p99"} of `encode_ms`, `infer_ms`, `total_ms`; `share_of_hop` of the median total
         and `share_of_hop_p99`; `fits` says whether the p99 total is shorter than the hop.
     """
-    encoding, _ = what_it_takes(model)
-    width, height = model.input["sensor"]
-    count = events or max(8 * encoding.points, encoding.min_events, 1)
-    windows = [made_up_events(count, encoding.window_us, (width, height), _SEED + i) for i in range(8)]
+    encoding, readout = encoding_of(model), readout_of(model)
+    sensor = model.sensor or (1, 1)
+    count = events or _usual(encoding)
+    length_us = encoding.grid.length * encoding.grid.bin_us
+    windows = [made_up_events(count, length_us, sensor, _SEED + i) for i in range(8)]
     session = model.session()
     rows: list[tuple[float, float]] = []
     end = time.perf_counter() + seconds
     while len(rows) < least or time.perf_counter() < end:
-        number = len(rows)
-        packet = windows[number % len(windows)]
-        window: list[PointWindow] = []
-        encode_ms = _time_ms(lambda: window.append(encode_points(packet, encoding, (width, height), number=number)))  # noqa: B023
-        rows.append((encode_ms, _time_ms(lambda: session.run(window[0], keep="last"))))  # noqa: B023
-    encode, infer = np.array(rows[1:] or rows).T  # the first one touches the memory
-    total = spread(encode + infer)
+        packet = windows[len(rows) % len(windows)]
+        made: list[Window] = []
+        encode_ms = _time_ms(lambda: made.append(encode(packet, encoding, sensor, number=0, first_event=0, t0_us=0)))  # noqa: B023
+        rows.append((encode_ms, _time_ms(lambda: run_window(session, made[0], readout))))  # noqa: B023
+    encoded, infer = np.array(rows[1:] or rows).T  # the first one touches the memory
+    total = spread(encoded + infer)
     assert total is not None
-    hop_ms = encoding.hop_us / 1e3
+    hop_ms = encoding.grid.hop_us / 1e3
     return {
         "schema": SCHEMA,
         "model": {"name": model.name, "precision": model.precision, "backend": model.backend},
-        "windows": len(encode),
+        "windows": len(encoded),
         "events_per_window": count,
-        "encode_ms": spread(encode),
+        "encode_ms": spread(encoded),
         "infer_ms": spread(infer),
         "total_ms": total,
         "hop_ms": hop_ms,
@@ -79,6 +79,12 @@ def made_up_events(count: int, duration_us: int, sensor: tuple[int, int], seed: 
     events["t"] = share * duration_us
     events["p"] = rng.integers(0, 2, count)
     return events
+
+
+def _usual(encoding: Encoding) -> int:
+    if isinstance(encoding, PointEncoding):
+        return max(8 * encoding.points, encoding.min_events, 1)
+    return 16 * encoding.steps
 
 
 def _time_ms(work: Callable[[], Any]) -> float:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from edgesnn.encode.points import PointEncoding
 from edgesnn.errors import ModelError, UsageError
+from edgesnn.runtime.windows import Encoding
 
 MOST = 1 << 22
 """Events that may wait for their window (docs/pipeline.md, "Windows")."""
@@ -31,16 +32,20 @@ class ByCount:
         return np.array([self.events, self.hop], dtype=np.int64)
 
 
-def by_count(events: Any, hop: Any, encoding: PointEncoding) -> ByCount | None:
+def by_count(events: Any, hop: Any, encoding: Encoding) -> ByCount | None:
     """Return the windows that `window_events` and `hop_events` ask for; None: by time.
 
     Raises:
-        UsageError: no integers, out of range, a hop without a window, or windows that are all idle.
+        UsageError: no integers, out of range, a hop without a window, windows that are all idle, or a model whose
+            steps are bins of time.
     """
     if events is None:
         if hop is not None:
             raise UsageError("a hop by count needs a window by count", where="hop_events", found=repr(hop))
         return None
+    if not isinstance(encoding, PointEncoding):
+        hint = "its windows are so many steps of time"
+        raise UsageError("a model of spikes takes no windows by count", where="window_events", hint=hint)
     windows = ByCount(_size(events, "window_events"), _size(events if hop is None else hop, "hop_events"))
     if windows.events < encoding.min_events:
         expected = f"at least the model's min_events, {encoding.min_events}"

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from edgesnn import _native
-from edgesnn.encode.points import PointEncoding
 from edgesnn.errors import ModelError, UsageError
 from edgesnn.events.decoder import check_options
 from edgesnn.events.formats.base import printable
@@ -24,6 +23,7 @@ from edgesnn.pipeline.source import check_native, make_source, open_source
 from edgesnn.prediction import Prediction
 from edgesnn.runtime import Model, load, snapshot
 from edgesnn.runtime.decide import Readout
+from edgesnn.runtime.windows import Encoding, encoding_of, goes_on, readout_of
 
 _CURSOR = "source/cursor"
 TIME_LIMIT_US = 1 << 60
@@ -75,7 +75,7 @@ class Pipeline:
         check_options(sensor, on_corrupt or "skip")
         pace = parse_speed(speed)
         self.model = model if isinstance(model, Model) else load(model, backend=backend)
-        encoding, readout = what_it_takes(self.model)
+        encoding, readout = encoding_of(self.model), readout_of(self.model)
         self._by_count = by_count(window_events, hop_events, encoding)
         opened = open_source(source, sensor=sensor, on_corrupt=on_corrupt, format=format)
         recording = opened if isinstance(opened, Recording) else None
@@ -83,7 +83,7 @@ class Pipeline:
         self.stream = stream
         self.node = node
         self._source = make_source(opened, pace)
-        self._records = Records(self.model, readout, stream, None if self._by_count else encoding.hop_us)
+        self._records = Records(self.model, readout, stream, None if self._by_count else encoding.grid.hop_us)
         self._chain = _make_chain(self, encoding, readout, recording, on_corrupt, format, self._by_count)
         self._decodes = recording is not None or format is not None
         self._concluded = False
@@ -222,7 +222,8 @@ class Pipeline:
 
     def _sections(self) -> list[str]:
         sections = ["input", "counters", "window", "decide", "session"]
-        return [*sections, *["decoder"] * self._decodes, *["source"] * (self._source is not None)]
+        encoder = ["encode"] * (self.model.input["kind"] == "spikes")
+        return [*sections, *encoder, *["decoder"] * self._decodes, *["source"] * (self._source is not None)]
 
     def _check_open(self) -> None:
         self._check_process()
@@ -249,42 +250,14 @@ def sensor_of(recording: Recording | None, sensor: tuple[int, int] | None, model
     """Return the sensor size: the recording's, else the one given, else the model's."""
     if recording is not None and recording.sensor is not None:
         return recording.sensor
-    width, height = sensor or model.input["sensor"]
-    return int(width), int(height)
-
-
-def what_it_takes(model: Model) -> tuple[PointEncoding, Readout]:
-    """Return how events become the model's input, and how its scores become decisions.
-
-    Raises:
-        ModelError: its input is not points, or it has no readout.
-    """
-    kind = model.input["kind"]
-    if kind in ("dense", "spikes") and model.input.get("events") is None:
-        raise ModelError(
-            "the model does not say how events become its input",
-            where=model.name,
-            found=f"input.kind {kind!r} without input.events",
-            expected="input.events",
-            hint="import it with --input spikes --bin --sensor --steps, or step it with edgesnn.load(...).session()",
-        )
-    if kind != "points":
-        raise ModelError(
-            "the pipeline cannot encode this model's input yet",
-            where=f"{model.name}, input.kind",
-            found=repr(kind),
-            expected="'points'",
-            hint="step it with edgesnn.load(...).session()",
-        )
-    if model.readout is None:
-        raise ModelError("the model has no readout, so it cannot decide", where=f"{model.name}, readout")
-    fields = {name: value for name, value in model.input.items() if name not in ("kind", "sensor")}
-    return PointEncoding(**fields), Readout.from_document(model.readout)
+    size = sensor or model.sensor
+    assert size is not None  # encoding_of has seen to it
+    return int(size[0]), int(size[1])
 
 
 def _make_chain(
     pipeline: Pipeline,
-    encoding: PointEncoding,
+    encoding: Encoding,
     readout: Readout,
     recording: Recording | None,
     on_corrupt: str | None,
@@ -299,11 +272,12 @@ def _make_chain(
         encoding,
         pipeline.sensor,
         readout,
-        chain_model(pipeline.model),
+        chain_model(pipeline.model, readout),
         strict=policy == "strict",
         format=name,
         where=printable(str(recording.path) if recording is not None else pipeline.stream),
         offset=recording.data_offset if recording is not None else 0,
         window_events=windows.events if windows else 0,
         hop_events=windows.hop if windows else 0,
+        run_idle=goes_on(pipeline.model),
     )

@@ -32,7 +32,8 @@ class Records:
 
     def make(self, result: Any) -> Prediction:
         """Return the prediction of what `Chain.poll` gave; boot_id, seq, ts, node and late are for the sink to set."""
-        (number, t0_us, t1_us, events, dropped), (verdict, active, p), (spikes, synops, macs), stamp_ns, times = result
+        (number, t0_us, t1_us, events, dropped), (verdict, active, p), work, stamp_ns, times = result
+        steps, spikes, synops, macs = work
         idle = verdict == "idle"
         latency = _latency(times)
         return Prediction(
@@ -50,6 +51,7 @@ class Records:
             stamp_ns=stamp_ns,
             latency_us=latency,
             deadline_missed=None if self._hop_us is None else (latency.total or 0.0) > self._hop_us,
+            steps=None if idle else steps,
             spikes=None if idle else spikes,
             synops=None if idle else synops,
             energy_uj_estimate=None if idle else energy_uj(synops, macs),

@@ -8,47 +8,46 @@ import numpy as np
 import numpy.typing as npt
 
 from edgesnn.encode.points import PointWindow
+from edgesnn.encode.spikes import SpikeWindow
 from edgesnn.runtime import snapshot
+from edgesnn.runtime.decide import Readout
 from edgesnn.runtime.model import Model
+from edgesnn.runtime.windows import run_window
 
 _SECTION = "session"
 _PREFIX = f"{_SECTION}/"
 
 
-def chain_model(model: Model) -> Any:
+def chain_model(model: Model, readout: Readout) -> Any:
     """Return what the native chain runs: the executor's own model, or a `SessionModel` for another backend."""
     if model.backend == "native":
         _, native = model.prepared
         return native
-    return SessionModel(model)
+    return SessionModel(model, readout)
 
 
 class SessionModel:
     """What `native/bindings/python_window_model.hpp` calls, in the chain's thread, with the GIL.
 
     Args:
-        model: kind points, with a readout.
+        model: kind points or spikes, with a readout.
+        readout: says when a window stops early.
     """
 
-    def __init__(self, model: Model) -> None:
-        assert model.readout is not None
+    def __init__(self, model: Model, readout: Readout) -> None:
         self._model = model
-        self._node = str(model.readout["node"])
+        self._readout = readout
+        self._window = PointWindow if model.input["kind"] == "points" else SpikeWindow
         self._session = model.session()
 
-    def infer(
-        self,
-        number: int,
-        coordinates: npt.NDArray[np.int32],
-        centroids: npt.NDArray[np.int32],
-        members: npt.NDArray[np.int32],
-        sd: float,
-    ) -> tuple[npt.NDArray[Any], int, int, int]:
-        """Run all steps over one window; return (scores, spikes, synaptic operations, multiply-adds)."""
-        output = self._session.run(PointWindow(number, coordinates, centroids, members, sd), keep="last")
-        scores = output[self._node] if isinstance(output, dict) else output
-        assert scores is not None
-        return scores, self._session.spikes, self._session.synops, self._session.macs
+    def infer(self, fields: tuple[Any, ...]) -> tuple[npt.NDArray[np.float32], int, int, int, int]:
+        """Run a window's steps; return (scores, steps, spikes, synaptic operations, multiply-adds).
+
+        Args:
+            fields: of a `PointWindow` or a `SpikeWindow`, whichever the model takes, in their order.
+        """
+        made = run_window(self._session, self._window(*fields), self._readout)
+        return made.scores, made.steps, made.spikes, made.synops, made.macs
 
     def save(self) -> dict[str, npt.NDArray[Any]]:
         """Return the session's state, name -> array, without the section's name."""

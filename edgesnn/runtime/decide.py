@@ -1,4 +1,4 @@
-"""From scores to a decision, in its readable form: softmax, rejection, onset and offset hysteresis.
+"""From scores to a decision, in its readable form: softmax, early exit, rejection, onset and offset hysteresis.
 
 `native/pipeline/decide.cpp` is what runs in the chain; both give the same bits. The rule stands in `docs/pipeline.md`,
 section "Decide".
@@ -18,6 +18,21 @@ Verdict = Literal["idle", "none", "label"]
 
 
 @dataclass(frozen=True)
+class EarlyExit:
+    """When a window's running scores decide it before its last step: once the largest probability exceeds a threshold.
+
+    Source: Li et al., "Unleashing the Potential of Spiking Neural Networks with Dynamic Confidence", ICCV 2023.
+
+    Attributes:
+        confidence: the threshold.
+        min_steps: steps that are done in any case.
+    """
+
+    confidence: float
+    min_steps: int = 1
+
+
+@dataclass(frozen=True)
 class Readout:
     """How scores become a decision: the model file's `readout` section.
 
@@ -30,6 +45,7 @@ class Readout:
         onset_windows: such windows in a row until the label is active.
         offset_confidence: probability below which a window counts against the active label.
         offset_windows: such windows in a row until the label ends.
+        early_exit: when a window stops before its last step; None: never.
     """
 
     labels: tuple[str, ...]
@@ -40,11 +56,12 @@ class Readout:
     onset_windows: int = 1
     offset_confidence: float = 0.0
     offset_windows: int = 1
+    early_exit: EarlyExit | None = None
 
     @classmethod
     def from_document(cls, readout: Mapping[str, Any]) -> Readout:
         """Return the readout of a model file's (validated) document."""
-        onset, offset = readout["onset"], readout["offset"]
+        onset, offset, leave = readout["onset"], readout["offset"], readout["early_exit"]
         return cls(
             labels=tuple(str(label) for label in readout["labels"]),
             temperature=float(readout["temperature"]),
@@ -54,7 +71,27 @@ class Readout:
             onset_windows=int(onset["windows"]),
             offset_confidence=float(offset["confidence"]),
             offset_windows=int(offset["windows"]),
+            early_exit=None if leave is None else EarlyExit(float(leave["confidence"]), int(leave["min_steps"])),
         )
+
+    def probabilities(self, scores: FloatArray) -> FloatArray:
+        """Return softmax(scores / temperature): float32 [classes]."""
+        return softmax32(scores.astype(np.float32) / np.float32(self.temperature))
+
+    def stops(self, scores: FloatArray, steps: int) -> bool:
+        """Say whether a window stops here.
+
+        Args:
+            scores: float32 [classes], the readout's output after the step; not finite ones stop nothing.
+            steps: of the window, so far.
+
+        >>> readout = Readout(("a", "b"), early_exit=EarlyExit(0.9, min_steps=2))
+        >>> [readout.stops(np.array([3, 0], np.float32), steps) for steps in (1, 2)]
+        [False, True]
+        """
+        if self.early_exit is None or steps < self.early_exit.min_steps:
+            return False
+        return bool(self.probabilities(scores).max() > np.float32(self.early_exit.confidence))
 
 
 @dataclass(frozen=True)
@@ -90,7 +127,7 @@ class Decide:
         if scores is None:
             self._follow(False, None, np.float32(0))
             return Decision("idle", None, None)
-        p = softmax32(scores.astype(np.float32) / np.float32(self.readout.temperature))
+        p = self.readout.probabilities(scores)
         best = int(np.argmax(p))
         self._follow(bool(p[best] >= np.float32(self.readout.rejection)), best, p[best])
         return Decision("none" if self.active is None else "label", self.active, p)

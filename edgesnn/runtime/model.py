@@ -49,6 +49,13 @@ class Model:
         return self.document.input
 
     @property
+    def sensor(self) -> tuple[int, int] | None:
+        """(width, height) of the sensor that the model was made for; None where its input is not made of events."""
+        section = self.input if self.input["kind"] == "points" else self.input.get("events") or {}
+        size = section.get("sensor")
+        return None if size is None else (int(size[0]), int(size[1]))
+
+    @property
     def readout(self) -> Mapping[str, Any] | None:
         """The `readout` section: how scores become a decision."""
         return self.document.readout

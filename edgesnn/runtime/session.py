@@ -170,6 +170,13 @@ class Session:
         with self._alone():
             self._engine.reset()
 
+    def new_window(self) -> None:
+        """Begin a new window: states that the model resets by windows go back to their initial values, and the step
+        number to 0. A model whose states are all of policy "never" goes on where it is (kind points: from step 0).
+        """
+        with self._alone():
+            self._engine.new_window()
+
     def snapshot(self) -> bytes:
         """Return the state as the bytes of a safetensors file (docs/snapshot.md): portable, with the model's hash."""
         with self._alone():

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "bindings/bindings.hpp"
+#include "bindings/encoded.hpp"
 #include "bindings/encoding.hpp"
 #include "bindings/event_array.hpp"
 
@@ -13,21 +14,6 @@ namespace {
 
 using encode::PointEncoder;
 using encode::PointWindow;
-
-py::array_t<int32_t> matrix(const std::vector<int32_t>& values, py::ssize_t rows, py::ssize_t columns) {
-    return py::array_t<int32_t>({rows, columns}, values.data());
-}
-
-template <typename T>
-py::array_t<T> values(const std::vector<T>& from) {
-    return py::array_t<T>(static_cast<py::ssize_t>(from.size()), from.data());
-}
-
-// (number, coordinates [N, 4], centroids [G], members [G, K], sd): the fields of edgesnn.encode.points.PointWindow.
-py::tuple as_tuple(const PointWindow& window) {
-    return py::make_tuple(window.number, matrix(window.coordinates, window.points, 4), values(window.centroids),
-                          matrix(window.members, window.groups, window.neighbours), window.sd);
-}
 
 void check_inside(Span<const Event> events, encode::Sensor sensor) {
     for (size_t i = 0; i < events.size; ++i) {
@@ -56,7 +42,6 @@ py::tuple encode_points(const py::object& events, const py::object& encoding, st
     return as_tuple(window);
 }
 
-// (number, indices, offsets, clamped): the fields of edgesnn.encode.spikes.SpikeWindow.
 py::tuple encode_spikes(const py::object& events, const py::object& encoding, int64_t number, int64_t t0_us) {
     const EventArray array(events);
     const encode::SpikeEncoder encoder(spike_encoding(encoding));
@@ -71,7 +56,7 @@ py::tuple encode_spikes(const py::object& events, const py::object& encoding, in
         const py::gil_scoped_release unlocked;
         encoder.encode({array.span, encoder.encoding().sensor, number, 0, t0_us}, window);
     }
-    return py::make_tuple(window.number, values(window.indices), values(window.offsets), window.clamped);
+    return as_tuple(window);
 }
 
 using Coordinates = py::array_t<int32_t, py::array::c_style>;

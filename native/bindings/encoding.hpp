@@ -8,6 +8,7 @@
 #include "bindings/bindings.hpp"
 #include "encode/point_encoder.hpp"
 #include "encode/spike_encoder.hpp"
+#include "events/windows/window_cutter.hpp"
 
 namespace edgesnn::bindings {
 
@@ -34,6 +35,22 @@ inline encode::SpikeEncoding spike_encoding(const pybind11::object& source) {
     encoding.swapped = source.attr("polarity_order").cast<std::pair<int, int>>() == std::pair<int, int>{1, 0};
     encoding.bound = source.attr("bound").cast<int64_t>();
     return encoding;
+}
+
+inline std::unique_ptr<encode::Encoder> make_encoder(const pybind11::object& source) {
+    if (source.attr("kind").cast<std::string>() == "points")
+        return std::make_unique<encode::PointEncoder>(point_encoding(source));
+    return std::make_unique<encode::SpikeEncoder>(spike_encoding(source));
+}
+
+// How the stream is cut: the encoding's edgesnn.encode.grid.TimeGrid.
+inline events::WindowOptions window_options(const pybind11::object& grid) {
+    events::WindowOptions windows;
+    windows.length = grid.attr("length").cast<int64_t>();
+    windows.hop = grid.attr("hop").cast<int64_t>();
+    windows.grid = {grid.attr("bin_us").cast<int64_t>(), grid.attr("rounding").cast<std::string>() == "nearest"};
+    windows.from_zero = grid.attr("origin").cast<std::string>() == "zero";
+    return windows;
 }
 
 }  // namespace edgesnn::bindings

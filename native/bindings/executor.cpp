@@ -321,6 +321,7 @@ void bind_executor(py::module_& m) {
         .def_static("step_many", &PySession::step_many, py::arg("sessions"), py::arg("xs"))
         .def("counters", &PySession::counters)
         .def("reset", [](PySession& self) { self.session().reset(); })
+        .def("begin_window", [](PySession& self) { self.session().begin_window(); })
         .def("states", [](const py::object& self) { return PySession::states(self); })
         .def_property(
             "step_number", [](PySession& self) { return self.session().step_number(); },

@@ -28,6 +28,10 @@ pipeline::Readout readout(const py::object& source) {
     out.onset_windows = source.attr("onset_windows").cast<int32_t>();
     out.offset_confidence = source.attr("offset_confidence").cast<float>();
     out.offset_windows = source.attr("offset_windows").cast<int32_t>();
+    if (const py::object exit = source.attr("early_exit"); !exit.is_none()) {
+        out.exit_confidence = exit.attr("confidence").cast<float>();
+        out.exit_steps = exit.attr("min_steps").cast<int32_t>();
+    }
     return out;
 }
 
@@ -67,8 +71,9 @@ class PyDecide {
 // For tests of the windows alone: the cutter under edgesnn's event arrays.
 class PyWindowCutter {
   public:
-    PyWindowCutter(int64_t length, int64_t hop, bool by_count, size_t max_events, int64_t max_silent)
-        : cutter_(events::WindowOptions{by_count, length, hop, max_events, max_silent}) {}
+    PyWindowCutter(int64_t length, int64_t hop, bool by_count, size_t max_events, int64_t max_silent, int64_t bin_us,
+                   bool nearest, bool from_zero)
+        : cutter_({by_count, length, hop, max_events, max_silent, 65536, 65536, {bin_us, nearest}, from_zero}) {}
 
     // The windows that the packet completes, at most `limit`: [(number, t0_us, t1_us, first_event, dropped, events)].
     // What is left of the packet when the limit is reached must be pushed again: (windows, events taken).
@@ -136,15 +141,20 @@ class PyChain {
   public:
     PyChain(const py::object& encoding, std::pair<int32_t, int32_t> sensor, const py::object& readout_source,
             const py::object& model, bool strict, const std::string& format, const std::string& where, int64_t offset,
-            int64_t max_silent, int64_t window_events, int64_t hop_events) {
+            int64_t max_silent, int64_t window_events, int64_t hop_events, bool run_idle) {
         pipeline::ChainOptions options;
-        options.encoding = point_encoding(encoding);
+        options.windows = window_options(encoding.attr("grid"));
+        options.windows.max_silent = max_silent;
+        if (window_events != 0) {
+            options.windows.by_count = true;
+            options.windows.length = window_events;
+            options.windows.hop = hop_events;
+        }
+        options.min_events = encoding.attr("min_events").cast<int64_t>();
+        options.run_idle = run_idle;
         options.sensor = {sensor.first, sensor.second};
         options.readout = readout(readout_source);
         options.strict = strict;
-        options.max_silent = max_silent;
-        options.window_events = window_events;
-        options.hop_events = hop_events;
         std::unique_ptr<events::Decoder> decoder;
         if (!format.empty()) {
             events::DecoderOptions decoding{sensor.first, sensor.second,
@@ -152,7 +162,8 @@ class PyChain {
                                             where};
             decoder = events::make_decoder(format, decoding);
         }
-        chain_ = std::make_unique<Chain>(options, std::move(decoder), window_model(model));
+        chain_ = std::make_unique<Chain>(options, std::move(decoder), make_encoder(encoding),
+                                         window_model(model, options.readout));
     }
 
     void push_bytes(const py::buffer& buffer, std::optional<int64_t> stamp_ns) {
@@ -202,9 +213,9 @@ class PyChain {
 
   private:
     // A model of the native executor, or any object with the methods that PythonWindowModel calls.
-    std::unique_ptr<pipeline::WindowModel> window_model(const py::object& model) {
+    std::unique_ptr<pipeline::WindowModel> window_model(const py::object& model, const pipeline::Readout& decides) {
         if (py::isinstance<executor::Model>(model))
-            return executor::make_window_model(model.cast<std::shared_ptr<executor::Model>>());
+            return executor::make_window_model(model.cast<std::shared_ptr<executor::Model>>(), decides);
         auto adapter = std::make_unique<PythonWindowModel>(model);
         python_model_ = adapter.get();
         return adapter;
@@ -215,9 +226,10 @@ class PyChain {
     static py::object describe(const Result& r) {
         const int64_t arrived_ns = r.stamp.arrived_ns != 0 ? r.stamp.arrived_ns : r.closed_ns;
         const py::object stamp_ns = r.stamp.given ? py::object(py::int_(r.stamp.stamp_ns)) : py::object(py::none());
-        return py::make_tuple(py::make_tuple(r.number, r.t0_us, r.t1_us, r.events, r.dropped), decided(r.decision),
-                              py::make_tuple(r.inference.spikes, r.inference.synops, r.inference.macs), stamp_ns,
-                              py::make_tuple(arrived_ns, r.closed_ns, r.began_ns, r.decided_ns));
+        return py::make_tuple(
+            py::make_tuple(r.number, r.t0_us, r.t1_us, r.events, r.dropped), decided(r.decision),
+            py::make_tuple(r.inference.steps, r.inference.spikes, r.inference.synops, r.inference.macs), stamp_ns,
+            py::make_tuple(arrived_ns, r.closed_ns, r.began_ns, r.decided_ns));
     }
 
     std::unique_ptr<Chain> chain_;
@@ -234,9 +246,10 @@ void bind_pipeline(py::module_& m) {
         .def(py::init<const py::object&>(), py::arg("readout"))
         .def("push", &PyDecide::push, py::arg("scores"));
     py::class_<PyWindowCutter>(room, "WindowCutter")
-        .def(py::init<int64_t, int64_t, bool, size_t, int64_t>(), py::arg("length"), py::arg("hop"),
-             py::arg("by_count") = false, py::arg("max_events") = events::WindowOptions{}.max_events,
-             py::arg("max_silent") = events::kMaxSilent)
+        .def(py::init<int64_t, int64_t, bool, size_t, int64_t, int64_t, bool, bool>(), py::arg("length"),
+             py::arg("hop"), py::arg("by_count") = false, py::arg("max_events") = events::WindowOptions{}.max_events,
+             py::arg("max_silent") = events::kMaxSilent, py::arg("bin_us") = 1, py::arg("nearest") = false,
+             py::arg("from_zero") = false)
         .def("push", &PyWindowCutter::push, py::arg("events"), py::arg("t_end_us") = py::none(),
              py::arg("limit") = size_t{1} << 20)
         .def("finish", &PyWindowCutter::finish)
@@ -245,10 +258,11 @@ void bind_pipeline(py::module_& m) {
         .def("load", &PyWindowCutter::load, py::arg("state"));
     py::class_<PyChain>(room, "Chain")
         .def(py::init<const py::object&, std::pair<int32_t, int32_t>, const py::object&, const py::object&, bool,
-                      const std::string&, const std::string&, int64_t, int64_t, int64_t, int64_t>(),
+                      const std::string&, const std::string&, int64_t, int64_t, int64_t, int64_t, bool>(),
              py::arg("encoding"), py::arg("sensor"), py::arg("readout"), py::arg("model"), py::arg("strict"),
              py::arg("format") = "", py::arg("where") = "", py::arg("offset") = 0,
-             py::arg("max_silent") = events::kMaxSilent, py::arg("window_events") = 0, py::arg("hop_events") = 0)
+             py::arg("max_silent") = events::kMaxSilent, py::arg("window_events") = 0, py::arg("hop_events") = 0,
+             py::arg("run_idle") = false)
         .def("push_bytes", &PyChain::push_bytes, py::arg("buffer"), py::arg("stamp_ns") = py::none())
         .def("push_events", &PyChain::push_events, py::arg("events"), py::arg("t_end_us") = py::none(),
              py::arg("stamp_ns") = py::none())

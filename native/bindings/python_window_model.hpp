@@ -7,12 +7,14 @@
 #include <vector>
 
 #include "bindings/bindings.hpp"
+#include "bindings/encoded.hpp"
 #include "pipeline/window_model.hpp"
 
 namespace edgesnn::bindings {
 
-// The object has infer(number, coordinates, centroids, members, sd) -> (scores, spikes, synops, macs), save() -> {name:
-// array} and load({name: array}). Its exceptions are kept for the caller of poll (`rethrow`); the chain sees a Status.
+// The object has infer(window) -> (scores, steps, spikes, synops, macs), where window is the fields of
+// edgesnn.encode.points.PointWindow or edgesnn.encode.spikes.SpikeWindow, save() -> {name: array} and load({name:
+// array}). Its exceptions are kept for the caller of poll (`rethrow`); the chain sees a Status.
 class PythonWindowModel final : public pipeline::WindowModel {
   public:
     explicit PythonWindowModel(pybind11::object model) : model_(std::move(model)) {}
@@ -22,18 +24,18 @@ class PythonWindowModel final : public pipeline::WindowModel {
         raised_.reset();
     }
 
-    Status infer(const encode::PointWindow& window, pipeline::Inference& out) noexcept override {
+    Status infer(const encode::Encoded& window, pipeline::Inference& out) noexcept override {
         namespace py = pybind11;
         const py::gil_scoped_acquire locked;
         try {
-            const py::tuple result = model_.attr("infer")(
-                window.number, matrix(window.coordinates, window.points, 4), vector(window.centroids),
-                matrix(window.members, window.groups, window.neighbours), window.sd);
+            const py::tuple fields = std::visit([](const auto& encoded) { return as_tuple(encoded); }, window);
+            const py::tuple result = model_.attr("infer")(fields);
             const auto scores = result[0].cast<py::array_t<float, py::array::c_style | py::array::forcecast>>();
             out.scores.assign(scores.data(), scores.data() + scores.size());
-            out.spikes = result[1].cast<int64_t>();
-            out.synops = result[2].cast<int64_t>();
-            out.macs = result[3].cast<int64_t>();
+            out.steps = result[1].cast<int64_t>();
+            out.spikes = result[2].cast<int64_t>();
+            out.synops = result[3].cast<int64_t>();
+            out.macs = result[4].cast<int64_t>();
             return {};
         } catch (py::error_already_set& error) {
             raised_.emplace(std::move(error));
@@ -61,13 +63,6 @@ class PythonWindowModel final : public pipeline::WindowModel {
     }
 
   private:
-    static pybind11::array_t<int32_t> matrix(const std::vector<int32_t>& values, pybind11::ssize_t rows,
-                                             pybind11::ssize_t columns) {
-        return pybind11::array_t<int32_t>({rows, columns}, values.data());
-    }
-    static pybind11::array_t<int32_t> vector(const std::vector<int32_t>& values) {
-        return pybind11::array_t<int32_t>(static_cast<pybind11::ssize_t>(values.size()), values.data());
-    }
     static Status failed(const char* what) noexcept {
         Status status;
         status.kind = ErrorKind::internal;

@@ -25,6 +25,18 @@ void check_indices(const std::vector<int32_t>& indices, int64_t points) {
                         "0 to " + std::to_string(points - 1));
 }
 
+void check_step(const uint32_t* first, const uint32_t* end, const ValueType& type) {
+    const size_t size = elements(type.shape);
+    int64_t run = 0;
+    for (const uint32_t* at = first; at != end; ++at) {
+        run = at != first && *at == *(at - 1) ? run + 1 : 1;
+        if (*at < size && (at == first || *at >= *(at - 1)) && run <= type.bound) continue;
+        fail_window(
+            "window has an index out of range, out of order or above its bound", std::to_string(*at),
+            "0 to " + std::to_string(size - 1) + ", ascending, at most " + std::to_string(type.bound) + " times");
+    }
+}
+
 // How a state lies in memory: its last axes as a value of that shape does, the leading ones around it.
 StateView empty_view(const StateSpec& spec, const OpState& state) {
     const size_t item = item_size(spec.dtype);
@@ -140,6 +152,8 @@ Session::Session(std::shared_ptr<const Model> model, std::vector<int> recorded, 
     }
     counters_.resize(model_->spec().nodes.size() + 1);
     others_.resize(threads_ == nullptr ? 0 : threads - 1, counters_);
+    goes_on_ = !specs.empty() && model_->type(0).kind != Kind::window &&
+               std::all_of(specs.begin(), specs.end(), [](const StateSpec& spec) { return spec.reset == "never"; });
     reset();
 }
 
@@ -196,6 +210,29 @@ void Session::run(const StepSource& source, size_t count, StepSink& sink) {
         sink.steps(*this, first, steps);
     }
     pool().give(std::move(workspace_));
+}
+
+void Session::check(const encode::SpikeWindow& window) const {
+    const ValueType& type = model_->type(0);
+    if (type.kind != Kind::integer)
+        fail_window("model takes no windows of spikes", "spikes", model_->spec().input.kind);
+    const auto& [number, indices, offsets, clamped] = window;
+    bool fits = !offsets.empty() && offsets.front() == 0 && offsets.back() == static_cast<int64_t>(indices.size());
+    for (size_t step = 0; fits && step < window.steps(); ++step) fits = offsets[step] <= offsets[step + 1];
+    if (!fits) fail_window("window's offsets do not cover its indices", std::to_string(number), "ascending from 0");
+    for (size_t step = 0; step < window.steps(); ++step)
+        check_step(indices.data() + offsets[step], indices.data() + offsets[step + 1], type);
+}
+
+void Session::run(const encode::SpikeWindow& window, StepSink& sink) {
+    begin_window();
+    run(EventSource(model_->type(0), window.indices.data(), window.offsets.data(), true), window.steps(), sink);
+}
+
+void Session::begin_window() noexcept {
+    const int64_t step = step_;
+    reset(false);
+    if (goes_on_) step_ = step;
 }
 
 void Session::step_many(Session* const* sessions, size_t count, const StepSource& source, StepSink& sink) {

@@ -12,6 +12,7 @@
 #include "base/state_io.hpp"
 #include "base/thread_pool.hpp"
 #include "encode/point_window.hpp"
+#include "encode/spike_window.hpp"
 #include "executor/model.hpp"
 
 namespace edgesnn::executor {
@@ -81,6 +82,13 @@ class Session {
     void run(const encode::PointWindow& window, StepSink& sink);   // a new window, all its steps
     // The other kinds: `count` steps.
     void run(const StepSource& source, size_t count, StepSink& sink);
+    // Small integers from a window of events: check throws Error{model} for one that the model cannot take; run begins
+    // a new window and does all its steps.
+    void check(const encode::SpikeWindow& window) const;
+    void run(const encode::SpikeWindow& window, StepSink& sink);
+    // A new window begins: states of policy "window" go back to their initial values, and so does the step number; but
+    // not where there are states and all are of policy "never": then the stream goes on.
+    void begin_window() noexcept;
     // One step of each session, all different and of one model; slot i is session i. The first session's recorded
     // values can be read. Throws only when memory for workspaces is short.
     static void step_many(Session* const* sessions, size_t count, const StepSource& source, StepSink& sink);
@@ -127,6 +135,7 @@ class Session {
     std::unique_ptr<uint8_t[]> memory_;     // of the states
     std::vector<StateView> states_;
     std::vector<std::vector<void*>> step_states_;  // by the model's steps
+    bool goes_on_ = false;                         // from window to window: all states are of policy "never"
     std::vector<Counters> counters_;               // by node; the last is for calls that are not counted
     std::vector<std::vector<Counters>> others_;    // of the threads but the first
     std::unique_ptr<ThreadPool> threads_;

@@ -7,20 +7,17 @@ namespace {
 
 class NativeWindowModel final : public pipeline::WindowModel, private StepSink {
   public:
-    explicit NativeWindowModel(std::shared_ptr<const Model> model)
+    NativeWindowModel(std::shared_ptr<const Model> model, const pipeline::Readout& readout)
         : session_(std::move(model)),
+          exit_(readout),
           scores_(session_.model().outputs()[static_cast<size_t>(session_.model().readout())]) {}
 
-    Status infer(const encode::PointWindow& window, pipeline::Inference& out) noexcept override {
+    Status infer(const encode::Encoded& window, pipeline::Inference& out) noexcept override {
         try {
-            session_.check(window);
+            out.steps = out.spikes = out.synops = out.macs = 0;
             out.scores.resize(elements(session_.model().type(scores_).shape));
             out_ = &out;
-            session_.run(window, *this);
-            const Counters total = session_.total();
-            out.spikes = total.spikes;
-            out.synops = total.synops;
-            out.macs = total.macs;
+            std::visit([this](const auto& events) { infer_window(events); }, window);
         } catch (const Error& error) {
             return error.status();
         } catch (const std::exception& error) {
@@ -33,23 +30,58 @@ class NativeWindowModel final : public pipeline::WindowModel, private StepSink {
     void load(const StateReader& reader) override { session_.load(reader); }
 
   private:
+    // All steps in one call, or one after the other where any may be the last.
+    template <typename Window>
+    void infer_window(const Window& window) {
+        session_.check(window);
+        if (!exit_.on()) {
+            session_.run(window, *this);
+            return take(steps_of(window));
+        }
+        session_.begin_window();
+        for (int64_t step = 0; step < steps_of(window); ++step) {
+            step_window(window, static_cast<size_t>(step));
+            take(1);
+            if (exit_.stops(out_->scores, out_->steps)) return;
+        }
+    }
+
+    int64_t steps_of(const encode::PointWindow&) const noexcept { return session_.model().spec().input.steps; }
+    int64_t steps_of(const encode::SpikeWindow& window) const noexcept { return static_cast<int64_t>(window.steps()); }
+    void step_window(const encode::PointWindow& window, size_t) { session_.step(window, *this); }
+    void step_window(const encode::SpikeWindow& window, size_t step) {
+        const EventSource source(session_.model().type(0), window.indices.data(), window.offsets.data() + step, true);
+        session_.run(source, 1, *this);
+    }
+
+    void take(int64_t steps) noexcept {
+        const Counters total = session_.total();
+        out_->steps += steps;
+        out_->spikes += total.spikes;
+        out_->synops += total.synops;
+        out_->macs += total.macs;
+    }
+
     void steps(const Session& session, size_t, size_t count) noexcept override {
         session.copy_value(scores_, count - 1, out_->scores.data());
     }
 
     Session session_;
+    pipeline::EarlyExit exit_;
     int scores_;
     pipeline::Inference* out_ = nullptr;  // of the call
 };
 
 }  // namespace
 
-std::unique_ptr<pipeline::WindowModel> make_window_model(std::shared_ptr<const Model> model) {
-    if (model->spec().input.kind != "points")
-        throw Error(ErrorKind::model, "model does not take windows of points", "input", model->spec().input.kind,
-                    "points");
+std::unique_ptr<pipeline::WindowModel> make_window_model(std::shared_ptr<const Model> model,
+                                                         const pipeline::Readout& readout) {
+    const Kind kind = model->type(0).kind;
+    if (kind != Kind::window && kind != Kind::integer)
+        throw Error(ErrorKind::model, "model does not take windows of events", "input", model->spec().input.kind,
+                    "points or spikes");
     if (model->readout() < 0) throw Error(ErrorKind::model, "model has no readout", "readout");
-    return std::make_unique<NativeWindowModel>(std::move(model));
+    return std::make_unique<NativeWindowModel>(std::move(model), readout);
 }
 
 }  // namespace edgesnn::executor

@@ -4,11 +4,14 @@
 #include <memory>
 
 #include "executor/model.hpp"
+#include "pipeline/decide.hpp"
 #include "pipeline/window_model.hpp"
 
 namespace edgesnn::executor {
 
-// A new session over the model. Throws Error{model} unless the model takes points and has a readout.
-std::unique_ptr<pipeline::WindowModel> make_window_model(std::shared_ptr<const Model> model);
+// A new session over the model. The readout's early exit, where it is on, stops a window step by step; its states must
+// then be reset by windows. Throws Error{model} unless the model takes windows of events and has a readout.
+std::unique_ptr<pipeline::WindowModel> make_window_model(std::shared_ptr<const Model> model,
+                                                         const pipeline::Readout& readout);
 
 }  // namespace edgesnn::executor

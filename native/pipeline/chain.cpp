@@ -19,11 +19,7 @@ InputOptions input_options(const ChainOptions& options) {
 }
 
 events::WindowOptions window_options(const ChainOptions& options) {
-    events::WindowOptions windows;
-    windows.by_count = options.window_events != 0;
-    windows.length = windows.by_count ? options.window_events : options.encoding.window_us;
-    windows.hop = windows.by_count ? options.hop_events : options.encoding.hop_us;
-    windows.max_silent = options.max_silent;
+    events::WindowOptions windows = options.windows;
     windows.width = options.sensor.width;
     windows.height = options.sensor.height;
     return windows;
@@ -43,14 +39,17 @@ int64_t monotonic_ns() noexcept {
     return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
 }
 
-Chain::Chain(const ChainOptions& options, std::unique_ptr<events::Decoder> decoder, std::unique_ptr<WindowModel> model)
+Chain::Chain(const ChainOptions& options, std::unique_ptr<events::Decoder> decoder,
+             std::unique_ptr<encode::Encoder> encoder, std::unique_ptr<WindowModel> model)
     : options_(options),
       input_(input_options(options), std::move(decoder)),
       cutter_(window_options(options)),
-      encoder_(options.encoding),
+      encoder_(std::move(encoder)),
       model_(std::move(model)),
       decide_(options.readout),
-      decodes_(input_.decodes()) {}
+      decodes_(input_.decodes()) {
+    encoder_->check_sensor(options.sensor);
+}
 
 Status Chain::poll(Result& out, bool& ready) noexcept {
     ready = false;
@@ -90,13 +89,14 @@ Status Chain::decide(const events::Window& window, Result& out) {
     out.stamp = input_.stamp();
     out.closed_ns = out.began_ns = monotonic_ns();
     out.inference = Inference{};
-    const bool idle = window.events.empty() || out.events < options_.encoding.min_events;
-    if (!idle) {
-        encoder_.encode({window.events, options_.sensor, window.number, window.first_event, window.t0_us}, points_);
-        if (Status status = model_->infer(points_, out.inference); !status.ok()) return status;
+    const bool idle = window.events.empty() || out.events < options_.min_events;
+    if (!idle || options_.run_idle) {
+        encoder_->encode({window.events, options_.sensor, window.number, window.first_event, window.t0_us}, encoded_);
+        if (Status status = model_->infer(encoded_, out.inference); !status.ok()) return status;
         if (out.inference.scores.empty()) return unexpected("the model gave no scores");
     }
-    Status status = decide_.push({out.inference.scores.data(), out.inference.scores.size()}, out.decision);
+    const size_t scores = idle ? 0 : out.inference.scores.size();
+    Status status = decide_.push({out.inference.scores.data(), scores}, out.decision);
     out.decided_ns = monotonic_ns();
     return status;
 }
@@ -105,6 +105,7 @@ CounterMap Chain::counters() const {
     CounterMap counters;
     input_.count(counters);
     cutter_.count(counters);
+    encoder_->count(counters);
     decide_.count(counters);
     counters["processed"] = cutter_.processed();
     counters["pending"] = input_.pending() + cutter_.pending();
@@ -114,7 +115,7 @@ CounterMap Chain::counters() const {
 StateTensors Chain::save() const {
     StateWriter writer("input");
     input_.save(writer);
-    const Stage* stages[] = {&cutter_, &decide_};
+    const Stage* stages[] = {&cutter_, encoder_.get(), &decide_};
     for (const Stage* stage : stages) {
         writer.section(stage->section());
         stage->save(writer);
@@ -139,6 +140,7 @@ void Chain::load_stages(const StateTensors& tensors) {
     input_.load(StateReader(tensors, "input"));
     input_.load_counters(tensors);
     cutter_.load(StateReader(tensors, "window"));
+    encoder_->load(StateReader(tensors, encoder_->section()));
     decide_.load(StateReader(tensors, "decide"));
     model_->load(StateReader(tensors, "session"));
 }
@@ -147,7 +149,7 @@ void Chain::check_sections(const StateTensors& tensors) const {
     for (const auto& [name, tensor] : tensors) {
         const std::string section = name.substr(0, name.find('/'));
         const bool known = section == "input" || section == "counters" || section == "window" || section == "session" ||
-                           section == "decide" || (section == "decoder" && decodes_);
+                           section == "decide" || section == encoder_->section() || (section == "decoder" && decodes_);
         if (!known)
             throw Error(ErrorKind::model, "snapshot has a section that this pipeline does not have", "snapshot",
                         section);

@@ -1,6 +1,6 @@
 // The chain in the caller's thread: packets in, one decision at a time out (docs/pipeline.md).
 //
-//   InputQueue (decode) -> WindowCutter -> PointEncoder -> WindowModel -> Decide
+//   InputQueue (decode) -> WindowCutter -> Encoder -> WindowModel -> Decide
 //
 // push only copies; poll does the work for at most one decision, so nothing is dropped for lack of a reader and a jump
 // of hours is paid for window by window. One thread at a time. The same packets in any split give the same decisions.
@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "encode/point_encoder.hpp"
+#include "encode/encoder.hpp"
 #include "events/windows/window_cutter.hpp"
 #include "pipeline/decide.hpp"
 #include "pipeline/input_queue.hpp"
@@ -18,13 +18,12 @@
 namespace edgesnn::pipeline {
 
 struct ChainOptions {
-    encode::PointEncoding encoding;
+    events::WindowOptions windows;  // without the sensor's size
+    int64_t min_events = 0;         // a window with fewer, or none, is idle
+    bool run_idle = false;          // the model sees idle windows too: its state goes on from window to window
     encode::Sensor sensor;
     Readout readout;
     bool strict = false;
-    int64_t window_events = 0;  // windows by count instead of the encoding's times: events in one,
-    int64_t hop_events = 0;     // and from the start of one to the next; 0: by time
-    int64_t max_silent = events::kMaxSilent;
 };
 
 // One decision about one window.
@@ -35,7 +34,7 @@ struct Result {
     int64_t events = 0;
     int64_t dropped = 0;
     Decision decision;
-    Inference inference;     // empty for an idle window
+    Inference inference;     // empty for an idle window that the model did not see
     Stamp stamp;             // of the packet that closed the window
     int64_t closed_ns = 0;   // monotonic clock: the window was seen to be complete,
     int64_t began_ns = 0;    // its encoding began,
@@ -47,7 +46,8 @@ int64_t monotonic_ns() noexcept;
 class Chain {
   public:
     // Throws Error on options that cannot work. `decoder` may be null: then only events can be pushed.
-    Chain(const ChainOptions& options, std::unique_ptr<events::Decoder> decoder, std::unique_ptr<WindowModel> model);
+    Chain(const ChainOptions& options, std::unique_ptr<events::Decoder> decoder,
+          std::unique_ptr<encode::Encoder> encoder, std::unique_ptr<WindowModel> model);
 
     InputQueue& input() noexcept { return input_; }
     const WindowModel& model() const noexcept { return *model_; }
@@ -62,15 +62,14 @@ class Chain {
 
   private:
     Status decide(const events::Window& window, Result& out);
-    Status end_of_input();
     void load_stages(const StateTensors& tensors);
     void check_sections(const StateTensors& tensors) const;
 
     ChainOptions options_;
     InputQueue input_;
     events::WindowCutter cutter_;
-    encode::PointEncoder encoder_;
-    encode::PointWindow points_;
+    std::unique_ptr<encode::Encoder> encoder_;
+    encode::Encoded encoded_;
     std::unique_ptr<WindowModel> model_;
     Decide decide_;
     bool decodes_;

@@ -32,6 +32,15 @@ Status unusable(std::string what, std::string found, std::string expected) {
 
 }  // namespace
 
+bool EarlyExit::stops(const std::vector<float>& scores, int64_t steps) {
+    if (!on() || steps < readout_.exit_steps || scores.empty()) return false;
+    const FloatEnvironment environment;
+    probabilities_.clear();
+    for (const float score : scores) probabilities_.push_back(score / readout_.temperature);
+    softmax32(probabilities_.data(), probabilities_.size());
+    return *std::max_element(probabilities_.begin(), probabilities_.end()) > readout_.exit_confidence;
+}
+
 Decide::Decide(const Readout& readout) : readout_(readout) {
     require(readout.classes >= 1 && readout.classes <= (1 << 20), "labels", readout.classes, "1 to 2^20");
     require(std::isfinite(readout.temperature) && readout.temperature > 0.0f, "temperature", readout.temperature,

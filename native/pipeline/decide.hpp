@@ -19,6 +19,21 @@ struct Readout {
     int32_t onset_windows = 1;
     float offset_confidence = 0.0f;
     int32_t offset_windows = 1;
+    float exit_confidence = 1.0f;  // early exit: a window stops once a probability exceeds this,
+    int32_t exit_steps = 0;        // after so many steps or more; 0: never
+};
+
+// Whether a window's running scores decide it before its last step (Dynamic Confidence, Li et al., ICCV 2023).
+class EarlyExit {
+  public:
+    explicit EarlyExit(const Readout& readout) : readout_(readout) {}
+    bool on() const noexcept { return readout_.exit_steps > 0; }
+    // scores [classes] after `steps` steps; scores that are not finite stop nothing.
+    bool stops(const std::vector<float>& scores, int64_t steps);
+
+  private:
+    Readout readout_;
+    std::vector<float> probabilities_;
 };
 
 enum class Verdict : int32_t { idle, none, label };

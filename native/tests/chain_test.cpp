@@ -3,11 +3,15 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <random>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "encode/point_encoder.hpp"
+#include "encode/spike_encoder.hpp"
 
 using namespace edgesnn;
 using namespace edgesnn::pipeline;
@@ -25,10 +29,8 @@ void check(bool holds, const char* what, unsigned seed) {
 // Scores that any change of a member, a coordinate or an earlier window changes.
 class SumModel final : public WindowModel {
   public:
-    Status infer(const encode::PointWindow& window, Inference& out) noexcept override {
-        uint32_t sum = static_cast<uint32_t>(window.number) + memory_;
-        for (const int32_t v : window.coordinates) sum = sum * 31 + static_cast<uint32_t>(v);
-        for (const int32_t v : window.members) sum = sum * 31 + static_cast<uint32_t>(v);
+    Status infer(const encode::Encoded& window, Inference& out) noexcept override {
+        const uint32_t sum = std::visit([this](const auto& encoded) { return mixed(encoded); }, window);
         memory_ = sum;
         out.scores = {static_cast<float>(sum % 11), static_cast<float>(sum % 13), static_cast<float>(sum % 17)};
         out.spikes = static_cast<int64_t>(sum % 1000);
@@ -38,24 +40,63 @@ class SumModel final : public WindowModel {
     void load(const StateReader& reader) override { memory_ = reader.get<uint32_t>("memory"); }
 
   private:
+    uint32_t mixed(const encode::PointWindow& window) const noexcept {
+        uint32_t sum = static_cast<uint32_t>(window.number) + memory_;
+        for (const int32_t v : window.coordinates) sum = sum * 31 + static_cast<uint32_t>(v);
+        for (const int32_t v : window.members) sum = sum * 31 + static_cast<uint32_t>(v);
+        return sum;
+    }
+    uint32_t mixed(const encode::SpikeWindow& window) const noexcept {
+        uint32_t sum = static_cast<uint32_t>(window.number + window.clamped) + memory_;
+        for (const uint32_t v : window.indices) sum = sum * 31 + v;
+        for (const int64_t v : window.offsets) sum = sum * 31 + static_cast<uint32_t>(v);
+        return sum;
+    }
+
     uint32_t memory_ = 1;
 };
 
-ChainOptions make_options(std::mt19937& random) {
-    const auto pick = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(random); };
+// How a chain is made: its options, and the encoding of points (even seeds) or of spikes.
+struct Plan {
     ChainOptions options;
-    options.encoding.points = pick(1, 200);
-    options.encoding.groups = pick(1, options.encoding.points);
-    options.encoding.neighbours = pick(1, options.encoding.points);
-    options.encoding.window_us = pick(1, 60'000);
-    options.encoding.hop_us = pick(500, 60'000);
-    options.encoding.min_events = pick(0, 20);
-    options.encoding.minmax = pick(0, 1) == 1;
-    options.encoding.seed = random();
-    options.sensor = {pick(1, 300), pick(1, 300)};
-    options.readout = {3, 0.5f, 0.4f, 0.4f, pick(1, 3), 0.3f, pick(1, 3)};
-    options.max_silent = 50;
-    return options;
+    bool spikes = false;
+    encode::PointEncoding points;
+    encode::SpikeEncoding steps;
+};
+
+void plan_spikes(Plan& plan, const std::function<int(int, int)>& pick) {
+    plan.steps = {plan.options.sensor, {pick(1, 3'000), pick(0, 1) == 1}, pick(1, 20), pick(1, 20), pick(0, 1) == 1,
+                  pick(1, 3)};
+    events::WindowOptions& windows = plan.options.windows;
+    windows.length = plan.steps.steps;
+    windows.hop = plan.steps.hop_steps;
+    windows.grid = plan.steps.grid;
+    windows.from_zero = pick(0, 1) == 1;
+    plan.options.min_events = 1;
+    plan.options.run_idle = pick(0, 1) == 1;
+}
+
+void plan_points(Plan& plan, const std::function<int(int, int)>& pick) {
+    encode::PointEncoding& encoding = plan.points;
+    encoding.points = pick(1, 200);
+    encoding.groups = pick(1, encoding.points);
+    encoding.neighbours = pick(1, encoding.points);
+    plan.options.windows.length = encoding.window_us = pick(1, 60'000);
+    plan.options.windows.hop = encoding.hop_us = pick(500, 60'000);
+    plan.options.min_events = encoding.min_events = pick(0, 20);
+    encoding.minmax = pick(0, 1) == 1;
+    encoding.seed = static_cast<uint64_t>(pick(0, 1 << 30));
+}
+
+Plan make_plan(std::mt19937& random, bool spikes) {
+    const auto pick = [&](int low, int high) { return std::uniform_int_distribution<int>(low, high)(random); };
+    Plan plan;
+    plan.spikes = spikes;
+    plan.options.sensor = {pick(1, 300), pick(1, 300)};
+    plan.options.readout = {3, 0.5f, 0.4f, 0.4f, pick(1, 3), 0.3f, pick(1, 3)};
+    plan.options.windows.max_silent = 50;
+    spikes ? plan_spikes(plan, pick) : plan_points(plan, pick);
+    return plan;
 }
 
 std::vector<Event> make_events(std::mt19937& random, encode::Sensor sensor) {
@@ -71,8 +112,13 @@ std::vector<Event> make_events(std::mt19937& random, encode::Sensor sensor) {
     return events;
 }
 
-std::unique_ptr<Chain> make_chain(const ChainOptions& options) {
-    return std::make_unique<Chain>(options, nullptr, std::make_unique<SumModel>());
+std::unique_ptr<Chain> make_chain(const Plan& plan) {
+    std::unique_ptr<encode::Encoder> encoder;
+    if (plan.spikes)
+        encoder = std::make_unique<encode::SpikeEncoder>(plan.steps);
+    else
+        encoder = std::make_unique<encode::PointEncoder>(plan.points);
+    return std::make_unique<Chain>(plan.options, nullptr, std::move(encoder), std::make_unique<SumModel>());
 }
 
 void drain(Chain& chain, std::vector<std::string>& out, size_t most = 100'000) {
@@ -86,14 +132,14 @@ void drain(Chain& chain, std::vector<std::string>& out, size_t most = 100'000) {
 }
 
 // Pushes pieces of `piece` events; with `reload` every piece goes to a new chain with the saved state.
-std::vector<std::string> play(const ChainOptions& options, std::vector<Event>& events, size_t piece, bool reload) {
-    auto chain = make_chain(options);
+std::vector<std::string> play(const Plan& plan, std::vector<Event>& events, size_t piece, bool reload) {
+    auto chain = make_chain(plan);
     std::vector<std::string> out;
     for (size_t at = 0; at < events.size(); at += piece) {
         chain->input().push_events({events.data() + at, std::min(piece, events.size() - at)}, events::kNoTime, {});
         if (reload) {
             const StateTensors state = chain->save();
-            chain = make_chain(options);
+            chain = make_chain(plan);
             chain->load(state);
         }
         drain(*chain, out);
@@ -108,8 +154,8 @@ std::vector<std::string> play(const ChainOptions& options, std::vector<Event>& e
     return out;
 }
 
-void forge(const ChainOptions& options, std::vector<Event>& events, std::mt19937& random) {
-    auto chain = make_chain(options);
+void forge(const Plan& plan, std::vector<Event>& events, std::mt19937& random) {
+    auto chain = make_chain(plan);
     chain->input().push_events({events.data(), events.size()}, events::kNoTime, {});
     std::vector<std::string> out;
     drain(*chain, out, 3);
@@ -117,7 +163,7 @@ void forge(const ChainOptions& options, std::vector<Event>& events, std::mt19937
     for (auto& [name, tensor] : state)
         if (!tensor.bytes.empty() && random() % 3 == 0)
             tensor.bytes[random() % tensor.bytes.size()] ^= static_cast<uint8_t>(1u << random() % 8);
-    auto twin = make_chain(options);
+    auto twin = make_chain(plan);
     try {
         twin->load(state);
         twin->input().push_events({events.data(), events.size()}, events::kNoTime, {});
@@ -131,12 +177,12 @@ void forge(const ChainOptions& options, std::vector<Event>& events, std::mt19937
 int main() {
     for (unsigned seed = 0; seed < 200; ++seed) {
         std::mt19937 random(seed);
-        const ChainOptions options = make_options(random);
-        std::vector<Event> events = make_events(random, options.sensor);
-        const auto whole = play(options, events, 1000, false);
-        check(play(options, events, 1, false) == whole, "the split changes decisions", seed);
-        check(play(options, events, 7, true) == whole, "saved states change decisions", seed);
-        forge(options, events, random);
+        const Plan plan = make_plan(random, seed % 2 == 1);
+        std::vector<Event> events = make_events(random, plan.options.sensor);
+        const auto whole = play(plan, events, 1000, false);
+        check(play(plan, events, 1, false) == whole, "the split changes decisions", seed);
+        check(play(plan, events, 7, true) == whole, "saved states change decisions", seed);
+        forge(plan, events, random);
     }
     if (failures == 0) std::puts("chain: ok");
     return failures == 0 ? 0 : 1;

@@ -215,7 +215,7 @@ void check_load(const std::shared_ptr<const Model>& model) {
 
 void check_window_model(const std::shared_ptr<const Model>& model) {
     Session session(model);
-    const std::unique_ptr<pipeline::WindowModel> door = make_window_model(model);
+    const std::unique_ptr<pipeline::WindowModel> door = make_window_model(model, pipeline::Readout{});
     pipeline::Inference inference;
     expect(door->infer(window(9), inference).ok(), "a good window is refused");
     Scores after;
@@ -223,9 +223,27 @@ void check_window_model(const std::shared_ptr<const Model>& model) {
     expect(std::equal(after.last.begin(), after.last.end(), inference.scores.begin()),
            "the door's scores are not the session's");
     expect(inference.synops == session.total().synops && inference.synops > 0, "the door counts otherwise");
+    expect(inference.steps == kSteps, "the door does another number of steps");
     encode::PointWindow wrong = window(9);
     wrong.members[3] = kPoints;
     expect(door->infer(wrong, inference).kind == ErrorKind::model, "a wrong window is taken");
+    expect(door->infer(encode::SpikeWindow{0, {}, {0, 0}, 0}, inference).kind == ErrorKind::model,
+           "a window of spikes is taken as points");
+}
+
+// A window that may stop early: with a threshold that nothing exceeds the same as in one call, else after min_steps.
+void check_early_exit(const std::shared_ptr<const Model>& model) {
+    pipeline::Readout readout;
+    pipeline::Inference whole, stepped, stopped;
+    expect(make_window_model(model, readout)->infer(window(9), whole).ok(), "a good window is refused");
+    readout.exit_steps = 2;
+    readout.exit_confidence = 1.0f;
+    expect(make_window_model(model, readout)->infer(window(9), stepped).ok(), "a good window is refused");
+    expect(stepped.scores == whole.scores && stepped.steps == whole.steps && stepped.synops == whole.synops,
+           "step by step is another window");
+    readout.exit_confidence = 0.0f;
+    expect(make_window_model(model, readout)->infer(window(9), stopped).ok(), "a good window is refused");
+    expect(stopped.steps == 2 && stopped.synops < whole.synops, "the window did not stop");
 }
 
 }  // namespace
@@ -236,6 +254,7 @@ int main() {
     check_steps(model);
     check_load(model);
     check_window_model(model);
+    check_early_exit(model);
     std::printf("%d failures\n", failures);
     return failures == 0 ? 0 : 1;
 }

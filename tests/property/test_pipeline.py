@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgesnn import _native
-from edgesnn.encode.points import PointEncoding, PointWindow, encode_points
+from edgesnn.encode.points import PointEncoding, encode_points
+from edgesnn.encode.spikes import SpikeEncoding, encode_spikes
 from edgesnn.errors import EdgeSnnError, ModelError, RecordingError
 from edgesnn.events.types import EVENT
 from edgesnn.runtime.decide import Decide, Readout
 from tests.property.streams import SENSOR, Stream, streams
 
 ENCODING = PointEncoding(60_000, 25_000, 4, points=16, groups=6, neighbours=3, steps=1, seed=11)
+SPIKES = [
+    SpikeEncoding(SENSOR, bin_us=4_000, steps=15, hop_steps=6, bound=2),
+    SpikeEncoding(SENSOR, 700, 9, 9, origin="zero", rounding="nearest", polarity_order=(1, 0), bound=1),
+    SpikeEncoding(SENSOR, 901, 5, 11, rounding="nearest"),
+]
+ENCODINGS = st.sampled_from([ENCODING, *SPIKES])
 READOUT = Readout(("a", "b", "c"), 0.7, rejection=0.4, onset_confidence=0.4, onset_windows=2, offset_windows=2)
 
 
@@ -28,12 +36,14 @@ class SumModel:
     def __init__(self) -> None:
         self.memory = np.zeros(3, dtype=np.float32)
 
-    def infer(self, number: int, coordinates: Any, centroids: Any, members: Any, sd: float) -> Any:
-        weights = np.arange(1, coordinates.size + 1)
-        total = int((coordinates.ravel() * weights).sum()) + 7 * int(members.sum()) + 3 * int(centroids.sum()) + number
+    def infer(self, fields: tuple[Any, ...]) -> Any:
+        total = 0
+        for place, field in enumerate(fields, 3):
+            whole = np.floor(np.asarray(field, dtype=np.float64)).astype(np.int64).ravel()
+            total += place * int((whole * np.arange(1, whole.size + 1)).sum())
         drive = np.array([total % 101, total % 103, total % 107], dtype=np.float32) / np.float32(40)
-        self.memory = (self.memory * np.float32(0.5) + drive + np.float32(sd % 1)).astype(np.float32)
-        return self.memory, total % 1009, total % 2003, 0
+        self.memory = (self.memory * np.float32(0.5) + drive + np.float32(fields[-1] % 1)).astype(np.float32)
+        return self.memory, total % 7, total % 1009, total % 2003, 0
 
     def save(self) -> dict[str, Any]:
         return {"memory": self.memory}
@@ -42,8 +52,14 @@ class SumModel:
         self.memory = state["memory"].astype(np.float32)
 
 
-def make_chain(format: str = "", strict: bool = False, encoding: PointEncoding = ENCODING) -> Any:
-    return _native.pipeline.Chain(encoding, SENSOR, READOUT, SumModel(), strict=strict, format=format, max_silent=100)
+def make_chain(encoding: Any, format: str = "", strict: bool = False, run_idle: bool = False) -> Any:
+    options = {"strict": strict, "format": format, "max_silent": 100, "run_idle": run_idle}
+    return _native.pipeline.Chain(encoding, SENSOR, READOUT, SumModel(), **options)
+
+
+def goes_on(encoding: Any) -> bool:
+    """Say whether the chain's model sees idle windows: where windows of spikes follow each other."""
+    return isinstance(encoding, SpikeEncoding) and encoding.steps == encoding.hop_steps
 
 
 def drain(chain: Any, found: list[Any]) -> None:
@@ -60,10 +76,10 @@ def check_identity(chain: Any) -> None:
 
 
 def run(
-    stream: Stream, cuts: Sequence[int], strict: bool, restore: bool = False
+    stream: Stream, cuts: Sequence[int], strict: bool, encoding: Any, restore: bool = False
 ) -> tuple[list[Any], dict[str, int], str]:
     """Push the stream in the pieces between `cuts`; with `restore` go on in a new chain before every piece."""
-    chain = make_chain(stream.format, strict)
+    chain = make_chain(encoding, stream.format, strict, goes_on(encoding))
     edges = sorted({0, *(min(cut, len(stream.data)) for cut in cuts), len(stream.data)})
     found: list[Any] = []
     message = ""
@@ -73,7 +89,7 @@ def run(
             check_identity(chain)
             if restore:
                 state = chain.save()
-                chain = make_chain(stream.format, strict)
+                chain = make_chain(encoding, stream.format, strict, goes_on(encoding))
                 chain.load(state)
             drain(chain, found)
         chain.finish()
@@ -89,9 +105,9 @@ cut_lists = st.lists(st.integers(0, 900), max_size=12)
 
 
 @settings(max_examples=400, deadline=None)
-@given(streams(), cut_lists, st.booleans())
-def test_the_split_of_the_bytes_changes_nothing(stream: Stream, cuts: list[int], strict: bool) -> None:
-    whole, split = run(stream, [], strict), run(stream, cuts, strict)
+@given(streams(), cut_lists, st.booleans(), ENCODINGS)
+def test_the_split_of_the_bytes_changes_nothing(stream: Stream, cuts: list[int], strict: bool, encoding: Any) -> None:
+    whole, split = run(stream, [], strict, encoding), run(stream, cuts, strict, encoding)
     assert split[0] == whole[0]
     assert split[2] == whole[2]
     if not strict:  # a failed strict stream ends where it stands: bytes after the damage may not have come in
@@ -99,26 +115,26 @@ def test_the_split_of_the_bytes_changes_nothing(stream: Stream, cuts: list[int],
 
 
 @settings(max_examples=200, deadline=None)
-@given(streams(("evt3",)))
-def test_every_single_byte_a_packet_changes_nothing(stream: Stream) -> None:
-    assert run(stream, range(len(stream.data)), False) == run(stream, [], False)
+@given(streams(("evt3",)), ENCODINGS)
+def test_every_single_byte_a_packet_changes_nothing(stream: Stream, encoding: Any) -> None:
+    assert run(stream, range(len(stream.data)), False, encoding) == run(stream, [], False, encoding)
 
 
 @settings(max_examples=200, deadline=None)
-@given(streams(), cut_lists)
-def test_a_restored_chain_goes_on_as_if_nothing_had_happened(stream: Stream, cuts: list[int]) -> None:
-    assert run(stream, cuts, False, restore=True) == run(stream, [], False)
+@given(streams(), cut_lists, ENCODINGS)
+def test_a_restored_chain_goes_on_as_if_nothing_had_happened(stream: Stream, cuts: list[int], encoding: Any) -> None:
+    assert run(stream, cuts, False, encoding, restore=True) == run(stream, [], False, encoding)
 
 
 @settings(max_examples=100, deadline=None)
-@given(streams(), st.integers(0, 30))
-def test_a_snapshot_between_two_decisions_of_one_packet_is_exact(stream: Stream, after: int) -> None:
-    whole, _, _ = run(stream, [], False)
-    chain = make_chain(stream.format)
+@given(streams(), st.integers(0, 30), ENCODINGS)
+def test_a_snapshot_between_two_decisions_of_one_packet_is_exact(stream: Stream, after: int, encoding: Any) -> None:
+    whole, _, _ = run(stream, [], False, encoding)
+    chain = make_chain(encoding, stream.format, run_idle=goes_on(encoding))
     chain.push_bytes(stream.data)
     chain.finish()
     found = [result[:3] for result in itertools.islice(iter(chain.poll, None), after)]
-    twin = make_chain(stream.format)
+    twin = make_chain(encoding, stream.format, run_idle=goes_on(encoding))
     twin.load(chain.save())
     drain(twin, found)
     assert found == whole
@@ -136,50 +152,59 @@ def event_arrays(draw: st.DrawFn) -> np.ndarray[Any, Any]:
     return events
 
 
-def plain_decisions(events: np.ndarray[Any, Any], encoding: PointEncoding) -> list[Any]:
+def plain_decisions(events: np.ndarray[Any, Any], encoding: Any, run_idle: bool) -> list[Any]:
     """The chain's decisions from the readable parts: windows by their definition, the numpy encoder, `Decide`."""
     if not len(events):
         return []
-    clamped = events.copy()
+    clamped, grid = events.copy(), encoding.grid
     clamped["t"] = np.maximum.accumulate(events["t"])
     model, decide, found = SumModel(), Decide(READOUT), []
-    for number in itertools.count():
-        t0 = int(events["t"][0]) + number * encoding.hop_us
-        if t0 + encoding.window_us > clamped["t"][-1]:
+    origin = int(clamped["t"][0]) if grid.origin == "first" else 0
+    for number in itertools.count(grid.first_number(int(clamped["t"][0]) - origin)):
+        t0, t1 = origin + grid.start_us(number), origin + grid.end_us(number)
+        if t1 > clamped["t"][-1]:
             return found
-        inside = np.flatnonzero((clamped["t"] >= t0) & (clamped["t"] < t0 + encoding.window_us))
-        scores, costs = None, (0, 0, 0)
-        if len(inside) >= max(1, encoding.min_events):
-            points: PointWindow = encode_points(
-                clamped[inside], encoding, SENSOR, number=number, first_event=int(inside[0]), t0_us=t0
-            )
-            scores, *rest = model.infer(number, points.coordinates, points.centroids, points.members, points.sd)
+        inside = np.flatnonzero((clamped["t"] >= t0) & (clamped["t"] < t1))
+        idle = len(inside) < max(1, encoding.min_events)
+        scores, costs = None, (0, 0, 0, 0)
+        if not idle or run_idle:
+            scores, *rest = model.infer(window_fields(clamped, inside, encoding, number, t0))
             costs = tuple(rest)
-        made = decide.push(scores)
+        made = decide.push(None if idle else scores)
         shares = [] if made.probabilities is None else [float(p) for p in made.probabilities]
         active = made.active if made.verdict == "label" else None
-        window = (number, t0, t0 + encoding.window_us, len(inside), 0)
-        found.append((window, (made.verdict, active, shares), costs))
+        found.append(((number, t0, t1, len(inside), 0), (made.verdict, active, shares), costs))
 
 
-@settings(max_examples=150, deadline=None)
-@given(event_arrays(), st.lists(st.integers(0, 320), max_size=6), st.sampled_from(["fixed", "minmax"]))
-def test_the_chain_equals_its_parts_put_together_plainly(events: Any, cuts: list[int], time: Any) -> None:
-    encoding = PointEncoding(60_000, 25_000, 4, points=16, groups=6, neighbours=3, steps=1, seed=11, time=time)
-    chain = make_chain(encoding=encoding)
+def window_fields(events: Any, inside: Any, encoding: Any, number: int, t0_us: int) -> tuple[Any, ...]:
+    if isinstance(encoding, SpikeEncoding):
+        return tuple(vars(encode_spikes(events[inside], encoding, number=number, t0_us=t0_us)).values())
+    first = int(inside[0])
+    made = encode_points(events[inside], encoding, SENSOR, number=number, first_event=first, t0_us=t0_us)
+    return tuple(vars(made).values())
+
+
+@settings(max_examples=300, deadline=None)
+@given(event_arrays(), st.lists(st.integers(0, 320), max_size=6), ENCODINGS, st.booleans(), st.booleans())
+def test_the_chain_equals_its_parts_put_together_plainly(
+    events: Any, cuts: list[int], encoding: Any, minmax: bool, run_idle: bool
+) -> None:
+    if isinstance(encoding, PointEncoding):
+        encoding, run_idle = replace(encoding, time="minmax" if minmax else "fixed"), False
+    chain = make_chain(encoding, run_idle=run_idle)
     found: list[Any] = []
     for packet in np.split(events, sorted(min(cut, len(events)) for cut in cuts)):
         chain.push_events(packet)
         drain(chain, found)
     chain.finish()
     drain(chain, found)
-    assert found == plain_decisions(events, encoding)
+    assert found == plain_decisions(events, encoding, run_idle)
 
 
 @settings(max_examples=300, deadline=None)
-@given(streams(), st.integers(0, 2**32 - 1), st.integers(1, 6))
-def test_a_tampered_snapshot_is_refused_or_harmless(stream: Stream, seed: int, hits: int) -> None:
-    chain = make_chain(stream.format)
+@given(streams(), st.integers(0, 2**32 - 1), st.integers(1, 6), ENCODINGS)
+def test_a_tampered_snapshot_is_refused_or_harmless(stream: Stream, seed: int, hits: int, encoding: Any) -> None:
+    chain = make_chain(encoding, stream.format)
     chain.push_bytes(stream.data)
     drain_some(chain, 5)
     state = {name: array.copy() for name, array in chain.save().items()}
@@ -189,7 +214,7 @@ def test_a_tampered_snapshot_is_refused_or_harmless(stream: Stream, seed: int, h
         raw = array.reshape(-1).view(np.uint8)
         if len(raw):
             raw[int(rng.integers(len(raw)))] ^= 1 << int(rng.integers(8))
-    twin = make_chain(stream.format)
+    twin = make_chain(encoding, stream.format)
     before = {name: array.tobytes() for name, array in twin.save().items()}
     try:
         twin.load(state)

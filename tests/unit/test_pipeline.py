@@ -19,10 +19,10 @@ from edgesnn.errors import ModelError, RecordingError, UsageError
 from edgesnn.events.types import EVENT
 from edgesnn.graph import Builder
 from edgesnn.pipeline.pace import Clock, paced, parse_speed
-from edgesnn.pipeline.pipeline import what_it_takes
 from edgesnn.prediction import Prediction
 from edgesnn.runtime.decide import Decide
 from edgesnn.runtime.energy import energy_uj
+from edgesnn.runtime.windows import encoding_of, readout_of
 from edgesnn.schemas import load_schema
 from tests.small_models import small_document
 
@@ -138,7 +138,7 @@ def test_windows_by_count_are_those_of_the_readable_parts(model: edgesnn.Model, 
     events = make_events(5000)
     pipeline = edgesnn.Pipeline(np.array_split(events, 37), model, window_events=count, hop_events=hop)
     found = list(pipeline)
-    encoding, readout = what_it_takes(model)
+    encoding, readout = encoding_of(model), readout_of(model)
     session, decide, step = model.session(), Decide(readout), hop or count
     assert len(found) == (5000 - count) // step + 1
     for number, prediction in enumerate(found):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import pairwise
+from math import floor
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgesnn import _native
+from edgesnn.encode.grid import TimeGrid
 from edgesnn.errors import ModelError
 from edgesnn.events.types import EVENT
 
@@ -80,6 +83,48 @@ def test_windows_by_time_are_what_the_rule_says_for_any_packets(
     assert counters["processed"] + dropped == len(events)
     assert counters["pending"] == 0
     assert counters["time_clamped"] == int(np.sum(events["t"] < np.maximum.accumulate(events["t"])))
+
+
+def windows_of_bins(events: np.ndarray[Any, Any], grid: TimeGrid) -> list[tuple[int, bytes]]:
+    """Windows as so many bins each, every event in its bin by Python's own rounding of exact fractions."""
+    if not len(events):
+        return []
+    clamped = events.copy()
+    clamped["t"] = np.maximum.accumulate(events["t"])
+    origin = int(clamped["t"][0]) if grid.origin == "first" else 0
+    shares = [Fraction(int(t) - origin, grid.bin_us) for t in clamped["t"]]
+    bins = np.array([round(s) if grid.rounding == "nearest" else floor(s) for s in shares])
+    windows, number = [], 0
+    while number * grid.hop + grid.length <= bins[-1]:
+        if number * grid.hop + grid.length > bins[0]:
+            inside = (bins >= number * grid.hop) & (bins < number * grid.hop + grid.length)
+            windows.append((number, clamped[inside].tobytes()))
+        number += 1
+    return windows
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    steps,
+    st.integers(-60, 200),
+    st.lists(st.integers(0, 9), max_size=12),
+    st.tuples(st.integers(1, 9), st.integers(1, 12), st.integers(1, 9)),
+    st.sampled_from(["floor", "nearest"]),
+    st.sampled_from(["zero", "first"]),
+)
+def test_windows_of_bins_hold_the_events_of_their_bins(
+    deltas: list[int], start: int, sizes: list[int], size: tuple[int, int, int], rounding: Any, origin: Any
+) -> None:
+    grid = TimeGrid(*size, rounding, origin)
+    events = make(np.cumsum([start, *deltas]).tolist() if deltas else [])
+    options = {"bin_us": grid.bin_us, "nearest": rounding == "nearest", "from_zero": origin == "zero"}
+    found, counters = cut(events, sizes, None, length=grid.length, hop=grid.hop, **options)
+    assert [(w[0], w[4]) for w in found] == windows_of_bins(events, grid)
+    first = int(events["t"][0]) if origin == "first" and len(events) else 0
+    assert [w[1:3] for w in found] == [(first + grid.start_us(w[0]), first + grid.end_us(w[0])) for w in found]
+    dropped = sum(value for name, value in counters.items() if name.startswith("dropped."))
+    assert counters["processed"] + dropped == len(events)
+    assert counters["windows_skipped"] == (grid.first_number(int(events["t"][0]) - first) if len(events) else 0)
 
 
 @settings(max_examples=200, deadline=None)

@@ -66,6 +66,10 @@ class Engine(Protocol):
     def reset(self) -> None:
         """Set every state to its initial value."""
 
+    def new_window(self) -> None:
+        """Set the states of policy "window" to their initial values, and the step number to 0; where there are states
+        and all are of policy "never", the stream goes on (kind points: but for the step number)."""
+
 
 class Backend(Protocol):
     """A way to run a document."""

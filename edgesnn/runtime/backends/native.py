@@ -100,6 +100,10 @@ class NativeEngine:
         """See `Engine.reset`."""
         self.session.reset()
 
+    def new_window(self) -> None:
+        """See `Engine.new_window`."""
+        self.session.begin_window()
+
     def dense(self, x: Any) -> Array:
         """Return indices as an array of counts, and an array as it is."""
         array: Array = x.dense(self._section["shape"], self._section["bound"]) if isinstance(x, Active) else x

@@ -17,8 +17,11 @@ void require(bool ok, const char* name, int64_t found, const char* expected) {
 }  // namespace
 
 WindowCutter::WindowCutter(const WindowOptions& options) : options_(options) {
-    require(options_.length >= 1 && options_.length <= kLengthLimit, "length", options_.length, "1 to 2^48");
-    require(options_.hop >= 1 && options_.hop <= kLengthLimit, "hop", options_.hop, "1 to 2^48");
+    const int64_t bin_us = options_.by_count ? 1 : options_.grid.bin_us;
+    require(bin_us >= 1 && bin_us <= kLengthLimit, "bin", bin_us, "1 to 2^48");
+    const int64_t longest = kLengthLimit / bin_us;
+    require(options_.length >= 1 && options_.length <= longest, "length", options_.length, "at least 1, within 2^48");
+    require(options_.hop >= 1 && options_.hop <= longest, "hop", options_.hop, "at least 1, within 2^48");
     require(!options_.by_count || static_cast<size_t>(options_.length) <= options_.max_events, "length",
             options_.length, "at most the events that may wait");
 }
@@ -72,12 +75,15 @@ size_t WindowCutter::push(Span<const Event> events) {
         ring_.erase(ring_.begin(), ring_.begin() + static_cast<std::ptrdiff_t>(head_));
         head_ = 0;
     }
-    if (!started_ && !events.empty()) {
-        started_ = true;
-        const int64_t first_us = events[0].t;  // a copy: the field is packed
-        origin_us_ = reached_us_ = std::max(first_us, reached_us_);
-    }
+    if (!started_ && !events.empty()) begin(events[0].t);
     return options_.by_count ? push_counted(events) : push_timed(events);
+}
+
+void WindowCutter::begin(int64_t t_us) noexcept {
+    started_ = true;
+    reached_us_ = std::max(t_us, reached_us_);
+    if (!options_.from_zero) origin_us_ = reached_us_;
+    if (!options_.by_count && reached_us_ >= end_us()) wake(reached_us_);
 }
 
 size_t WindowCutter::push_timed(Span<const Event> events) {
@@ -136,7 +142,8 @@ void WindowCutter::keep(Event event, int64_t t_us) {
 
 // The first window that ends after t.
 void WindowCutter::wake(int64_t t_us) noexcept {
-    const int64_t number = (t_us - origin_us_ - options_.length) / options_.hop + 1;
+    const int64_t bin = options_.grid.bin(t_us - origin_us_);
+    const int64_t number = (bin - options_.length) / options_.hop + 1;
     windows_skipped_ += number - number_;
     number_ = number;
     silent_ = 0;
@@ -199,10 +206,15 @@ void WindowCutter::load(const StateReader& reader) {
     check_events();
 }
 
+int64_t WindowCutter::last_number() const noexcept {
+    return 2 * kTimeLimit / (options_.by_count ? options_.hop : options_.hop * options_.grid.bin_us);
+}
+
 void WindowCutter::check() const {
-    const bool begun = origin_us_ > -kTimeLimit && origin_us_ <= reached_us_;
+    const bool from_first = origin_us_ > -kTimeLimit && origin_us_ <= reached_us_;
+    const bool begun = options_.from_zero ? origin_us_ == 0 : from_first;
     const bool in_time = reached_us_ >= -kTimeLimit && reached_us_ < kTimeLimit && (begun || !started_);
-    if (!in_time || number_ > 2 * kTimeLimit / options_.hop) refuse("state");
+    if (!in_time || number_ > last_number()) refuse("state");
     if (silent_ > options_.max_silent || to_skip_ > options_.hop || covered_ > held()) refuse("state");
     if (!started_ && (held() != 0 || number_ != 0)) refuse("state");
     if (held() > options_.max_events) refuse("events");

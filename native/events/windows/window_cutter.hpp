@@ -1,9 +1,10 @@
 // Cuts a stream of events into windows, by time with a hop or by count (docs/pipeline.md, "Windows").
 //
-// By time: origin = time of the first event; window k covers [origin + k*hop, origin + k*hop + length) and closes when
-// the time reached passes its end. By count: window k holds the events [k*hop, k*hop + length) of the stream and closes
-// when it has them. Time that steps back counts as the largest time reached before (time_clamped). The same windows for
-// any packet size.
+// By time: in bins of a grid (points: of 1 us), counted from the first event or from time zero; window k covers the
+// bins [k*hop, k*hop + length) and closes when the time reached passes its end. The first one given is window 0, or
+// counted from zero the first that ends after the first event. By count: window k holds the events [k*hop, k*hop +
+// length) of the stream and closes when it has them. Time that steps back counts as the largest time reached before
+// (time_clamped). The same windows for any packet size.
 //
 // Work and memory are bounded: a window is given only when asked for, so a jump of hours costs nothing until its idle
 // windows are read; after max_silent windows in a row without an event no more are given until one comes
@@ -17,6 +18,7 @@
 
 #include "base/event.hpp"
 #include "base/span.hpp"
+#include "base/time_grid.hpp"
 #include "pipeline/stage.hpp"
 
 namespace edgesnn::events {
@@ -27,12 +29,14 @@ constexpr int64_t kMaxSilent = int64_t{1} << 20;
 
 struct WindowOptions {
     bool by_count = false;
-    int64_t length = 0;  // microseconds, or events
-    int64_t hop = 0;     // microseconds, or events
+    int64_t length = 0;  // bins of the grid, or events
+    int64_t hop = 0;     // bins of the grid, or events
     size_t max_events = size_t{1} << 22;
     int64_t max_silent = kMaxSilent;
     int32_t width = 65536;  // what a snapshot's events are checked against; pushed events are the caller's to check
     int32_t height = 65536;
+    TimeGrid grid;
+    bool from_zero = false;  // bins count from time zero, not from the first event; what lies before it is in no window
 };
 
 struct Window {
@@ -46,7 +50,8 @@ struct Window {
 
 class WindowCutter final : public pipeline::Stage {
   public:
-    // Throws Error{model} on lengths that are not 1 to 2^48, or a count window above max_events.
+    // Throws Error{model} on lengths that are not 1 to 2^48 (microseconds, or events), or a count window above
+    // max_events.
     explicit WindowCutter(const WindowOptions& options);
 
     bool complete() const noexcept;
@@ -71,9 +76,13 @@ class WindowCutter final : public pipeline::Stage {
 
   private:
     size_t held() const noexcept { return ring_.size() - head_; }
-    int64_t start_us() const noexcept { return origin_us_ + number_ * options_.hop; }
-    int64_t end_us() const noexcept { return start_us() + options_.length; }
+    int64_t start_us() const noexcept { return origin_us_ + options_.grid.first_us(number_ * options_.hop); }
+    int64_t end_us() const noexcept {
+        return origin_us_ + options_.grid.first_us(number_ * options_.hop + options_.length);
+    }
+    int64_t last_number() const noexcept;
     bool silent() const noexcept { return silent_ >= options_.max_silent; }
+    void begin(int64_t t_us) noexcept;
     void keep(Event event, int64_t t_us);
     int64_t clamp(int64_t t_us) noexcept;
     void wake(int64_t t_us) noexcept;

@@ -56,6 +56,14 @@ class ReferenceEngine:
         """See `Engine.reset`."""
         self._reset(("window", "never"))
 
+    def new_window(self) -> None:
+        """See `Engine.new_window`."""
+        step = self.step_number
+        self._reset(("window",))
+        policies = {state.reset for state in self._document.states}
+        if policies == {"never"} and not self._points:
+            self.step_number = step
+
     def step(self, x: Any) -> Mapping[str, Array]:
         """See `Engine.step`."""
         if self._points and self.step_number >= self._document.input["steps"]:

@@ -1,0 +1,153 @@
+"""Windows of events through a session: what a model needs for that, and one window's steps.
+
+`native/executor/window_model.cpp` is what runs in the chain; both give the same bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgesnn.encode.points import PointEncoding, PointWindow
+from edgesnn.encode.spikes import SpikeEncoding, SpikeWindow
+from edgesnn.errors import ModelError
+from edgesnn.runtime.arithmetic import FloatArray
+from edgesnn.runtime.decide import Readout
+from edgesnn.runtime.model import Model
+from edgesnn.runtime.session import Session
+
+Encoding = PointEncoding | SpikeEncoding
+Window = PointWindow | SpikeWindow
+
+
+@dataclass(frozen=True, eq=False)
+class Inference:
+    """What one window gave.
+
+    Attributes:
+        scores: float32 [classes], the readout's output after the last step that was done.
+        steps: that were done.
+        spikes, synops, macs: of those steps, all layers together.
+    """
+
+    scores: FloatArray
+    steps: int
+    spikes: int
+    synops: int
+    macs: int
+
+
+def encoding_of(model: Model) -> Encoding:
+    """Return how events become the model's input.
+
+    Raises:
+        ModelError: the model does not say it, or no windows of events fit its states; names the field and what to do.
+    """
+    section = model.input
+    if section["kind"] == "points":
+        return PointEncoding.from_section(section)
+    if section["kind"] != "spikes" or section["events"] is None:
+        raise ModelError(
+            "the model does not say how events become its input",
+            where=f"{model.name}, input.events",
+            found=f"none, of input.kind {section['kind']!r}",
+            expected="sensor, bin_us and steps of input.kind 'spikes'",
+            hint="import it with --input spikes --bin --sensor --steps, or step it with edgesnn.load(...).session()",
+        )
+    encoding = SpikeEncoding.from_section(section)
+    if goes_on(model) and encoding.hop_steps != encoding.steps:
+        raise ModelError(
+            "states that windows do not reset need windows that follow each other",
+            where=f"{model.name}, input.events.hop_steps",
+            found=str(encoding.hop_steps),
+            expected=f"steps, {encoding.steps}",
+            hint="no step may be seen twice or left out; import it with --hop-steps as --steps",
+        )
+    return encoding
+
+
+def readout_of(model: Model) -> Readout:
+    """Return how the model's scores become decisions.
+
+    Raises:
+        ModelError: it has no readout, or one that may leave out steps that its states need.
+    """
+    if model.readout is None:
+        hint = "import it with --labels FILE (docs/import.md)"
+        raise ModelError("the model cannot decide", where=f"{model.name}, readout", found="none", hint=hint)
+    readout = Readout.from_document(model.readout)
+    if readout.early_exit is not None and _never_reset(model):
+        hint = "a state that is never reset needs every step"
+        raise ModelError(
+            "windows of this model cannot stop early", where=f"{model.name}, readout.early_exit", hint=hint
+        )
+    return readout
+
+
+def goes_on(model: Model) -> bool:
+    """Say whether a state of a model of spikes goes on from window to window: then it sees idle windows too."""
+    return model.input["kind"] == "spikes" and _never_reset(model)
+
+
+def run_window(session: Session, window: Window, readout: Readout) -> Inference:
+    """Run a window's steps, from a new window by the reset policy, until the last or until the readout stops it.
+
+    Raises:
+        ModelError: a window that the model does not take.
+    """
+    if readout.early_exit is not None:
+        return _step_by_step(session, window, readout)
+    if isinstance(window, PointWindow):
+        output = session.run(window, keep="last")
+        return _inference(session, output, int(session.model.input["steps"]))
+    session.new_window()
+    output = session.run(active=(window.indices, window.offsets), keep="last")
+    return _inference(session, output, len(window.offsets) - 1)
+
+
+def window_scores(session: Session, window: Window) -> FloatArray:
+    """Return the scores after each of a window's steps: float32 [steps, classes]."""
+    if isinstance(window, PointWindow):
+        return _scores(session, session.run(window))
+    session.new_window()
+    return _scores(session, session.run(active=(window.indices, window.offsets)))
+
+
+def _never_reset(model: Model) -> bool:
+    return any(state.reset == "never" for state in model.document.states)
+
+
+def _step_by_step(session: Session, window: Window, readout: Readout) -> Inference:
+    session.new_window()
+    done = Inference(np.zeros(0, dtype=np.float32), 0, 0, 0, 0)
+    points = isinstance(window, PointWindow)
+    steps = int(session.model.input["steps"]) if isinstance(window, PointWindow) else len(window.offsets) - 1
+    for step in range(steps):
+        output = session.step(window) if points else session.step(active=_active(window, step))
+        made = _inference(session, output, 1)
+        done = Inference(
+            made.scores,
+            step + 1,
+            done.spikes + made.spikes,
+            done.synops + made.synops,
+            done.macs + made.macs,
+        )
+        if readout.stops(done.scores, done.steps):
+            break
+    return done
+
+
+def _active(window: Any, step: int) -> Any:
+    return window.indices[window.offsets[step] : window.offsets[step + 1]]
+
+
+def _inference(session: Session, output: Any, steps: int) -> Inference:
+    return Inference(_scores(session, output), steps, session.spikes, session.synops, session.macs)
+
+
+def _scores(session: Session, output: Any) -> FloatArray:
+    assert session.model.readout is not None
+    scores: FloatArray = output[session.model.readout["node"]] if isinstance(output, dict) else output
+    return scores
