@@ -66,6 +66,18 @@ using Quantize = void(const float* x, size_t stride, size_t rows, int8_t* q, flo
 // v[rows][stride] is changed, s[rows][stride] written; alpha, v_th [stride]. Returns the number of spikes.
 using Lif = uint64_t(const float* alpha, const float* v_th, const float* x, size_t rows, size_t stride, float* v,
                      uint8_t* s) noexcept;
+// Neurons as the six lif kernels update them.
+struct PlainNeurons {
+    enum class Reset { zero, subtract, none };
+    const float *alpha, *v_th;  // [stride]
+    bool ge;
+    Reset reset;
+    float* v;  // [rows][stride]
+};
+// nibbles_i8 and a lif kernel in one; `spikes` is set to the number of spikes. Returns the sum of all x. stride <=
+// 2048.
+using MatrixNeurons = uint64_t(const Matrix& matrix, const PlainNeurons& neurons, const uint8_t* x, size_t x_stride,
+                               size_t rows, uint8_t* s, uint64_t* spikes) noexcept;
 // y[i] = a[i] + b[i], n % 16 == 0; the sums fit a byte.
 using Add = void(const uint8_t* a, const uint8_t* b, size_t n, uint8_t* y) noexcept;
 // y[n] = max over the rows of x[row][n], and of y[n] itself unless `fresh`. rows >= 1.
@@ -139,43 +151,44 @@ struct ConvEvent {
 // Adds to acc: int32 (conv_i8, conv_i4) or float. Returns the sum of value * places reached (places alone: not counts).
 using ConvEvents = uint64_t(const Conv& conv, const ConvEvent* events, size_t count, void* acc) noexcept;
 
-#define EDGESNN_KERNELS(X)       \
-    X(spikes_i8, LinearEvents)   \
-    X(counts_i8, LinearEvents)   \
-    X(spikes_i4, LinearEvents)   \
-    X(counts_i4, LinearEvents)   \
-    X(nibbles_i8, LinearEvents)  \
-    X(events_f32, LinearEvents)  \
-    X(lanes_f32, LinearDense)    \
-    X(quantize_f32, Quantize)    \
-    X(dot_i8, Dot)               \
-    X(dot_i4, Dot)               \
-    X(lif_ge_zero, Lif)          \
-    X(lif_ge_subtract, Lif)      \
-    X(lif_ge_none, Lif)          \
-    X(lif_gt_zero, Lif)          \
-    X(lif_gt_subtract, Lif)      \
-    X(lif_gt_none, Lif)          \
-    X(add_u8, Add)               \
-    X(max_u8, Max)               \
-    X(random16, Random16)        \
-    X(add_f32, Binary)           \
-    X(multiply_f32, Binary)      \
-    X(scale_f32, ScaleFloats)    \
-    X(scale_i32, ScaleInts)      \
-    X(shift_f32, Shift)          \
-    X(relu_f32, Rows)            \
-    X(relu2_f32, Rows)           \
-    X(sigmoid_f32, Rows)         \
-    X(silu_f32, Rows)            \
-    X(exp_f32, Rows)             \
-    X(softmax_f32, Rows)         \
-    X(layer_norm_f32, LayerNorm) \
-    X(wkv_f32, Wkv)              \
-    X(neurons, UpdateNeurons)    \
-    X(cuba, UpdateCuba)          \
-    X(conv_i8, ConvEvents)       \
-    X(conv_i4, ConvEvents)       \
+#define EDGESNN_KERNELS(X)        \
+    X(spikes_i8, LinearEvents)    \
+    X(counts_i8, LinearEvents)    \
+    X(spikes_i4, LinearEvents)    \
+    X(counts_i4, LinearEvents)    \
+    X(nibbles_i8, LinearEvents)   \
+    X(nibbles_lif, MatrixNeurons) \
+    X(events_f32, LinearEvents)   \
+    X(lanes_f32, LinearDense)     \
+    X(quantize_f32, Quantize)     \
+    X(dot_i8, Dot)                \
+    X(dot_i4, Dot)                \
+    X(lif_ge_zero, Lif)           \
+    X(lif_ge_subtract, Lif)       \
+    X(lif_ge_none, Lif)           \
+    X(lif_gt_zero, Lif)           \
+    X(lif_gt_subtract, Lif)       \
+    X(lif_gt_none, Lif)           \
+    X(add_u8, Add)                \
+    X(max_u8, Max)                \
+    X(random16, Random16)         \
+    X(add_f32, Binary)            \
+    X(multiply_f32, Binary)       \
+    X(scale_f32, ScaleFloats)     \
+    X(scale_i32, ScaleInts)       \
+    X(shift_f32, Shift)           \
+    X(relu_f32, Rows)             \
+    X(relu2_f32, Rows)            \
+    X(sigmoid_f32, Rows)          \
+    X(silu_f32, Rows)             \
+    X(exp_f32, Rows)              \
+    X(softmax_f32, Rows)          \
+    X(layer_norm_f32, LayerNorm)  \
+    X(wkv_f32, Wkv)               \
+    X(neurons, UpdateNeurons)     \
+    X(cuba, UpdateCuba)           \
+    X(conv_i8, ConvEvents)        \
+    X(conv_i4, ConvEvents)        \
     X(conv_f32, ConvEvents)
 
 struct Table {

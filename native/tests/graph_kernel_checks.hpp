@@ -166,3 +166,30 @@ void check(const char* arm, const char* name, ConvEvents* ours, ConvEvents* scal
     const uint64_t y = scalar(conv, events.data(), events.size(), b.data());
     expect(same(a, b) && x == y, arm, name, "sums differ");
 }
+
+// A small matrix with its neurons against the two kernels one after the other.
+void check(const char* arm, const char* name, MatrixNeurons* ours, MatrixNeurons* scalar, Random& random) {
+    const int inputs = 1 + below(random, static_cast<int>(kNibbleInputs));
+    const size_t stride = padded(1 + below(random, 150)), x_stride = padded(inputs), rows = 1 + random() % 40;
+    std::vector<int8_t> weights(static_cast<size_t>(inputs) * stride);
+    for (int8_t& w : weights) w = static_cast<int8_t>(below(random, 255) - 127);
+    const std::vector<int16_t> table = nibble_table(weights.data(), static_cast<size_t>(inputs), stride);
+    const std::vector<float> scale = floats(random, stride, 0.02F), bias = floats(random, stride, 0.5F),
+                             alpha = floats(random, stride, 0.5F);
+    const std::vector<float> v_th(stride, 1.0F);
+    const Matrix m{table.data(), scale.data(), bias.data(), static_cast<size_t>(inputs), stride};
+    std::vector<float> v1(rows * stride), v2(rows * stride);
+    std::vector<uint8_t> s1(rows * stride), s2(rows * stride);
+    const bool ge = below(random, 2) != 0;
+    const auto reset = static_cast<PlainNeurons::Reset>(below(random, 3));
+    for (int step = 0; step < 3; ++step) {
+        const std::vector<uint8_t> x = counts(random, rows, static_cast<size_t>(inputs), x_stride, true);
+        uint64_t spikes1 = 0, spikes2 = 0;
+        const uint64_t a =
+            ours(m, {alpha.data(), v_th.data(), ge, reset, v1.data()}, x.data(), x_stride, rows, s1.data(), &spikes1);
+        const uint64_t b =
+            scalar(m, {alpha.data(), v_th.data(), ge, reset, v2.data()}, x.data(), x_stride, rows, s2.data(), &spikes2);
+        expect(a == b && spikes1 == spikes2, arm, name, "counts differ");
+    }
+    expect(same(v1, v2) && same(s1, s2), arm, name, "membranes or spikes differ");
+}
