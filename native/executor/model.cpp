@@ -71,7 +71,8 @@ std::shared_ptr<const Model> Model::build(ModelSpec spec) {
     model->bind_delays();
     model->check_states();
     model->find_outputs();
-    model->plan_ = make_plan(model->spec_, model->steps_, model->types_, model->outputs_);
+    model->plan_ = make_plan(model->spec_, model->steps_, model->types_, model->outputs_, true);
+    model->whole_plan_ = make_plan(model->spec_, model->steps_, model->types_, model->outputs_, false);
     Layout layout = make_layout(model->plan_, model->types_, model->outputs_);  // refuses what needs too much memory
     model->workspaces_ = std::make_unique<WorkspacePool>(model->steps_, std::move(layout));
     return model;

@@ -21,6 +21,8 @@ class Model {
 
     const ModelSpec& spec() const noexcept { return spec_; }
     const Plan& plan() const noexcept { return plan_; }
+    // The same work without fused entries: every value is made.
+    const Plan& whole_plan() const noexcept { return whole_plan_; }
     const std::vector<Step>& steps() const noexcept { return steps_; }
     // Index of a value, -1 if there is none of that name. The graph's input is "input", value 0.
     int value(const std::string& name) const noexcept;
@@ -49,7 +51,7 @@ class Model {
     std::vector<Step> steps_;
     std::vector<int> outputs_;
     int readout_ = -1;
-    Plan plan_;
+    Plan plan_, whole_plan_;
     std::unique_ptr<WorkspacePool> workspaces_;
 };
 

@@ -12,6 +12,10 @@
 #include "encode/point_window.hpp"
 #include "executor/value.hpp"
 
+namespace edgesnn::kernels {
+struct PlainNeurons;
+}
+
 namespace edgesnn::executor {
 
 constexpr size_t kMaxInputs = 8;
@@ -75,6 +79,12 @@ class Op {
     // The type of an input that a later node makes. Throws Error{model} where it is not the one declared.
     virtual void bind(const ValueType&, const std::string& /*node*/) {}
     virtual void run(const OpCall& call) const noexcept = 0;
+    // Neurons that a kernel updates together with the matrix before them: fills all but v.
+    virtual bool plain_neurons(kernels::PlainNeurons&) const noexcept { return false; }
+    // Whether `run_fused` can do its own work and that of `next`, the only reader of its output.
+    virtual bool fuses(const Op& /*next*/) const noexcept { return false; }
+    // `call` has this operator's inputs and counters; `next` has the next one's output, states and counters.
+    virtual void run_fused(const OpCall&, const Op& /*op*/, const OpCall& /*next*/) const noexcept {}
     // Whether `latch` is to be called at the end of each step, when all values of the step are there.
     virtual bool latches() const noexcept { return false; }
     virtual void latch(const OpCall&) const noexcept {}

@@ -22,7 +22,9 @@ class Planner {
         find_loops();
     }
 
-    Plan make(const std::vector<int>& outputs) {
+    Plan make(const std::vector<int>& outputs, bool fuse) {
+        partner_.assign(steps_.size(), -1);
+        if (fuse && points_) find_partners(outputs);
         for (size_t i = 0; i < steps_.size(); ++i)
             for (size_t output = 0; output < steps_[i].op->outputs.size(); ++output) add(i, output);
         mark_shared(outputs);
@@ -49,7 +51,37 @@ class Planner {
             }
     }
 
+    // partner_[i] of neurons: the matrix that is fused with them; of that matrix: itself.
+    void find_partners(const std::vector<int>& outputs) {
+        std::vector<int> readers(types_.size(), 0);
+        for (const int value : outputs) ++readers[static_cast<size_t>(value)];
+        for (const Step& step : steps_)
+            for (const int input : step.inputs) ++readers[static_cast<size_t>(input)];
+        for (size_t i = 0; i < steps_.size(); ++i)
+            for (size_t j = i + 1; j < steps_.size(); ++j) {
+                const int value = steps_[i].first_output;
+                if (steps_[j].inputs != std::vector<int>{value} || readers[static_cast<size_t>(value)] != 1) continue;
+                if (loop_[i] >= 0 || loop_[j] >= 0 || steps_[j].op->rows(0) < 2 || !steps_[i].op->fuses(*steps_[j].op))
+                    continue;
+                partner_[i] = partner_[j] = static_cast<int>(i);
+            }
+    }
+
+    // The matrix of fused neurons works where the neurons stand.
+    void add_fused(size_t matrix, size_t neurons) {
+        const int value = steps_[neurons].first_output;
+        Entry entry{matrix, 0, steps_[matrix].inputs, value, steps_[neurons].op->rows(0), static_cast<int>(neurons)};
+        const size_t s = place(entry, entry.rows);
+        plan_.constant[static_cast<size_t>(value)] = false;
+        plan_.segment[static_cast<size_t>(value)] = static_cast<int>(s);
+        plan_.segments[s].stepping.push_back(std::move(entry));
+    }
+
     void add(size_t i, size_t output) {
+        if (partner_[i] >= 0) {
+            if (partner_[i] != static_cast<int>(i)) add_fused(static_cast<size_t>(partner_[i]), i);
+            return;
+        }
         const Op& op = *steps_[i].op;
         const int value = steps_[i].first_output + static_cast<int>(output);
         const auto v = static_cast<size_t>(value);
@@ -129,7 +161,8 @@ class Planner {
             for (const Entry& entry : *list) {
                 const ValueType& type = types_[static_cast<size_t>(entry.value)];
                 if (!plan_.shared[static_cast<size_t>(entry.value)]) bytes += type.stride() * type.item_size();
-                for (const OpState& state : steps_[entry.step].op->states)
+                const size_t step = entry.fused < 0 ? entry.step : static_cast<size_t>(entry.fused);
+                for (const OpState& state : steps_[step].op->states)
                     if (state.dtype == Dtype::f32) bytes += type.stride() * sizeof(float);
             }
         return std::max<size_t>(bytes, 1);
@@ -143,6 +176,7 @@ class Planner {
     const std::vector<Step>& steps_;
     const std::vector<ValueType>& types_;
     bool points_;
+    std::vector<int> partner_;        // by step, -1 for none
     std::vector<int> loop_;           // by step: first step of its cycle, -1 for none
     std::vector<bool> loop_segment_;  // by segment
     int open_loop_ = -1;
@@ -152,8 +186,8 @@ class Planner {
 }  // namespace
 
 Plan make_plan(const ModelSpec& spec, const std::vector<Step>& steps, const std::vector<ValueType>& types,
-               const std::vector<int>& outputs) {
-    return Planner(spec, steps, types).make(outputs);
+               const std::vector<int>& outputs, bool fuse) {
+    return Planner(spec, steps, types).make(outputs, fuse);
 }
 
 Layout make_layout(const Plan& plan, const std::vector<ValueType>& types, const std::vector<int>& kept) {
@@ -161,7 +195,7 @@ Layout make_layout(const Plan& plan, const std::vector<ValueType>& types, const 
     layout.values.resize(types.size());
     std::vector<size_t> tile_bytes(plan.segments.size(), 0);
     for (size_t v = 0; v < types.size(); ++v) {
-        if (types[v].kind == Kind::window) continue;
+        if (types[v].kind == Kind::window || (v != 0 && plan.segment[v] < 0)) continue;  // made nowhere
         Place& at = layout.values[v];
         at.row_bytes = types[v].stride() * types[v].item_size();
         at.local = !plan.shared[v] && std::find(kept.begin(), kept.end(), static_cast<int>(v)) == kept.end();

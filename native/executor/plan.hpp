@@ -37,6 +37,7 @@ struct Entry {
     std::vector<int> inputs;  // values
     int value;                // what it makes
     size_t rows;              // of the operator
+    int fused = -1;           // the step whose work is done too, and whose output `value` is; -1 for none
 };
 
 enum class SegmentKind { tiled, single, frame };
@@ -60,8 +61,9 @@ struct Plan {
 };
 
 // Values are numbered: 0 the input, then each step's outputs in order.
+// With `fuse` a matrix and the neurons after it may be one entry: what is between them is made nowhere then.
 Plan make_plan(const ModelSpec& spec, const std::vector<Step>& steps, const std::vector<ValueType>& types,
-               const std::vector<int>& outputs);
+               const std::vector<int>& outputs, bool fuse);
 
 struct Place {
     size_t offset = 0;

@@ -127,11 +127,11 @@ struct Session::Slots {
 };
 
 Session::Session(std::shared_ptr<const Model> model, std::vector<int> recorded, bool account, size_t threads)
-    : model_(std::move(model)), account_(account) {
+    : model_(std::move(model)), plan_(recorded.empty() ? &model_->plan() : &model_->whole_plan()), account_(account) {
     std::vector<int> kept = model_->outputs();
     kept.insert(kept.end(), recorded.begin(), recorded.end());
     if (!recorded.empty() || threads > 1)
-        own_ = std::make_unique<WorkspacePool>(model_->steps(), make_layout(model_->plan(), model_->types(), kept),
+        own_ = std::make_unique<WorkspacePool>(model_->steps(), make_layout(*plan_, model_->types(), kept),
                                                std::max<size_t>(threads, 1));
     if (threads > 1) threads_ = std::make_unique<ThreadPool>(threads);
     const auto& specs = model_->spec().states;
@@ -202,7 +202,7 @@ void Session::run(const StepSource& source, size_t count, StepSink& sink) {
     workspace_ = pool().take();
     Session* const self = this;
     clear_counters();
-    const size_t chunk = model_->plan().chunk_steps;
+    const size_t chunk = plan_->chunk_steps;
     for (size_t first = 0; first < count; first += chunk) {
         const size_t steps = std::min(chunk, count - first);
         for (size_t t = 0; t < steps; ++t) source.fill(first + t, workspace_->address(0, t, 0));
@@ -240,7 +240,7 @@ void Session::step_many(Session* const* sessions, size_t count, const StepSource
     Session& reader = *sessions[0];
     reader.workspace_ = reader.pool().take();
     for (size_t i = 0; i < count; ++i) sessions[i]->clear_counters();
-    const size_t chunk = reader.model_->plan().chunk_steps;
+    const size_t chunk = reader.plan_->chunk_steps;
     for (size_t first = 0; first < count; first += chunk) {
         const size_t steps = std::min(chunk, count - first);
         for (size_t t = 0; t < steps; ++t) source.fill(first + t, reader.workspace_->address(0, t, 0));
@@ -258,7 +258,7 @@ void Session::prepare(const encode::PointWindow& window) noexcept {
 
 void Session::advance(Slots slots, size_t count) noexcept {
     const FloatEnvironment environment;
-    for (const Segment& segment : model_->plan().segments) run_segment(segment, slots, count);
+    for (const Segment& segment : plan_->segments) run_segment(segment, slots, count);
     if (!slots.many)
         step_ += static_cast<int64_t>(count);
     else
@@ -330,7 +330,14 @@ void Session::run_batch(const Entry& entry, const Slots& slots, size_t count) no
 
 void Session::run_entry(const Entry& entry, size_t first_row, size_t rows, const Slots& slots, size_t slot,
                         size_t thread) noexcept {
-    model_->steps()[entry.step].op->run(call(entry, first_row, rows, slots, slot, thread));
+    const Op& op = *model_->steps()[entry.step].op;
+    const OpCall work = call(entry, first_row, rows, slots, slot, thread);
+    if (entry.fused < 0) return op.run(work);
+    const auto fused = static_cast<size_t>(entry.fused);
+    OpCall next = work;
+    next.states = slots.session(slot).step_states_[fused].data();
+    next.counters = &counters_of(slots.session(slot), fused, thread);
+    op.run_fused(work, *model_->steps()[fused].op, next);
 }
 
 // The outputs of one row, shared among the threads.
@@ -368,9 +375,13 @@ OpCall Session::call(const Entry& entry, size_t first_row, size_t rows, const Sl
     call.step = session.step_ + static_cast<int64_t>(slots.many ? 0 : slot);
     call.states = session.step_states_[entry.step].data();
     call.scratch = slots.workspace->scratch(entry.step, thread);
-    auto& counters = thread == 0 ? session.counters_ : others_[thread - 1];
-    call.counters = &counters[session.account_ ? step.node : counters.size() - 1];
+    call.counters = &counters_of(session, entry.step, thread);
     return call;
+}
+
+Counters& Session::counters_of(Session& session, size_t step, size_t thread) noexcept {
+    auto& counters = thread == 0 ? session.counters_ : others_[thread - 1];
+    return counters[session.account_ ? model_->steps()[step].node : counters.size() - 1];
 }
 
 void Session::copy_value(int value, size_t slot, void* to) const noexcept {

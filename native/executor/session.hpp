@@ -126,10 +126,12 @@ class Session {
     OpCall call(const Entry& entry, size_t first_row, size_t rows, const Slots& slots, size_t slot,
                 size_t thread) noexcept;
     void add_counters() noexcept;
+    Counters& counters_of(Session& session, size_t step, size_t thread) noexcept;
     void prepare(const encode::PointWindow& window) noexcept;
     WorkspacePool& pool() const noexcept { return own_ == nullptr ? model_->workspaces() : *own_; }
 
     std::shared_ptr<const Model> model_;
+    const Plan* plan_;                      // of the model
     std::unique_ptr<WorkspacePool> own_;    // where values are recorded
     std::unique_ptr<Workspace> workspace_;  // of the call
     std::unique_ptr<uint8_t[]> memory_;     // of the states

@@ -40,6 +40,15 @@ class Lif final : public Op {
         plain_ = choose_plain();
     }
 
+    bool plain_neurons(kernels::PlainNeurons& neurons) const noexcept override {
+        using Reset = kernels::PlainNeurons::Reset;
+        const Reset reset = flags_.reset == Neurons::Reset::zero       ? Reset::zero
+                            : flags_.reset == Neurons::Reset::subtract ? Reset::subtract
+                                                                       : Reset::none;
+        neurons = {alpha_.values.data(), v_th_.values.data(), flags_.ge, reset, nullptr};
+        return plain_ != nullptr && !skip_first_;
+    }
+
     void run(const OpCall& call) const noexcept override {
         const size_t stride = outputs[0].stride(), offset = call.first_row * stride;
         if (skip_first_ && call.step == 0) {
