@@ -6,12 +6,15 @@ import argparse
 import json
 
 from edgesnn.cli.arguments import sensor_text
+from edgesnn.errors import UsageError
 
 HELP = "measure a model's accuracy on labelled recordings"
 DESCRIPTION = """Run a model file over labelled recordings: accuracy per window and by vote over a recording's windows,
 confusion matrix, time to the first stable label. A recording that gives no decision counts as wrong."""
-EPILOG = """example:
-  edgesnn eval digits --data ../shared/datasets/nmnist_1000.npz --json"""
+EPILOG = """examples:
+  edgesnn eval digits --data ../shared/datasets/nmnist_1000.npz --json
+  edgesnn eval cnn.safetensors --data digits.npz --precisions float32,int8,int4
+  edgesnn eval cnn.safetensors --data digits.npz --early-exit 0.8,0.9,0.99"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,14 +28,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--sensor", metavar="WxH", type=sensor_text, help="of files that do not say it (default: the model's)"
     )
     parser.add_argument("--backend", default="auto", help="auto, native or reference (default %(default)s)")
+    parser.add_argument(
+        "--precisions", metavar="LIST", type=_names, default=[], help="figures at each, side by side: float32,int8,int4"
+    )
+    parser.add_argument(
+        "--early-exit", metavar="LIST", type=_shares, default=[], help="accuracy against steps at these confidences"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON on standard output")
+
+
+def _names(text: str) -> list[str]:
+    return text.split(",")
+
+
+def _shares(text: str) -> list[float]:
+    shares = []
+    for word in text.split(","):
+        try:
+            shares.append(float(word))
+        except ValueError:
+            shares.append(-1.0)
+        if not 0 <= shares[-1] <= 1:
+            raise UsageError("not a confidence", where="--early-exit", found=repr(word), expected="0 to 1")
+    return shares
 
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate and print."""
     from edgesnn.train.evaluate_command import evaluate
 
-    report = evaluate(args.model, args.data, part=args.part, ids=args.ids, sensor=args.sensor, backend=args.backend)
+    report = evaluate(
+        args.model,
+        args.data,
+        part=args.part,
+        ids=args.ids,
+        sensor=args.sensor,
+        backend=args.backend,
+        precisions=args.precisions,
+        early_exit=args.early_exit,
+    )
     if args.json:
         print(json.dumps(report))
         return 0

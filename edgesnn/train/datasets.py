@@ -129,11 +129,25 @@ def _from_npz(path: Path, config: DataConfig) -> Dataset:
         events["t"], events["p"] = columns["t_us"][part], columns["p"][part]
         events["x"], events["y"] = columns["x"][part], columns["y"][part]
         samples.append((number, Sample(f"{path.name}#{number}", events, names.index(str(columns["labels"][i])))))
-    sensor = (int(columns["x"].max()) + 1, int(columns["y"].max()) + 1)
+    sensor = _sensor_of(columns, config, str(path))
     (first, last), (low, high) = config.train_ids, config.validate_ids
     train = [sample for number, sample in samples if first <= number <= last]
     validate = [sample for number, sample in samples if low <= number <= high]
     return Dataset(train, validate, names, sensor, path.name)
+
+
+def _sensor_of(columns: dict[str, npt.NDArray[Any]], config: DataConfig, where: str) -> tuple[int, int]:
+    """Return the sensor that the config says, else the smallest that the events fit into."""
+    extent = (int(columns["x"].max()) + 1, int(columns["y"].max()) + 1)
+    if not config.sensor:
+        return extent
+    sensor = parse_sensor(config.sensor, where="data.sensor")
+    if extent[0] > sensor[0] or extent[1] > sensor[1]:
+        expected = f"inside {sensor[0]}x{sensor[1]}"
+        raise RecordingError(
+            "events are outside the sensor", where=where, found=f"{extent[0]}x{extent[1]}", expected=expected
+        )
+    return sensor
 
 
 def _read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:

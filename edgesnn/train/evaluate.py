@@ -9,40 +9,28 @@ first says a label that it then keeps to the end of the recording.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgesnn.encode.points import PointEncoding
-from edgesnn.errors import ModelError
 from edgesnn.runtime import Model
 from edgesnn.runtime.decide import Decide, Readout
+from edgesnn.runtime.windows import encoding_of, goes_on, readout_of, run_window
 from edgesnn.train.datasets import Sample
-from edgesnn.train.spans import encoded, spans
-
-ENCODING_FIELDS = (
-    "window_us",
-    "hop_us",
-    "min_events",
-    "points",
-    "groups",
-    "neighbours",
-    "steps",
-    "time",
-    "seed",
-)
+from edgesnn.train.spans import encode_span, every_span
 
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """A recording's windows: numbers, scores [windows, classes] and, per window, the decision and its end (us)."""
+    """A recording's windows: scores [windows, classes] and, per window, the decision, its end (us), the steps done."""
 
     sample: Sample
     scores: npt.NDArray[np.float32]
     decided: list[int | None]
     ends_us: list[int]
+    steps: list[int] = field(default_factory=list)
 
     @property
     def vote(self) -> int | None:
@@ -60,37 +48,46 @@ class Scored:
         return self.ends_us[first] - int(self.sample.events["t"][0])
 
 
-def encoding_of(model: Model) -> PointEncoding:
-    """Return the encoding of a model's input; ModelError if its input is not points."""
-    if model.input["kind"] != "points" or model.readout is None:
-        raise ModelError("not a model of points with a readout", where=model.name, found=str(model.input["kind"]))
-    return PointEncoding(**{name: model.input[name] for name in ENCODING_FIELDS})
-
-
 def score(
     model: Model, samples: Sequence[Sample], sensor: tuple[int, int], progress: Callable[[int], None]
 ) -> list[Scored]:
-    """Run every window of every recording; `progress` is told how many recordings are done."""
-    encoding, session = encoding_of(model), model.session()
-    assert model.readout is not None
-    readout = Readout.from_document(model.readout)
-    results = []
+    """Run every window of every recording; `progress` is told how many recordings are done.
+
+    Raises:
+        ModelError: events do not become the model's input, or it has no readout.
+    """
+    results: list[Scored] = []
     for sample in samples:
-        places = list(spans(sample.events, encoding))
-        scores = [session.run(window, keep="last") for window in encoded(sample, encoding, sensor)]
-        results.append(_decided(sample, scores, [s.t0_us + encoding.window_us for s in places], readout))
+        results.append(_scored(model, sample, sensor))
         progress(len(results))
     return results
 
 
-def _decided(sample: Sample, scores: list[Any], ends_us: list[int], readout: Readout) -> Scored:
+def _scored(model: Model, sample: Sample, sensor: tuple[int, int]) -> Scored:
+    encoding, readout, session = encoding_of(model), readout_of(model), model.session()
+    silence_too = goes_on(model)
+    scores: list[Any] = []
+    steps: list[int] = []
+    ends_us: list[int] = []
+    for span in every_span(sample.events, encoding):
+        if span.idle and not silence_too:
+            continue
+        made = run_window(session, encode_span(sample, span, encoding, sensor), readout)
+        if not span.idle:
+            scores.append(made.scores)
+            steps.append(made.steps)
+            ends_us.append(span.t1_us)
+    return _decided(sample, scores, ends_us, steps, readout)
+
+
+def _decided(sample: Sample, scores: list[Any], ends_us: list[int], steps: list[int], readout: Readout) -> Scored:
     decide = Decide(readout)
     rows = np.zeros((len(scores), len(readout.labels)), dtype=np.float32)
     decided: list[int | None] = []
     for i, row in enumerate(scores):
         rows[i] = row
         decided.append(decide.push(rows[i]).active)
-    return Scored(sample, rows, decided, ends_us)
+    return Scored(sample, rows, decided, ends_us, steps)
 
 
 def summarise(results: Sequence[Scored], labels: Sequence[str]) -> dict[str, Any]:
@@ -110,10 +107,15 @@ def summarise(results: Sequence[Scored], labels: Sequence[str]) -> dict[str, Any
         "by_window": float((best == truth).mean()) if len(truth) else 0.0,
         "by_vote": len(right) / max(1, len(results)),
         "by_hysteresis": len(stable) / max(1, len(results)),
+        "mean_steps": _mean([n for r in results for n in r.steps]),
         "onset_ms": {"median": _ms(onsets, 50), "p90": _ms(onsets, 90)},
         "labels": list(labels),
         "confusion": confusion.tolist(),
     }
+
+
+def _mean(values: Sequence[int]) -> float | None:
+    return float(np.mean(values)) if len(values) else None
 
 
 def _ms(values_us: npt.NDArray[np.float64], share: float) -> float | None:
@@ -135,7 +137,31 @@ def as_text(report: dict[str, Any]) -> str:
     width = max(len(label) for label in labels)
     for label, row in zip(labels, report["confusion"], strict=True):
         lines.append(f"  {label:<{width}} " + " ".join(f"{n:4d}" for n in row))
+    lines += _precisions(report.get("precisions", {})) + _early_exit(report.get("early_exit", []))
     return "\n".join(lines)
+
+
+def _precisions(reports: dict[str, Any]) -> list[str]:
+    if not reports:
+        return []
+    lines = [f"{'precision':<12}{'by vote':>10}{'windows':>10}{'stable':>10}{'onset':>10}  stored as"]
+    for name, report in reports.items():
+        shares = (report["by_vote"], report["by_window"], report["by_hysteresis"])
+        row = "".join(f"{100 * share:>8.1f} %" for share in shares)
+        lines.append(f"{name:<12}{row}{_text(report['onset_ms']['median']):>10}  {report['model']['precision']}")
+    return lines
+
+
+def _early_exit(rows: list[dict[str, Any]]) -> list[str]:
+    if not rows:
+        return []
+    lines = [f"{'early exit at':<16}{'steps':>8}{'of all':>10}{'windows':>10}{'by vote':>10}"]
+    for row in rows:
+        name = "never" if row["confidence"] is None else f"{row['confidence']:g}"
+        steps, share = row["mean_steps"] or 0.0, row["share_of_steps"] or 0.0
+        shares = "".join(f"{100 * value:>8.1f} %" for value in (share, row["by_window"], row["by_vote"]))
+        lines.append(f"{name:<16}{steps:>8.1f}{shares}")
+    return lines
 
 
 def _text(ms: float | None) -> str:

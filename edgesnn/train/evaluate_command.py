@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import edgesnn
 from edgesnn.errors import ModelError, UsageError
+from edgesnn.quantize import quantize
+from edgesnn.runtime import Model
+from edgesnn.runtime.windows import encoding_of, readout_of
 from edgesnn.train.datasets import DataConfig, Dataset, OtherClassesError, Sample, load_dataset
+from edgesnn.train.early_exit import curve
 from edgesnn.train.evaluate import score, summarise
 from edgesnn.train.progress import Progress
 
 SCHEMA = "edgesnn.eval/1"
+PRECISIONS = ("float32", "int8", "int4")
 
 
 def evaluate(
-    model_name: str, data: str, *, part: str | None, ids: str | None, sensor: str | None = None, backend: str
+    model_name: str,
+    data: str,
+    *,
+    part: str | None,
+    ids: str | None,
+    sensor: str | None = None,
+    backend: str,
+    precisions: Sequence[str] = (),
+    early_exit: Sequence[float] = (),
 ) -> dict[str, Any]:
     """Return the report of `edgesnn.train.evaluate.summarise`, and of what model on what data.
 
@@ -27,14 +41,20 @@ def evaluate(
         ids: "first-last" of an .npz file's validation part.
         sensor: "WxH" of files that do not say it; None: the model's.
         backend: of `edgesnn.load`.
+        precisions: of `PRECISIONS`: report "precisions", the same figures of the model at each; other precisions than
+            its own are quantised from a float32 model.
+        early_exit: thresholds of the confidence: report "early_exit", the rows of `edgesnn.train.early_exit.curve`.
 
     Raises:
-        ModelError: the data has a class that the model lacks, or its input is not points.
-        UsageError: no recording of the part, or of the ids, that was asked for.
+        ModelError: the data has a class or a sensor that the model lacks, events do not become its input, it cannot
+            decide, or it is no float32 model and other precisions are asked for.
+        UsageError: no recording of the part, or of the ids, that was asked for; a precision or threshold that is none.
     """
     model = edgesnn.load(model_name, backend=backend)
-    labels = tuple(model.readout["labels"]) if model.readout is not None else ()
-    width, height = model.input.get("sensor", (0, 0))
+    encoding_of(model)
+    labels = readout_of(model).labels
+    others = [_at(model, name) for name in precisions]
+    width, height = model.sensor or (0, 0)
     if ids is not None and (part not in (None, "validate") or not data.endswith(".npz")):
         raise UsageError("ids choose validation recordings of an .npz file", where="--ids", found=f"{ids} of {data}")
     config = DataConfig(source=data, classes=labels, sensor=sensor or f"{width}x{height}")
@@ -45,11 +65,57 @@ def evaluate(
         raise ModelError("the data has other classes", where=data, found=", ".join(dataset.labels))
     part = part or ("validate" if dataset.split else "all")
     samples = _chosen(dataset, part, ids)
+    _check_sensor(model, dataset)
+
+    def report(one: Model) -> dict[str, Any]:
+        results = _with_progress(samples, lambda told: score(one, samples, dataset.sensor, told))
+        head = {"name": one.name, "sha256": one.identity, "precision": one.precision, "backend": one.backend}
+        return {"model": head, **summarise(results, labels)}
+
+    own = report(model)
+    made = {"schema": SCHEMA, "model": own.pop("model"), "data": dataset.source, "part": part, **own}
+    if others:
+        pairs = zip(precisions, others, strict=True)
+        made["precisions"] = {name: report(other) for name, other in pairs}
+    if early_exit:
+        made["early_exit"] = _with_progress(
+            samples, lambda told: curve(model, samples, dataset.sensor, early_exit, told)
+        )
+    return made
+
+
+def _with_progress(samples: Sequence[Sample], work: Callable[[Callable[[int], None]], Any]) -> Any:
     bar = Progress(len(samples), "recordings")
-    results = score(model, samples, dataset.sensor, bar.update)
+    result = work(bar.update)
     bar.clear()
-    head = {"name": model.name, "sha256": model.identity, "precision": model.precision, "backend": model.backend}
-    return {"schema": SCHEMA, "model": head, "data": dataset.source, "part": part, **summarise(results, labels)}
+    return result
+
+
+def _at(model: Model, precision: str) -> Model:
+    """Return the model at a precision: itself, or quantised."""
+    if precision == model.precision:
+        return model
+    if precision not in PRECISIONS:
+        expected = ", ".join(PRECISIONS)
+        raise UsageError("no such precision", where="--precisions", found=repr(precision), expected=expected)
+    if model.precision != "float32":
+        hint = "give the float32 model that it was made of"
+        raise ModelError(
+            "only a float32 model has other precisions", where=model.name, found=model.precision, hint=hint
+        )
+    return Model(quantize(model.document, precision), backend=model.backend)  # type: ignore[arg-type]
+
+
+def _check_sensor(model: Model, dataset: Dataset) -> None:
+    """Refuse recordings of another sensor where the model has an input for each pixel."""
+    if model.input["kind"] == "spikes" and dataset.sensor != model.sensor:
+        width, height = model.sensor or (0, 0)
+        raise ModelError(
+            "the model takes spikes of another sensor",
+            where=dataset.source,
+            found=f"{dataset.sensor[0]}x{dataset.sensor[1]}",
+            expected=f"{width}x{height}",
+        )
 
 
 def _load(config: DataConfig) -> Dataset:

@@ -14,8 +14,9 @@ import pytest
 
 import edgesnn
 from edgesnn.encode.coding import direct_values
+from edgesnn.runtime.windows import encoding_of
 from edgesnn.train.datasets import DataConfig, Sample, load_dataset
-from edgesnn.train.evaluate import Scored, encoding_of, score, summarise
+from edgesnn.train.evaluate import Scored, score, summarise
 from edgesnn.train.spans import encoded
 
 pytestmark = pytest.mark.conformance

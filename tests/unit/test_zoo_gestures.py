@@ -12,8 +12,9 @@ import pytest
 import edgesnn
 from edgesnn.events.simulator.clips import simulate_gesture
 from edgesnn.events.simulator.gestures import CLASS_NAMES
+from edgesnn.runtime.windows import encoding_of
 from edgesnn.train.datasets import Sample
-from edgesnn.train.evaluate import encoding_of, score, summarise
+from edgesnn.train.evaluate import score, summarise
 from edgesnn.train.spans import encoded
 
 ROOT = Path(__file__).resolve().parents[2]

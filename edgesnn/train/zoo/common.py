@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import edgesnn
-from edgesnn.encode.points import PointEncoding
 from edgesnn.graph import Document
 from edgesnn.models.export import export
 from edgesnn.quantize import quantize
+from edgesnn.runtime.windows import Encoding
 from edgesnn.train.calibrate import calibrate
 from edgesnn.train.config import TrainConfig, as_document
 from edgesnn.train.datasets import Dataset, Sample
 from edgesnn.train.evaluate import Scored, score
 from edgesnn.train.loop import METRICS, predict, validation_windows
-from edgesnn.train.spans import spans
+from edgesnn.train.spans import every_span
 
 ZOO = Path("edgesnn/zoo")
 SUFFIXES = {"int8": "", "float32": "-float32"}
@@ -78,11 +78,11 @@ def save(
     return saved["int8"]
 
 
-def quiet_figures(results: Sequence[Scored], encoding: PointEncoding) -> dict[str, int]:
+def quiet_figures(results: Sequence[Scored], encoding: Encoding) -> dict[str, int]:
     """Return what recordings of no class get: recordings, windows, idle, none, label."""
     decided = [active for result in results for active in result.decided]
-    every = replace(encoding, min_events=0)
-    possible = sum(sum(1 for _ in spans(result.sample.events, every)) for result in results)
+    windows = (span for result in results for span in every_span(result.sample.events, encoding))
+    possible = sum(span.last > span.first for span in windows)
     return {
         "recordings": len(results),
         "windows": possible,

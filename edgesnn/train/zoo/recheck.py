@@ -12,8 +12,9 @@ from typing import Any
 
 import edgesnn
 from edgesnn.errors import ConfigError
+from edgesnn.runtime.windows import encoding_of
 from edgesnn.train.datasets import DataConfig, load_dataset
-from edgesnn.train.evaluate import encoding_of, score
+from edgesnn.train.evaluate import score
 from edgesnn.train.evaluate_command import evaluate
 from edgesnn.train.zoo import common, words
 from edgesnn.train.zoo.words import percent
