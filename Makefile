@@ -65,7 +65,9 @@ $(BUILD)/.built: $(NATIVE) $(TEST_VENV)/.installed
 
 native-test: native
 	@echo "$$ ctest --test-dir $(BUILD)"
-	@$(TEST_VENV)/bin/ctest --test-dir $(BUILD) --output-on-failure --no-tests=ignore | tail -n 3
+	@$(TEST_VENV)/bin/ctest --test-dir $(BUILD) --output-on-failure --no-tests=ignore > build/native-test.log 2>&1 \
+	    || { tail -n 60 build/native-test.log; exit 1; }
+	@tail -n 3 build/native-test.log
 
 test: native-test  ## install what the tests need, build, and run every test at its small size
 	@EDGESNN_MOSQUITTO="$$(sh tools/get_mosquitto.sh)"; [ -z "$$EDGESNN_MOSQUITTO" ] || export EDGESNN_MOSQUITTO; \

@@ -46,8 +46,14 @@ inline void add_row(const Nibbles& w, int32_t value, size_t columns, int32_t* ac
             const size_t at = w.first + n;
             Masks wide;
             widen(wide, w.row + at / 32 * 16);
-            wide = at % 32 < 16 ? wide & 15 : wide >> 4;
-            add_sixteen(wide - 8, value, acc + n);
+            if (at % 32 == 0 && n + 2 * kBlock <= columns) {
+                add_sixteen((wide & 15) - 8, value, acc + n);
+                n += kBlock;
+                add_sixteen((wide >> 4) - 8, value, acc + n);
+            } else {
+                wide = at % 32 < 16 ? wide & 15 : wide >> 4;
+                add_sixteen(wide - 8, value, acc + n);
+            }
         }
     for (; n < columns; ++n) {
         const size_t at = w.first + n;
@@ -56,48 +62,64 @@ inline void add_row(const Nibbles& w, int32_t value, size_t columns, int32_t* ac
     }
 }
 
-// Calls add(weights row, first output of the group, place of the accumulators) for each output that the event reaches;
-// returns how many.
+// Calls add(where the weights begin, first output of the group, where the sums lie) for each output that the event
+// reaches; returns how many.
 template <typename Add>
 inline size_t scatter(const Conv& g, const ConvEvent& e, Add add) noexcept {
-    const size_t group = e.channel / g.group_inputs, channel = e.channel % g.group_inputs;
-    const size_t first = group * g.group_outputs, plane = channel * g.kernel_height * g.kernel_width;
-    const uint32_t *y = g.taps_y + e.y * g.taps, *x = g.taps_x + e.x * g.taps;
-    const uint32_t rows = y[0], columns = x[0];
-    for (uint32_t i = 1; i <= rows; ++i) {
-        const size_t row = plane + (y[i] & 0xFFFF) * g.kernel_width, place = (y[i] >> 16) * g.width;
-        for (uint32_t j = 1; j <= columns; ++j)
-            add(row + (x[j] & 0xFFFF), first, (place + (x[j] >> 16)) * g.stride + first);
+    const size_t group = e.channel / g.group_inputs, first = group * g.group_outputs;
+    const size_t plane = (e.channel - group * g.group_inputs) * g.plane;
+    const ConvTap *x_begin = g.taps_x + g.begin_x[e.x], *x_end = g.taps_x + g.begin_x[e.x + 1];
+    const ConvTap *y = g.taps_y + g.begin_y[e.y], *y_end = g.taps_y + g.begin_y[e.y + 1];
+    const size_t reached = static_cast<size_t>(y_end - y) * static_cast<size_t>(x_end - x_begin);
+    for (; y != y_end; ++y)
+        for (const ConvTap* x = x_begin; x != x_end; ++x)
+            add(plane + y->weight + x->weight, first, size_t{y->place} + x->place + first);
+    return reached;
+}
+
+// `kBlocks` blocks of sixteen outputs, or 0: as many as the group has.
+template <size_t kBlocks>
+uint64_t sum_i8(const Conv& g, const ConvEvent* events, size_t count, int32_t* acc) noexcept {
+    const auto* weights = static_cast<const int8_t*>(g.weights);
+    const size_t columns = kBlocks == 0 ? g.group_outputs : kBlocks * kBlock;
+    uint64_t sum = 0;
+    for (size_t i = 0; i < count; ++i) {
+        const auto value = static_cast<int32_t>(events[i].value);
+        sum += static_cast<uint64_t>(value) * scatter(g, events[i], [&](size_t weight, size_t first, size_t place) {
+                   add_row(weights + weight + first, value, columns, acc + place);
+               });
     }
-    return size_t{rows} * columns;
+    return sum;
+}
+
+template <size_t kBlocks>
+uint64_t sum_i4(const Conv& g, const ConvEvent* events, size_t count, int32_t* acc) noexcept {
+    const auto* weights = static_cast<const uint8_t*>(g.weights);
+    const size_t columns = kBlocks == 0 ? g.group_outputs : kBlocks * kBlock;
+    uint64_t sum = 0;
+    for (size_t i = 0; i < count; ++i) {
+        const auto value = static_cast<int32_t>(events[i].value);
+        sum += static_cast<uint64_t>(value) * scatter(g, events[i], [&](size_t weight, size_t first, size_t place) {
+                   add_row(Nibbles{weights + weight / 2, first}, value, columns, acc + place);
+               });
+    }
+    return sum;
 }
 
 }  // namespace
 
 uint64_t EDGESNN_ARM_NAME(conv_i8)(const Conv& g, const ConvEvent* events, size_t count, void* out) noexcept {
-    const auto* weights = static_cast<const int8_t*>(g.weights);
     auto* acc = static_cast<int32_t*>(out);
-    uint64_t sum = 0;
-    for (size_t i = 0; i < count; ++i) {
-        const auto value = static_cast<int32_t>(events[i].value);
-        sum += static_cast<uint64_t>(value) * scatter(g, events[i], [&](size_t row, size_t first, size_t place) {
-                   add_row(weights + row * g.weight_stride + first, value, g.group_outputs, acc + place);
-               });
-    }
-    return sum;
+    if (g.group_outputs == kBlock) return sum_i8<1>(g, events, count, acc);
+    if (g.group_outputs == 2 * kBlock) return sum_i8<2>(g, events, count, acc);
+    return sum_i8<0>(g, events, count, acc);
 }
 
 uint64_t EDGESNN_ARM_NAME(conv_i4)(const Conv& g, const ConvEvent* events, size_t count, void* out) noexcept {
-    const auto* weights = static_cast<const uint8_t*>(g.weights);
     auto* acc = static_cast<int32_t*>(out);
-    uint64_t sum = 0;
-    for (size_t i = 0; i < count; ++i) {
-        const auto value = static_cast<int32_t>(events[i].value);
-        sum += static_cast<uint64_t>(value) * scatter(g, events[i], [&](size_t row, size_t first, size_t place) {
-                   add_row(Nibbles{weights + row * g.weight_stride / 2, first}, value, g.group_outputs, acc + place);
-               });
-    }
-    return sum;
+    if (g.group_outputs == kBlock) return sum_i4<1>(g, events, count, acc);
+    if (g.group_outputs == 2 * kBlock) return sum_i4<2>(g, events, count, acc);
+    return sum_i4<0>(g, events, count, acc);
 }
 
 uint64_t EDGESNN_ARM_NAME(conv_f32)(const Conv& g, const ConvEvent* events, size_t count, void* out) noexcept {
@@ -105,8 +127,8 @@ uint64_t EDGESNN_ARM_NAME(conv_f32)(const Conv& g, const ConvEvent* events, size
     auto* acc = static_cast<float*>(out);
     uint64_t sum = 0;
     for (size_t i = 0; i < count; ++i) {
-        const size_t reached = scatter(g, events[i], [&](size_t row, size_t first, size_t place) {
-            add_row(weights + row * g.weight_stride + first, events[i].value, g.group_outputs, acc + place);
+        const size_t reached = scatter(g, events[i], [&](size_t weight, size_t first, size_t place) {
+            add_row(weights + weight + first, events[i].value, g.group_outputs, acc + place);
         });
         sum += g.counts ? static_cast<uint64_t>(events[i].value) * reached : reached;
     }

@@ -133,15 +133,17 @@ struct Cuba {
 using UpdateCuba = uint64_t(const Cuba& cuba, const void* x, size_t n, int32_t* u, int32_t* v, uint8_t* s) noexcept;
 
 // A convolution by events. Weights in rows (channel in its group, ky, kx) of weight_stride outputs: layout "im", or
-// "im4". taps_y[y * taps] is how many outputs row y reaches, then each as kernel place + (output place << 16); taps_x
-// the same.
+// "im4". A tap says where the weights of a kernel place begin and where the sums of the output that it leads to lie,
+// both in elements: an input at (y, x) reaches every pair of the taps of its y and of its x.
+struct ConvTap {
+    uint32_t weight, place;
+};
 struct Conv {
     const void* weights;
-    size_t weight_stride, kernel_height, kernel_width;
+    size_t plane;                        // elements of weights of an input channel
     size_t group_inputs, group_outputs;  // channels of a group
-    size_t width, stride;                // of the output: places in a row, elements from one place to the next
-    const uint32_t *taps_y, *taps_x;
-    size_t taps;
+    const ConvTap *taps_y, *taps_x;      // those of place i: taps_y[begin_y[i]] to taps_y[begin_y[i + 1] - 1]
+    const uint32_t *begin_y, *begin_x;
     bool counts;  // the values are counts: conv_f32 weighs its sum by them
 };
 struct ConvEvent {

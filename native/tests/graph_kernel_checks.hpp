@@ -137,15 +137,20 @@ void check(const char* arm, const char* name, ConvEvents* ours, ConvEvents* scal
     const int groups = 1 + below(random, 3), group_inputs = 1 + below(random, 3), group_outputs = 1 + below(random, 40);
     const int kernel = 1 + below(random, 3), size = kernel + below(random, 6), places = size - kernel + 1;
     const size_t stride = padded(groups * group_outputs), weight_stride = (stride + 31) / 32 * 32;
-    const size_t taps = static_cast<size_t>(kernel) + 1;
-    std::vector<uint32_t> table(static_cast<size_t>(size) * taps, 0);
-    for (int y = 0; y < size; ++y)
-        for (int k = 0; k < kernel; ++k) {
-            const int o = y - k;
-            if (o < 0 || o >= places) continue;
-            uint32_t* row = table.data() + static_cast<size_t>(y) * taps;
-            row[++row[0]] = static_cast<uint32_t>(k) | static_cast<uint32_t>(o) << 16;
+    const auto taps_of = [&](size_t weight, size_t output) {
+        std::pair<std::vector<ConvTap>, std::vector<uint32_t>> made;
+        for (int y = 0; y < size; ++y) {
+            made.second.push_back(static_cast<uint32_t>(made.first.size()));
+            for (int k = 0; k < kernel; ++k)
+                if (y - k >= 0 && y - k < places)
+                    made.first.push_back({static_cast<uint32_t>(static_cast<size_t>(k) * weight),
+                                          static_cast<uint32_t>(static_cast<size_t>(y - k) * output)});
         }
+        made.second.push_back(static_cast<uint32_t>(made.first.size()));
+        return made;
+    };
+    const auto x_taps = taps_of(weight_stride, stride);
+    const auto y_taps = taps_of(static_cast<size_t>(kernel) * weight_stride, static_cast<size_t>(places) * stride);
     std::vector<uint8_t> weights(static_cast<size_t>(group_inputs * kernel * kernel) * weight_stride * sizeof(float));
     const std::vector<float> real = floats(random, weights.size() / sizeof(float), 1.0F);
     const bool floating = std::strcmp(name, "conv_f32") == 0;
@@ -153,9 +158,15 @@ void check(const char* arm, const char* name, ConvEvents* ours, ConvEvents* scal
     if (!floating)
         for (uint8_t& w : weights) w = static_cast<uint8_t>(random());
     const auto u = [](int i) { return static_cast<size_t>(i); };
-    const Conv conv{weights.data(),  weight_stride,    u(kernel), u(kernel),
-                    u(group_inputs), u(group_outputs), u(places), stride,
-                    table.data(),    table.data(),     taps,      true};
+    const Conv conv{weights.data(),
+                    u(kernel * kernel) * weight_stride,
+                    u(group_inputs),
+                    u(group_outputs),
+                    y_taps.first.data(),
+                    x_taps.first.data(),
+                    y_taps.second.data(),
+                    x_taps.second.data(),
+                    true};
     std::vector<ConvEvent> events;
     for (int i = below(random, 30); i > 0; --i)
         events.push_back({static_cast<uint32_t>(below(random, groups * group_inputs)),

@@ -13,7 +13,7 @@
 namespace edgesnn::executor {
 namespace {
 
-constexpr int64_t kMaxPlaces = 1 << 15;  // of an axis: a tap is two 16-bit numbers
+constexpr int64_t kMaxPlaces = 1 << 15;  // of an axis
 
 struct EventList final : Scratch {
     explicit EventList(size_t inputs, size_t channels) : events(inputs), sorted(inputs), starts(channels + 1) {}
@@ -75,9 +75,9 @@ class Convolution final : public Op {
                   : weights_.number == Number::i8 ? kernels::table().conv_i8
                                                   : kernels::table().conv_i4;
         conv_.weights = weights_.data;
-        conv_.weight_stride = weights_.stride;
-        conv_.kernel_height = axes == 2 ? static_cast<size_t>(weight.shape[2]) : 1;
-        conv_.kernel_width = static_cast<size_t>(weight.shape.back());
+        kernel_height_ = axes == 2 ? weight.shape[2] : 1;
+        kernel_width_ = weight.shape.back();
+        conv_.plane = static_cast<size_t>(kernel_height_ * kernel_width_) * weights_.stride;
         conv_.group_inputs = static_cast<size_t>(channels / groups);
         group_outputs_ = weight.shape[0] / groups;  // a single group may take the padding along: it is zero
         conv_.group_outputs =
@@ -89,45 +89,44 @@ class Convolution final : public Op {
         const bool two = axes == 2;
         const auto stride = view.pair("stride", 1, kMaxPlaces, two), padding = view.pair("padding", 0, kMaxPlaces, two);
         const auto dilation = view.pair("dilation", 1, kMaxPlaces, two);
-        const Axis x{static_cast<int64_t>(width_), static_cast<int64_t>(conv_.kernel_width), stride.second,
-                     padding.second, dilation.second};
-        const Axis y = two ? Axis{static_cast<int64_t>(height_), static_cast<int64_t>(conv_.kernel_height),
-                                  stride.first, padding.first, dilation.first}
-                           : Axis{1, 1, 1, 0, 1};
+        const Axis x{static_cast<int64_t>(width_), kernel_width_, stride.second, padding.second, dilation.second};
+        const Axis y =
+            two ? Axis{static_cast<int64_t>(height_), kernel_height_, stride.first, padding.first, dilation.first}
+                : Axis{1, 1, 1, 0, 1};
         check_axis(view, x);
         check_axis(view, y);
-        const size_t taps = 1 + std::max(conv_.kernel_height, conv_.kernel_width);
-        taps_y_ = taps_of(y, taps);
-        taps_x_ = taps_of(x, taps);
         const int64_t channels = view.tensor("weight").shape[0];
         Shape shape = two ? Shape{channels, y.places(), x.places()} : Shape{channels, x.places()};
         outputs = {{weights_.wide ? Kind::wide : Kind::real, shape, weights_.largest, true}};
-        conv_.taps_y = taps_y_.data();
-        conv_.taps_x = taps_x_.data();
-        conv_.taps = taps;
-        conv_.width = static_cast<size_t>(x.places());
-        conv_.stride = outputs[0].stride();
-        macs_ = reach(taps_y_, taps) * reach(taps_x_, taps) * input_.shape[0] * group_outputs_;
+        const size_t sums = outputs[0].rows() * outputs[0].stride();
+        if (sums > UINT32_MAX || conv_.plane > UINT32_MAX) view.fail("value is too large", describe(outputs[0]));
+        const auto width = static_cast<size_t>(x.places());
+        taps_x_ = Taps(x, weights_.stride, outputs[0].stride());
+        taps_y_ = Taps(y, static_cast<size_t>(kernel_width_) * weights_.stride, width * outputs[0].stride());
+        conv_.taps_x = taps_x_.taps.data(), conv_.begin_x = taps_x_.begin.data();
+        conv_.taps_y = taps_y_.taps.data(), conv_.begin_y = taps_y_.begin.data();
+        macs_ = static_cast<int64_t>(taps_y_.taps.size() * taps_x_.taps.size()) * input_.shape[0] * group_outputs_;
     }
 
-    // For each place of the axis: how many outputs it reaches, then each as kernel place and output place.
-    static std::vector<uint32_t> taps_of(const Axis& axis, size_t taps) {
-        std::vector<uint32_t> table(static_cast<size_t>(axis.size) * taps, 0);
-        for (int64_t place = 0; place < axis.size; ++place)
-            for (int64_t k = 0; k < axis.kernel; ++k) {
-                const int64_t at = place + axis.padding - k * axis.dilation;
-                if (at < 0 || at % axis.stride != 0 || at / axis.stride >= axis.places()) continue;
-                uint32_t* row = table.data() + static_cast<size_t>(place) * taps;
-                row[++row[0]] = static_cast<uint32_t>(k) | static_cast<uint32_t>(at / axis.stride) << 16;
+    // For each place of an axis: the kernel places through which it reaches an output, in elements of weights and sums.
+    struct Taps {
+        Taps() = default;
+        Taps(const Axis& axis, size_t weight, size_t output) {
+            for (int64_t place = 0; place < axis.size; ++place) {
+                begin.push_back(static_cast<uint32_t>(taps.size()));
+                for (int64_t k = 0; k < axis.kernel; ++k) {
+                    const int64_t at = place + axis.padding - k * axis.dilation;
+                    if (at < 0 || at % axis.stride != 0 || at / axis.stride >= axis.places()) continue;
+                    taps.push_back({static_cast<uint32_t>(static_cast<size_t>(k) * weight),
+                                    static_cast<uint32_t>(static_cast<size_t>(at / axis.stride) * output)});
+                }
             }
-        return table;
-    }
+            begin.push_back(static_cast<uint32_t>(taps.size()));
+        }
 
-    static int64_t reach(const std::vector<uint32_t>& table, size_t taps) {
-        int64_t sum = 0;
-        for (size_t i = 0; i < table.size(); i += taps) sum += table[i];
-        return sum;
-    }
+        std::vector<kernels::ConvTap> taps;
+        std::vector<uint32_t> begin;
+    };
 
     // Inputs that are not zero, as they lie in memory: (channel, y, x), or (y, x, channel) with channels last.
     size_t find_events(const OpCall& call, EventList& list) const noexcept {
@@ -137,30 +136,39 @@ class Convolution final : public Op {
 
     template <typename T>
     size_t find(const T* x, EventList& list) const noexcept {
-        const size_t rows = input_.rows(), columns = input_.columns(), stride = input_.stride();
-        size_t count = 0;
-        for (size_t row = 0; row < rows; ++row, x += stride)
-            for (size_t block = 0; block < columns; block += kLanes) {
-                if (!any(x + block)) continue;
-                const size_t end = std::min(block + kLanes, columns);
-                for (size_t column = block; column < end; ++column)
-                    if (x[column] != 0) list.events[count++] = event(row, column, static_cast<float>(x[column]));
+        kernels::ConvEvent* to = list.events.data();
+        const auto channels = static_cast<uint32_t>(input_.shape[0]);
+        const auto height = static_cast<uint32_t>(height_), width = static_cast<uint32_t>(width_);
+        const size_t columns = input_.columns(), stride = input_.stride();
+        const uint32_t outer = input_.last ? height : channels, inner = input_.last ? width : height;
+        for (uint32_t i = 0; i < outer; ++i)
+            for (uint32_t j = 0; j < inner; ++j, x += stride)
+                each_nonzero(x, columns, [&](uint32_t column) {
+                    const auto value = static_cast<float>(x[column]);
+                    *to++ =
+                        input_.last ? kernels::ConvEvent{column, i, j, value} : kernels::ConvEvent{i, j, column, value};
+                });
+        return static_cast<size_t>(to - list.events.data());
+    }
+
+    template <typename Visit>
+    static void each_nonzero(const float* x, size_t columns, Visit visit) noexcept {
+        for (size_t column = 0; column < columns; ++column)
+            if (x[column] != 0) visit(static_cast<uint32_t>(column));
+    }
+
+    // The padding of bytes is zero.
+    template <typename Visit>
+    static void each_nonzero(const uint8_t* x, size_t columns, Visit visit) noexcept {
+        for (size_t block = 0; block < columns; block += 8) {
+            uint64_t bytes;
+            std::memcpy(&bytes, x + block, sizeof(bytes));
+            while (bytes != 0) {
+                const auto byte = static_cast<uint32_t>(__builtin_ctzll(bytes)) / 8;
+                visit(static_cast<uint32_t>(block) + byte);
+                bytes &= ~(uint64_t{0xFF} << (8 * byte));
             }
-        return count;
-    }
-
-    static bool any(const uint8_t* x) noexcept {
-        uint64_t a, b;
-        std::memcpy(&a, x, 8);
-        std::memcpy(&b, x + 8, 8);
-        return (a | b) != 0;
-    }
-    static bool any(const float*) noexcept { return true; }
-
-    kernels::ConvEvent event(size_t row, size_t column, float value) const noexcept {
-        const auto u = [](size_t n) { return static_cast<uint32_t>(n); };
-        if (input_.last) return {u(column), u(row / width_), u(row % width_), value};
-        return {u(row / height_), u(row % height_), u(column), value};
+        }
     }
 
     // A counting sort keeps (y, x) ascending within a channel.
@@ -186,11 +194,11 @@ class Convolution final : public Op {
     ValueType input_;
     size_t height_, width_;
     bool skip_first_, ordered_ = false;
-    int64_t macs_ = 0, group_outputs_ = 0;
+    int64_t macs_ = 0, group_outputs_ = 0, kernel_height_ = 1, kernel_width_ = 1;
     Weights weights_;
     kernels::Conv conv_{};
     kernels::ConvEvents* kernel_ = nullptr;
-    std::vector<uint32_t> taps_y_, taps_x_;
+    Taps taps_y_, taps_x_;
 };
 
 }  // namespace
