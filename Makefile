@@ -13,11 +13,11 @@ export PIP_NO_INPUT := 1
 STEP = @$(PYTHON) tools/step.py
 PIP = -m pip install --quiet
 SOURCES := $(shell find edgesnn native -name '__pycache__' -prune -o -type f ! -name '*.so' -print) CMakeLists.txt pyproject.toml LICENSE
-NATIVE := $(shell find native -type f) CMakeLists.txt
-PYTHONS := $(wildcard edgesnn tests tools bench recordings examples)
+NATIVE := $(shell find native -type f) $(wildcard fuzz/*.?pp) CMakeLists.txt
+PYTHONS := $(wildcard edgesnn tests tools bench recordings examples fuzz)
 BENCHES := $(shell grep -l __main__ bench/*.py bench/*/*.py)
 
-.PHONY: help demo test test-full test-numpy1 native native-test lint bench wheel check clean
+.PHONY: help demo test test-full test-numpy1 native native-test lint bench wheel check clean fuzz sanitize
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -87,9 +87,46 @@ lint: $(TEST_VENV)/.installed  ## ruff, mypy --strict, clang-format, oldest Pyth
 	$(TEST_VENV)/bin/ruff check $(PYTHONS)
 	$(TEST_VENV)/bin/ruff format --check $(PYTHONS)
 	$(TEST_VENV)/bin/mypy --strict
-	$(TEST_VENV)/bin/clang-format --dry-run -Werror $$(find native -name '*.cpp' -o -name '*.hpp' -o -name '*.inl')
+	$(TEST_VENV)/bin/clang-format --dry-run -Werror $$(find native fuzz -name '*.cpp' -o -name '*.hpp' -o -name '*.inl')
 	$(TEST_VENV)/bin/vermin --quiet --no-tips --violations --target=3.10- --no-parse-comments --backport typing $(PYTHONS)
 	$(TEST_VENV)/bin/python -m pytest tests/unit/test_layering.py
+
+# --- sanitizers and fuzzing: builds of their own, without the native module -----------------------------------------
+
+SANITIZED = address-undefined thread
+FUZZ_SECONDS ?= 60
+FUZZ_RUNS ?= 2000
+FUZZ_VENV := .venv-fuzz
+NATIVE_FUZZ = model snapshot
+PYTHON_FUZZ = model_file snapshot_file
+CMAKE = $(TEST_VENV)/bin/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(TEST_VENV)/bin/ninja -DEDGESNN_MODULE=OFF
+
+sanitize: $(TEST_VENV)/.installed  ## the native tests under address, undefined-behaviour and thread sanitizers
+	@for kind in $(SANITIZED); do \
+	    $(CMAKE) -S . -B build/$$kind -DEDGESNN_TESTS=ON -DEDGESNN_SANITIZE=$$(echo $$kind | tr - ,) > build/$$kind.log && \
+	    $(TEST_VENV)/bin/cmake --build build/$$kind >> build/$$kind.log || { cat build/$$kind.log; exit 1; }; \
+	    echo "$$ ctest --test-dir build/$$kind"; \
+	    UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(TEST_VENV)/bin/ctest --test-dir build/$$kind --output-on-failure || exit 1; \
+	done
+
+$(FUZZ_VENV)/.installed: pyproject.toml tools/requirements.py tools/use_tree.py
+	$(STEP) "virtual environment for fuzzing" $(PYTHON) -m venv $(FUZZ_VENV)
+	$(STEP) "requirements of fuzzing" $(FUZZ_VENV)/bin/python $(PIP) numpy atheris
+	@$(FUZZ_VENV)/bin/python tools/use_tree.py
+	@touch $@
+
+fuzz: native $(FUZZ_VENV)/.installed  ## fuzz each target for FUZZ_SECONDS, the Python ones FUZZ_RUNS times (clang, atheris)
+	@command -v clang++ > /dev/null || { echo "make fuzz needs clang++ with its libFuzzer (Debian: clang, libclang-rt-14-dev)"; exit 1; }
+	@$(CMAKE) -S . -B build/fuzz -DEDGESNN_FUZZ=ON -DCMAKE_CXX_COMPILER=clang++ -DEDGESNN_SANITIZE=address,undefined,float-cast-overflow > build/fuzz.log && \
+	    $(TEST_VENV)/bin/cmake --build build/fuzz >> build/fuzz.log || { cat build/fuzz.log; exit 1; }
+	@for name in $(NATIVE_FUZZ); do mkdir -p build/found/$$name && \
+	    UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 build/fuzz/$${name}_fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=400 -timeout=30 \
+	        -artifact_prefix=build/found/$$name- build/found/$$name fuzz/corpus/$$name || exit 1; \
+	done
+	@for name in $(PYTHON_FUZZ); do mkdir -p build/found/$$name && \
+	    PYTHONPATH=$(CURDIR) $(FUZZ_VENV)/bin/python fuzz/$$name.py -atheris_runs=$(FUZZ_RUNS) -max_len=4096 \
+	        -artifact_prefix=build/found/$$name- build/found/$$name fuzz/corpus/$$name || exit 1; \
+	done
 
 bench: native  ## run the benches; results go to bench/results
 	@for file in $(BENCHES); do echo "$$ $(TEST_VENV)/bin/python $$file"; $(TEST_VENV)/bin/python $$file || exit 1; done
@@ -98,6 +135,6 @@ wheel: check  ## build the wheel and prove it in an empty environment
 	@bash tools/check_wheel.sh $(PYTHON)
 
 clean:  ## remove what was built and the virtual environments
-	rm -rf build dist $(VENV) $(TEST_VENV) $(NUMPY1_VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf build dist $(VENV) $(TEST_VENV) $(NUMPY1_VENV) $(FUZZ_VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find edgesnn -name '*.so' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

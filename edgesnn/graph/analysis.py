@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edgesnn.errors import ModelError
-from edgesnn.graph.layout import LAYOUTS, stored_shapes
+from edgesnn.graph.layout import LAYOUTS, padding_is_zero, stored_shapes
 from edgesnn.graph.operators.base import Operator, state_types
 from edgesnn.graph.operators.delay import Delay
 from edgesnn.graph.operators.registry import OPERATORS, find
@@ -199,6 +199,8 @@ def _check_tensor(name: str, tensor: Tensor, where: str) -> None:
         raise ModelError("tensor has values that are not numbers", where=at, found="NaN or infinity")
     if data.dtype == np.int8 and (data == -128).any():
         raise ModelError("weight is out of range", where=at, found="-128", expected="-127 to 127")
+    if not padding_is_zero(tensor.layout, tensor.shape, data):
+        raise ModelError("padding of the tensor is not zero", where=at, expected="zeros (8 in nibbles)")
 
 
 def _check_ends(values: Mapping[str, ValueType], outputs: Sequence[str], unused: set[str], where: str) -> None:

@@ -146,7 +146,7 @@ def read(path: str | os.PathLike[str], *, copy: bool = False) -> Document:
 def _check_version(root: Mapping[str, Any], where: str) -> None:
     version = root.get("format_version")
     if type(version) is not int or version < 1:
-        raise ModelError("no format_version", where=where, found=repr(version), expected=str(FORMAT_VERSION))
+        raise ModelError("no format_version", where=where, found=repr(version)[:80], expected=str(FORMAT_VERSION))
     if version > FORMAT_VERSION:
         raise ModelError(
             "model file is newer than this edgesnn",

@@ -110,6 +110,31 @@ def unpack(layout: str, shape: tuple[int, ...], stored: Array) -> Array:
     return np.array(matrix[:n, :k], order="C").reshape(shape)
 
 
+def padding_is_zero(layout: str, shape: tuple[int, ...], stored: Array) -> bool:
+    """Say whether everything that is stored beyond the plain array is zero; only the padding is read.
+
+    >>> stored = pack(np.ones((3, 5), np.int8), "im")
+    >>> padding_is_zero("im", (3, 5), stored), padding_is_zero("im", (3, 4), stored)
+    (True, False)
+    """
+    n, k = shape[0], prod(shape[1:])
+    if layout == "vector":
+        return not stored[n:].any()
+    if layout in ("im", "rows"):
+        rows, columns = (k, n) if layout == "im" else (n, k)
+        return not stored[rows:].any() and not stored[:, columns:].any()
+    if layout == "im4":
+        block = n // (2 * LANES)  # the one that outputs end in; there is none where they fill all
+        nibbles = _split(stored[:, block * LANES : (block + 1) * LANES]).transpose(1, 0, 2).reshape(len(stored), -1)
+        return bool((stored[k:] == BIAS * 17).all()) and not nibbles[:, n - block * 2 * LANES :].any()
+    deep = 4 if layout == "om16x4" else 8
+    inputs, outputs = stored[:, k // deep :], stored[n // LANES :]
+    split = _split if deep == 8 else _unsplit
+    last_inputs = split(inputs).transpose(1, 3, 2, 0, 4).reshape(len(stored) * LANES, -1)
+    last_outputs = split(outputs).transpose(1, 3, 2, 0, 4).reshape(-1, stored.shape[1] * deep)
+    return not last_inputs[:, k % deep :].any() and not last_outputs[n % LANES :].any()
+
+
 def _padded(plain: Array, shape: tuple[int, ...]) -> Array:
     stored = np.zeros(shape, dtype=plain.dtype)
     stored[tuple(slice(n) for n in plain.shape)] = plain
@@ -126,6 +151,11 @@ def _split(stored: Array) -> Array:
     """Return int8 [2, ...]: low nibbles, then high nibbles."""
     nibbles = np.stack([stored & np.uint8(15), stored >> np.uint8(4)]).astype(np.int8)
     return np.asarray(nibbles - np.int8(BIAS))
+
+
+def _unsplit(stored: Array) -> Array:
+    """Return the bytes themselves, with the axis that `_split` has for the two halves."""
+    return stored[np.newaxis]
 
 
 def _round_up(value: int, unit: int) -> int:

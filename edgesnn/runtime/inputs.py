@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edgesnn.encode.points import PointWindow
+from edgesnn.encode.points import GRID, PointWindow
 from edgesnn.errors import ModelError, UsageError
 
 Array = npt.NDArray[Any]
@@ -94,7 +94,7 @@ class ArrayInputs:
         return made
 
     def _array(self, x: Any, lead: str) -> Array:
-        array = np.asarray(x)
+        array = _array_of(x)
         axes = 1 if lead else 0
         if array.ndim != len(self._shape) + axes or array.shape[axes:] != self._shape:
             wanted = f"[{lead}{', '.join(map(str, self._shape))}]"
@@ -119,7 +119,7 @@ class ArrayInputs:
         _one_of(x, active)
         if not isinstance(active, (tuple, list)) or len(active) != 2:
             raise ModelError("active is not indices and offsets", found=type(active).__name__, expected="a pair")
-        indices, offsets = self._indices(active[0]), np.asarray(active[1])
+        indices, offsets = self._indices(active[0]), _array_of(active[1])
         if offsets.dtype.kind not in "iu" or offsets.ndim != 1 or offsets.size == 0:
             found = f"{offsets.dtype} {list(offsets.shape)}"
             raise ModelError("offsets are not one more than the steps", found=found, expected="integers [T + 1]")
@@ -131,7 +131,7 @@ class ArrayInputs:
     def _indices(self, values: Any) -> Array:
         if not self._spikes:
             raise ModelError("model takes no spikes as indices", expected="an array: its input is of kind 'dense'")
-        array = np.asarray(values)
+        array = _array_of(values)
         array = array.astype(np.uint32) if array.size == 0 and array.ndim == 1 else array
         if array.dtype.kind not in "iu" or array.ndim != 1:
             found = f"{array.dtype} {list(array.shape)}"
@@ -178,7 +178,7 @@ class TokenInputs:
 
     def run(self, xs: Any, active: Any) -> Array:
         """See `Inputs.run`."""
-        array = np.asarray(_only_x(xs, active))
+        array = _array_of(_only_x(xs, active))
         array = array.astype(np.int64) if array.size == 0 and array.ndim == 1 else array
         if array.dtype.kind not in "iu" or array.ndim != 1:
             found = f"{array.dtype} {list(array.shape)}"
@@ -214,7 +214,10 @@ class PointInputs:
 
     def many(self, xs: Any, active: Any, sessions: int) -> list[PointWindow]:
         """See `Inputs.many`."""
-        windows = list(_only_x(xs, active))
+        windows = _only_x(xs, active)
+        if not isinstance(windows, (list, tuple)):
+            found = type(windows).__name__
+            raise ModelError("input is not a list of windows", found=found, expected="a PointWindow a session")
         _check_count(len(windows), sessions)
         return [check_window(window, self._section) for window in windows]
 
@@ -223,21 +226,36 @@ def check_window(window: Any, section: Mapping[str, Any]) -> PointWindow:
     """Return an encoded window that is one that this model's input describes.
 
     Raises:
-        ModelError: another type, other sizes, or indices of points that do not exist.
+        ModelError: another type, other sizes, numbers off their range, or indices of points that do not exist.
     """
     if not isinstance(window, PointWindow):
         raise ModelError("input is not a window of points", found=type(window).__name__, expected="PointWindow")
     points, groups, neighbours = section["points"], section["groups"], section["neighbours"]
-    found = (window.coordinates.shape, window.centroids.shape, window.members.shape)
-    wanted = ((points, 4), (groups,), (groups, neighbours))
-    if found != wanted:
-        raise ModelError("window has other sizes than the model's input", found=str(found), expected=str(wanted))
+    arrays = (window.coordinates, window.centroids, window.members)
+    if not all(isinstance(array, np.ndarray) and array.dtype.kind in "iu" for array in arrays):
+        found = ", ".join(str(getattr(array, "dtype", type(array).__name__)) for array in arrays)
+        raise ModelError("window's points and indices are not integers", found=found, expected="int32 arrays")
+    found_shapes, wanted = tuple(array.shape for array in arrays), ((points, 4), (groups,), (groups, neighbours))
+    if found_shapes != wanted:
+        raise ModelError("window has other sizes than the model's input", found=str(found_shapes), expected=str(wanted))
     for indices in (window.centroids, window.members):
         if indices.min() < 0 or indices.max() >= points:
             raise ModelError("window has indices of points that do not exist", expected=f"0 to {points - 1}")
-    if not np.isfinite(window.sd) or window.sd < 0:
-        raise ModelError("window's scale is not a number", found=str(window.sd), expected="0 or more")
+    if window.coordinates.min() < 0 or (window.coordinates.max(axis=0) > (GRID - 1, GRID - 1, GRID - 1, 1)).any():
+        raise ModelError("window has points off the grid", expected=f"x, y, t from 0 to {GRID - 1}, polarity 0 or 1")
+    if not isinstance(window.sd, (float, int, np.floating)) or not np.isfinite(window.sd) or window.sd < 0:
+        raise ModelError("window's scale is not a number", found=repr(window.sd), expected="0 or more")
+    if not isinstance(window.number, (int, np.integer)) or not 0 <= window.number < 1 << 63:
+        raise ModelError("window's number is none", found=repr(window.number), expected="0 to 2^63 - 1")
     return window
+
+
+def _array_of(values: Any) -> Array:
+    """Return an array, the same one where it is one; lists of unequal lengths are none."""
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise ModelError("input is not an array", found=str(error)[:120]) from None
 
 
 def _one_of(x: Any, active: Any) -> Any:

@@ -20,6 +20,7 @@ from edgesnn.runtime.energy import energy_uj
 if TYPE_CHECKING:
     from edgesnn.runtime.model import Model
 
+MAX_STEPS = 1 << 62  # that a snapshot may say were done; a counter of them has room for more
 Output = npt.NDArray[Any] | dict[str, npt.NDArray[Any]]
 
 
@@ -197,7 +198,7 @@ class Session:
             wanted["session/step"] = (np.dtype(np.int64), ())
             snapshot.check_tensors(arrays, wanted)
             step = int(arrays.pop("session/step"))
-            if not 0 <= step <= self.model.input.get("steps", step):
+            if not 0 <= step <= self.model.input.get("steps", MAX_STEPS):
                 raise ModelError("snapshot's step number is not one", where="session/step", found=str(step))
             self._check_limits(arrays)
             for name, array in arrays.items():

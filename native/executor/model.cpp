@@ -38,8 +38,8 @@ ValueType dense_type(const InputSpec& input) {
 }
 
 // Positive sizes, not too large together.
-bool sizes_fit(const Shape& shape) {
-    if (shape.size() > 8) return false;
+bool sizes_fit(const Shape& shape, size_t most_axes = 8) {
+    if (shape.size() > most_axes) return false;
     int64_t elements = 1;
     for (const int64_t n : shape) {
         if (n < 1 || n > kMaxElements) return false;
@@ -113,7 +113,9 @@ void Model::add_node(size_t index) {
             inputs[i] = plain(inputs[i], index);
             input_types[i] = type(inputs[i]);
         }
-    std::unique_ptr<Op> op = entry->make(NodeView(node, std::move(input_types), spec_.input));
+    const NodeView view(node, std::move(input_types), spec_.input);
+    std::unique_ptr<Op> op = entry->make(view);
+    view.check_padding();
     add_step(std::move(op), index, std::move(inputs), node.outputs);
 }
 
@@ -129,6 +131,9 @@ void Model::add_step(std::unique_ptr<Op> op, size_t node, std::vector<int> input
         names_.push_back(names[i]);
         types_.push_back(op->outputs[i]);
     }
+    for (const OpState& state : op->states)
+        if (!sizes_fit(state.shape, 9))  // a line has an axis more than its value
+            throw Error(ErrorKind::model, "state is too large", where, state.suffix);
     steps_.push_back({std::move(op), node, std::move(inputs), first});
 }
 

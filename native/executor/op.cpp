@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "executor/layout.hpp"
+
 namespace edgesnn::executor {
 namespace {
 
@@ -10,41 +12,6 @@ std::string describe_shape(const Shape& shape) {
     std::string text = "[";
     for (size_t i = 0; i < shape.size(); ++i) text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
     return text + "]";
-}
-
-constexpr size_t kUnit = 64;  // bytes that a stored tensor is a multiple of
-
-int64_t up(int64_t n, int64_t unit = static_cast<int64_t>(kLanes)) {
-    return (n + unit - 1) / unit * unit;
-}
-
-// A matrix [N, K] in rows of `columns` bytes or floats: [K', columns], K' >= K.
-bool rows_fit(const TensorSpec& tensor, int64_t inputs, int64_t columns) {
-    return tensor.stored.size() == 2 && tensor.stored[1] == columns && tensor.stored[0] >= inputs &&
-           tensor.stored[0] <= up(inputs, 64);
-}
-
-bool blocks_fit(const TensorSpec& tensor, int64_t outputs, int64_t inputs, int64_t deep) {
-    return tensor.stored.size() == 4 && tensor.stored[0] == up(outputs) / 16 && tensor.stored[1] * deep >= up(inputs) &&
-           tensor.stored[1] * deep <= up(inputs, 128) && tensor.stored[2] == 16 && tensor.stored[3] == 4;
-}
-
-bool layout_fits(const TensorSpec& tensor) {
-    if (tensor.shape.empty()) return false;
-    int64_t inputs = 1;
-    for (const int64_t n : tensor.shape)
-        if (n < 1 || n > kMaxElements) return false;
-    for (size_t i = 1; i < tensor.shape.size(); ++i)
-        if ((inputs *= tensor.shape[i]) > kMaxElements) return false;
-    const int64_t outputs = tensor.shape[0];
-    if (tensor.layout == "vector")
-        return tensor.shape.size() == 1 && tensor.stored.size() == 1 && tensor.stored[0] == up(outputs);
-    if (tensor.shape.size() < 2) return false;
-    if (tensor.layout == "im") return tensor.dtype != Dtype::i32 && rows_fit(tensor, inputs, up(outputs));
-    if (tensor.layout == "im4") return tensor.dtype == Dtype::u8 && rows_fit(tensor, inputs, up(outputs, 32) / 2);
-    if (tensor.layout == "rows") return tensor.shape.size() == 2 && rows_fit(tensor, outputs, up(inputs));
-    if (tensor.layout == "om16x4") return tensor.dtype == Dtype::i8 && blocks_fit(tensor, outputs, inputs, 4);
-    return tensor.layout == "om16x8" && tensor.dtype == Dtype::u8 && blocks_fit(tensor, outputs, inputs, 8);
 }
 
 }  // namespace
@@ -128,6 +95,11 @@ const TensorSpec& NodeView::tensor(const char* role) const {
         fail("tensor '" + tensor.name + "' does not fit its layout",
              tensor.layout + " " + describe_shape(tensor.shape) + " stored as " + describe_shape(tensor.stored));
     return tensor;
+}
+
+void NodeView::check_padding() const {
+    for (const auto& [role, spec] : node.tensors)
+        if (!padding_is_zero(tensor(role.c_str()))) fail("padding of tensor '" + spec.name + "' is not zero");
 }
 
 std::vector<float> NodeView::spread(const char* role, size_t length, bool or_one, float padding) const {

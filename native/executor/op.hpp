@@ -59,6 +59,8 @@ class Op {
     // Rows that the tiles of an output run over; `output_row` is the output's row of the first of them.
     virtual size_t rows(size_t output) const noexcept { return outputs[output].rows(); }
     virtual size_t output_row(size_t row) const noexcept { return row; }
+    // Rows that make one row of the output together: a tile holds all of them, so that threads never share a row.
+    virtual size_t joined_rows() const noexcept { return 1; }
     // A row of the output needs only the same rows of the inputs.
     virtual bool rowwise() const noexcept { return true; }
     // No state and no step number: rows of several steps may be one call.
@@ -125,6 +127,8 @@ class NodeView {
     bool has(const char* role) const { return node.tensors.count(role) != 0; }
     // A stored tensor whose shapes are consistent with its layout.
     const TensorSpec& tensor(const char* role) const;
+    // Of all tensors of the node.
+    void check_padding() const;
     // A float32 vector of `length` or, where `or_one`, of one element; all finite. Spread to `length` and padded with
     // `padding`.
     std::vector<float> spread(const char* role, size_t length, bool or_one, float padding) const;

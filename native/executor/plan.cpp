@@ -1,6 +1,7 @@
 #include "executor/plan.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 namespace edgesnn::executor {
 namespace {
@@ -143,7 +144,7 @@ class Planner {
 
     void finish(Segment& segment) {
         if (segment.kind == SegmentKind::tiled) {
-            segment.tile_rows = choose_tile(segment.rows, row_bytes(segment));
+            segment.tile_rows = choose_tile(segment.rows, row_bytes(segment), joined_rows(segment));
             return;
         }
         segment.tile_rows = segment.rows;
@@ -168,9 +169,17 @@ class Planner {
         return std::max<size_t>(bytes, 1);
     }
 
-    static size_t choose_tile(size_t rows, size_t bytes_per_row) {
-        const size_t fitting = std::max<size_t>(kTileBytes / bytes_per_row, 1);
-        return std::min(rows, fitting < 8 ? fitting : fitting / 8 * 8);
+    size_t joined_rows(const Segment& segment) const {
+        size_t joined = 1;  // divides the segment's rows, as each operator's does
+        for (const auto* list : {&segment.constant, &segment.stepping})
+            for (const Entry& entry : *list) joined = std::lcm(joined, steps_[entry.step].op->joined_rows());
+        return joined;
+    }
+
+    static size_t choose_tile(size_t rows, size_t bytes_per_row, size_t joined) {
+        const size_t fitting = std::max<size_t>(kTileBytes / bytes_per_row, 1), unit = std::lcm(joined, size_t{8});
+        if (fitting >= unit) return std::min(rows, fitting / unit * unit);
+        return std::min(rows, std::max<size_t>(fitting / joined, 1) * joined);
     }
 
     const std::vector<Step>& steps_;
@@ -214,6 +223,8 @@ Layout make_layout(const Plan& plan, const std::vector<ValueType>& types, const 
             throw Error(ErrorKind::model, "model needs too much memory", describe(types[v]), "", "at most 8 GiB");
     }
     layout.local_bytes = tile_bytes.empty() ? 0 : *std::max_element(tile_bytes.begin(), tile_bytes.end());
+    if (layout.local_bytes > kMaxBytes)
+        throw Error(ErrorKind::model, "model needs too much memory", "values of a step", "", "at most 8 GiB");
     return layout;
 }
 

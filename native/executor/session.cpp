@@ -11,8 +11,9 @@ namespace edgesnn::executor {
 namespace {
 
 constexpr size_t kAlignment = 64;
-constexpr size_t kSharedElements = 1 << 14;  // of a batch's output, at least, to wake threads for
-constexpr size_t kMaxRank = 16;              // of a state: a value has at most 8 axes
+constexpr size_t kSharedElements = 1 << 14;       // of a batch's output, at least, to wake threads for
+constexpr int64_t kMostSteps = int64_t{1} << 62;  // that a snapshot may say were done: there is room for more
+constexpr size_t kMaxRank = 16;                   // of a state: a value has at most 8 axes
 
 void fail_window(const std::string& what, const std::string& found, const std::string& expected) {
     throw Error(ErrorKind::model, what, "window", found, expected);
@@ -23,6 +24,16 @@ void check_indices(const std::vector<int32_t>& indices, int64_t points) {
         if (i < 0 || i >= points)
             fail_window("window has indices of points that do not exist", std::to_string(i),
                         "0 to " + std::to_string(points - 1));
+}
+
+// x, y, t on the grid of 16384, polarity 0 or 1: docs/arithmetic.md, section 8.
+void check_points(const std::vector<int32_t>& coordinates) {
+    for (size_t i = 0; i < coordinates.size(); ++i) {
+        const int32_t most = i % 4 == 3 ? 1 : 16383;
+        if (coordinates[i] < 0 || coordinates[i] > most)
+            fail_window("window has points off the grid", std::to_string(coordinates[i]),
+                        "0 to " + std::to_string(most));
+    }
 }
 
 void check_step(const uint32_t* first, const uint32_t* end, const ValueType& type) {
@@ -171,6 +182,7 @@ void Session::check(const encode::PointWindow& window) const {
                         std::to_string(input.neighbours));
     check_indices(window.centroids, input.points);
     check_indices(window.members, input.points);
+    check_points(window.coordinates);
     if (!std::isfinite(window.sd) || window.sd < 0)
         fail_window("window's scale is not a number", std::to_string(window.sd), "0 or more");
 }
@@ -438,7 +450,8 @@ void Session::save(StateWriter& writer) const {
 
 void Session::load(const StateReader& reader) {
     const auto step = reader.get<int64_t>("step");
-    if (step < 0 || (model_->spec().input.kind == "points" && step > model_->spec().input.steps))
+    const InputSpec& input = model_->spec().input;
+    if (step < 0 || step > (input.kind == "points" ? input.steps : kMostSteps))
         throw Error(ErrorKind::model, "snapshot's step number is not one", "step", std::to_string(step));
     for (const StateView& view : states_) {
         const StateTensor& tensor = reader.find(view.spec->name);

@@ -1,5 +1,5 @@
-// A small SpikePoint, built from plain structs: step and run allocate nothing, run is so many steps, save and load go
-// round, a refused load changes nothing, and the pipeline's door gives the session's scores.
+// Small models: step, run and step_many allocate nothing after the first call, run is so many steps is step_many, save
+// and load go round, a refused load changes nothing, and the pipeline's door gives the session's scores.
 #include "executor/session.hpp"
 
 #include <algorithm>
@@ -8,9 +8,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
-#include <random>
+#include <vector>
 
 #include "executor/window_model.hpp"
+#include "tests/small_models.hpp"
 
 namespace {
 
@@ -25,15 +26,16 @@ void expect(bool holds, const char* what) {
 
 }  // namespace
 
-void* operator new(size_t size) {
+// Not inlined: a compiler that sees malloc through them takes their pairs for mismatched.
+__attribute__((noinline)) void* operator new(size_t size) {
     ++allocations;
     if (void* memory = std::malloc(size)) return memory;
     throw std::bad_alloc();
 }
-void operator delete(void* memory) noexcept {
+__attribute__((noinline)) void operator delete(void* memory) noexcept {
     std::free(memory);
 }
-void operator delete(void* memory, size_t) noexcept {
+__attribute__((noinline)) void operator delete(void* memory, size_t) noexcept {
     std::free(memory);
 }
 
@@ -41,98 +43,7 @@ namespace {
 
 using namespace edgesnn;
 using namespace edgesnn::executor;
-using Random = std::mt19937;
-
-constexpr int64_t kGroups = 12, kNeighbours = 5, kPoints = 40, kSteps = 4;
-
-// Keeps the bytes that a model's tensors point into.
-struct Tensors {
-    std::vector<std::vector<int8_t>> bytes;
-    std::vector<std::vector<float>> floats;
-    Random random{1};
-
-    TensorSpec weight(int64_t outputs, int64_t inputs) {
-        const auto stride = static_cast<int64_t>(round_up(static_cast<size_t>(outputs), kLanes));
-        const int64_t rows = (inputs + 3) / 4 * 4;
-        bytes.emplace_back(static_cast<size_t>(rows * stride));
-        for (int8_t& w : bytes.back()) w = static_cast<int8_t>(static_cast<int>(random() % 255) - 127);
-        return {"w", "im", Dtype::i8, bytes.back().data(), {rows, stride}, {outputs, inputs}};
-    }
-    TensorSpec vector(int64_t n, float value) {
-        const auto stored = static_cast<int64_t>(round_up(static_cast<size_t>(n), kLanes));
-        floats.emplace_back(static_cast<size_t>(stored), value);
-        return {"v", "vector", Dtype::f32, floats.back().data(), {stored}, {n}};
-    }
-};
-
-struct Net {
-    std::shared_ptr<Tensors> tensors = std::make_shared<Tensors>();
-    ModelSpec spec;
-
-    void neurons(const std::string& name, const std::string& input, int64_t inputs, int64_t outputs, Shape rows) {
-        NodeSpec fc{"fc_" + name, "linear", {input}, {"fc_" + name}, {}, {}};
-        fc.attributes = {{"activations", std::string("int")},
-                         {"output", std::string("float32")},
-                         {"cold_start", std::string("run")},
-                         {"group", int64_t{0}}};
-        fc.tensors["weight"] = tensors->weight(outputs, inputs);
-        fc.tensors["scale"] = tensors->vector(outputs, 0.01F);
-        fc.tensors["bias"] = tensors->vector(outputs, 0.1F);
-        spec.nodes.push_back(fc);
-        NodeSpec lif{name, "lif", {"fc_" + name}, {name}, {}, {}};
-        lif.attributes = {{"axis", int64_t{-1}},
-                          {"decay", std::string("multiply")},
-                          {"current", std::string("none")},
-                          {"compare", std::string("ge")},
-                          {"spike", std::string("binary")},
-                          {"cap", int64_t{1}},
-                          {"reset", std::string("zero")},
-                          {"reset_at", std::string("same")},
-                          {"refractory", int64_t{0}},
-                          {"v_init", 0.0},
-                          {"cold_start", std::string("run")}};
-        lif.tensors["alpha"] = tensors->vector(1, 0.5F);
-        lif.tensors["v_th"] = tensors->vector(1, 1.0F);
-        spec.nodes.push_back(lif);
-        rows.push_back(outputs);
-        spec.states.push_back({name + ".v", rows, Dtype::f32, 0, "window"});
-    }
-
-    std::shared_ptr<const Model> build() {
-        spec.identity = "test";
-        spec.input.kind = "points";
-        spec.input.points = kPoints, spec.input.groups = kGroups, spec.input.neighbours = kNeighbours;
-        spec.input.steps = kSteps, spec.input.seed = 7;
-        NodeSpec code{"code", "point_code", {"input"}, {"members", "centres"}, {}, {}};
-        code.attributes = {{"coding", std::string("rate")}, {"features", std::string("unsigned")}, {"polarity", true}};
-        spec.nodes.push_back(code);
-        neurons("a", "members", 7, 24, {kGroups, kNeighbours});
-        neurons("b", "a", 24, 24, {kGroups, kNeighbours});
-        spec.nodes.push_back({"sum", "add", {"a", "b"}, {"sum"}, {}, {}});
-        spec.nodes.push_back({"pool", "max", {"sum"}, {"pool"}, {{"axis", int64_t{-2}}}, {}});
-        neurons("c", "pool", 24, 100, {kGroups});
-        spec.nodes.push_back({"top", "max", {"c"}, {"top"}, {{"axis", int64_t{-2}}}, {}});
-        neurons("d", "top", 100, 6, {});
-        spec.nodes.push_back({"vote", "vote", {"d"}, {"vote"}, {{"classes", int64_t{3}}, {"voters", int64_t{2}}}, {}});
-        spec.states.push_back({"vote.sum", {3}, Dtype::i64, 0, "window"});
-        spec.states.push_back({"vote.steps", {}, Dtype::i64, 0, "window"});
-        spec.outputs = {"vote"};
-        spec.readout = "vote";
-        spec.keepalive = tensors;
-        return Model::build(spec);
-    }
-};
-
-encode::PointWindow window(int64_t number) {
-    Random random(static_cast<unsigned>(number));
-    encode::PointWindow w;
-    w.number = number, w.points = kPoints, w.groups = kGroups, w.neighbours = kNeighbours, w.sd = 2000.0;
-    for (int64_t i = 0; i < kPoints * 4; ++i)
-        w.coordinates.push_back(static_cast<int32_t>(i % 4 == 3 ? random() % 2 : random() % 16384));
-    for (int64_t i = 0; i < kGroups; ++i) w.centroids.push_back(static_cast<int32_t>(random() % kPoints));
-    for (int64_t i = 0; i < kGroups * kNeighbours; ++i) w.members.push_back(static_cast<int32_t>(random() % kPoints));
-    return w;
-}
+using namespace edgesnn::small_models;
 
 StateTensors saved(const Session& session) {
     StateWriter writer("session");
@@ -246,15 +157,107 @@ void check_early_exit(const std::shared_ptr<const Model>& model) {
     expect(stopped.steps == 2 && stopped.synops < whole.synops, "the window did not stop");
 }
 
+// Inputs of `steps` steps: as an array, and for small integers as lists of active inputs.
+struct Inputs {
+    std::vector<uint8_t> array;
+    std::vector<uint32_t> indices;
+    std::vector<int64_t> offsets{0};
+
+    Inputs(const ValueType& type, size_t steps) {
+        Random random(5);
+        for (size_t t = 0; t < steps; ++t) {
+            for (uint32_t i = 0; i < elements(type.shape); ++i) put(type, i, random);
+            offsets.push_back(static_cast<int64_t>(indices.size()));
+        }
+    }
+
+  private:
+    void put(const ValueType& type, uint32_t index, Random& random) {
+        const auto value = static_cast<uint8_t>(random() % static_cast<unsigned>(type.bound + 1));
+        const uint8_t byte = type.kind == Kind::token || random() % 4 == 0 ? value : uint8_t{0};
+        array.push_back(byte);
+        array.resize(array.size() + type.item_size() - 1);  // a token is eight bytes
+        indices.insert(indices.end(), byte, index);
+    }
+};
+
+// Keeps a hash of all outputs: of equal calls it is equal.
+struct Digest final : StepSink {
+    uint64_t hash = 1;
+    std::vector<uint8_t> bytes = std::vector<uint8_t>(1 << 12);
+    void steps(const Session& session, size_t, size_t count) noexcept override {
+        for (size_t slot = 0; slot < count; ++slot)
+            for (const int value : session.model().outputs()) {
+                const ValueType& type = session.model().type(value);
+                session.copy_value(value, slot, bytes.data());
+                for (size_t i = 0; i < elements(type.shape) * type.item_size(); ++i)
+                    hash = hash * 1099511628211U ^ bytes[i];
+            }
+    }
+};
+
+// Inputs that are no windows, in every form of call.
+void check_forms(const std::shared_ptr<const Model>& model) {
+    constexpr size_t kTotal = 40;
+    const ValueType& type = model->type(0);
+    const Inputs inputs(type, kTotal);
+    const size_t step_bytes = inputs.array.size() / kTotal;
+    const ArraySource all(type, inputs.array.data());
+    Session by_run(model), by_step(model), by_events(model);
+    Digest run, step, events, warm;
+    by_run.run(all, kTotal, warm);
+    by_run.reset();
+    const int64_t before = allocations;
+    by_run.run(all, kTotal, run);
+    for (size_t t = 0; t < kTotal; ++t) by_step.run(ArraySource(type, inputs.array.data() + t * step_bytes), 1, step);
+    if (type.kind == Kind::integer)
+        by_events.run(EventSource(type, inputs.indices.data(), inputs.offsets.data(), true), kTotal, events);
+    expect(allocations == before, "a call allocates");
+    expect(run.hash == step.hash, "run is not so many steps");
+    expect(type.kind != Kind::integer || run.hash == events.hash, "lists of active inputs are not the arrays");
+    expect(same(saved(by_run), saved(by_step)), "states of run and steps differ");
+    Session loaded(model);
+    loaded.load(StateReader(saved(by_run), "session"));
+    expect(same(saved(loaded), saved(by_run)), "load is not the inverse of save");
+}
+
+void check_many(const std::shared_ptr<const Model>& model) {
+    constexpr size_t kSessions = 20;  // more than a chunk
+    const ValueType& type = model->type(0);
+    const Inputs inputs(type, kSessions);
+    const size_t step_bytes = inputs.array.size() / kSessions;
+    std::vector<std::unique_ptr<Session>> sessions, twins;
+    std::vector<Session*> many;
+    for (size_t i = 0; i < kSessions; ++i) {
+        sessions.push_back(std::make_unique<Session>(model)), twins.push_back(std::make_unique<Session>(model));
+        many.push_back(sessions.back().get());
+    }
+    Digest together, alone, warm;
+    const ArraySource all(type, inputs.array.data());
+    Session(model).run(all, 1, warm);
+    const int64_t before = allocations;
+    for (int round = 0; round < 3; ++round) {
+        Session::step_many(many.data(), kSessions, all, together);
+        for (size_t i = 0; i < kSessions; ++i)
+            twins[i]->run(ArraySource(type, inputs.array.data() + i * step_bytes), 1, alone);
+    }
+    expect(allocations == before, "step_many allocates");
+    expect(together.hash == alone.hash, "step_many is not a step of each");
+    for (size_t i = 0; i < kSessions; ++i) expect(same(saved(*many[i]), saved(*twins[i])), "step_many leaves others");
+}
+
 }  // namespace
 
 int main() {
-    Net net;
-    const std::shared_ptr<const Model> model = net.build();
-    check_steps(model);
-    check_load(model);
-    check_window_model(model);
-    check_early_exit(model);
+    const std::shared_ptr<const Model> points = spikepoint();
+    check_steps(points);
+    check_load(points);
+    check_window_model(points);
+    check_early_exit(points);
+    for (const auto& model : {recurrent(), integers(), tokens()}) {
+        check_forms(model);
+        check_many(model);
+    }
     std::printf("%d failures\n", failures);
     return failures == 0 ? 0 : 1;
 }

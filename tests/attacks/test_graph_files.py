@@ -11,38 +11,8 @@ import pytest
 
 import edgesnn
 from edgesnn.errors import ModelError
-from edgesnn.graph import Builder, Document, Int4
 from tests.attacks.test_model_files import Json, drop, put, replace_tensor, rewrite, set_tensor
-from tests.small_models import LABELS
-
-
-def recurrent() -> Document:
-    """Return a spiking net of convolutions, a recurrent layer with delays, an int4 readout, and a gather."""
-    rng = np.random.default_rng(0)
-    b = Builder(input={"kind": "spikes", "shape": [2, 8, 6]})
-
-    def affine(n: int) -> dict[str, Any]:
-        return {"scale": np.full(n, 0.1), "bias": np.zeros(n)}
-
-    kernel = {"weight": Int4(rng.integers(-8, 8, (4, 2, 3, 3))), **affine(4)}
-    x = b.add("conv2d", "input", name="conv", attributes={"activations": "int", "padding": [1, 1]}, tensors=kernel)
-    x = b.add(
-        "lif", x, name="lif", attributes={"axis": -3, "v_init": 0.25}, tensors={"alpha": [0.5], "v_th": np.ones(4)}
-    )
-    x = b.add("pool2d", x, name="pool", attributes={"mode": "sum", "kernel": [2, 2], "stride": [2, 2]})
-    x = b.add("reshape", x, name="flat", attributes={"shape": [48]})
-    past = b.add("delay", "both", name="past", attributes={"steps": 3, "shape": [48], "value": "int", "bound": 8},
-                 tensors={"delays": rng.integers(1, 4, 48).astype(np.int32)})  # fmt: skip
-    back = b.add("linear", past, name="back", attributes={"activations": "int"},
-                 tensors={"weight": rng.integers(-9, 9, (48, 48)).astype(np.int8), **affine(48)})  # fmt: skip
-    fired = b.add("lif", back, name="fired", attributes={"spike": "floor", "cap": 4, "refractory": 2},
-                  tensors={"alpha": [0.5], "v_th": [1.0]})  # fmt: skip
-    x = b.add("add", [x, fired], name="both")
-    x = b.add("accumulate", x, name="sum", attributes={"mode": "leaky"}, tensors={"alpha": [0.5]})
-    graded = {"weight": Int4(rng.integers(-8, 8, (4, 48))), "multiplier": np.full((4, 2), 7, np.uint8), **affine(4)}
-    x = b.add("linear", x, name="fc", attributes={"activations": "float32", "group": 32}, tensors=graded)
-    x = b.add("gather", x, name="order", tensors={"indices": np.array([3, 2, 1, 0], np.int32)})
-    return b.document(outputs=x, readout={"node": x, "labels": list(LABELS)})
+from tests.small_graphs import recurrent
 
 
 @pytest.fixture(scope="module")

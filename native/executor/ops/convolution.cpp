@@ -14,6 +14,7 @@ namespace edgesnn::executor {
 namespace {
 
 constexpr int64_t kMaxPlaces = 1 << 15;  // of an axis
+constexpr int64_t kMaxTaps = 1 << 24;    // of an axis: a small file must not fill the memory
 
 struct EventList final : Scratch {
     explicit EventList(size_t inputs, size_t channels) : events(inputs), sorted(inputs), starts(channels + 1) {}
@@ -95,6 +96,8 @@ class Convolution final : public Op {
                 : Axis{1, 1, 1, 0, 1};
         check_axis(view, x);
         check_axis(view, y);
+        if (x.size * x.kernel > kMaxTaps || y.size * y.kernel > kMaxTaps)
+            view.fail("kernel is too large", describe(input_));
         const int64_t channels = view.tensor("weight").shape[0];
         Shape shape = two ? Shape{channels, y.places(), x.places()} : Shape{channels, x.places()};
         outputs = {{weights_.wide ? Kind::wide : Kind::real, shape, weights_.largest, true}};

@@ -1,6 +1,7 @@
 // lif: leaky integrate-and-fire neurons with all their flags; the equations are in docs/operators.md and
 // native/kernels/neurons.inl. The plain case (no current, binary spikes, reset in the same step) has kernels of its
 // own.
+#include <algorithm>
 #include <cstring>
 #include <limits>
 
@@ -108,7 +109,8 @@ class Lif final : public Op {
         skip_first_ = view.text("cold_start", {"run", "skip"}) == "skip";
         const bool binary = flags_.spike == N::Spike::binary;
         const bool silent = flags_.spike == N::Spike::none;
-        if (((binary || silent) && flags_.cap != 1) || (!binary && flags_.at != N::At::same) ||
+        if (((binary || silent) && flags_.cap != 1) ||
+            (flags_.at != N::At::same && (!binary || flags_.reset == N::Reset::none)) ||
             (silent && (flags_.reset != N::Reset::none || flags_.refractory != 0)) ||
             (flags_.at == N::At::no_double && flags_.reset != N::Reset::subtract))
             view.fail("flags do not go together", "spike, cap, reset, reset_at", "docs/operators.md");
@@ -116,11 +118,14 @@ class Lif final : public Op {
 
     void read_parameters(const NodeView& view, const ValueType& x) {
         alpha_ = view.parameter("alpha", x, 0.0F);
+        const bool counts = flags_.spike != Neurons::Spike::none && flags_.spike != Neurons::Spike::binary;
         if (view.has("v_th") == (flags_.spike == Neurons::Spike::none)) view.fail("v_th belongs to neurons that spike");
         if (view.has("v_th"))
             v_th_ = view.parameter("v_th", x, std::numeric_limits<float>::infinity());  // padding never fires
         else
             v_th_.values.assign(x.stride(), std::numeric_limits<float>::infinity());
+        if (counts && *std::min_element(v_th_.values.begin(), v_th_.values.end()) <= 0.0F)
+            view.fail("thresholds of counting neurons are not positive");
         if ((flags_.current != Neurons::Current::none) != view.has("beta") ||
             (flags_.reset == Neurons::Reset::value) != view.has("v_reset"))
             view.fail("beta belongs to a current, v_reset to reset 'value', and neither elsewhere");

@@ -1,5 +1,5 @@
 // max: [.., A, C] -> [.., C]. Row r of the input belongs to row r / A of the output; the first of a group of A is
-// copied, the others are joined, so a tile may end anywhere in a group.
+// copied, the others are joined.
 #include <cstring>
 
 #include "executor/op.hpp"
@@ -23,6 +23,7 @@ class Max final : public Op {
     }
 
     size_t rows(size_t) const noexcept override { return rows_; }
+    size_t joined_rows() const noexcept override { return pooled_; }
     size_t output_row(size_t row) const noexcept override { return row / pooled_; }
 
     void run(const OpCall& call) const noexcept override {

@@ -134,6 +134,7 @@ class PointCode final : public Op {
     }
 
     static void copy(const float* values, size_t width, size_t rows, float* out) noexcept {
+        std::memset(out, 0, rows * kLanes * sizeof(float));
         for (size_t row = 0; row < rows; ++row, values += width, out += kLanes)
             std::memcpy(out, values, width * sizeof(float));
     }

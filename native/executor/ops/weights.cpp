@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "executor/layout.hpp"
+
 namespace edgesnn::executor {
 namespace {
 
@@ -10,21 +12,6 @@ constexpr int64_t kMaxGroupedInputs = 8192;  // 8192 * 8 * 127 * 255 is below 2^
 
 bool int4(const TensorSpec& weight) {
     return weight.layout == "im4" || weight.layout == "om16x8";
-}
-
-// One weight of an integer matrix, whatever its layout.
-int32_t element(const TensorSpec& weight, size_t n, size_t k) {
-    const auto* bytes = static_cast<const uint8_t*>(weight.data);
-    const auto row = static_cast<size_t>(weight.stored[1]);
-    if (weight.layout == "im") return static_cast<const int8_t*>(weight.data)[k * row + n];
-    if (weight.layout == "im4") {
-        const uint8_t byte = bytes[k * row + n / 32 * 16 + n % 16];
-        return (n % 32 < 16 ? byte & 15 : byte >> 4) - 8;
-    }
-    if (weight.layout == "om16x4")
-        return static_cast<const int8_t*>(weight.data)[((n / 16 * row + k / 4) * 16 + n % 16) * 4 + k % 4];
-    const uint8_t byte = bytes[((n / 16 * row + k / 8) * 16 + n % 16) * 4 + k % 4];
-    return (k % 8 < 4 ? byte & 15 : byte >> 4) - 8;
 }
 
 }  // namespace
@@ -109,7 +96,7 @@ void Weights::spread_scale(const NodeView& view, const TensorSpec& weight) {
     for (size_t k = 0; k < k_end; ++k)
         for (size_t n = 0; n < n_end; ++n) {
             const int32_t m = group == 0 ? 1 : multipliers[k / group * m_stride + n];
-            floats_[k * stride + n] = static_cast<float>(m * element(weight, n, k)) * scale[n];
+            floats_[k * stride + n] = static_cast<float>(m * integer_at(weight, n, k)) * scale[n];
         }
     data = floats_.data();
     number = Number::f32;

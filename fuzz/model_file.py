@@ -1,0 +1,131 @@
+"""Fuzz the reader of model files: the bytes of a file as they are, or edits of a good file's document and tensors.
+
+Anything but a model or a ModelError is a finding. A small model that loads does three steps on the native backend.
+Run it by `make fuzz`, or `python fuzz/model_file.py [libFuzzer's arguments] CORPUS...`.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from functools import cache
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgesnn.errors import ModelError
+from edgesnn.graph import Document, container, read
+from edgesnn.runtime import Model
+from fuzz.choices import Choices, run_target
+from tests.small_graphs import integers, language, recurrent
+
+DOCUMENTS = (recurrent, language, integers)
+MOST_ELEMENTS = 1 << 16  # of the input of a model that is run
+STEPS = 3
+VALUES: tuple[Any, ...] = (
+    None, True, False, 0, 1, 2, 3, -1, 4, 16, 255, 256, 4096, 2**28, 2**31, 2**63, 10**30, 0.0, 0.5, -1.5, 1e38, 1e300,
+    "", "input", "int", "float32", "int8", "int4", "none", "skip", "value", "vector", "im", "im4", "om16x4", "om16x8",
+    "rows", "dense", "spikes", "tokens", "points", [], [0], [1], [2, 2], [-1, 3], [2**28, 2**28], {}, [[1]], [None],
+)  # fmt: skip
+
+
+@cache
+def _file() -> Path:
+    return Path(tempfile.mkdtemp()) / "model.safetensors"
+
+
+@cache
+def _good(number: int) -> tuple[str, dict[str, Any]]:
+    """Return (document as text, tensors) of a good file."""
+    DOCUMENTS[number]().save(_file())
+    metadata, arrays = container.map_file(_file())
+    return metadata["edgesnn"], {name: array.copy() for name, array in arrays.items()}
+
+
+def one_input(data: bytes) -> None:
+    """Load a file that the bytes describe."""
+    choices = Choices(data)
+    if choices.byte() % 4 == 0:
+        _file().write_bytes(choices.rest())
+    else:
+        _edited(choices)
+    try:
+        document = read(_file(), copy=True)
+        model = Model(document, backend="native")
+    except ModelError as error:
+        if len(str(error)) > 2000:
+            raise AssertionError("an error that nobody reads") from error
+        return
+    _step(model, document)
+
+
+def _edited(choices: Choices) -> None:
+    text, arrays = _good(choices.below(len(DOCUMENTS)))
+    document, tensors = json.loads(text), {name: array.copy() for name, array in arrays.items()}
+    for _ in range(1 + choices.below(4)):
+        if choices.below(5) == 0:
+            _edit_tensor(choices, tensors)
+        else:
+            _edit_json(choices, document)
+    container.write(_file(), tensors, {"edgesnn": json.dumps(document)})
+
+
+def _edit_json(choices: Choices, root: Any) -> None:
+    """Walk some way down the document, then replace, remove, double or move what is there."""
+    at = root
+    for _ in range(8):
+        keys = list(at) if isinstance(at, dict) else list(range(len(at)))
+        if not keys:
+            return
+        key = keys[choices.below(len(keys))]
+        if isinstance(at[key], (dict, list)) and at[key] and choices.byte() % 8 != 0:
+            at = at[key]
+            continue
+        break
+    action = choices.below(4)
+    if action == 0:
+        del at[key]
+    elif action == 1 and isinstance(at, list):
+        at.insert(choices.below(len(at) + 1), at[key])
+    elif action == 2:
+        at[key] = at[keys[choices.below(len(keys))]]
+    else:
+        at[key] = VALUES[choices.below(len(VALUES))]
+
+
+def _edit_tensor(choices: Choices, tensors: dict[str, Any]) -> None:
+    names = list(tensors)
+    if not names:
+        return
+    name = names[choices.below(len(names))]
+    array = tensors[name]
+    action = choices.below(5)
+    if action == 0:
+        del tensors[name]
+    elif action == 1:
+        types = ("f4", "i1", "u1", "i4", "f8", "i8")
+        tensors[name] = array.reshape(-1).view(np.uint8).astype(types[choices.below(len(types))])
+    elif action == 2:
+        tensors[name] = array[: choices.below(len(array))]
+    elif array.size:
+        flat = array.reshape(-1)
+        value = (0, 1, -128, 127, 255, np.nan, np.inf, -1, 3e38)[choices.below(9)]
+        with np.errstate(all="ignore"):
+            flat[choices.number() % flat.size] = np.float64(value).astype(array.dtype)
+
+
+def _step(model: Model, document: Document) -> None:
+    section = document.input
+    if section["kind"] == "points" or prod(section.get("shape", [1])) > MOST_ELEMENTS:
+        return
+    states = sum(prod(state.shape) for state in document.states)
+    if states + sum(value.elements for value in document.analysis.values.values()) > 1 << 20:
+        return
+    model.session().run(np.zeros((STEPS, *section.get("shape", [])), np.int64))
+    model.session().run(np.ones((STEPS, *section.get("shape", [])), np.int64) * min(section.get("vocab", 2) - 1, 1))
+
+
+if __name__ == "__main__":
+    run_target(one_input)
