@@ -44,7 +44,7 @@ py::tuple encode_points(const py::object& events, const py::object& encoding, st
 
 py::tuple encode_spikes(const py::object& events, const py::object& encoding, int64_t number, int64_t t0_us) {
     const EventArray array(events);
-    const encode::SpikeEncoder encoder(spike_encoding(encoding));
+    encode::SpikeEncoder encoder(spike_encoding(encoding));
     const int64_t hop_us = encoder.encoding().hop_steps * encoder.encoding().grid.bin_us;
     constexpr int64_t kLimit = int64_t{1} << 60;  // of times
     if (number < 0 || number > kLimit / hop_us || t0_us <= -kLimit || t0_us >= kLimit)

@@ -11,6 +11,12 @@ void require(bool ok, const char* what, int64_t found, const char* expected) {
     if (!ok) throw Error(ErrorKind::model, "input cannot be encoded", what, std::to_string(found), expected);
 }
 
+// Visits the bits of a word in ascending order, numbered from 64 * `place` on, and clears them.
+template <typename Visit>
+void each_bit(uint64_t& word, size_t place, Visit visit) {
+    for (; word != 0; word &= word - 1) visit(64 * place + static_cast<size_t>(__builtin_ctzll(word)));
+}
+
 std::string describe(Sensor sensor) {
     return std::to_string(sensor.width) + "x" + std::to_string(sensor.height);
 }
@@ -23,12 +29,15 @@ SpikeEncoder::SpikeEncoder(const SpikeEncoding& encoding) : encoding_(encoding) 
     require(sensor.width >= 1 && sensor.width <= 65536, "sensor", sensor.width, "1 to 65536");
     require(sensor.height >= 1 && sensor.height <= 65536, "sensor", sensor.height, "1 to 65536");
     const int64_t elements = int64_t{2} * sensor.width * sensor.height;
-    require(elements <= std::numeric_limits<uint32_t>::max(), "sensor", elements, "at most 2^32 - 1 elements");
+    require(elements <= (int64_t{1} << 28), "sensor", elements, "at most 2^28 elements");
     require(encoding.grid.bin_us >= 1 && encoding.grid.bin_us <= (int64_t{1} << 40), "bin_us", encoding.grid.bin_us,
             "1 to 2^40");
     require(encoding.steps >= 1 && encoding.steps <= kLongest, "steps", encoding.steps, "1 to 2^20");
     require(encoding.hop_steps >= 1 && encoding.hop_steps <= kLongest, "hop_steps", encoding.hop_steps, "1 to 2^20");
     require(encoding.bound >= 1 && encoding.bound <= 255, "bound", encoding.bound, "1 to 255");
+    counts_.resize(static_cast<size_t>(elements));
+    marks_.resize((counts_.size() + 63) / 64);
+    tops_.resize((marks_.size() + 63) / 64);
 }
 
 void SpikeEncoder::check_sensor(Sensor sensor) const {
@@ -44,7 +53,7 @@ void SpikeEncoder::encode(const EventWindow& window, Encoded& out) {
     clamped_ += made.clamped;
 }
 
-void SpikeEncoder::encode(const EventWindow& window, SpikeWindow& out) const {
+void SpikeEncoder::encode(const EventWindow& window, SpikeWindow& out) {
     const auto steps = static_cast<size_t>(encoding_.steps);
     const int64_t first_bin = window.number * encoding_.hop_steps;
     const int64_t origin_us = window.t0_us - encoding_.grid.first_us(first_bin);
@@ -63,32 +72,36 @@ void SpikeEncoder::encode(const EventWindow& window, SpikeWindow& out) const {
     while (before(window.t0_us)) ++next;
     for (size_t step = 0; step < steps; ++step) {
         const int64_t end_us = origin_us + encoding_.grid.first_us(first_bin + static_cast<int64_t>(step) + 1);
-        const size_t begin = out.indices.size();
-        for (; before(end_us); ++next) out.indices.push_back(element(window.events[next]));
-        settle(begin, out);
+        for (; before(end_us); ++next) add(window.events[next], out);
+        settle(out);
         out.offsets[step + 1] = static_cast<int64_t>(out.indices.size());
     }
 }
 
-uint32_t SpikeEncoder::element(const Event& event) const noexcept {
-    const auto width = static_cast<uint32_t>(encoding_.sensor.width);
-    const auto height = static_cast<uint32_t>(encoding_.sensor.height);
-    const uint32_t channel = encoding_.swapped ? 1u - event.p : event.p;
-    return (channel * height + event.y) * width + event.x;
+void SpikeEncoder::add(const Event& event, SpikeWindow& out) noexcept {
+    const auto width = static_cast<size_t>(encoding_.sensor.width),
+               height = static_cast<size_t>(encoding_.sensor.height);
+    const size_t channel = encoding_.swapped ? 1u - event.p : event.p;
+    const size_t index = (channel * height + event.y) * width + event.x;
+    if (counts_[index] >= encoding_.bound) {
+        ++out.clamped;
+        return;
+    }
+    ++counts_[index];
+    const size_t word = index / 64;
+    marks_[word] |= uint64_t{1} << index % 64;
+    tops_[word / 64] |= uint64_t{1} << word % 64;
 }
 
-// Sorts the indices from `begin` on, and leaves out what is above the bound.
-void SpikeEncoder::settle(size_t begin, SpikeWindow& out) const {
-    const auto first = out.indices.begin() + static_cast<std::ptrdiff_t>(begin);
-    std::sort(first, out.indices.end());
-    auto kept = first;
-    int64_t run = 0;
-    for (auto at = first; at != out.indices.end(); ++at) {
-        run = at != first && *at == *(at - 1) ? run + 1 : 1;
-        if (run <= encoding_.bound) *kept++ = *at;
-    }
-    out.clamped += out.indices.end() - kept;
-    out.indices.erase(kept, out.indices.end());
+// Appends the step's indices in ascending order, each as often as it counts, and forgets them.
+void SpikeEncoder::settle(SpikeWindow& out) {
+    for (size_t top = 0; top < tops_.size(); ++top)
+        each_bit(tops_[top], top, [&](size_t word) {
+            each_bit(marks_[word], word, [&](size_t index) {
+                out.indices.insert(out.indices.end(), counts_[index], static_cast<uint32_t>(index));
+                counts_[index] = 0;
+            });
+        });
 }
 
 void SpikeEncoder::save(StateWriter& writer) const {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "base/error.hpp"
 #include "base/time_grid.hpp"
@@ -29,17 +30,20 @@ class SpikeEncoder final : public Encoder {
     void check_sensor(Sensor sensor) const override;  // only the model's own
     void encode(const EventWindow& window, Encoded& out) override;
     // The same; events outside the window are left out.
-    void encode(const EventWindow& window, SpikeWindow& out) const;
+    void encode(const EventWindow& window, SpikeWindow& out);
 
     void save(StateWriter& writer) const override;
     void load(const StateReader& reader) override;
     void count(pipeline::CounterMap& counters) const override;
 
   private:
-    uint32_t element(const Event& event) const noexcept;
-    void settle(size_t begin, SpikeWindow& out) const;
+    void add(const Event& event, SpikeWindow& out) noexcept;
+    void settle(SpikeWindow& out);
 
     SpikeEncoding encoding_;
+    std::vector<uint8_t> counts_;  // of the step, by element; zeros between steps
+    std::vector<uint64_t> marks_;  // a bit for each element that is not 0,
+    std::vector<uint64_t> tops_;   // and one for each word of marks_ that is not 0
     int64_t clamped_ = 0;
 };
 
