@@ -1,4 +1,5 @@
-"""What a session's calls take, by the model's input kind: checked, and made C-contiguous, before anything changes."""
+"""What a session's calls take, by the model's input kind: checked, and made contiguous and aligned, before anything
+changes."""
 
 from __future__ import annotations
 
@@ -110,7 +111,7 @@ class ArrayInputs:
         if array.dtype.kind not in "fiu":
             raise ModelError("input is not numbers", found=str(array.dtype), expected="float32")
         with np.errstate(over="ignore"):
-            array = np.ascontiguousarray(array, dtype=np.float32)
+            array = np.require(array, np.float32, ["C", "A"])
         if not np.isfinite(array).all():
             raise ModelError("input has values that are not numbers", found="NaN or infinity", expected="float32")
         return array
@@ -139,7 +140,7 @@ class ArrayInputs:
         if array.size and (array.max() >= self._size or (array.dtype.kind == "i" and array.min() < 0)):
             found = f"{array.min()} to {array.max()}"
             raise ModelError("index is out of range", found=found, expected=f"0 to {self._size - 1}")
-        return np.ascontiguousarray(array, dtype=np.uint32)
+        return np.require(array, np.uint32, ["C", "A"])
 
     def _active(self, indices: npt.NDArray[np.uint32], offsets: npt.NDArray[np.int64]) -> Active:
         falls = indices[1:] < indices[:-1]
@@ -195,7 +196,7 @@ class TokenInputs:
         if tokens.size and not 0 <= tokens.min() <= tokens.max() < self._vocab:
             found = f"{tokens.min()} to {tokens.max()}"
             raise ModelError("token is out of range", found=found, expected=f"0 to {self._vocab - 1}")
-        return np.ascontiguousarray(tokens, dtype=np.int64)
+        return np.require(tokens, np.int64, ["C", "A"])
 
 
 class PointInputs:

@@ -124,9 +124,9 @@ class Session:
             ModelError: x or active is not what the model takes.
             UsageError: another thread is in this session; both x and active, or neither; out is not like the output.
         """
-        if self._quick is not None and active is None and out is None and self._busy.acquire(blocking=False):
+        if self._quick is not None and self._busy.acquire(blocking=False):
             try:
-                made = self._quick(x)
+                made = self._quick(x, active, out)
             finally:
                 self._busy.release()
             if made is not None:

@@ -81,6 +81,11 @@ def test_native_equals_reference_on_any_graph_and_input(seed: int) -> None:
     check_seed(seed)
 
 
+def test_what_another_window_left_behind_a_row_of_points_does_not_reach_quantised_input() -> None:
+    """Seed 1815: direct points, neurons, an int8 matrix; the padding of the points' rows was not cleared."""
+    check_seed(1815)
+
+
 @pytest.mark.parametrize("arm", ARMS)
 def test_every_arm_equals_the_reference(arm: str) -> None:
     script = (

@@ -163,6 +163,64 @@ def test_out_is_filled_or_refused(backend: str) -> None:
     assert session.snapshot() == before
 
 
+STEPS: list[dict[str, Any]] = [
+    {"x": np.array([[1, 0, 3], [0, 2, 1]], np.uint8)},
+    {"x": np.array([[1, 0, 3], [0, 2, 1]], np.int64)},
+    {"x": np.array([[1, 9, 0], [9, 0, 9], [3, 9, 1]], np.uint8)[::2, ::2].repeat(2, 1)[:, :3]},
+    {"active": np.array([0, 2, 2, 2, 4, 5], np.uint32)},
+    {"active": np.array([0, 2, 2, 2, 4, 5], np.int64)},
+    {"active": np.array([0, 2, 2, 2, 4, 5], ">i8")},
+    {"active": np.array([5, 9, 4, 9, 0], np.uint32)[::-2]},
+    {"active": np.array([], np.uint32)},
+    {"active": np.array([], np.int64)},
+    {"active": []},
+]
+
+
+@pytest.mark.parametrize("arguments", STEPS)
+@pytest.mark.parametrize("value", ["count", "binary"])
+def test_a_step_is_the_same_with_and_without_records(value: str, arguments: dict[str, Any]) -> None:
+    """What is recorded takes the long way through the checks in Python, what is not the short one."""
+    model = Model(spikes(value, 3 if value == "count" else 1), backend="native")
+    plain, recorded = model.session(), model.session(record=["lif"])
+    if value == "binary" and "x" in arguments:
+        arguments = {"x": arguments["x"] > 0}
+    for _ in range(3):
+        a, b = plain.step(**arguments), recorded.step(**arguments)
+        assert isinstance(a, np.ndarray)
+        np.testing.assert_array_equal(a, b)
+        wide = np.zeros((4, 2), np.float32)
+        for out in (np.zeros(4, np.float32), wide[:, 1]):
+            assert plain.step(**arguments, out=out) is out
+            np.testing.assert_array_equal(out, recorded.step(**arguments))
+        assert not wide[:, 0].any()
+        assert (plain.snapshot(), plain.layers) == (recorded.snapshot(), recorded.layers)
+
+
+@pytest.mark.parametrize("active", [[6], [2**32], [-1], [2**32 - 1], [1, 0], [3, 3, 3, 3]])
+@pytest.mark.parametrize("dtype", [np.uint32, np.int64])
+def test_wrong_indices_are_refused_whatever_their_type(active: list[int], dtype: Any, backend: str) -> None:
+    if dtype is np.uint32 and not 0 <= active[0] < 2**32:
+        pytest.skip("no such array")
+    session = Model(spikes(), backend=backend).session()
+    session.step(active=[3, 5])
+    before = session.snapshot()
+    with pytest.raises(ModelError, match=r"index is out of range|not ascending|stands too often"):
+        session.step(active=np.array(active, dtype))
+    assert session.snapshot() == before
+
+
+def test_floats_of_another_byte_order_are_the_same_numbers(backend: str) -> None:
+    session = Model(one("accumulate", [3]), backend=backend).session()
+    x = np.array([1, 2.5, -3], np.float32)
+    assert np.asarray(session.step(x.astype(">f4"))).tolist() == x.tolist()
+    crooked = np.frombuffer(b"." + x.tobytes(), np.float32, offset=1)
+    assert np.asarray(session.step(crooked)).tolist() == (2 * x).tolist()
+    assert np.asarray(session.step(x, out=np.zeros(3, np.float32))).tolist() == (3 * x).tolist()
+    with pytest.raises(UsageError, match="out does not fit output"):
+        session.step(x, out=np.zeros(3, ">f4"))
+
+
 def test_step_many_refuses_what_is_not_one_input_a_session_and_changes_nothing(backend: str) -> None:
     model = Model(spikes(), backend=backend)
     sessions = [model.session() for _ in range(2)]
@@ -180,6 +238,9 @@ def test_step_many_refuses_what_is_not_one_input_a_session_and_changes_nothing(b
     for group, xs, message in refusals:
         with pytest.raises((UsageError, ModelError), match=message):
             model.step_many(group, xs)
+    for active, message in ((([0], [0, 1]), "not one input a session"), (([6], [0, 0, 1]), "index is out of range")):
+        with pytest.raises(ModelError, match=message):
+            model.step_many(sessions, active=active)
     assert [session.snapshot() for session in sessions] == before
     model.step_many(sessions, x)
 

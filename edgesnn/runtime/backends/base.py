@@ -14,6 +14,7 @@ from edgesnn.runtime.inputs import Active
 
 Array = npt.NDArray[Any]
 Keep = Literal["all", "last", "none"]
+QuickStep = Callable[[Any, Any, Any], Array | None]
 COUNTS = ("spikes", "synops", "macs")
 """Columns of `Engine.counts`."""
 
@@ -43,15 +44,15 @@ class Engine(Protocol):
         state: named arrays of logical shape, views of the engine's memory.
         step_number: steps taken since the last reset or the start of the window.
         recorded: outputs of the recorded nodes of the last call, [T, ...]; uint8, int32 or float32.
-        quick_step: a way for one step of an unchecked argument where nothing is recorded and there is one output, or
-            None: it returns the output (int32 for integers), or None and has done nothing where the argument is not an
-            array that needs neither conversion nor an error.
+        quick_step: a way for one step of unchecked arguments (x, active, out) where nothing is recorded and there is
+            one output, or None: it returns the output (int32 for integers; `out` where it is given), or None and has
+            done nothing where an argument needs a conversion that it does not know, or an error.
     """
 
     state: Mapping[str, Array]
     step_number: int
     recorded: Mapping[str, Array]
-    quick_step: Callable[[Any], Array | None] | None
+    quick_step: QuickStep | None
 
     @property
     def counts(self) -> npt.NDArray[np.int64]:

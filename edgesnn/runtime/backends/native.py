@@ -48,7 +48,11 @@ class NativeBackend:
         own = [engine for engine in engines if isinstance(engine, NativeEngine)]
         if own[0].points:
             return step_each(engines, x)
-        arrays = _native.executor.Session.step_many([engine.session for engine in own], own[0].dense(x))
+        sessions, many = [engine.session for engine in own], _native.executor.Session
+        if isinstance(x, Active):
+            arrays = many.step_many_events(sessions, x.indices, x.offsets)
+        else:
+            arrays = many.step_many(sessions, x)
         for engine in own:
             engine.recorded = {}
         return dict(zip(own[0].outputs, arrays, strict=True))
@@ -60,12 +64,11 @@ class NativeEngine:
     def __init__(self, document: Document, model: Any, options: Options) -> None:
         from edgesnn import _native
 
-        self._section = document.input
         self.points = document.input["kind"] == "points"
         self.outputs = document.outputs
         self._recorded = [o for n in document.nodes if n.name in options.record for o in n.outputs]
         self.session = _native.executor.Session(
-            model, list(self.outputs), self._recorded, options.account, options.threads
+            model, list(self.outputs), self._recorded, options.account, options.threads, _active(document.input)
         )
         self.state: Mapping[str, Array] = self.session.states()
         self.recorded: Mapping[str, Array] = {}
@@ -104,14 +107,9 @@ class NativeEngine:
         """See `Engine.new_window`."""
         self.session.begin_window()
 
-    def dense(self, x: Any) -> Array:
-        """Return indices as an array of counts, and an array as it is."""
-        array: Array = x.dense(self._section["shape"], self._section["bound"]) if isinstance(x, Active) else x
-        return array
-
     def _run(self, x: Any) -> list[Array]:
         if isinstance(x, Active):
-            made: list[Array] = self.session.run_events(x.indices, x.offsets, self._section["value"] == "count")
+            made: list[Array] = self.session.run_events(x.indices, x.offsets)
             return made
         made = self.session.run_array(x)
         return made
@@ -155,6 +153,11 @@ def _input(section: Mapping[str, Any]) -> Mapping[str, Any]:
     if section["kind"] != "spikes":
         return section
     return {"kind": "dense", "shape": section["shape"], "value": "int", "bound": section["bound"]}
+
+
+def _active(section: Mapping[str, Any]) -> str:
+    """Return how the module reads a list of active inputs: "count" (a repeated one adds up), "binary" or "none"."""
+    return str(section["value"]) if section["kind"] == "spikes" else "none"
 
 
 def _native_order(document: Document) -> Sequence[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from edgesnn.graph import Document, NodeView
 from edgesnn.graph.analysis import INPUT
 from edgesnn.graph.operators.base import Operator
-from edgesnn.runtime.backends.base import COUNTS, Array, Engine, Keep, Options, state_array, step_each
+from edgesnn.runtime.backends.base import COUNTS, Array, Engine, Keep, Options, QuickStep, state_array, step_each
 from edgesnn.runtime.backends.reference.base import ReferenceOperator, make
 from edgesnn.runtime.inputs import Active
 
@@ -48,7 +48,7 @@ class ReferenceEngine:
         self.state: Mapping[str, Array] = {s.name: state_array(s) for s in document.states}
         self._states = [_of_node(self.state, node.name) for node in document.nodes]
         self.recorded: Mapping[str, Array] = {}
-        self.quick_step: Callable[[Any], Array | None] | None = None
+        self.quick_step: QuickStep | None = None
         self.counts: npt.NDArray[np.int64] = np.zeros((len(document.nodes), len(COUNTS)), dtype=np.int64)
         self.step_number = 0
 
