@@ -11,7 +11,8 @@ namespace {
 class Delay final : public Op {
   public:
     explicit Delay(const NodeView& view) {
-        if (view.node.inputs.size() != 1 || view.node.outputs.size() != 1) view.fail("other number of inputs or outputs");
+        if (view.node.inputs.size() != 1 || view.node.outputs.size() != 1)
+            view.fail("other number of inputs or outputs");
         steps_ = static_cast<size_t>(view.integer("steps", 1, 4096));
         const std::string value = view.text("value", {"int", "int32", "float32"});
         ValueType type{value == "int"     ? Kind::integer
