@@ -124,7 +124,7 @@ fuzz: native $(FUZZ_VENV)/.installed  ## fuzz each target for FUZZ_SECONDS, the 
 	        -artifact_prefix=build/found/$$name- build/found/$$name fuzz/corpus/$$name || exit 1; \
 	done
 	@for name in $(PYTHON_FUZZ); do mkdir -p build/found/$$name && \
-	    PYTHONPATH=$(CURDIR) $(FUZZ_VENV)/bin/python fuzz/$$name.py -atheris_runs=$(FUZZ_RUNS) -max_len=4096 \
+	    PYTHONPATH=$(CURDIR) $(FUZZ_VENV)/bin/python fuzz/run.py $$name -runs=$(FUZZ_RUNS) -max_len=4096 \
 	        -artifact_prefix=build/found/$$name- build/found/$$name fuzz/corpus/$$name || exit 1; \
 	done
 

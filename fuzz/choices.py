@@ -1,9 +1,8 @@
-"""Choices read from a fuzzer's bytes, and the ways to run a target: atheris, or so many drawn inputs."""
+"""Choices read from a fuzzer's bytes, and a target run over its corpus and so many drawn inputs."""
 
 from __future__ import annotations
 
 import random
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,12 +45,3 @@ def replay(target: Target, corpus: Path, count: int) -> int:
     for data in inputs:
         target(data)
     return len(inputs)
-
-
-def run_target(target: Target) -> None:
-    """Hand the process to atheris (docs: `-runs=N`, `-max_len=N`, corpus folders)."""
-    import atheris
-
-    atheris.instrument_all()
-    atheris.Setup(sys.argv, target)
-    atheris.Fuzz()

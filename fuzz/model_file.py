@@ -1,7 +1,6 @@
 """Fuzz the reader of model files: the bytes of a file as they are, or edits of a good file's document and tensors.
 
 Anything but a model or a ModelError is a finding. A small model that loads does three steps on the native backend.
-Run it by `make fuzz`, or `python fuzz/model_file.py [libFuzzer's arguments] CORPUS...`.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import numpy as np
 from edgesnn.errors import ModelError
 from edgesnn.graph import Document, container, read
 from edgesnn.runtime import Model
-from fuzz.choices import Choices, run_target
+from fuzz.choices import Choices
 from tests.small_graphs import integers, language, recurrent
 
 DOCUMENTS = (recurrent, language, integers)
@@ -125,7 +124,3 @@ def _step(model: Model, document: Document) -> None:
         return
     model.session().run(np.zeros((STEPS, *section.get("shape", [])), np.int64))
     model.session().run(np.ones((STEPS, *section.get("shape", [])), np.int64) * min(section.get("vocab", 2) - 1, 1))
-
-
-if __name__ == "__main__":
-    run_target(one_input)

@@ -14,7 +14,7 @@ import numpy as np
 from edgesnn.errors import ModelError
 from edgesnn.graph import container
 from edgesnn.runtime import Model, Session, snapshot
-from fuzz.choices import Choices, run_target
+from fuzz.choices import Choices
 from tests.small_graphs import integers, language, recurrent
 
 DOCUMENTS = (recurrent, language, integers)
@@ -90,7 +90,3 @@ def _edit_tensor(choices: Choices, tensors: dict[str, Any]) -> None:
             made = np.array(value if array.dtype.kind == "f" or value == value else 0)
             made = made.astype(array.dtype) if abs(float(made)) < np.inf or array.dtype.kind == "f" else made * 0
             array.reshape(-1)[choices.number() % array.size :: 1 + choices.below(3)] = made.astype(array.dtype)
-
-
-if __name__ == "__main__":
-    run_target(one_input)
