@@ -14,6 +14,7 @@ constexpr size_t kAlignment = 64;
 constexpr size_t kSharedElements = 1 << 14;       // of a batch's output, at least, to wake threads for
 constexpr int64_t kMostSteps = int64_t{1} << 62;  // that a snapshot may say were done: there is room for more
 constexpr size_t kMaxRank = 16;                   // of a state: a value has at most 8 axes
+constexpr size_t kMaxStateBytes = size_t{1} << 33;
 
 void fail_window(const std::string& what, const std::string& found, const std::string& expected) {
     throw Error(ErrorKind::model, what, "window", found, expected);
@@ -132,6 +133,7 @@ void EventSource::fill(size_t index, void* to) const noexcept {
 struct Session::Slots {
     Session* const* sessions;  // one for all slots, or one each
     bool many;
+    bool counted;  // several sessions, and one of them counts: each slot by itself
     const Workspace* workspace;
 
     Session& session(size_t slot) const noexcept { return *sessions[many ? slot : 0]; }
@@ -149,7 +151,11 @@ Session::Session(std::shared_ptr<const Model> model, std::vector<int> recorded, 
     for (const Step& step : model_->steps())
         for (const OpState& state : step.op->states) states_.push_back(empty_view(specs[states_.size()], state));
     size_t bytes = kAlignment;
-    for (const StateView& view : states_) bytes += view.bytes;
+    for (const StateView& view : states_) {
+        bytes += view.bytes;
+        if (bytes > kMaxStateBytes)
+            throw Error(ErrorKind::model, "states need too much memory", view.spec->name, "", "at most 8 GiB together");
+    }
     memory_.reset(new uint8_t[bytes]);
     auto* next = reinterpret_cast<uint8_t*>(round_up(reinterpret_cast<size_t>(memory_.get()), kAlignment));
     for (StateView& view : states_) {
@@ -193,7 +199,7 @@ void Session::step(const encode::PointWindow& window, StepSink& sink) {
     prepare(window);
     Session* const self = this;
     clear_counters();
-    advance({&self, false, workspace_.get()}, 1);
+    advance({&self, false, false, workspace_.get()}, 1);
     sink.steps(*this, 0, 1);
     pool().give(std::move(workspace_));
 }
@@ -205,7 +211,7 @@ void Session::run(const encode::PointWindow& window, StepSink& sink) {
     Session* const self = this;
     const auto steps = static_cast<size_t>(model_->spec().input.steps);
     clear_counters();
-    advance({&self, false, workspace_.get()}, steps);
+    advance({&self, false, false, workspace_.get()}, steps);
     sink.steps(*this, 0, steps);
     pool().give(std::move(workspace_));
 }
@@ -218,7 +224,7 @@ void Session::run(const StepSource& source, size_t count, StepSink& sink) {
     for (size_t first = 0; first < count; first += chunk) {
         const size_t steps = std::min(chunk, count - first);
         for (size_t t = 0; t < steps; ++t) source.fill(first + t, workspace_->address(0, t, 0));
-        advance({&self, false, workspace_.get()}, steps);
+        advance({&self, false, false, workspace_.get()}, steps);
         sink.steps(*this, first, steps);
     }
     pool().give(std::move(workspace_));
@@ -251,12 +257,16 @@ void Session::step_many(Session* const* sessions, size_t count, const StepSource
     if (count == 0) return;
     Session& reader = *sessions[0];
     reader.workspace_ = reader.pool().take();
-    for (size_t i = 0; i < count; ++i) sessions[i]->clear_counters();
+    bool counted = false;
+    for (size_t i = 0; i < count; ++i) {
+        sessions[i]->clear_counters();
+        counted = counted || sessions[i]->account_;
+    }
     const size_t chunk = reader.plan_->chunk_steps;
     for (size_t first = 0; first < count; first += chunk) {
         const size_t steps = std::min(chunk, count - first);
         for (size_t t = 0; t < steps; ++t) source.fill(first + t, reader.workspace_->address(0, t, 0));
-        reader.advance({sessions + first, true, reader.workspace_.get()}, steps);
+        reader.advance({sessions + first, true, counted, reader.workspace_.get()}, steps);
         sink.steps(reader, first, steps);
     }
     reader.pool().give(std::move(reader.workspace_));
@@ -280,7 +290,7 @@ void Session::advance(Slots slots, size_t count) noexcept {
 void Session::run_segment(const Segment& segment, const Slots& slots, size_t count) noexcept {
     if (segment.kind == SegmentKind::tiled) return run_tiles(segment, slots, count);
     for (const Entry& entry : segment.constant) run_constant(entry, 0, entry.rows, slots, count, 0);
-    if (segment.batched && !(slots.many && account_)) return run_batch(segment.stepping.front(), slots, count);
+    if (segment.batched && !slots.counted) return run_batch(segment.stepping.front(), slots, count);
     for (size_t slot = 0; slot < count; ++slot) {
         for (const Entry& entry : segment.stepping) run_entry(entry, 0, entry.rows, slots, slot);
         for (const Entry& entry : segment.latches)

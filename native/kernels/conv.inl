@@ -20,6 +20,7 @@ inline void add_row(const int8_t* w, int32_t value, size_t columns, int32_t* acc
         widen(wide, w + n);
         add_sixteen(wide, value, acc + n);
     }
+    if (columns % kBlock == 0) return;
     for (; n < columns; ++n) acc[n] += w[n] * value;
 }
 
@@ -31,6 +32,7 @@ inline void add_row(const float* w, float value, size_t columns, float* acc) noe
         load(row, w + n);
         store(acc + n, sum + row * value);
     }
+    if (columns % kBlock == 0) return;
     for (; n < columns; ++n) acc[n] = acc[n] + w[n] * value;
 }
 

@@ -55,3 +55,23 @@ def test_threads_share_the_tiles_of_a_window_and_change_no_bit(threads: int) -> 
         assert np.array_equal(alone.run(window), shared.run(window))
         assert alone.layers == shared.layers
         assert alone.snapshot() == shared.snapshot()
+
+
+def test_sessions_that_count_beside_one_that_does_not_count_all_their_work() -> None:
+    b = Builder(input={"kind": "dense", "shape": [3], "value": "int", "bound": 1})
+    ones = {"weight": np.ones((4, 3), np.int8), "scale": np.ones(4, np.float32), "bias": np.zeros(4, np.float32)}
+    model = Model(
+        b.document(outputs=[b.add("linear", "input", name="fc", attributes={"activations": "int"}, tensors=ones)]),
+        backend="native",
+    )
+    sessions = [model.session(account=False), model.session(), model.session()]
+    model.step_many(sessions, np.array([[1, 1, 1], [1, 1, 0], [0, 0, 0]], np.uint8))
+    assert [session.synops for session in sessions] == [0, 8, 0]
+
+
+def test_a_step_takes_numbers_of_the_other_byte_order_for_what_they_are() -> None:
+    b = Builder(input={"kind": "dense", "shape": [3]})
+    ones = {"weight": np.ones((4, 3), np.float32), "scale": np.ones(4, np.float32), "bias": np.zeros(4, np.float32)}
+    x = b.add("linear", "input", name="fc", attributes={"activations": "float32"}, tensors=ones)
+    session = Model(b.document(outputs=[x]), backend="native").session()
+    assert session.step(np.array([1, 2, 3], ">f4")).tolist() == [6.0] * 4

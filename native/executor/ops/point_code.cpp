@@ -45,7 +45,7 @@ class PointCode final : public Op {
     std::unique_ptr<Scratch> scratch() const override {
         auto prepared = std::make_unique<Prepared>();
         if (rate_) {
-            prepared->probabilities.resize(elements_);
+            prepared->probabilities.resize(elements_ + 8);  // and what a row reads beyond
         } else {
             prepared->values.resize(elements_);
         }
@@ -118,8 +118,8 @@ class PointCode final : public Op {
     // Bit of element e: r16(e) < probability(e).
     void draw(const Prepared& prepared, size_t first, size_t width, size_t rows, int64_t step,
               uint8_t* out) const noexcept {
-        const size_t stride = kLanes;
-        uint16_t drawn[kRowsAtOnce * 8 + 128];  // and what random16 writes beyond
+        const uint64_t inside = (uint64_t{1} << (8 * width)) - 1;  // the bytes of a row
+        uint16_t drawn[kRowsAtOnce * 8 + 128];                     // and what random16 writes beyond
         for (size_t row = 0; row < rows; row += kRowsAtOnce) {
             const size_t count = std::min(kRowsAtOnce, rows - row);
             const size_t begin = first + row * width;
@@ -127,10 +127,23 @@ class PointCode final : public Op {
                                       static_cast<uint64_t>(prepared.window), drawn);
             const uint16_t* random = drawn + begin % 8;
             const uint32_t* limit = prepared.probabilities.data() + begin;
-            std::memset(out, 0, count * stride);
-            for (size_t r = 0; r < count; ++r, out += stride, random += width, limit += width)
-                for (size_t i = 0; i < width; ++i) out[i] = static_cast<uint8_t>(random[i] < limit[i]);
+            for (size_t r = 0; r < count; ++r, out += kLanes, random += width, limit += width)
+                fire(random, limit, inside, out);
         }
+    }
+
+    // Eight elements, those of the row and what lies beyond; a row of bytes with zeros after it.
+    static void fire(const uint16_t* random, const uint32_t* limit, uint64_t inside, uint8_t* out) noexcept {
+        uint16_t drawn[8];
+        int32_t limits[8];
+        uint8_t fired[8];
+        std::memcpy(drawn, random, sizeof(drawn));
+        std::memcpy(limits, limit, sizeof(limits));
+        for (size_t i = 0; i < 8; ++i) fired[i] = drawn[i] < limits[i] ? 1 : 0;
+        uint64_t row[2] = {0, 0};
+        std::memcpy(row, fired, sizeof(fired));
+        row[0] &= inside;
+        std::memcpy(out, row, sizeof(row));
     }
 
     static void copy(const float* values, size_t width, size_t rows, float* out) noexcept {
