@@ -92,6 +92,16 @@ class OneOutput final : public executor::StepSink {
     py::array array_;
 };
 
+// A copy of numbers that are places in memory: another thread may write into the caller's array while the work goes on.
+template <typename Array>
+Array own(const Array& array) {
+    return array.attr("copy")().template cast<Array>();
+}
+
+py::array own_tokens(const Model& model, const py::array& xs) {
+    return model.type(0).kind == Kind::token ? own(xs) : xs;
+}
+
 // A session and which of its values Python wants to see after each call.
 class PySession {
   public:
@@ -113,11 +123,14 @@ class PySession {
         return points(source, steps, [this](const auto& window, auto& sink) { session_.run(window, sink); });
     }
     py::list run_array(const py::array& xs) {
-        const executor::ArraySource source = array_source(session_.model(), xs);
+        const py::array own_xs = own_tokens(session_.model(), xs);
+        const executor::ArraySource source = array_source(session_.model(), own_xs);
         return run(source, static_cast<size_t>(xs.shape(0)));
     }
     py::list run_events(const Indices& indices, const Offsets& offsets) {
-        const executor::EventSource source = event_source(session_.model(), indices, offsets, counts_);
+        const Indices own_indices = own(indices);
+        const Offsets own_offsets = own(offsets);
+        const executor::EventSource source = event_source(session_.model(), own_indices, own_offsets, counts_);
         return run(source, static_cast<size_t>(offsets.size() - 1));
     }
 
@@ -141,14 +154,18 @@ class PySession {
     // One step of each session; the arrays of the first one's outputs.
     static py::list step_many(const std::vector<PySession*>& sessions, const py::array& xs) {
         if (sessions.empty()) return py::list();
-        const executor::ArraySource source = array_source(sessions[0]->session_.model(), xs);
+        const py::array own_xs = own_tokens(sessions[0]->session_.model(), xs);
+        const executor::ArraySource source = array_source(sessions[0]->session_.model(), own_xs);
         return step_all(sessions, source, xs.shape(0));
     }
     static py::list step_many_events(const std::vector<PySession*>& sessions, const Indices& indices,
                                      const Offsets& offsets) {
         if (sessions.empty()) return py::list();
         const PySession& first = *sessions[0];
-        const executor::EventSource source = event_source(first.session_.model(), indices, offsets, first.counts_);
+        const Indices own_indices = own(indices);
+        const Offsets own_offsets = own(offsets);
+        const executor::EventSource source =
+            event_source(first.session_.model(), own_indices, own_offsets, first.counts_);
         return step_all(sessions, source, offsets.size() - 1);
     }
 
