@@ -12,7 +12,7 @@ namespace {
 using namespace edgesnn;
 using namespace edgesnn::executor;
 
-constexpr size_t kThreads = 4, kRounds = 12, kCalls = 18;  // of 18 sessions or steps: more than a chunk
+constexpr size_t kThreads = 4, kRounds = 12, kWindows = 300, kCalls = 18;  // of 18 sessions or steps: more than a chunk
 
 // So many rows that a window is several tiles, and groups that are no multiple of a vector.
 constexpr small_models::Sizes kManyTiles{40, 27};
@@ -44,7 +44,7 @@ uint64_t work(const std::shared_ptr<const Model>& model, size_t threads) {
     Digest digest;
     Session session(model, {}, true, threads);
     if (model->type(0).kind == Kind::window) {
-        for (size_t round = 0; round < kRounds; ++round)
+        for (size_t round = 0; round < kWindows; ++round)
             session.run(small_models::window(static_cast<int64_t>(round), kManyTiles), digest);
         return digest.hash;
     }
