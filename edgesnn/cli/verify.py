@@ -1,4 +1,4 @@
-"""`edgesnn verify MODEL --against OUTPUTS`: a model's spikes beside those of somebody else's code."""
+"""`edgesnn verify MODEL --against OUTPUTS`: a model's spikes, or values, beside those of somebody else's code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ HELP = "compare a model's spikes with another program's"
 EPILOG = """OUTPUTS.npz holds `input` [samples, steps, ...], `spikes/LAYER` and, where known, `membrane/LAYER`
 (docs/import.md).
 python:MODULE imports MODULE and calls its outputs(), which returns the same as a mapping.
-Exit code 0: all spikes are equal; 4: they differ.
+Layers that are no neurons are compared by their values, bit for bit.
+Exit code 0: all are equal; 4: they differ.
 
 example:
   edgesnn verify braille.safetensors --against snntorch_outputs.npz --write"""
@@ -49,18 +50,23 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _lines(report: dict[str, Any]) -> list[str]:
-    verdict = "all spikes are equal" if report["equal"] else "spikes differ"
+    what = " and ".join(sorted({fact["kind"] for fact in report["layers"].values()}))
+    verdict = f"all {what} are equal" if report["equal"] else f"{what} differ"
     lines = [f"{verdict}: {report['samples']} samples of {report['steps']} steps, backend {report['backend']}"]
     lines.append(f"{'layer':<24}{'values':>14}{'mismatches':>12}{'spikes':>12}{'expected':>12}{'membrane error':>16}")
     for name, fact in report["layers"].items():
         error = "-" if fact["membrane_error"] is None else f"{fact['membrane_error']:.2e}"
-        numbers = f"{fact['values']:>14,}{fact['mismatches']:>12,}{fact['spikes']:>12,}{fact['expected_spikes']:>12,}"
+        numbers = f"{fact['values']:>14,}{fact['mismatches']:>12,}"
+        numbers += "".join(
+            f"{'-' if n is None else format(n, ','):>12}" for n in (fact["spikes"], fact["expected_spikes"])
+        )
         lines.append(f"{name:<24}{numbers}{error:>16}")
     first = report["first_divergence"]
     if first is not None:
         shown = {key: "not known" if value is None else value for key, value in first.items()}
+        shown["kind"] = {"spikes": " spikes", "values": ""}[report["layers"][first["layer"]]["kind"]]
         lines.append(
-            "first divergence: sample {sample}, step {step}, layer {layer}, neuron {neuron}: {spikes} spikes, expected"
+            "first divergence: sample {sample}, step {step}, layer {layer}, neuron {neuron}: {spikes}{kind}, expected"
             " {expected_spikes}; membrane {membrane}, expected {expected_membrane}; margin {margin}".format(**shown)
         )
     return lines

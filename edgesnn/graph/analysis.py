@@ -14,7 +14,17 @@ from edgesnn.graph.layout import LAYOUTS, padding_is_zero, stored_shapes
 from edgesnn.graph.operators.base import Operator, state_types
 from edgesnn.graph.operators.delay import Delay
 from edgesnn.graph.operators.registry import OPERATORS, find
-from edgesnn.graph.values import MAX_ELEMENTS, Kind, Node, NodeView, StateType, Tensor, ValueType
+from edgesnn.graph.values import (
+    MAX_ELEMENTS,
+    MAX_INPUTS,
+    MAX_STATE_BYTES,
+    Kind,
+    Node,
+    NodeView,
+    StateType,
+    Tensor,
+    ValueType,
+)
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -75,6 +85,7 @@ def analyse(
         used.update(dict.fromkeys(node.tensors.values(), node.name))
         operators.append((operator, view))
     _check_delays(operators, values, made_by)
+    _check_states(operators, where)
     _check_ends(values, outputs, tensors.keys() - used.keys(), where)
     return Analysis(values, tuple(operators))
 
@@ -82,6 +93,19 @@ def analyse(
 def _check_size(view: NodeView, what: str, shape: tuple[int, ...]) -> None:
     if prod(shape) > MAX_ELEMENTS:
         raise view.error("value is too large", found=what, expected=f"at most {MAX_ELEMENTS} elements")
+
+
+def _check_states(operators: Sequence[tuple[Operator, NodeView]], where: str) -> None:
+    """Bound what a session allocates: a small file may declare long lines of wide values."""
+    states = [state for operator, view in operators for state in state_types(operator, view, "never")]
+    if sum(state.nbytes for state in states) > MAX_STATE_BYTES:
+        largest = max(states, key=lambda state: state.nbytes)
+        raise ModelError(
+            "states need too much memory",
+            where=f"{where}, state {largest.name!r}",
+            found=f"{sum(state.nbytes for state in states):,} bytes, {largest.nbytes:,} of them in this state",
+            expected=f"at most {MAX_STATE_BYTES:,} bytes (8 GiB) in all states",
+        )
 
 
 def _check_delays(
@@ -135,6 +159,8 @@ def _view(
             what = f"input {name!r} is made by a later node: a cycle, or nodes out of order"
             raise ModelError(what, where=at, found=f"made by {made_by[name]!r}", expected="an earlier node")
         raise ModelError(f"input {name!r} is made by no node", where=at)
+    if len(node.inputs) > MAX_INPUTS:
+        raise ModelError("too many inputs", where=at, found=str(len(node.inputs)), expected=f"at most {MAX_INPUTS}")
     counts = (len(node.inputs), len(node.outputs))
     wanted = (operator.arity or max(2, len(node.inputs)), len(operator.results))
     if counts != wanted:

@@ -7,12 +7,14 @@ from typing import Any
 
 from edgesnn.errors import ModelError
 from edgesnn.graph import fields
-from edgesnn.graph.document import Document, names
+from edgesnn.graph.document import Document
 from edgesnn.graph.layout import GROUPS
 from edgesnn.graph.operators.base import Operator
 from edgesnn.graph.operators.registry import OPERATORS, find
 from edgesnn.graph.tensors import Plain, plain_array, store
 from edgesnn.graph.values import Node, Tensor
+
+WHERE = "model"
 
 
 class Builder:
@@ -59,18 +61,20 @@ class Builder:
             outputs: names of the values; default the node's name (and the operator's suffixes).
 
         Raises:
-            ModelError: the operator is not known, or a tensor that no layout holds. The rest is checked by `document`.
+            ModelError: the operator is not known, a name that a file cannot hold, or a tensor that no layout holds.
+                The rest is checked by `document`.
         """
+        fields.text(name, WHERE, "node's name")
         operator = find(op)
         if operator is None:
             raise ModelError("operator is not known", where=f"node {name!r}", found=op, expected=", ".join(OPERATORS))
-        made = tuple(name + suffix for suffix in operator.results) if outputs is None else names(outputs)
+        made = tuple(name + suffix for suffix in operator.results) if outputs is None else _names(outputs, "outputs")
         filled = _attributes(operator, attributes or {})
         roles = {
             role: self._store(operator, f"{name}.{role}", role, array, filled)
             for role, array in (tensors or {}).items()
         }
-        self._nodes.append(Node(name, op, names(inputs), made, filled, roles))
+        self._nodes.append(Node(name, op, _names(inputs, "inputs"), made, filled, roles))
         return made[0] if len(made) == 1 else made
 
     def document(
@@ -90,13 +94,12 @@ class Builder:
         Raises:
             ModelError: anything that does not fit; names node or tensor, found and expected.
         """
-        where = "model"
-        section = fields.check_input(self._input, where)
-        draft = Document(section, tuple(self._nodes), names(outputs), (), self._tensors)
+        section = fields.check_input(self._input, WHERE)
+        draft = Document(section, tuple(self._nodes), _names(outputs, "graph.outputs"), (), self._tensors)
         states = draft.analysis.states(self._reset)
         if readout is not None:
             readout = {**fields.READOUT_DEFAULTS, **readout}
-        checked = fields.check_readout(readout, draft.analysis, draft.outputs, where)
+        checked = fields.check_readout(readout, draft.analysis, draft.outputs, WHERE)
         return Document(section, draft.nodes, draft.outputs, states, draft.tensors, checked, dict(provenance or {}))
 
     def _store(self, operator: Operator, name: str, role: str, array: Plain, attributes: Mapping[str, Any]) -> str:
@@ -109,6 +112,11 @@ class Builder:
             )
         self._tensors[name] = store(plain, layout, group)
         return name
+
+
+def _names(values: str | Sequence[str], at: str) -> tuple[str, ...]:
+    """Return one name or several as a tuple, checked as a file's are."""
+    return fields.names([values] if isinstance(values, str) else list(values), WHERE, at)
 
 
 def _attributes(operator: Operator, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgesnn.errors import ModelError
+from edgesnn.graph.values import MAX_AXES
 
 ALIGNMENT = 64
 MAX_HEADER_BYTES = 16 << 20
@@ -61,13 +62,24 @@ def encode(tensors: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str])
 
 
 def write(path: str | os.PathLike[str], tensors: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> None:
-    """Write a safetensors file; an existing one is replaced by a rename, never written into."""
-    target = Path(path)
+    """Write a safetensors file; an existing one is replaced by a rename, never written into.
+
+    Raises:
+        ModelError: the folder is not there or cannot be written into, or the disk is full.
+    """
     header, blobs = encode(tensors, metadata)
+    try:
+        _replace(Path(path), [header, *blobs])
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ModelError("cannot write the model file", where=os.fspath(path), found=reason) from None
+
+
+def _replace(target: Path, blobs: list[bytes]) -> None:
+    """Put the bytes, one blob after the other, in place of a file."""
     handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(header)
             for blob in blobs:
                 file.write(blob)
             os.fchmod(file.fileno(), 0o644)
@@ -137,10 +149,11 @@ def parse_json(text: bytes | str, where: str) -> dict[str, Any]:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"the name {next(n for n in names if names.count(n) > 1)!r} stands twice")
+    result: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in result:
+            raise ValueError(f"the name {name[:80]!r} stands twice")
+        result[name] = value
     return result
 
 
@@ -191,7 +204,7 @@ def _entry(name: str, entry: Any, where: str) -> tuple[str, tuple[int, ...], int
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in _DTYPES:
         _fail("tensor type is not known", at, str(dtype)[:40], ", ".join(_DTYPES))
-    if not _naturals(shape) or len(shape) > 8:
+    if not _naturals(shape) or len(shape) > MAX_AXES + 1:
         _fail("tensor shape is not a list of sizes", at, str(shape)[:80])
     if math.prod(max(n, 1) for n in shape) > MAX_ITEMS:
         _fail("tensor shape is too large", at, str(shape)[:80])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -262,8 +262,3 @@ def _state_json(state: StateType) -> dict[str, Any]:
         "initial": state.initial,
         "reset": state.reset,
     }
-
-
-def names(values: str | Sequence[str]) -> tuple[str, ...]:
-    """Return one name or several as a tuple."""
-    return (values,) if isinstance(values, str) else tuple(values)

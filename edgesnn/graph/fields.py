@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from edgesnn.errors import ModelError
+from edgesnn.graph.values import MAX_AXES
 
 if TYPE_CHECKING:
     from edgesnn.graph.analysis import Analysis
@@ -40,8 +41,12 @@ def sequence(value: Any, where: str, at: str) -> list[Any]:
 
 
 def text(value: Any, where: str, at: str) -> str:
-    """Return a text that is not empty."""
-    return value if isinstance(value, str) and value else fail(where, at, value, "a text")
+    """Return a text that is not empty and that UTF-8 can hold."""
+    if not isinstance(value, str) or not value:
+        fail(where, at, value, "a text")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        fail(where, at, value, "whole characters")
+    return value
 
 
 def names(value: Any, where: str, at: str) -> tuple[str, ...]:
@@ -143,8 +148,8 @@ def _check_tokens(section: dict[str, Any], where: str) -> None:
 
 
 def _check_shape(section: dict[str, Any], where: str) -> None:
-    if not shape(section["shape"], where, "input"):
-        fail(where, "input.shape", section["shape"], "at least one axis")
+    if not 1 <= len(shape(section["shape"], where, "input")) <= MAX_AXES:
+        fail(where, "input.shape", section["shape"], f"1 to {MAX_AXES} axes")
 
 
 def _check_sensor(value: Any, where: str, at: str) -> tuple[int, int]:

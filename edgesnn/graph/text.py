@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -69,7 +68,7 @@ def _weights(view: NodeView) -> str:
 
 
 def _states(document: Document) -> Iterator[str]:
-    size = sum(prod(state.shape) * np.dtype(state.dtype).itemsize for state in document.states)
+    size = sum(state.nbytes for state in document.states)
     yield f"{'states':<11} {size:,} bytes a session"
     rows = [
         (s.name, s.kind, f"{s.dtype} {list(s.shape)}", _short(s.initial), _RESETS[s.reset]) for s in document.states

@@ -20,6 +20,18 @@ from edgesnn.errors import ModelError
 MAX_ELEMENTS = 1 << 28
 """No value or state may be larger: a wrong file must not take all the memory."""
 
+MAX_AXES = 8
+"""No value has more axes; the line of a delay has one more."""
+
+MAX_INPUTS = 8
+"""No node has more inputs."""
+
+MAX_STEPS = 1 << 53
+"""Steps that a session or a counter of them may have taken: every such number is a float64."""
+
+MAX_STATE_BYTES = 1 << 33
+"""All states of a session together are at most 8 GiB."""
+
 INT32_MAX = (1 << 31) - 1
 BYTE_MAX = 255
 
@@ -80,6 +92,11 @@ class StateType:
     initial: float = 0.0
     reset: Literal["window", "never"] = "never"
     limits: tuple[int, int] | None = field(default=None, compare=False)
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the tensor."""
+        return prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
 @dataclass(frozen=True, eq=False)

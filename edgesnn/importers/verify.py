@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgesnn.errors import ModelError, UsageError
+from edgesnn.graph.values import ValueType
 from edgesnn.importers.neuron import MAX_COUNT
 from edgesnn.runtime import Model
 from edgesnn.version import __version__
@@ -50,8 +51,9 @@ def load_expected(against: str, model: Model) -> Expected:
     """Read OUTPUTS.npz, or call a module's `outputs()`, and check it against the model.
 
     Raises:
-        UsageError: no such module or function, or one that returns no arrays.
-        ModelError: a file that is no .npz, a missing key, a layer that the model lacks, shapes that do not fit.
+        UsageError: no such module or function, or one that fails or returns no arrays.
+        ModelError: a model of points, a file that is no .npz, a missing key, a layer that the model lacks, shapes that
+            do not fit, what is not a number.
     """
     if against.startswith(PYTHON):
         return _checked(_from_module(against.removeprefix(PYTHON)), against, None, model)
@@ -70,30 +72,52 @@ def _from_module(name: str) -> dict[str, Array]:
         sys.path.insert(0, os.getcwd())
     try:
         module = importlib.import_module(name)
-    except ImportError as error:
-        raise UsageError("module cannot be imported", where=where, found=str(error)) from None
+    except Exception as error:  # a module may raise anything
+        raise UsageError("module cannot be imported", where=where, found=_reason(error)) from error
     function = getattr(module, "outputs", None)
     if not callable(function):
         raise UsageError("module has no function outputs()", where=where)
-    given = function()
+    try:
+        given = function()
+    except Exception as error:
+        raise UsageError("outputs() failed", where=where, found=_reason(error)) from error
     if not isinstance(given, Mapping):
         raise UsageError("outputs() gave no mapping", where=where, found=type(given).__name__)
-    return {str(key): np.asarray(value) for key, value in given.items()}
+    return {str(key): _array(value, f"{where}, {key}") for key, value in given.items()}
+
+
+def _array(value: Any, where: str) -> Array:
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise UsageError("outputs() gave no array", where=where, found=_reason(error)) from None
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:200]
 
 
 def _checked(arrays: Mapping[str, Array], source: str, sha256: str | None, model: Model) -> Expected:
+    if model.input["kind"] == "points":
+        raise ModelError(
+            "verify takes models of dense, spikes or token inputs", where=model.document.where, found="input of points"
+        )
     shape = tuple(model.input.get("shape", ()))
     if "input" not in arrays or not any(name.startswith(SPIKES) for name in arrays):
         found = ", ".join(arrays) or "nothing"
         raise ModelError("outputs lack a key", where=source, found=found, expected=f"input, and {SPIKES}LAYER")
+    for key in arrays:
+        if key == "input" or key.startswith((SPIKES, MEMBRANE)):
+            _check_numbers(arrays[key], f"{source}, {key}")
     given = arrays["input"]
     if given.ndim == len(shape) + 1:
         given = given[None]
-    if not shape or given.shape[2:] != shape or 0 in given.shape[:2]:
-        expected = f"[samples, steps, {', '.join(map(str, shape))}]"
+    if given.ndim < 2 or given.shape[2:] != shape or 0 in given.shape[:2]:
+        expected = f"[{', '.join(['samples', 'steps', *map(str, shape)])}]"
         raise ModelError("input does not fit the model", where=source, found=str(list(given.shape)), expected=expected)
-    if model.document.analysis.values["input"].kind == "int" and given.dtype.kind == "f":
-        given = _whole(given, source)
+    taken = model.document.analysis.values["input"]
+    if taken.kind in ("int", "token") and given.dtype.kind == "f":
+        given = _whole(given, source, taken)
     layers: dict[str, dict[str, Array]] = {SPIKES: {}, MEMBRANE: {}}
     for key, array in arrays.items():
         kind = next((k for k in layers if key.startswith(k)), None)
@@ -103,17 +127,27 @@ def _checked(arrays: Mapping[str, Array], source: str, sha256: str | None, model
     return Expected(source, sha256, given, layers[SPIKES], layers[MEMBRANE])
 
 
-def _whole(array: Array, source: str) -> Array:
-    """Return spikes or counts that other tools keep as floats as integers."""
-    if not ((array == np.rint(array)) & (np.abs(array) <= MAX_COUNT)).all():
-        raise ModelError("input is no spikes or counts", where=source, expected="whole numbers, as the model takes")
+def _check_numbers(array: Array, where: str) -> None:
+    if array.dtype.kind not in "biuf":
+        expected = "integers or floats"
+        raise ModelError("array does not hold numbers", where=where, found=str(array.dtype), expected=expected)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ModelError("array holds what is not a number", where=where, found="NaN or infinity", expected="numbers")
+
+
+def _whole(array: Array, source: str, taken: ValueType) -> Array:
+    """Return spikes, counts or tokens that other tools keep as floats as integers."""
+    what, limit = ("tokens", taken.bound) if taken.kind == "token" else ("spikes or counts", MAX_COUNT)
+    if not ((array == np.rint(array)) & (np.abs(array) <= limit)).all():
+        raise ModelError(f"input is no {what}", where=source, expected="whole numbers, as the model takes")
     return array.astype(np.int64)
 
 
 def _shape(model: Model, layer: str, key: str, kind: str, source: str) -> tuple[int, ...]:
     values = model.document.analysis.values
     states = {state.name for state in model.document.states}
-    if layer not in values or (kind == MEMBRANE and f"{layer}.v" not in states):
+    node = next((node for node in model.document.nodes if node.name == layer), None)
+    if node is None or layer not in node.outputs or (kind == MEMBRANE and f"{layer}.v" not in states):
         has = [node.name for node in model.document.nodes if f"{node.name}.v" in states]
         raise ModelError("model has no such layer", where=f"{source}, {key}", found=layer, expected=", ".join(has))
     return values[layer].shape
@@ -128,11 +162,22 @@ def _fit(array: Array, shape: tuple[int, ...], key: str, source: str) -> Array:
     return array.reshape(shape)
 
 
+_NONE: dict[str, Any] = {"values": 0, "mismatches": 0, "spikes": 0, "expected_spikes": 0}
+_NO_SUMS = {**_NONE, "spikes": None, "expected_spikes": None}
+
+
+def _kind(model: Model, layer: str) -> str:
+    """Return what is compared: "spikes" (and counts) of neurons, or "values" of any other layer."""
+    rules = next(rules for rules, view in model.document.analysis.operators if layer in view.node.outputs)
+    return "spikes" if rules.spiking and model.document.analysis.values[layer].kind == "int" else "values"
+
+
 def verify(model: Model, expected: Expected) -> dict[str, Any]:
     """Run every sample from a reset and return the report (docs/import.md has its fields)."""
     order = [node.name for node in model.document.nodes]
     layers = sorted(expected.spikes, key=order.index)
-    facts = {name: {"values": 0, "mismatches": 0, "spikes": 0, "expected_spikes": 0} for name in layers}
+    kinds = {name: _kind(model, name) for name in layers}
+    facts: dict[str, dict[str, Any]] = {name: dict(_NONE if kinds[name] == "spikes" else _NO_SUMS) for name in layers}
     errors = dict.fromkeys(expected.membranes, 0.0)
     first = None
     for sample, xs in enumerate(expected.input):
@@ -143,7 +188,7 @@ def verify(model: Model, expected: Expected) -> dict[str, Any]:
         for name, v in membranes.items():
             errors[name] = max(errors[name], _relative(v, expected.membranes[name][sample]))
         first = first or _divergence(model, expected, sample, layers, ours)
-    report = {name: {**fact, "membrane_error": errors.get(name)} for name, fact in facts.items()}
+    report = {name: {"kind": kinds[name], **fact, "membrane_error": errors.get(name)} for name, fact in facts.items()}
     return {
         "against": expected.source,
         "sha256": expected.sha256,
@@ -182,9 +227,11 @@ def _run(model: Model, layers: list[str], xs: Array, watched: list[str]) -> tupl
     return {n: np.stack(r) for n, r in rows.items()}, {n: np.stack(r) for n, r in membranes.items()}
 
 
-def _count(fact: dict[str, int], ours: Array, theirs: Array) -> None:
+def _count(fact: dict[str, Any], ours: Array, theirs: Array) -> None:
     fact["values"] += ours.size
     fact["mismatches"] += int((ours != theirs).sum())
+    if fact["spikes"] is None:
+        return
     fact["spikes"] += int(ours.sum(dtype=np.int64))
     fact["expected_spikes"] += int(theirs.sum(dtype=np.float64))
 
@@ -210,7 +257,7 @@ def _divergence(
     mine = _membrane(model, name, expected.input[sample][: step + 1], neuron)
     here = (step, *neuron)
     other = float(expected.membranes[name][sample][here]) if name in expected.membranes else None
-    fired = int(ours[name][here]), int(expected.spikes[name][sample][here])
+    fired = _number(ours[name][here]), _number(expected.spikes[name][sample][here])
     return {
         "sample": sample,
         "step": step,
@@ -222,6 +269,11 @@ def _divergence(
         "expected_membrane": other,
         "margin": _margin(model, name, neuron, mine if fired[0] < fired[1] else other),
     }
+
+
+def _number(value: Any) -> float:
+    """Return a whole number as an integer, so that spikes are printed as such."""
+    return int(value) if value == int(value) else float(value)
 
 
 def _membrane(model: Model, layer: str, xs: Array, neuron: tuple[int, ...]) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,15 +89,19 @@ class Model:
             account: whether to count spikes, synaptic operations, multiply-adds and bytes (`session.layers`).
 
         Raises:
-            UsageError: a recorded name is no node, or threads is no number from 1 to 256.
+            UsageError: record is no list, a recorded name is no node, or threads is no number from 1 to 256.
         """
         nodes = [node.name for node in self.document.nodes]
+        if isinstance(record, str) or not isinstance(record, Iterable):
+            found = repr(record)[:80]
+            raise UsageError("no list of nodes", where="record", found=found, expected="a list of nodes' names")
+        record = tuple(record)
         for name in record:
             if name not in nodes:
                 raise UsageError("no node to record", where="record", found=repr(name), expected=", ".join(nodes))
         if type(threads) is not int or not 1 <= threads <= 256:
             raise UsageError("no number of threads", where="threads", found=repr(threads), expected="1 to 256")
-        options = Options(tuple(record), threads, bool(account))
+        options = Options(record, threads, bool(account))
         return Session(self, self._backend.engine(self.prepared, options), options)
 
     def step_many(self, sessions: Sequence[Session], xs: Any = None, *, active: Any = None) -> Output:

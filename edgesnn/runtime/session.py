@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from edgesnn.errors import ModelError, UsageError
 from edgesnn.graph.operators.base import Operator
-from edgesnn.graph.values import NodeView, ValueType
+from edgesnn.graph.values import MAX_STEPS, NodeView, ValueType
 from edgesnn.runtime import snapshot
 from edgesnn.runtime.backends.base import Array, Engine, Keep, Options
 from edgesnn.runtime.energy import energy_uj
@@ -20,7 +20,6 @@ from edgesnn.runtime.energy import energy_uj
 if TYPE_CHECKING:
     from edgesnn.runtime.model import Model
 
-MAX_STEPS = 1 << 62  # that a snapshot may say were done; a counter of them has room for more
 Output = npt.NDArray[Any] | dict[str, npt.NDArray[Any]]
 
 
@@ -189,7 +188,7 @@ class Session:
         """Set the state to a snapshot's.
 
         Raises:
-            ModelError: damaged bytes, another model's, a newer version, an unknown or missing section or tensor;
+            ModelError: no bytes or damaged ones, another model's, a newer version, a section or tensor too few or many;
                 nothing changes then.
         """
         with self._alone():
@@ -199,7 +198,10 @@ class Session:
             snapshot.check_tensors(arrays, wanted)
             step = int(arrays.pop("session/step"))
             if not 0 <= step <= self.model.input.get("steps", MAX_STEPS):
-                raise ModelError("snapshot's step number is not one", where="session/step", found=str(step))
+                expected = f"0 to {self.model.input.get('steps', MAX_STEPS)}"
+                raise ModelError(
+                    "snapshot's step number is not one", where="session/step", found=str(step), expected=expected
+                )
             self._check_limits(arrays)
             for name, array in arrays.items():
                 self._engine.state[name.removeprefix("session/")][...] = array

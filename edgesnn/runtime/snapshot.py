@@ -43,9 +43,14 @@ def decode(blob: bytes, model: str, sections: Collection[str]) -> Arrays:
         sections: exactly those that it must have.
 
     Raises:
-        ModelError: damaged bytes, another model, a newer version, a missing or unknown section.
+        ModelError: no bytes, damaged bytes, another model, a newer version, a missing or unknown section.
     """
-    metadata, arrays = container.parse(np.frombuffer(blob, dtype=np.uint8), WHERE)
+    try:
+        data = np.frombuffer(blob, dtype=np.uint8)
+    except (TypeError, ValueError, BufferError):
+        found = type(blob).__name__
+        raise ModelError("snapshot is not bytes", where=WHERE, found=found, expected="what snapshot() gave") from None
+    metadata, arrays = container.parse(data, WHERE)
     if KEY not in metadata:
         raise ModelError("not a snapshot", where=WHERE, expected=f"metadata {KEY!r}")
     about = container.parse_json(metadata[KEY], WHERE)

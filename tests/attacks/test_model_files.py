@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,8 @@ from hypothesis import strategies as st
 import edgesnn
 from bench import spikepoint_net
 from edgesnn.errors import ModelError
-from edgesnn.graph import container, read
+from edgesnn.graph import Builder, Int4, container, read
+from edgesnn.graph.layout import pack, padding_is_zero, unpack
 from edgesnn.quantize import quantize
 
 SMALL = {"points": 32, "groups": 8, "neighbours": 4, "steps": 3, "classes": 2, "voters": 2, "widths": (8, 16, 16, 32)}
@@ -211,6 +213,10 @@ CONTAINERS: dict[str, tuple[bytes, str]] = {
     "not utf-8": (with_header(b'{"\xff": 1}', b""), "not valid JSON"),
     "a list": (with_header([], b""), "not a JSON object"),
     "name twice": (with_header(b'{"a": {}, "a": {}}', b""), "'a' stands twice"),
+    "many names, the last twice": (
+        with_header(b"{" + b"".join(b'"%d": 0, ' % i for i in range(60_000)) + b'"59999": 1}', b""),
+        "'59999' stands twice",
+    ),
     "deep": (with_header(b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", b""), "not valid JSON"),
     "half a character": (with_header(b'{"\\ud800": 1}', b""), "not valid JSON"),
     "infinite number": (with_header(b'{"a": 1e999}', b""), "1e999 is not allowed"),
@@ -252,6 +258,89 @@ def test_a_wrong_container_is_refused_without_allocating(name: str, tmp_path: Pa
         assert tracemalloc.get_traced_memory()[1] < 30 << 20
     finally:
         tracemalloc.stop()
+
+
+def test_many_names_that_stand_twice_are_found_at_once() -> None:
+    """A quadratic search took half a minute over these 0.5 MB."""
+    text = "{" + ", ".join(f'"{i:07d}": 0' for i in range(40_000)) + ', "0039999": 1}'
+    began = time.process_time()
+    with pytest.raises(ModelError, match="stands twice"):
+        container.parse_json(text, "here")
+    assert time.process_time() - began < 3
+
+
+# layout: plain shapes (some without padding on an axis), type, group
+PADDED: dict[str, tuple[list[tuple[int, ...]], type, int]] = {
+    "vector": ([(5,), (17,), (32,)], np.int32, 0),
+    "im": ([(5, 7), (16, 3), (17, 4), (3, 2, 2)], np.int8, 0),
+    "im4": ([(5, 7), (32, 3), (33, 4), (40, 4), (64, 5), (3, 2, 2)], np.int8, 0),
+    "om16x4": ([(5, 7), (16, 18), (17, 16), (16, 16), (3, 2, 2)], np.int8, 0),
+    "om16x8": ([(5, 7), (16, 34), (17, 32), (16, 32), (3, 2, 2)], np.int8, 32),
+    "rows": ([(5, 7), (16, 18), (17, 16), (16, 16)], np.int8, 0),
+}
+
+
+@pytest.mark.parametrize("layout", PADDED)
+def test_every_padded_element_of_every_layout_is_looked_at(layout: str) -> None:
+    """Whatever is changed, either the plain array shows it or it is padding, which must be zero."""
+    shapes, dtype, group = PADDED[layout]
+    for shape in shapes:
+        plain: np.ndarray[Any, Any] = np.random.default_rng(1).integers(-7, 8, shape).astype(dtype)
+        stored = pack(plain, layout, group)
+        assert padding_is_zero(layout, shape, stored)
+        flat = stored.reshape(-1)
+        for place in range(flat.size):
+            for bits in (0x01, 0x10):
+                flat[place] ^= bits
+                seen = not np.array_equal(unpack(layout, shape, stored), plain)
+                assert padding_is_zero(layout, shape, stored) == seen, (layout, shape, place, bits)
+                flat[place] ^= bits
+
+
+def _matrices(folder: Path) -> Path:
+    """Write a model with a tensor of each layout: vector, im, im4, om16x4, om16x8 and rows."""
+    b = Builder(input={"kind": "tokens", "vocab": 5})
+    rng = np.random.default_rng(3)
+
+    def weight(*shape: int) -> Any:
+        return rng.integers(-7, 8, shape).astype(np.int8)
+
+    value = b.add("embedding", "input", name="rows", tensors={"weight": weight(5, 6), "scale": np.ones(5)})
+    layers: list[tuple[str, Any, Json]] = [
+        ("im", weight(9, 6).astype(np.float32), {"activations": "float32"}),
+        ("om16x4", weight(7, 9), {"activations": "int8"}),
+        ("om16x8", Int4(weight(6, 7)), {"activations": "int8", "group": 32}),
+    ]
+    for name, matrix, attributes in layers:
+        size = len(matrix.values if isinstance(matrix, Int4) else matrix)
+        tensors = {"weight": matrix, "scale": np.ones(size), "bias": np.zeros(size)}
+        if "group" in attributes:
+            tensors["multiplier"] = np.ones((size, 1), np.uint8)
+        value = b.add("linear", value, name=name, attributes=attributes, tensors=tensors)
+    value = b.add("lif", value, name="vector", tensors={"alpha": np.full(6, 0.5), "v_th": [1.0]})
+    tensors = {"weight": Int4(weight(3, 6)), "scale": np.ones(3), "bias": np.zeros(3)}
+    value = b.add("linear", value, name="im4", attributes={"activations": "int"}, tensors=tensors)
+    b.document(outputs=value).save(folder / "matrices.safetensors")
+    return folder / "matrices.safetensors"
+
+
+@pytest.mark.parametrize("tensor", ["rows", "im", "om16x4", "om16x8", "im4", "vector"])
+def test_padding_that_is_not_zero_is_refused(tensor: str, tmp_path: Path) -> None:
+    path = _matrices(tmp_path)
+    name = f"{tensor}.alpha" if tensor == "vector" else f"{tensor}.weight"
+    found = read(path).tensors[name]
+    assert found.layout == tensor
+    last = tuple(size - 1 for size in found.data.shape)
+    message = refused(rewrite(path, tmp_path / "padded.safetensors", set_tensor(name, last, 1)))
+    assert f"tensor {name!r}: padding of the tensor is not zero" in message
+
+
+def test_a_model_is_not_written_into_nowhere(good: Path, tmp_path: Path) -> None:
+    document = read(good)
+    for path, reason in ((tmp_path / "no" / "m.safetensors", "No such file"), (tmp_path, "directory")):
+        with pytest.raises(ModelError, match=f"cannot write the model file: found .*{reason}"):
+            document.save(path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_is_not_there_and_a_folder_are_refused(tmp_path: Path) -> None:

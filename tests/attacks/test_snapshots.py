@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgesnn.errors import EdgeSnnError, ModelError
+from edgesnn.errors import ModelError
+from edgesnn.graph import Builder
+from edgesnn.graph.values import MAX_STEPS
 from edgesnn.runtime import Model, Session, snapshot
-from edgesnn.runtime.session import MAX_STEPS
 from tests.attacks.test_executor_inputs import BACKENDS, DOCUMENTS, counts, good, model_of
+
+FLOATS = {"kind": "dense", "shape": [2]}
 
 
 def _snapshots(session: Session) -> Iterator[tuple[str, bytes, str]]:
@@ -63,10 +66,30 @@ def test_a_cut_snapshot_is_refused_and_changes_nothing(name: str) -> None:
         with pytest.raises(ModelError):
             session.restore(blob[:size])
     assert session.snapshot() == blob
-    for wrong in (None, 3, "text"):
-        with pytest.raises((EdgeSnnError, TypeError)):
+    for wrong in (None, 3, "text", [1], session):
+        with pytest.raises(ModelError, match="snapshot is not bytes"):
             session.restore(wrong)  # type: ignore[arg-type]
     assert session.snapshot() == blob
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("op", ["vote", "accumulate"])
+def test_a_counter_of_steps_is_no_more_than_can_be_counted(op: str, backend: str) -> None:
+    attributes = {"vote": {"classes": 2, "voters": 1}, "accumulate": {"mode": "mean"}}[op]
+    b = Builder(input={"kind": "dense", "shape": [2], "value": "int", "bound": 1} if op == "vote" else FLOATS)
+    model = Model(b.document(outputs=b.add(op, "input", name="out", attributes=attributes)), backend=backend)
+    session = model.session()
+    session.step(np.ones(2, int if op == "vote" else np.float32))
+    before = session.snapshot()
+    arrays = snapshot.decode(before, model.identity, ["session"])
+    for steps in (-1, MAX_STEPS + 1, 2**63 - 1, -(2**63)):
+        changed = {**arrays, "session/out.steps": np.array(steps, np.int64)}
+        with pytest.raises(ModelError, match=r"out\.steps: snapshot's state is out of range"):
+            session.restore(snapshot.encode(changed, model.identity, ["session"]))
+        assert session.snapshot() == before
+    most = {**arrays, "session/out.steps": np.array(MAX_STEPS, np.int64), "session/step": np.array(MAX_STEPS)}
+    session.restore(snapshot.encode(most, model.identity, ["session"]))
+    assert session.step_number == MAX_STEPS
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

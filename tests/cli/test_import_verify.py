@@ -11,7 +11,7 @@ import pytest
 
 import edgesnn
 from edgesnn.cli.main import main
-from edgesnn.graph import read
+from edgesnn.graph import Builder, read
 from tests.nir_files import chain, ends, write
 
 WEIGHT = np.array([[0.75, -0.25], [0.5, 0.5], [-0.25, 1.0]], np.float32)
@@ -183,10 +183,82 @@ def test_verify_takes_a_modules_outputs(model, tmp_path, monkeypatch, capsys):
     assert "all spikes are equal" in capsys.readouterr().out
 
 
+def test_layers_that_are_no_neurons_are_compared_as_values(model, tmp_path, capsys):
+    currents = (INPUTS @ WEIGHT.T).astype(np.float64)
+    right = tmp_path / "values.npz"
+    np.savez(right, **{"input": INPUTS, "spikes/fc": currents})
+    assert main(["verify", str(model), "--against", str(right), "--backend", "reference"]) == 0
+    text = capsys.readouterr().out
+    assert "all values are equal" in text
+    assert "spikes are equal" not in text
+    currents[3, 1] += 0.25
+    np.savez(right, **{"input": INPUTS, "spikes/fc": currents, "spikes/lif": by_hand()[0]})
+    assert main(["verify", str(model), "--against", str(right), "--backend", "reference"]) == 4
+    text = capsys.readouterr().out
+    assert "spikes and values differ" in text
+    assert "layer fc, neuron [1]: 1, expected 1.25; " in text
+    assert main(["verify", str(model), "--against", str(right), "--backend", "reference", "--json"]) == 4
+    layers = json.loads(capsys.readouterr().out)["layers"]
+    assert (layers["fc"]["kind"], layers["lif"]["kind"]) == ("values", "spikes")
+    assert layers["fc"]["spikes"] is None
+
+
+def test_models_of_tokens_are_verified_and_models_of_points_say_that_they_are_not(tmp_path, capsys):
+    b = Builder(input={"kind": "tokens", "vocab": 3})
+    table = np.array([[0.5, 1], [2, 0], [1, 1.5]], np.float32)
+    x = b.add("embedding", "input", name="rows", tensors={"weight": table})
+    spikes = b.add("lif", x, name="lif", tensors={"alpha": [0.5], "v_th": [1.0]})
+    path, against = tmp_path / "tokens.safetensors", tmp_path / "tokens.npz"
+    b.document(outputs=spikes).save(path)
+    fired = np.array([[1, 0], [0, 1], [1, 1]])  # from rest, v = v/2 + x, reset to zero
+    np.savez(against, **{"input": np.array([1, 0, 2]), "spikes/lif": fired})
+    assert main(["verify", str(path), "--against", str(against), "--backend", "reference"]) == 0
+    np.savez(against, **{"input": np.array([1.0, 0, 3]), "spikes/lif": fired})
+    assert main(["verify", str(path), "--against", str(against), "--backend", "reference"]) == 4
+    assert "input is no tokens" in capsys.readouterr().err
+    assert main(["verify", "gestures", "--against", str(against), "--backend", "reference"]) == 4
+    assert "verify takes models of dense, spikes or token inputs: found input of points" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        ("raise KeyError('no dataset')", "outputs() failed: found KeyError: 'no dataset'"),
+        ("return {'input': [[1, 2], [3]]}", "outputs() gave no array"),
+        ("return 3", "outputs() gave no mapping"),
+    ],
+)
+def test_a_module_that_fails_is_named(model, tmp_path, monkeypatch, capsys, body, what):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    name = f"failing_{abs(hash(body))}"
+    (tmp_path / f"{name}.py").write_text(f"def outputs():\n    {body}\n")
+    assert main(["verify", str(model), "--against", f"python:{name}"]) == 2
+    assert f"python:{name}" in (err := capsys.readouterr().err)
+    assert what in err
+    (tmp_path / f"{name}_import.py").write_text("def outputs(:\n")
+    assert main(["verify", str(model), "--against", f"python:{name}_import"]) == 2
+    assert "module cannot be imported: found SyntaxError" in capsys.readouterr().err
+
+
+def test_models_are_not_written_into_folders_that_are_not_there(nir, model, tmp_path, capsys):
+    path = str(tmp_path / "nowhere" / "m.safetensors")
+    flags = ["--from", "nir", "--profile", "norse", "-o", path]
+    for command in (["import", str(nir), *flags], ["quantize", str(model), "--weights", "int8", "-o", path]):
+        assert main(command) == 4
+        assert f"{path}: cannot write the model file: found No such file" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("changed", "what"),
     [
+        ({"spikes/lif": np.full((6, 3), np.nan)}, "spikes/lif: array holds what is not a number"),
+        ({"spikes/lif": np.full((6, 3), "1")}, "spikes/lif: array does not hold numbers"),
+        ({"membrane/lif": np.full((6, 3), np.inf)}, "membrane/lif: array holds what is not a number"),
+        ({"input": INPUTS.astype(complex)}, "input: array does not hold numbers"),
+        ({"input": np.full((6, 2), np.nan)}, "input: array holds what is not a number"),
         ({"spikes/nobody": np.zeros((6, 3))}, "model has no such layer"),
+        ({"spikes/input": INPUTS}, "model has no such layer"),
         ({"spikes/lif": np.zeros((6, 4))}, "array does not fit the layer"),
         ({"membrane/fc": np.zeros((6, 3))}, "model has no such layer"),
         ({"input": np.zeros((6, 3))}, "input does not fit the model"),

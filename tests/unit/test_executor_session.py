@@ -135,6 +135,9 @@ def test_recorded_nodes_keep_the_last_call(model: Model) -> None:
     assert session.recorded["lif1"].shape == (8, 4, 8)
     with pytest.raises(UsageError, match="no node to record"):
         model.session(record=["nothing"])
+    for wrong in (None, "lif1", 3):
+        with pytest.raises(UsageError, match=r"record: no list of nodes: .*expected a list of nodes' names"):
+            model.session(record=wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

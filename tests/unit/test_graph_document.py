@@ -16,6 +16,7 @@ from edgesnn.errors import ModelError
 from edgesnn.graph import Builder, Document, container, read
 from edgesnn.graph.operators.registry import OPERATORS
 from edgesnn.quantize import quantize
+from edgesnn.runtime import Model
 from tests.graphs import random_document
 
 SMALL = {"points": 32, "groups": 8, "neighbours": 4, "steps": 3, "classes": 2, "voters": 2, "widths": (8, 16, 16, 32)}
@@ -132,6 +133,82 @@ def test_the_builder_refuses_what_a_file_may_not_hold() -> None:
     b.add("lif", "input", name="lif", tensors={"alpha": [0.5], "v_th": [1.0, 2.0]})
     with pytest.raises(ModelError, match=r"node 'lif', tensor 'lif.v_th'.*found float32 \[2\].*\[1\] or float32 \[3\]"):
         b.document(outputs="lif")
+
+
+def relu(b: Builder, value: str, name: str) -> str:
+    return str(b.add("activation", value, name=name, attributes={"function": "relu"}))
+
+
+def test_the_builder_checks_names_as_a_file_s_are() -> None:
+    b = Builder(input={"kind": "dense", "shape": [3]})
+    for name in ("", "\ud800", "a\udfff"):
+        with pytest.raises(ModelError, match="node's name is wrong"):
+            relu(b, "input", name)
+        with pytest.raises(ModelError, match="inputs is wrong"):
+            relu(b, name, "a")
+        with pytest.raises(ModelError, match="outputs is wrong"):
+            b.add("activation", "input", name="a", attributes={"function": "relu"}, outputs=[name])
+    relu(b, "input", "é\U0001f642")
+    for outputs in ([], [""], ["\ud800"]):
+        with pytest.raises(ModelError, match="outputs is wrong"):
+            b.document(outputs=outputs)
+    assert b.document(outputs="é\U0001f642").identity
+
+
+@pytest.mark.parametrize("backend", ["native", "reference"])
+def test_what_reaches_a_limit_runs_and_what_passes_it_is_refused_before_any_backend(backend: str) -> None:
+    def joined(count: int) -> Document:
+        b = Builder(input={"kind": "dense", "shape": [2]})
+        values = [relu(b, "input", f"a{i}") for i in range(count)]
+        return b.document(outputs=b.add("concat", values, name="all"))
+
+    def axes(count: int) -> Document:
+        b = Builder(input={"kind": "dense", "shape": [1] * count})
+        return b.document(outputs=relu(b, "input", "a"))
+
+    def pooled(kernel: int, stride: int) -> Document:
+        b = Builder(input={"kind": "dense", "shape": [1, 5000]})
+        attributes = {"mode": "max", "kernel": [kernel], "stride": [stride], "padding": [0]}
+        return b.document(outputs=b.add("pool1d", "input", name="pool", attributes=attributes))
+
+    for document in (joined(8), axes(8), pooled(4096, 1), pooled(1, 4096)):
+        x = np.ones(document.input["shape"], np.float32)
+        assert np.all(Model(document, backend=backend).session().step(x) == 1)
+    for make, message in (
+        (lambda: joined(9), "node 'all': too many inputs: found 9, expected at most 8"),
+        (lambda: axes(9), r"input.shape is wrong: .*expected 1 to 8 axes"),
+        (lambda: pooled(4097, 1), r"attribute 'kernel' is wrong: found \[4097\], expected 1 integers from 1 to 4096"),
+        (lambda: pooled(1, 4097), r"attribute 'stride' is wrong: found \[4097\]"),
+    ):
+        with pytest.raises(ModelError, match=message):
+            make()
+
+
+@pytest.mark.parametrize("backend", ["native", "reference"])
+def test_the_line_of_a_value_with_all_axes_survives_a_snapshot(backend: str) -> None:
+    shape = [1, 2, 1, 1, 1, 1, 1, 2]
+    b = Builder(input={"kind": "dense", "shape": shape})
+    attributes = {"steps": 2, "shape": shape, "value": "float32"}
+    model = Model(b.document(outputs=b.add("delay", "input", name="past", attributes=attributes)), backend=backend)
+    session, twin = model.session(), model.session()
+    session.step(np.full(shape, 3, np.float32))
+    twin.restore(session.snapshot())
+    twin.step(np.zeros(shape, np.float32))
+    assert np.all(twin.step(np.zeros(shape, np.float32)) == 3)
+
+
+def test_a_small_file_may_not_declare_states_of_many_gigabytes() -> None:
+    b, value = Builder(input={"kind": "dense", "shape": [65536]}), "input"
+    attributes = {"steps": 4096, "shape": [65536], "value": "float32"}
+    for i in range(9):
+        value = b.add("delay", value, name=f"d{i}", attributes={**attributes, "steps": 4095 + (i == 8)})
+    with pytest.raises(ModelError, match=r"state 'd8.line': states need too much memory: found .*expected .*8 GiB"):
+        b.document(outputs=value)
+    smaller = Builder(input={"kind": "dense", "shape": [65536]})
+    value = "input"
+    for i in range(8):
+        value = smaller.add("delay", value, name=f"d{i}", attributes={**attributes, "steps": 4095})
+    assert sum(state.nbytes for state in smaller.document(outputs=value).states) < 8 << 30
 
 
 def test_an_operator_is_three_files_of_one_name() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from edgesnn.graph.operators.base import Operator, State
-from edgesnn.graph.values import NodeView, ValueType
+from edgesnn.graph.values import MAX_STEPS, NodeView, ValueType
 
 
 class Accumulate(Operator):
@@ -31,4 +31,5 @@ class Accumulate(Operator):
     def states(self, view: NodeView) -> tuple[State, ...]:
         """See `Operator.states`."""
         total = State("sum", "accumulator", view.inputs[0].shape, "float32")
-        return (total, State("steps", "counter", (), "int64")) if view.attribute("mode") == "mean" else (total,)
+        steps = State("steps", "counter", (), "int64", 0.0, (0, MAX_STEPS))
+        return (total, steps) if view.attribute("mode") == "mean" else (total,)

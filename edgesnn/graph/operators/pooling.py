@@ -9,6 +9,8 @@ from edgesnn.graph.operators.base import Operator
 from edgesnn.graph.operators.convolution import output_places
 from edgesnn.graph.values import BYTE_MAX, INT32_MAX, NodeView, ValueType
 
+MAX_POOL = 4096  # kernel and stride along one axis
+
 
 class Pooling(Operator):
     """[C, ..] -> [C, ..].
@@ -32,8 +34,11 @@ class Pooling(Operator):
         if x.kind not in ("int", "float32") or len(x.shape) != 1 + self.axes:
             raise view.error("input cannot be pooled", found=x, expected=f"int or float32 of {1 + self.axes} axes")
         kernel, padding = view.attribute("kernel"), view.attribute("padding")
-        if len(kernel) != self.axes or min(kernel) < 1:
-            raise view.error("attribute 'kernel' is wrong", found=kernel, expected=f"{self.axes} integers from 1")
+        for name in ("kernel", "stride"):
+            sizes = view.attribute(name)
+            if len(sizes) != self.axes or not 1 <= min(sizes) <= max(sizes) <= MAX_POOL:
+                expected = f"{self.axes} integers from 1 to {MAX_POOL}"
+                raise view.error(f"attribute {name!r} is wrong", found=sizes, expected=expected)
         places = output_places(view, x.shape[1:], tuple(kernel), [1] * self.axes)
         if any(p >= k for p, k in zip(padding, kernel, strict=True)):
             raise view.error("attribute 'padding' is wrong", found=padding, expected=f"below the kernel, {kernel}")

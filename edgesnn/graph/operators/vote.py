@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from edgesnn.graph.operators.base import Operator, State
-from edgesnn.graph.values import NodeView, ValueType
+from edgesnn.graph.values import MAX_STEPS, NodeView, ValueType
 
 
 class Vote(Operator):
@@ -30,4 +30,4 @@ class Vote(Operator):
         """See `Operator.states`."""
         classes = (view.attribute("classes"),)
         total = State("sum", "accumulator", classes, "int64" if view.inputs[0].kind == "int" else "float32")
-        return (total, State("steps", "counter", (), "int64"))
+        return (total, State("steps", "counter", (), "int64", 0.0, (0, MAX_STEPS)))
