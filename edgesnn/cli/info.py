@@ -74,8 +74,10 @@ def _model(path: str, args: argparse.Namespace) -> int:
     if args.verify:
         model.verify()
     if args.json:
-        facts = {"path": path, "sha256": model.identity, "precision": model.precision}
+        facts: dict[str, Any] = {"path": path, "sha256": model.identity, "precision": model.precision}
         verified = {"verified": True} if args.verify else {}
+        bits = {view.node.name: rules.bit_budget(view) for rules, view in model.analysis.operators if rules.matrix}
+        facts["bit_budget_per_step"] = bits
         print_json({**facts, **verified, **model.body(), "provenance": dict(model.provenance)})
         return 0
     from edgesnn.graph.text import describe

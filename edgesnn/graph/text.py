@@ -13,8 +13,8 @@ from edgesnn.graph.operators.matrix import Matrix
 from edgesnn.graph.values import NodeView
 
 Row = tuple[str, ...]
-_HEAD: Row = ("layer", "operator", "inputs", "output", "weights", "bytes", "states", "MACs")
-_RIGHT = ("bytes", "MACs")
+_HEAD: Row = ("layer", "operator", "inputs", "output", "weights", "bytes", "states", "MACs", "bits")
+_RIGHT = ("bytes", "MACs", "bits")
 
 
 def describe(document: Document) -> str:
@@ -34,6 +34,7 @@ def describe(document: Document) -> str:
     total = sum(dense_macs(rules, view) for rules, view in document.analysis.operators)
     lines = [f"{name:<11} {text}" for name, text in facts]
     lines += ["", *_table([_HEAD, *layers]), "", f"{'MACs':<11} {total:,} a step, if every input were dense"]
+    lines += [f"{'bit budget':<11} {text}" for text in _bit_budget(document)]
     return "\n".join([*lines, *_states(document)])
 
 
@@ -42,9 +43,17 @@ def dense_macs(rules: Operator, view: NodeView) -> int:
     return rules.contributions(view, np.ones(view.inputs[0].shape, np.uint8)) if isinstance(rules, Matrix) else 0
 
 
+def _bit_budget(document: Document) -> list[str]:
+    """Say what all layers' bits add up to: weight bits times spike bits, times the steps of a prediction if known."""
+    total = sum(rules.bit_budget(view) for rules, view in document.analysis.operators)
+    events = document.input.get("events") or document.input
+    steps = events.get("steps")
+    return [f"{total:,} a step" + (f", {total * steps:,} a prediction of {steps:,} steps" if steps else "")]
+
+
 def _layer(document: Document, rules: Operator, view: NodeView) -> Row:
     node, types = view.node, document.analysis.values
-    macs = dense_macs(rules, view)
+    macs, bits = dense_macs(rules, view), rules.bit_budget(view)
     states = ", ".join(s.suffix for s in rules.states(view))
     size = sum(tensor.data.nbytes for tensor in view.tensors.values())
     return (
@@ -56,6 +65,7 @@ def _layer(document: Document, rules: Operator, view: NodeView) -> Row:
         f"{size:,}" if size else "",
         states,
         f"{macs:,}" if macs else "",
+        f"{bits:,}" if bits else "",
     )
 
 

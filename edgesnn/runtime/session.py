@@ -103,6 +103,12 @@ class Session:
         return energy_uj(self.synops, self.macs)
 
     @property
+    def bit_budget(self) -> Mapping[str, int]:
+        """Steps of the last call times weight bits times spike bits, of each node with a matrix (docs/operators.md)."""
+        operators = self.model.document.analysis.operators
+        return {view.node.name: self._steps * rules.bit_budget(view) for rules, view in operators if rules.matrix}
+
+    @property
     def step_number(self) -> int:
         """Steps taken since the start of the window (kind points) or the last reset."""
         return self._engine.step_number

@@ -31,6 +31,10 @@ def test_info_names_every_node_state_and_label(path: Path, capsys: pytest.Captur
     states = [state.name for state in made.states]
     for word in (made.identity, *names, *states, *LABELS, "window_us 100000", "int8 32x16", "at every window"):
         assert word in text
+    steps, bits = made.input["steps"], sum(rules.bit_budget(view) for rules, view in made.analysis.operators)
+    assert f"bit budget  {bits:,} a step, {steps * bits:,} a prediction of {steps} steps\n" in text
+    assert main(["info", str(path), "--json"]) == 0
+    assert sum(json.loads(capsys.readouterr().out)["bit_budget_per_step"].values()) == bits > 0
 
 
 def test_sizes_and_multiply_adds_are_those_of_the_graph() -> None:
@@ -40,8 +44,9 @@ def test_sizes_and_multiply_adds_are_those_of_the_graph() -> None:
     ((rules, view),) = made.analysis.operators
     assert dense_macs(rules, view) == 4 * 4 * 4 * 2 * 9
     text = describe(made)
-    assert re.search(r"op +conv2d +input +float32\[4x4x4\] +int4 4x2x3x3 +448 +1,152\n", text)
+    assert re.search(r"op +conv2d +input +float32\[4x4x4\] +int4 4x2x3x3 +448 +1,152 +4\n", text)
     assert "MACs        1,152 a step" in text
+    assert "bit budget  4 a step\n" in text  # 4 bits of a weight times 1 of a spike
 
 
 @pytest.mark.parametrize("seed", range(30))

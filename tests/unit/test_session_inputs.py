@@ -14,7 +14,7 @@ from edgesnn.errors import ModelError, UsageError
 from edgesnn.graph import Builder, Document, Int4
 from edgesnn.graph.activations import with_activations
 from edgesnn.runtime import Model, snapshot
-from edgesnn.runtime.energy import bit_budget, energy_uj
+from edgesnn.runtime.energy import energy_uj
 from tests.one_operator import document as one
 
 BACKENDS = ["native", "reference"]
@@ -285,9 +285,12 @@ def test_counts_by_layer_are_what_paper_and_pencil_say(backend: str) -> None:
     session.run(active=([5] * 12, np.arange(0, 13, 3)))
     assert {layer.node: layer for layer in session.layers}["fc"].synops == 12 * 4
     silent = model.session(account=False)
+    assert set(silent.bit_budget.values()) == {0}
     silent.step(active=[5, 5])
     assert {layer[2:] for layer in silent.layers} == {(0, 0, 0, 0)}
-    assert bit_budget(model.document, 10) == {"fc": 10 * 8 * 2, "back": 10 * 4 * 1}
+    session.run(active=([5] * 10, np.arange(11)))
+    assert session.bit_budget == {"fc": 10 * 8 * 2, "back": 10 * 4 * 1}
+    assert silent.bit_budget == {"fc": 8 * 2, "back": 4 * 1}
 
 
 def test_graded_input_counts_multiply_adds(backend: str) -> None:

@@ -72,6 +72,10 @@ class Operator:
         """Return the bytes of weights that so many steps with so many synaptic operations read, without padding."""
         return 0
 
+    def bit_budget(self, view: NodeView) -> int:
+        """Return weight bits times spike bits of one step (docs/operators.md, "Work"); 0 without a matrix."""
+        return 0
+
     def state_bytes(self, view: NodeView) -> int:
         """Return the bytes of states that one step reads or writes."""
         return sum(prod(state.shape) * _ITEM_BYTES[state.dtype] for state in self.states(view))

@@ -17,6 +17,7 @@ from edgesnn.graph.layout import GROUPS, unpack, weight_layout
 from edgesnn.graph.operators.base import Operator
 from edgesnn.graph.values import INT32_MAX, NodeView, ValueType
 
+_GRADED_BITS = {"float32": 32, "int8": 8}  # of a float32 input, by the attribute `activations`
 LARGEST = {"int8": 127, "int4": 8}
 MAX_GROUPED_INPUTS = 8192  # 8192 * 8 * 127 * 255 is below 2^31
 
@@ -56,6 +57,11 @@ class Matrix(Operator):
         weight = view.tensors["weight"]
         whole = steps * prod(weight.shape) * weight.bits // 8
         return min(whole, synops * weight.bits // 8) if view.inputs[0].kind == "int" else whole
+
+    def bit_budget(self, view: NodeView) -> int:
+        """See `Operator.bit_budget`: an input has the bits that its bound needs, 32 or 8 where it is float32."""
+        bits: int = _GRADED_BITS.get(view.attribute("activations")) or view.inputs[0].bound.bit_length()
+        return view.tensors["weight"].bits * bits
 
     def check(self, view: NodeView) -> ValueType:
         """Check tensors and attributes, after `check_weight`; return kind and bound of the output, with no shape."""
