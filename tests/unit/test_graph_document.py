@@ -171,11 +171,27 @@ def test_what_reaches_a_limit_runs_and_what_passes_it_is_refused_before_any_back
         attributes = {"mode": "max", "kernel": [kernel], "stride": [stride], "padding": [0]}
         return b.document(outputs=b.add("pool1d", "input", name="pool", attributes=attributes))
 
-    for document in (joined(8), axes(8), pooled(4096, 1), pooled(1, 4096)):
+    def convolved(size: int, kernel: int, padding: int = 0) -> Document:
+        b = Builder(input={"kind": "dense", "shape": [1, size]})
+        tensors = {"weight": np.full((1, 1, kernel), 1 / kernel, np.float32), "scale": np.ones(1), "bias": np.zeros(1)}
+        attributes = {"activations": "float32", "stride": [1], "padding": [padding], "dilation": [1]}
+        return b.document(outputs=b.add("conv1d", "input", name="conv", attributes=attributes, tensors=tensors))
+
+    for document in (
+        convolved(1 << 15, 1),
+        convolved(1 << 12, 1 << 12),
+        joined(8),
+        axes(8),
+        pooled(4096, 1),
+        pooled(1, 4096),
+    ):
         x = np.ones(document.input["shape"], np.float32)
         assert np.all(Model(document, backend=backend).session().step(x) == 1)
     for make, message in (
         (lambda: joined(9), "node 'all': too many inputs: found 9, expected at most 8"),
+        (lambda: convolved((1 << 15) + 1, 1), "node 'conv': input, kernel and output of an axis are too long"),
+        (lambda: convolved(1 << 15, 2, 1), "are too long: found 32768, 2 and 32769, expected at most 32768"),
+        (lambda: convolved((1 << 12) + 1, 1 << 12), r"input \* kernel 16777216"),
         (lambda: axes(9), r"input.shape is wrong: .*expected 1 to 8 axes"),
         (lambda: pooled(4097, 1), r"attribute 'kernel' is wrong: found \[4097\], expected 1 integers from 1 to 4096"),
         (lambda: pooled(1, 4097), r"attribute 'stride' is wrong: found \[4097\]"),

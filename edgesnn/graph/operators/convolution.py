@@ -11,6 +11,9 @@ import numpy.typing as npt
 from edgesnn.graph.operators.matrix import Matrix
 from edgesnn.graph.values import NodeView, ValueType
 
+MAX_PLACES = 1 << 15  # of an axis; stride, padding and dilation too
+MAX_TAPS = 1 << 24  # input times kernel of an axis: a small file must not fill the memory
+
 
 class Convolution(Matrix):
     """[Cin, ..] -> [Cout, ..]; weight [Cout, Cin / groups, ..kernel]."""
@@ -42,6 +45,10 @@ class Convolution(Matrix):
             )
         y = self.check(view)
         places = output_places(view, x.shape[1:], weight.shape[2:], view.attribute("dilation"))
+        for size, kernel, made in zip(x.shape[1:], weight.shape[2:], places, strict=True):
+            if max(size, kernel, made) > MAX_PLACES or size * kernel > MAX_TAPS:
+                found, expected = f"{size}, {kernel} and {made}", f"at most {MAX_PLACES}, input * kernel {MAX_TAPS}"
+                raise view.error("input, kernel and output of an axis are too long", found=found, expected=expected)
         return (ValueType(y.kind, (weight.shape[0], *places), y.bound),)
 
     def contributions(self, view: NodeView, x: npt.NDArray[Any]) -> int:
@@ -61,8 +68,8 @@ def output_places(
     """Return the output's size on each axis: (n + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1."""
     stride, padding = view.attribute("stride"), view.attribute("padding")
     for name, values, low in (("stride", stride, 1), ("padding", padding, 0), ("dilation", dilation, 1)):
-        if len(values) != len(sizes) or min(values) < low:
-            expected = f"{len(sizes)} integers from {low}"
+        if len(values) != len(sizes) or not low <= min(values) <= max(values) <= MAX_PLACES:
+            expected = f"{len(sizes)} integers from {low} to {MAX_PLACES}"
             raise view.error(f"attribute {name!r} is wrong", found=values, expected=expected)
     places = []
     for n, k, s, p, d in zip(sizes, kernel, stride, padding, dilation, strict=True):
