@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import twin
 
-from edgesnn.quantize.weights import quantize_rows
+from edgesnn.quantize.rounding import quantize_rows
 
 Floats = npt.NDArray[np.float32]
 Spikes = npt.NDArray[np.uint8]

@@ -6,13 +6,16 @@ import argparse
 from typing import Any
 
 from edgesnn.cli.arguments import add_json, print_json
+from edgesnn.errors import UsageError
 
 HELP = "make a model file with int8 or int4 weights of one with float32 weights"
 DESCRIPTION = """Round the weights of every matrix to nearest: per output channel, or for int4 with graded input in
 groups of inputs. Biases, thresholds and decays stay float32; matrices that are integer already are kept. It needs no
-data."""
-EPILOG = """example:
-  edgesnn quantize digits-float32 --weights int4 -o digits-int4.safetensors"""
+data. With --calibrate it runs the model over recordings first and clips the range of each channel or group where that
+makes the error of its sums on these inputs smaller."""
+EPILOG = """examples:
+  edgesnn quantize digits-float32 --weights int4 -o digits-int4.safetensors
+  edgesnn quantize digits-float32 --weights int4 --calibrate one.bin two.bin -o digits-int4.safetensors"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--group", type=int, choices=(32, 64, 128), default=32, help="inputs that share a multiplier (default: 32)"
     )
+    parser.add_argument("--calibrate", metavar="RECORDING", nargs="+", default=[], help="recordings to clip ranges by")
+    parser.add_argument("--windows", metavar="N", type=int, help="of the recordings to run, all together (default: 64)")
     parser.add_argument("-o", "--output", required=True, metavar="OUT", help="model file to write")
     add_json(parser)
 
@@ -33,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from edgesnn.runtime.model import locate
 
     before = read(locate(args.model))
-    after = quantize(before, args.weights, group=args.group)
+    after = quantize(before, args.weights, group=args.group, calibration=_calibration(args, before))
     after.save(args.output)
     report = _report(args.output, before, after)
     if args.json:
@@ -41,10 +46,22 @@ def run(args: argparse.Namespace) -> int:
         return 0
     for layer in report["layers"]:
         print(f"{layer['node']:<24} {layer['weights']:<9} {layer['bytes_before']:>12,} -> {layer['bytes']:,} bytes")
+    for recording in report["calibrated"]:
+        print(f"calibrated by {recording['windows']} windows of {recording['file']}")
     print(
         f"{report['path']}: {report['precision']}, {report['bytes_before']:,} -> {report['bytes']:,} bytes of tensors"
     )
     return 0
+
+
+def _calibration(args: argparse.Namespace, document: Any) -> Any:
+    from edgesnn.quantize.calibrate import WINDOWS, calibrate
+
+    if not args.calibrate:
+        if args.windows is not None:
+            raise UsageError("windows of no recording", where="--windows", hint="name recordings with --calibrate")
+        return None
+    return calibrate(document, args.calibrate, most=WINDOWS if args.windows is None else args.windows)
 
 
 def _report(path: str, before: Any, after: Any) -> dict[str, Any]:
@@ -60,6 +77,7 @@ def _report(path: str, before: Any, after: Any) -> dict[str, Any]:
         "path": path,
         "sha256": after.identity,
         "precision": after.precision,
+        "calibrated": after.provenance["quantized"].get("calibrated", []),
         "bytes_before": sum(t.data.nbytes for t in before.tensors.values()),
         "bytes": sum(t.data.nbytes for t in after.tensors.values()),
         "layers": layers,

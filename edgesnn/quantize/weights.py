@@ -6,7 +6,8 @@
   w' = rint(w / (m * q)).
 * Tables of embeddings: int8, one step per row.
 
-Biases, thresholds and decays stay float32. A channel of zeros keeps its scale.
+Biases, thresholds and decays stay float32. A channel of zeros keeps its scale. With a `Calibration` the range of each
+channel, or of each group, may be clipped: `rounding`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from math import prod
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,10 +26,14 @@ from edgesnn.graph.layout import GROUPS, weight_layout
 from edgesnn.graph.operators.matrix import LARGEST, MAX_GROUPED_INPUTS
 from edgesnn.graph.tensors import store
 from edgesnn.graph.values import INT32_MAX
+from edgesnn.quantize.moments import Floats
+from edgesnn.quantize.rounding import Int8, quantize_groups, quantize_rows
+
+if TYPE_CHECKING:
+    from edgesnn.quantize.calibrate import Calibration
 
 MATRICES = ("linear", "conv1d", "conv2d")
 Weights = Literal["int8", "int4"]
-Steps = npt.NDArray[np.float64]
 
 
 def quantize(
@@ -37,6 +42,7 @@ def quantize(
     *,
     group: int = 32,
     activations: Literal["int8", "float32"] = "int8",
+    calibration: Calibration | None = None,
 ) -> Document:
     """Return a new document whose float32 matrices and tables are integer; the given one is not changed.
 
@@ -45,13 +51,14 @@ def quantize(
         weights: "int8" or "int4" (tables of embeddings are int8 in both).
         group: inputs that share a multiplier: 32, 64 or 128; int4 with float32 input only.
         activations: what a quantised `linear` does with float32 input: round it to int8, or not.
+        calibration: of the same document: what its matrices see, for the ranges of their weights.
 
     Returns:
         The document, with `provenance["quantized"]` saying from which model and how. A matrix whose sums might not fit
         32 bits stays as it was, or becomes int8 where int4 was asked for.
 
     Raises:
-        UsageError: weights, group or activations is none of these.
+        UsageError: weights, group or activations is none of these; a calibration of another document.
     """
     for name, value, choices in (
         ("weights", weights, ("int8", "int4")),
@@ -60,10 +67,15 @@ def quantize(
     ):
         if value not in choices:
             raise UsageError(f"no such {name}", where="quantize", found=repr(value), expected=str(choices))
-    work = _Quantizer(document, weights, group, activations)
+    if calibration is not None and calibration.identity != document.identity:
+        found, expected = calibration.identity, document.identity
+        raise UsageError("calibration is of another model", where="quantize", found=found, expected=expected)
+    work = _Quantizer(document, weights, group, activations, calibration)
     nodes = tuple(work.node(view) for _, view in document.analysis.operators)
     used = {name for node in nodes for name in node.tensors.values()}
-    how = {"from": document.identity, "weights": weights}
+    how: dict[str, Any] = {"from": document.identity, "weights": weights}
+    if calibration is not None:
+        how["calibrated"] = [dict(entry) for entry in calibration.recordings]
     return dataclasses.replace(
         document,
         nodes=nodes,
@@ -76,12 +88,15 @@ def quantize(
 class _Quantizer:
     """Nodes with integer weights, and the tensors that they use. A tensor that several nodes share gets a copy each."""
 
-    def __init__(self, document: Document, weights: Weights, group: int, activations: str) -> None:
+    def __init__(
+        self, document: Document, weights: Weights, group: int, activations: str, calibration: Calibration | None
+    ) -> None:
         self.tensors: dict[str, Tensor] = dict(document.tensors)
         self._document = document
         self._weights = weights
         self._group = group
         self._activations = activations
+        self._moments = {} if calibration is None else calibration.moments
         self._uses = Counter(name for node in document.nodes for name in node.tensors.values())
 
     def node(self, view: NodeView) -> Node:
@@ -108,13 +123,27 @@ class _Quantizer:
         attributes = {"activations": activations, "group": self._group if graded and number == "int4" else 0}
         roles: dict[str, Tensor] = {}
         if attributes["group"]:
-            integers, multiplier, step = quantize_groups(matrix, self._group)
+            integers, multiplier, step = self._by_groups(node, matrix)
             roles["multiplier"] = store(multiplier, "im")
         else:
-            integers, step = quantize_rows(matrix, number)
+            integers, step = self._by_rows(node, matrix, number)
         roles["weight"] = store(integers.reshape(weight.shape), weight_layout(number, activations), self._group)
         roles["scale"] = _vector(self._plain(node, "scale").astype(np.float64) * step)
         return self._with(node, attributes, **roles)
+
+    def _by_rows(self, node: Node, matrix: npt.NDArray[Any], number: str) -> tuple[Int8, Floats]:
+        """Quantise the rows of each group of a convolution's channels by what these see."""
+        seen = self._moments.get(node.name, [None])
+        made = [quantize_rows(part, number, m) for part, m in zip(np.split(matrix, len(seen)), seen, strict=True)]
+        return np.concatenate([q for q, _ in made]), np.concatenate([step for _, step in made])
+
+    def _by_groups(self, node: Node, matrix: npt.NDArray[Any]) -> tuple[Int8, npt.NDArray[np.uint8], Floats]:
+        seen = self._moments.get(node.name, [None])
+        made = [
+            quantize_groups(part, self._group, m) for part, m in zip(np.split(matrix, len(seen)), seen, strict=True)
+        ]
+        integers, multiplier, step = (np.concatenate(parts) for parts in zip(*made, strict=True))
+        return integers, multiplier, step
 
     def _plain(self, node: Node, role: str) -> npt.NDArray[Any]:
         return self._document.unpack(node.tensors[role])
@@ -131,47 +160,6 @@ class _Quantizer:
         while name in self.tensors:
             name += "_"
         return name
-
-
-def quantize_rows(matrix: npt.NDArray[np.float32], number: str = "int8") -> tuple[npt.NDArray[np.int8], Steps]:
-    """Return (integers [N, K], float64 [N] quantisation steps) of a float32 matrix [N, K].
-
-    int8 lies in [-127, 127]; int4 in [-8, 7]: its step is the smallest that reaches both ends.
-
-    >>> q, step = quantize_rows(np.array([[1.0, -0.5], [0.0, 0.0]], dtype=np.float32))
-    >>> q.tolist(), step.round(6).tolist()
-    ([[127, -64], [0, 0]], [0.007874, 1.0])
-    """
-    low, high = (-127, 127) if number == "int8" else (-8, 7)
-    wide = matrix.astype(np.float64)
-    step = _step(wide, low, high, axis=1)
-    return np.clip(np.rint(wide / step[:, None]), low, high).astype(np.int8), step
-
-
-def quantize_groups(
-    matrix: npt.NDArray[np.float32], group: int
-) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.uint8], Steps]:
-    """Return (int4 [N, K] in [-8, 7], uint8 [N, G] multipliers, float64 [N] steps) of a float32 matrix [N, K].
-
-    The step of a row is a 255th of its largest group's; m = rint(step of the group / step of the row), at least 1.
-    """
-    n, k = matrix.shape
-    groups = -(-k // group)
-    padded = np.zeros((n, groups * group))
-    padded[:, :k] = matrix
-    wide = padded.reshape(n, groups, group)
-    steps = np.where(wide.any(axis=2), _step(wide, -8, 7, axis=2), 0.0)
-    largest = steps.max(axis=1)
-    step = np.where(largest > 0, largest / 255, 1.0)
-    multiplier = np.clip(np.rint(steps / step[:, None]), 1, 255)
-    integers = np.clip(np.rint(wide / (multiplier * step[:, None])[..., None]), -8, 7)
-    return integers.reshape(n, -1)[:, :k].astype(np.int8), multiplier.astype(np.uint8), step
-
-
-def _step(wide: npt.NDArray[np.float64], low: int, high: int, axis: int) -> Steps:
-    """Return the smallest step with which all values lie between low and high; 1 where all are zero."""
-    step = np.maximum(wide.max(axis=axis) / high, wide.min(axis=axis) / low)
-    return np.where(step > 0, step, 1.0)
 
 
 def _vector(values: npt.NDArray[np.float64]) -> Tensor:

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from edgesnn.encode.spans import encode_span, spans
 from edgesnn.runtime import Model
 from edgesnn.runtime.decide import EarlyExit, Readout
 from edgesnn.runtime.windows import encoding_of, readout_of, window_scores
 from edgesnn.train.datasets import Sample
-from edgesnn.train.spans import encode_span, spans
 
 
 def curve(
@@ -52,7 +52,8 @@ def _windows(model: Model, sample: Sample, sensor: tuple[int, int]) -> list[Any]
     """Return the scores after each step of each window that is not idle: [steps, classes]."""
     encoding, session = encoding_of(model), model.session()
     return [
-        window_scores(session, encode_span(sample, span, encoding, sensor)) for span in spans(sample.events, encoding)
+        window_scores(session, encode_span(sample.events, span, encoding, sensor))
+        for span in spans(sample.events, encoding)
     ]
 
 

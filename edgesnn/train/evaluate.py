@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgesnn.encode.spans import encode_span, every_span
 from edgesnn.runtime import Model
 from edgesnn.runtime.decide import Decide, Readout
 from edgesnn.runtime.windows import encoding_of, goes_on, readout_of, run_window
 from edgesnn.train.datasets import Sample
-from edgesnn.train.spans import encode_span, every_span
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ def _scored(model: Model, sample: Sample, sensor: tuple[int, int]) -> Scored:
     for span in every_span(sample.events, encoding):
         if span.idle and not silence_too:
             continue
-        made = run_window(session, encode_span(sample, span, encoding, sensor), readout)
+        made = run_window(session, encode_span(sample.events, span, encoding, sensor), readout)
         if not span.idle:
             scores.append(made.scores)
             steps.append(made.steps)

@@ -15,10 +15,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from edgesnn.encode.points import PointEncoding
+from edgesnn.encode.spans import spans
 from edgesnn.train.augment import augment
 from edgesnn.train.config import AugmentConfig
 from edgesnn.train.datasets import Dataset, Events, Sample
-from edgesnn.train.spans import spans
 
 CELLS, HIDDEN = 16, 128
 VIEWS, EPOCHS, BATCH, LEARNING_RATE = 6, 40, 64, 2e-3

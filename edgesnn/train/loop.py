@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edgesnn.encode.spans import encoded, spans
 from edgesnn.errors import ConfigError
 from edgesnn.models import plif
 from edgesnn.models.spikepoint import CBL, SpikePoint
@@ -36,7 +37,6 @@ from edgesnn.train.config import TrainConfig, as_document
 from edgesnn.train.datasets import Dataset, Sample, check_complete
 from edgesnn.train.features import features
 from edgesnn.train.progress import Progress, Remaining, in_words
-from edgesnn.train.spans import encoded, spans
 from edgesnn.train.windows import draw
 
 METRICS = "metrics.json"
@@ -259,7 +259,7 @@ def validation_windows(
     samples: list[Sample], config: TrainConfig, sensor: tuple[int, int]
 ) -> tuple[list[Any], np.ndarray[Any, Any]]:
     """Return every window of the samples, as the runtime cuts and encodes them, and the sample each belongs to."""
-    groups = [encoded(sample, config.encoding, sensor) for sample in samples]
+    groups = [encoded(sample.events, config.encoding, sensor) for sample in samples]
     owner = np.repeat(np.arange(len(groups)), [len(g) for g in groups])
     return [window for group in groups for window in group], owner
 

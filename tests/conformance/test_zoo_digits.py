@@ -14,10 +14,10 @@ import pytest
 
 import edgesnn
 from edgesnn.encode.coding import direct_values
+from edgesnn.encode.spans import encoded
 from edgesnn.runtime.windows import encoding_of
 from edgesnn.train.datasets import DataConfig, Sample, load_dataset
 from edgesnn.train.evaluate import Scored, score, summarise
-from edgesnn.train.spans import encoded
 
 pytestmark = pytest.mark.conformance
 
@@ -75,7 +75,7 @@ def test_torch_decides_as_the_runtime_on_the_validation_set(
     net, encoding = restore(model.document), encoding_of(model)
     differing = 0
     for sample, ours in zip(samples, results["digits-float32"], strict=True):
-        windows = encoded(sample, encoding, SENSOR)
+        windows = encoded(sample.events, encoding, SENSOR)
         with torch.no_grad():
             theirs = net(*features(windows, net.config.point_coding, encoding.steps, encoding.seed)).numpy()
         differing += int(theirs.mean(axis=0).argmax()) != ours.vote
@@ -95,7 +95,7 @@ def test_every_layer_of_torch_fires_as_the_reference_when_fed_the_same_input(sam
     session = model.session(record=[node.name for node in model.document.nodes if node.op != "point_code"])
     total = near = differing = 0
     for sample in samples[:3]:
-        window = encoded(sample, encoding, SENSOR)[0]
+        window = encoded(sample.events, encoding, SENSOR)[0]
         session.run(window)
         local, centre = direct_values(window, net.config.point_coding)
         given = {**session.recorded, "code.local": local[None], "code.centre": centre[None]}

@@ -12,6 +12,7 @@ import pytest
 
 import edgesnn
 from edgesnn.cli.main import main
+from edgesnn.encode.spans import every_span
 from edgesnn.graph import Builder
 from edgesnn.pipeline import Pipeline
 from edgesnn.quantize import quantize
@@ -19,7 +20,6 @@ from edgesnn.runtime.windows import encoding_of, readout_of
 from edgesnn.train.datasets import Sample
 from edgesnn.train.early_exit import curve
 from edgesnn.train.evaluate import score
-from edgesnn.train.spans import every_span
 from tests.small_models import small_document, spikes_document
 from tests.unit.test_pipeline_spikes import make_events
 

@@ -15,7 +15,7 @@ from edgesnn.cli.main import main
 from edgesnn.errors import UsageError
 from edgesnn.graph import Builder, Document
 from edgesnn.quantize import quantize
-from edgesnn.quantize.weights import quantize_groups, quantize_rows
+from edgesnn.quantize.rounding import quantize_groups, quantize_rows
 from edgesnn.runtime import Model
 from tests.graphs import random_document, random_inputs
 from tests.one_operator import document as one

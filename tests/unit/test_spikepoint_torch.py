@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch")
 from edgesnn.models import plif  # noqa: E402
 from edgesnn.models.export import export, restore  # noqa: E402
 from edgesnn.models.spikepoint import CBL, SpikePoint, SpikePointConfig, parameter_count, rounded  # noqa: E402
-from edgesnn.quantize.weights import quantize_rows  # noqa: E402
+from edgesnn.quantize.rounding import quantize_rows  # noqa: E402
 from edgesnn.runtime import Model  # noqa: E402
 from edgesnn.train.features import features  # noqa: E402
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import edgesnn
+from edgesnn.encode.spans import encoded
 from edgesnn.events.simulator.clips import simulate_gesture
 from edgesnn.events.simulator.gestures import CLASS_NAMES
 from edgesnn.runtime.windows import encoding_of
 from edgesnn.train.datasets import Sample
 from edgesnn.train.evaluate import score, summarise
-from edgesnn.train.spans import encoded
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFEST = json.loads((ROOT / "recordings" / "manifest.json").read_text())
@@ -69,7 +69,7 @@ def test_torch_with_the_file_s_rounded_weights_decides_as_the_runtime(model: edg
     ]
     windows = 0
     for result in score(model, samples, SENSOR, lambda done: None):
-        encoded_windows = encoded(result.sample, encoding, SENSOR)
+        encoded_windows = encoded(result.sample.events, encoding, SENSOR)
         with torch.no_grad():
             theirs = net(*features(encoded_windows, net.config.point_coding, encoding.steps, encoding.seed)).numpy()
         assert (theirs.argmax(axis=1) == result.scores.argmax(axis=1)).all()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import edgesnn
+from edgesnn.encode.spans import every_span
 from edgesnn.graph import Document
 from edgesnn.models.export import export
 from edgesnn.quantize import quantize
@@ -20,7 +21,6 @@ from edgesnn.train.config import TrainConfig, as_document
 from edgesnn.train.datasets import Dataset, Sample
 from edgesnn.train.evaluate import Scored, score
 from edgesnn.train.loop import METRICS, predict, validation_windows
-from edgesnn.train.spans import every_span
 
 ZOO = Path("edgesnn/zoo")
 SUFFIXES = {"int8": "", "float32": "-float32"}

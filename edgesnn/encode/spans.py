@@ -1,17 +1,21 @@
-"""The windows of a recording, where the runtime cuts them, encoded as it does (no torch here)."""
+"""The windows of a recording that is in memory, where the runtime cuts them, encoded as it does (docs/pipeline.md)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edgesnn.encode.native import encode, encode_points
 from edgesnn.encode.points import PointEncoding, PointWindow
-from edgesnn.runtime.windows import Encoding, Window
-from edgesnn.train.datasets import Events, Sample
+from edgesnn.encode.spikes import SpikeEncoding, SpikeWindow
+
+Events = npt.NDArray[Any]
+Encoding = PointEncoding | SpikeEncoding
 
 
 @dataclass(frozen=True)
@@ -45,17 +49,15 @@ def every_span(events: Events, encoding: Encoding) -> Iterator[Span]:
         yield Span(first, last, start, end, number, last - first < max(1, encoding.min_events))
 
 
-def encode_span(sample: Sample, span: Span, encoding: Encoding, sensor: tuple[int, int]) -> Window:
-    """Return a window of a recording, encoded as the runtime does."""
-    events = sample.events[span.first : span.last]
-    return encode(events, encoding, sensor, number=span.number, first_event=span.first, t0_us=span.t0_us)
+def encode_span(events: Events, span: Span, encoding: Encoding, sensor: tuple[int, int]) -> PointWindow | SpikeWindow:
+    """Return a window of a recording, encoded as the runtime does. Raises as `edgesnn.encode.native.encode`."""
+    part = events[span.first : span.last]
+    return encode(part, encoding, sensor, number=span.number, first_event=span.first, t0_us=span.t0_us)
 
 
-def encoded(sample: Sample, encoding: PointEncoding, sensor: tuple[int, int]) -> list[PointWindow]:
-    """Return all windows of points of a recording, encoded as the runtime does."""
+def encoded(events: Events, encoding: PointEncoding, sensor: tuple[int, int]) -> list[PointWindow]:
+    """Return all windows of points of a recording that are not idle, encoded as the runtime does."""
     return [
-        encode_points(
-            sample.events[s.first : s.last], encoding, sensor, number=s.number, first_event=s.first, t0_us=s.t0_us
-        )
-        for s in spans(sample.events, encoding)
+        encode_points(events[s.first : s.last], encoding, sensor, number=s.number, first_event=s.first, t0_us=s.t0_us)
+        for s in spans(events, encoding)
     ]
