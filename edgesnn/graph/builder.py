@@ -7,7 +7,7 @@ from typing import Any
 
 from edgesnn.errors import ModelError
 from edgesnn.graph import fields
-from edgesnn.graph.document import Document
+from edgesnn.graph.document import Document, canonical
 from edgesnn.graph.layout import GROUPS
 from edgesnn.graph.operators.base import Operator
 from edgesnn.graph.operators.registry import OPERATORS, find
@@ -99,6 +99,7 @@ class Builder:
         states = draft.analysis.states(self._reset)
         if readout is not None:
             readout = {**fields.READOUT_DEFAULTS, **readout}
+        canonical([section, provenance])  # refuses what a file could not hold
         checked = fields.check_readout(readout, draft.analysis, draft.outputs, WHERE)
         return Document(section, draft.nodes, draft.outputs, states, draft.tensors, checked, dict(provenance or {}))
 

@@ -114,8 +114,18 @@ class Document:
 
 
 def canonical(value: Any) -> str:
-    """Return canonical JSON: sorted keys, no spaces, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    """Return canonical JSON: sorted keys, no spaces, no NaN, no half characters.
+
+    Raises:
+        ModelError: something that such JSON cannot hold.
+    """
+    try:
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        expected = "texts, finite numbers, lists and objects"
+        raise ModelError("document holds what JSON cannot", found=str(error)[:200], expected=expected) from None
+    return text
 
 
 def read(path: str | os.PathLike[str], *, copy: bool = False) -> Document:

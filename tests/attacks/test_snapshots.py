@@ -92,6 +92,22 @@ def test_a_counter_of_steps_is_no_more_than_can_be_counted(op: str, backend: str
     assert session.step_number == MAX_STEPS
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("op", ["vote", "count"])
+def test_whole_sums_are_no_more_than_64_bits_can_go_on_with(op: str, backend: str) -> None:
+    b = Builder(input={"kind": "dense", "shape": [2], "value": "int", "bound": 255})
+    attributes, state = {"vote": ({"classes": 2, "voters": 1}, "sum"), "count": ({}, "total")}[op]
+    model = Model(b.document(outputs=b.add(op, "input", name="out", attributes=attributes)), backend=backend)
+    session = model.session()
+    blob = session.snapshot()
+    arrays = snapshot.decode(blob, model.identity, ["session"])
+    for total in (-1, 2**62 + 1, 2**63 - 1):
+        changed = {**arrays, f"session/out.{state}": np.array([0, total], np.int64)}
+        with pytest.raises(ModelError, match=f"out.{state}: snapshot's state is out of range"):
+            session.restore(snapshot.encode(changed, model.identity, ["session"]))
+        assert session.snapshot() == blob
+
+
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_any_state_within_its_limits_goes_on_the_same_on_both_backends(name: str) -> None:
     """Counters and positions at their ends, huge membranes: no backend may leave its memory or answer otherwise."""

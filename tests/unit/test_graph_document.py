@@ -155,6 +155,18 @@ def test_the_builder_checks_names_as_a_file_s_are() -> None:
     assert b.document(outputs="é\U0001f642").identity
 
 
+@pytest.mark.parametrize("value", ["\ud800", float("nan"), {1, 2}, np.float32(1)])
+def test_the_builder_refuses_what_json_cannot_hold(value: object) -> None:
+    b = Builder(input={"kind": "dense", "shape": [3]})
+    relu(b, "input", "a")
+    with pytest.raises(ModelError, match="document holds what JSON cannot"):
+        b.document(outputs="a", provenance={"note": value})
+    tokens = Builder(input={"kind": "tokens", "vocab": 3, "tokenizer": {"merges": value}})
+    tokens.add("embedding", "input", name="a", tensors={"weight": np.ones((3, 2), np.float32)})
+    with pytest.raises(ModelError, match="document holds what JSON cannot"):
+        tokens.document(outputs="a")
+
+
 @pytest.mark.parametrize("backend", ["native", "reference"])
 def test_what_reaches_a_limit_runs_and_what_passes_it_is_refused_before_any_backend(backend: str) -> None:
     def joined(count: int) -> Document:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgesnn.graph.operators.base import Operator, State
-from edgesnn.graph.values import NodeView, ValueType
+from edgesnn.graph.values import BYTE_MAX, MAX_STEPS, NodeView, ValueType
 
 
 class Count(Operator):
@@ -19,4 +19,4 @@ class Count(Operator):
 
     def states(self, view: NodeView) -> tuple[State, ...]:
         """See `Operator.states`."""
-        return (State("total", "accumulator", view.inputs[0].shape, "int64"),)
+        return (State("total", "accumulator", view.inputs[0].shape, "int64", 0.0, (0, BYTE_MAX * MAX_STEPS)),)

@@ -7,6 +7,8 @@ from typing import ClassVar
 from edgesnn.graph.operators.base import Operator, State
 from edgesnn.graph.values import MAX_STEPS, NodeView, ValueType
 
+_LARGEST = 1 << 62  # sums and voters * steps that a snapshot may hold: there is room in 64 bits for many steps more
+
 
 class Vote(Operator):
     """[classes * voters] -> float32 [classes]; states `<name>.sum` and `<name>.steps`.
@@ -29,5 +31,10 @@ class Vote(Operator):
     def states(self, view: NodeView) -> tuple[State, ...]:
         """See `Operator.states`."""
         classes = (view.attribute("classes"),)
-        total = State("sum", "accumulator", classes, "int64" if view.inputs[0].kind == "int" else "float32")
-        return (total, State("steps", "counter", (), "int64", 0.0, (0, MAX_STEPS)))
+        whole = view.inputs[0].kind == "int"
+        limits = (0, _LARGEST) if whole else None
+        total = State("sum", "accumulator", classes, "int64" if whole else "float32", 0.0, limits)
+        return (
+            total,
+            State("steps", "counter", (), "int64", 0.0, (0, min(MAX_STEPS, _LARGEST // view.attribute("voters")))),
+        )
