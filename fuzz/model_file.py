@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from copy import deepcopy
 from functools import cache
 from math import prod
 from pathlib import Path
@@ -87,11 +88,11 @@ def _edit_json(choices: Choices, root: Any) -> None:
     if action == 0:
         del at[key]
     elif action == 1 and isinstance(at, list):
-        at.insert(choices.below(len(at) + 1), at[key])
+        at.insert(choices.below(len(at) + 1), deepcopy(at[key]))
     elif action == 2:
-        at[key] = at[keys[choices.below(len(keys))]]
+        at[key] = deepcopy(at[keys[choices.below(len(keys))]])
     else:
-        at[key] = VALUES[choices.below(len(VALUES))]
+        at[key] = deepcopy(VALUES[choices.below(len(VALUES))])
 
 
 def _edit_tensor(choices: Choices, tensors: dict[str, Any]) -> None:
