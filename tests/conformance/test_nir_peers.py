@@ -12,7 +12,7 @@ import pytest
 
 from edgesnn.importers.nir import import_nir
 from tests.nir_files import chain, ends, write
-from tests.running import by_run, model_of
+from tests.running import BACKENDS, by_run, model_of
 
 torch = pytest.importorskip("torch", reason="torch is not installed (extra test)")
 nir = pytest.importorskip("nir", reason="nir is not installed (extra peers)")
@@ -26,6 +26,11 @@ DT = 1e-4
 @pytest.fixture(params=[1, 2, 3])
 def random(request) -> np.random.Generator:
     return np.random.default_rng(request.param)
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request) -> str:
+    return request.param
 
 
 def full(value: float, size: int = HIDDEN) -> Any:
@@ -56,12 +61,12 @@ def cuba(size: int, v_threshold: float, **fields: float) -> dict[str, Any]:
     return {"type": "CubaLIF", **{name: full(value, size) for name, value in values.items()}}
 
 
-def agree(path, run, random, layer: str, **options) -> None:
+def agree(path, run, random, backend: str, layer: str, **options) -> None:
     """Compare the spikes of `layer`, the output, for random inputs; `run` gives the framework's, [STEPS, ...]."""
     xs = (2 * random.normal(size=(STEPS, INPUTS))).astype(np.float32)
     with torch.no_grad():
         theirs = np.array([row.numpy().reshape(-1) for row in run(nir.read(str(path)), torch.from_numpy(xs))])
-    ours = by_run(model_of(import_nir(path, dt_us=100, **options), "reference"), xs, [layer])[layer]
+    ours = by_run(model_of(import_nir(path, dt_us=100, **options), backend), xs, [layer])[layer]
     assert 0.01 < (theirs > 0).mean() < 0.99
     np.testing.assert_array_equal(ours, theirs)
 
@@ -75,7 +80,7 @@ def stepped(net, xs):
     return rows
 
 
-def test_norse_leak_integration_and_synapses(tmp_path, random):
+def test_norse_leak_integration_and_synapses(tmp_path, random, backend):
     norse = pytest.importorskip("norse.torch", reason="norse is not installed (extra peers)")
     nodes = {
         **ends(INPUTS, OUTPUTS),
@@ -91,10 +96,10 @@ def test_norse_leak_integration_and_synapses(tmp_path, random):
     def run(graph, xs):
         return stepped(norse.from_nir(graph, dt=DT, ignore_warnings=True), xs)
 
-    agree(path, run, random, "cuba", profile="norse")
+    agree(path, run, random, backend, "cuba", profile="norse")
 
 
-def test_snntorch_leaky_and_synapses(tmp_path, random):
+def test_snntorch_leaky_and_synapses(tmp_path, random, backend):
     """Feed-forward, named in order of work: snnTorch 1.0.0 reads no other file with the nirtorch that sinabs allows."""
     module = pytest.importorskip("snntorch.import_nir", reason="snntorch is not installed (extra peers)")
     nodes = {
@@ -112,12 +117,12 @@ def test_snntorch_leaky_and_synapses(tmp_path, random):
         net = module.import_from_nir(graph)
         return [net(x[None])[0][0] for x in xs]
 
-    agree(path, run, random, "5", profile="snntorch-no-delay", reset="zero")
+    agree(path, run, random, backend, "5", profile="snntorch-no-delay", reset="zero")
 
 
 @pytest.mark.parametrize("mechanism", ["subtract", "zero"])
 @pytest.mark.parametrize("delay", [True, False])
-def test_snntorchs_constants_run_as_the_live_net(tmp_path, random, mechanism, delay):
+def test_snntorchs_constants_run_as_the_live_net(tmp_path, random, backend, mechanism, delay):
     """The file holds tau = dt/(1 - decay), r = tau/dt, w_in = tau_syn/dt, as snnTorch writes it; profile and reset say
     what it does not hold, reset_delay and reset_mechanism. (Its own export asks for a newer nir than sinabs allows.)"""
     snn = pytest.importorskip("snntorch", reason="snntorch is not installed (extra peers)")
@@ -139,10 +144,12 @@ def test_snntorchs_constants_run_as_the_live_net(tmp_path, random, mechanism, de
     }
     path = write(tmp_path / "snntorch.nir", nodes, chain("0", "1", "2", "3"))
     profile = "snntorch" if delay else "snntorch-no-delay"
-    agree(path, lambda _graph, xs: [net(x[None])[0] for x in xs], random, "3", profile=profile, reset=mechanism)
+    agree(
+        path, lambda _graph, xs: [net(x[None])[0] for x in xs], random, backend, "3", profile=profile, reset=mechanism
+    )
 
 
-def test_sinabs_integration_with_multispikes(tmp_path, random):
+def test_sinabs_integration_with_multispikes(tmp_path, random, backend):
     sinabs = pytest.importorskip("sinabs.nir", reason="sinabs is not installed (extra peers)")
     nodes = {
         **ends(INPUTS, OUTPUTS),
@@ -160,10 +167,10 @@ def test_sinabs_integration_with_multispikes(tmp_path, random):
         spikes = sinabs.from_nir(graph, batch_size=1)(xs)
         return list(spikes[0] if isinstance(spikes, tuple) else spikes)
 
-    agree(path, run, random, "if2", profile="sinabs")
+    agree(path, run, random, backend, "if2", profile="sinabs")
 
 
-def test_spikingjelly_nodes(tmp_path, random, monkeypatch):
+def test_spikingjelly_nodes(tmp_path, random, backend, monkeypatch):
     """Its import asks nirtorch for a device and a type, which the nirtorch that sinabs allows does not know yet."""
     nirtorch = pytest.importorskip("nirtorch", reason="nirtorch is not installed (extra peers)")
     older = nirtorch.nir_to_torch
@@ -186,4 +193,4 @@ def test_spikingjelly_nodes(tmp_path, random, monkeypatch):
                 node.v_reset = np.zeros_like(node.v_threshold)
         return stepped(module.import_from_nir(graph, dt=DT), xs)
 
-    agree(path, run, random, "n5", profile="spikingjelly")
+    agree(path, run, random, backend, "n5", profile="spikingjelly")

@@ -13,7 +13,7 @@ import pytest
 
 from edgesnn.errors import ModelError
 from edgesnn.importers.torch_modules import from_torch
-from tests.running import by_run, model_of
+from tests.running import BACKENDS, by_run, model_of
 
 torch = pytest.importorskip("torch", reason="torch is not installed (extra test)")
 nn = torch.nn
@@ -31,6 +31,11 @@ def framework(name: str) -> Any:
 @pytest.fixture(params=[1, 2, 3])
 def seed(request) -> int:
     torch.manual_seed(request.param)
+    return request.param
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request) -> str:
     return request.param
 
 
@@ -64,9 +69,9 @@ def _is_layer(module) -> bool:
     return is_neuron(module)
 
 
-def agree(net, xs, theirs: dict[str, np.ndarray]) -> None:
+def agree(net, xs, theirs: dict[str, np.ndarray], backend: str) -> None:
     """Import the net and compare every layer with what the framework gave."""
-    ours = by_run(model_of(from_torch(net, xs[0]), "reference"), xs.numpy(), list(theirs))
+    ours = by_run(model_of(from_torch(net, xs[0]), backend), xs.numpy(), list(theirs))
     for name, expected in theirs.items():
         found = ours[name]
         if expected.dtype.kind == "f" and found.dtype == np.float32:
@@ -79,14 +84,14 @@ def agree(net, xs, theirs: dict[str, np.ndarray]) -> None:
 # --- snnTorch -------------------------------------------------------------------------------------------------------
 
 
-def snntorch_agrees(net, xs) -> None:
+def snntorch_agrees(net, xs, backend: str) -> None:
     theirs = hooked(net, lambda: [net(x[None]) for x in xs])
-    agree(net, xs, theirs)
+    agree(net, xs, theirs, backend)
 
 
 @pytest.mark.parametrize("delay", [True, False])
 @pytest.mark.parametrize("mechanism", ["subtract", "zero", "none"])
-def test_snntorch_leaky_and_synaptic(seed, mechanism, delay):
+def test_snntorch_leaky_and_synaptic(seed, backend, mechanism, delay):
     snn = framework("snntorch")
     how = {"reset_mechanism": mechanism, "reset_delay": delay, "init_hidden": True}
     net = nn.Sequential(
@@ -95,11 +100,11 @@ def test_snntorch_leaky_and_synaptic(seed, mechanism, delay):
         nn.Linear(20, 8),
         snn.Synaptic(alpha=0.6, beta=torch.rand(8), threshold=torch.full((8,), 0.5), **how),
     )
-    snntorch_agrees(net, noise(12))
+    snntorch_agrees(net, noise(12), backend)
 
 
 @pytest.mark.parametrize("mechanism", ["subtract", "zero"])
-def test_snntorch_recurrent_layers(seed, mechanism):
+def test_snntorch_recurrent_layers(seed, backend, mechanism):
     snn = framework("snntorch")
     how = {"reset_mechanism": mechanism, "init_hidden": True}
     net = nn.Sequential(
@@ -110,10 +115,10 @@ def test_snntorch_recurrent_layers(seed, mechanism):
         nn.Linear(12, 6),
         snn.RLeaky(beta=0.9, all_to_all=False, V=torch.randn(6), threshold=0.5, **how),
     )
-    snntorch_agrees(net, noise(10))
+    snntorch_agrees(net, noise(10), backend)
 
 
-def test_snntorch_convolutions_with_a_folded_batch_norm(seed):
+def test_snntorch_convolutions_with_a_folded_batch_norm(seed, backend):
     snn = framework("snntorch")
     norm = nn.BatchNorm2d(6)
     with torch.no_grad():
@@ -134,7 +139,7 @@ def test_snntorch_convolutions_with_a_folded_batch_norm(seed):
         nn.Linear(16, 8),
         snn.Leaky(beta=0.9, threshold=0.1, init_hidden=True),
     ).eval()
-    snntorch_agrees(net, noise(2, 16, 16))
+    snntorch_agrees(net, noise(2, 16, 16), backend)
 
 
 def test_options_without_a_counterpart_are_refused():
@@ -152,16 +157,16 @@ def test_options_without_a_counterpart_are_refused():
 # --- Norse ----------------------------------------------------------------------------------------------------------
 
 
-def norse_agrees(net, xs) -> None:
+def norse_agrees(net, xs, backend: str) -> None:
     def run():
         state = None
         for x in xs:
             _, state = net(x[None], state)
 
-    agree(net, xs, hooked(net, run))
+    agree(net, xs, hooked(net, run), backend)
 
 
-def test_norse_boxes_and_currents(seed):
+def test_norse_boxes_and_currents(seed, backend):
     norse = framework("norse.torch")
     box = norse.LIFBoxParameters(tau_mem_inv=torch.tensor(200.0), v_th=torch.tensor(0.3), v_leak=torch.tensor(0.05))
     current = norse.LIFParameters(v_th=torch.tensor(0.2), v_reset=torch.tensor(-0.1))
@@ -175,16 +180,16 @@ def test_norse_boxes_and_currents(seed):
         nn.Linear(6, 3),
         norse.LIBoxCell(),
     )
-    norse_agrees(net, noise(12, scale=3.0))
+    norse_agrees(net, noise(12, scale=3.0), backend)
 
 
 @pytest.mark.parametrize("autapses", [True, False])
-def test_norse_recurrent_cells_and_their_autapses(seed, autapses):
+def test_norse_recurrent_cells_and_their_autapses(seed, backend, autapses):
     norse = framework("norse.torch")
     parameters = norse.LIFParameters(v_th=torch.tensor(0.1))
     net = norse.SequentialState(norse.LIFRecurrentCell(8, 14, parameters, autapses=autapses))
     assert bool(net[0].recurrent_weights.diagonal().any()) == autapses
-    norse_agrees(net, noise(8, scale=3.0))
+    norse_agrees(net, noise(8, scale=3.0), backend)
 
 
 # --- SpikingJelly ---------------------------------------------------------------------------------------------------
@@ -192,7 +197,7 @@ def test_norse_recurrent_cells_and_their_autapses(seed, autapses):
 
 @pytest.mark.parametrize("v_reset", [0.0, None, 0.125])
 @pytest.mark.parametrize("decay_input", [True, False])
-def test_spikingjelly_nodes(seed, decay_input, v_reset):
+def test_spikingjelly_nodes(seed, backend, decay_input, v_reset):
     """tau is a power of two, so that a division by it and our product with its inverse round alike."""
     neuron = framework("spikingjelly.activation_based.neuron")
     layer = framework("spikingjelly.activation_based.layer")
@@ -205,10 +210,10 @@ def test_spikingjelly_nodes(seed, decay_input, v_reset):
         neuron.ParametricLIFNode(init_tau=2.0, decay_input=decay_input, v_threshold=0.25, v_reset=v_reset),
     )
     xs = noise(12, scale=3.0)
-    agree(net, xs, hooked(net, lambda: [net(x[None]) for x in xs]))
+    agree(net, xs, hooked(net, lambda: [net(x[None]) for x in xs]), backend)
 
 
-def test_spikingjelly_containers_in_multi_step_mode(seed):
+def test_spikingjelly_containers_in_multi_step_mode(seed, backend):
     """The whole sequence in one call there, one step after the other here; the input as spikes."""
     neuron = framework("spikingjelly.activation_based.neuron")
     layer = framework("spikingjelly.activation_based.layer")
@@ -229,7 +234,7 @@ def test_spikingjelly_containers_in_multi_step_mode(seed):
     document = from_torch(net, xs[0], input="spikes", value="binary")
     assert [node.op for node in document.nodes] == ["conv2d", "lif", "pool2d", "reshape", "linear", "lif"]
     assert document.nodes[0].attributes["activations"] == "int"
-    ours = by_run(model_of(document, "reference"), xs.numpy().astype(np.uint8), list(theirs))
+    ours = by_run(model_of(document, backend), xs.numpy().astype(np.uint8), list(theirs))
     for name, expected in theirs.items():
         assert 0 < np.mean(expected > 0) < 0.95
         np.testing.assert_array_equal(ours[name], expected[:, 0], err_msg=name)
@@ -238,7 +243,7 @@ def test_spikingjelly_containers_in_multi_step_mode(seed):
 # --- sinabs ---------------------------------------------------------------------------------------------------------
 
 
-def test_sinabs_convolutions_with_multispike_neurons_and_sum_pools(seed):
+def test_sinabs_convolutions_with_multispike_neurons_and_sum_pools(seed, backend):
     sl = framework("sinabs.layers")
     net = nn.Sequential(
         nn.Conv2d(2, 4, 3, padding=1),
@@ -253,10 +258,10 @@ def test_sinabs_convolutions_with_multispike_neurons_and_sum_pools(seed):
         sl.ExpLeakSqueeze(batch_size=1, tau_mem=10.0),
     )
     xs = noise(2, 8, 8)
-    agree(net, xs, hooked(net, lambda: net(xs)))
+    agree(net, xs, hooked(net, lambda: net(xs)), backend)
 
 
-def test_sinabs_single_spikes_resets_and_recurrence(seed):
+def test_sinabs_single_spikes_resets_and_recurrence(seed, backend):
     sl = framework("sinabs.layers")
     activation = framework("sinabs.activation")
     net = nn.Sequential(
@@ -269,10 +274,10 @@ def test_sinabs_single_spikes_resets_and_recurrence(seed):
     )
     xs = noise(10)
     theirs = {name: value[0] for name, value in hooked(net, lambda: net(xs[None])).items()}
-    agree(net, xs, theirs)
+    agree(net, xs, theirs, backend)
 
 
-def test_batch_norms_are_folded_into_scale_and_bias():
+def test_batch_norms_are_folded_into_scale_and_bias(backend):
     """Without a framework: the folded matrix gives what torch gives."""
     torch.manual_seed(0)
     norm = nn.BatchNorm1d(7)
@@ -284,5 +289,5 @@ def test_batch_norms_are_folded_into_scale_and_bias():
     x = torch.randn(5)
     with torch.no_grad():
         expected = net(x[None])[0].numpy()
-    found = model_of(document, "reference").session().step(x.numpy())
+    found = model_of(document, backend).session().step(x.numpy())
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
