@@ -125,6 +125,10 @@ class Model:
         """Do one step of each engine; for `step_many`, which holds the sessions' locks."""
         return self._backend.step_many(engines, x)
 
+    def quick_many(self, engines: Sequence[Engine], active: Any) -> Mapping[str, Array] | None:
+        """Do one step of each engine, of unchecked lists of active inputs, or nothing: `Backend.quick_many`."""
+        return self._backend.quick_many(engines, active)
+
     def __repr__(self) -> str:
         return f"<edgesnn.Model {self.name} {self.precision} on {self.backend}, sha256 {self.identity[:12]}>"
 

@@ -289,8 +289,10 @@ def step_many(model: Model, sessions: Sequence[Session], xs: Any, active: Any) -
             if not session._busy.acquire(blocking=False):
                 raise UsageError("a session is used by another thread", hint="make one session a stream")
             taken.append(session)
-        checked = model.inputs.many(xs, active, len(sessions))
-        outputs = model.step_engines([session._engine for session in sessions], checked)
+        engines = [session._engine for session in sessions]
+        outputs = model.quick_many(engines, active) if xs is None else None
+        if outputs is None:
+            outputs = model.step_engines(engines, model.inputs.many(xs, active, len(sessions)))
         for session in sessions:
             session.recorded = {}
             session._steps = 1

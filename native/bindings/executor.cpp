@@ -162,6 +162,7 @@ class PySession {
                                      const Offsets& offsets) {
         if (sessions.empty()) return py::list();
         const PySession& first = *sessions[0];
+        if (!first.takes_lists_) fail_input("model takes no lists of active inputs", "lists", "arrays");
         const Indices own_indices = own(indices);
         const Offsets own_offsets = own(offsets);
         const executor::EventSource source =

@@ -71,6 +71,8 @@ executor::EventSource event_source(const Model& model, const Indices& indices, c
     const auto& type = model.type(0);
     if (type.kind != Kind::integer) fail_input("model takes no lists of active inputs", describe(type), "kind spikes");
     const int64_t* offset = offsets.data();
+    if (!lies_as(indices, 'u', sizeof(uint32_t)) || !lies_as(offsets, 'i', sizeof(int64_t)))
+        fail_input("indices or offsets lie crooked in memory", "no alignment", "aligned arrays");
     if (indices.ndim() != 1 || offsets.ndim() != 1 || offsets.size() < 1 || offset[0] != 0 ||
         offset[offsets.size() - 1] != indices.size())
         fail_input("offsets do not fit the indices", std::to_string(offsets.size()) + " offsets",

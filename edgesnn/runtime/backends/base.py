@@ -95,6 +95,13 @@ class Backend(Protocol):
             Each output as [sessions, ...]; the same bits as one `step` each. Nothing is recorded.
         """
 
+    def quick_many(self, engines: Sequence[Engine], active: Any) -> Mapping[str, Array] | None:
+        """Do `step_many` of unchecked lists of active inputs, one an engine.
+
+        Returns:
+            As `step_many`, or None and has done nothing where they need a conversion or an error.
+        """
+
 
 def state_array(state: StateType) -> Array:
     """Return a new state at its initial value."""

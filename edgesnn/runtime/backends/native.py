@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgesnn.errors import BackendError
+from edgesnn.errors import BackendError, ModelError
 from edgesnn.graph import Document
 from edgesnn.runtime.backends.base import COUNTS, Array, Engine, Keep, Options, step_each
 from edgesnn.runtime.inputs import Active
@@ -50,12 +50,24 @@ class NativeBackend:
             return step_each(engines, x)
         sessions, many = [engine.session for engine in own], _native.executor.Session
         if isinstance(x, Active):
-            arrays = many.step_many_events(sessions, x.indices, x.offsets)
-        else:
-            arrays = many.step_many(sessions, x)
-        for engine in own:
-            engine.recorded = {}
-        return dict(zip(own[0].outputs, arrays, strict=True))
+            return _together(own, many.step_many_events(sessions, x.indices, x.offsets))
+        return _together(own, many.step_many(sessions, x))
+
+    def quick_many(self, engines: Sequence[Engine], active: Any) -> Mapping[str, Array] | None:
+        """See `Backend.quick_many`: arrays of uint32 and int64, which the module checks itself."""
+        from edgesnn import _native
+
+        if not isinstance(active, (tuple, list)) or len(active) != 2:
+            return None
+        indices, offsets = active
+        if not (_holds(indices, np.uint32) and _holds(offsets, np.int64)):
+            return None
+        own = [engine for engine in engines if isinstance(engine, NativeEngine)]
+        try:
+            arrays = _native.executor.Session.step_many_events([engine.session for engine in own], indices, offsets)
+        except ModelError:
+            return None
+        return _together(own, arrays)
 
 
 class NativeEngine:
@@ -118,6 +130,16 @@ class NativeEngine:
         count = len(self.outputs)
         self.recorded = dict(zip(self._recorded, arrays[count:], strict=True))
         return dict(zip(self.outputs, arrays[:count], strict=True))
+
+
+def _together(engines: Sequence[NativeEngine], arrays: list[Array]) -> Mapping[str, Array]:
+    for engine in engines:
+        engine.recorded = {}
+    return dict(zip(engines[0].outputs, arrays, strict=True))
+
+
+def _holds(array: Any, dtype: type[np.generic]) -> bool:
+    return isinstance(array, np.ndarray) and array.dtype == dtype and array.flags.c_contiguous
 
 
 def source(document: Document) -> dict[str, Any]:

@@ -36,6 +36,10 @@ class ReferenceBackend:
         """See `Backend.step_many`."""
         return step_each(engines, x)
 
+    def quick_many(self, engines: Sequence[Engine], active: Any) -> Mapping[str, Array] | None:
+        """See `Backend.quick_many`; there is none."""
+        return None
+
 
 class ReferenceEngine:
     """See `edgesnn.runtime.backends.base.Engine`."""
