@@ -108,7 +108,7 @@ def _edit_tensor(choices: Choices, tensors: dict[str, Any]) -> None:
         types = ("f4", "i1", "u1", "i4", "f8", "i8")
         tensors[name] = array.reshape(-1).view(np.uint8).astype(types[choices.below(len(types))])
     elif action == 2:
-        tensors[name] = array[: choices.below(len(array))]
+        tensors[name] = array[: choices.below(len(array) + 1)]
     elif array.size:
         flat = array.reshape(-1)
         value = (0, 1, -128, 127, 255, np.nan, np.inf, -1, 3e38)[choices.below(9)]

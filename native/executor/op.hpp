@@ -4,6 +4,7 @@
 // memory; where rows are independent, every tiling and every order of tiles gives the same bits.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -44,6 +45,13 @@ struct OpCall {
     Counters* counters;
 };
 
+// What an element of an integer state may be in a snapshot; both ends are included.
+struct Limits {
+    int64_t low = INT64_MIN, high = INT64_MAX;
+};
+
+constexpr int64_t kMostSteps = int64_t{1} << 53;  // that a snapshot may say were done
+
 struct OpState {
     std::string suffix;  // state name: "<node>.<suffix>"
     Shape shape;
@@ -51,6 +59,7 @@ struct OpState {
     double initial = 0;
     bool last = false;   // its last axes lie as a value that is channels last
     size_t leading = 0;  // axes before those of the value
+    Limits limits = {};
 };
 
 class Op {

@@ -11,9 +11,8 @@ namespace edgesnn::executor {
 namespace {
 
 constexpr size_t kAlignment = 64;
-constexpr size_t kSharedElements = 1 << 14;       // of a batch's output, at least, to wake threads for
-constexpr int64_t kMostSteps = int64_t{1} << 62;  // that a snapshot may say were done: there is room for more
-constexpr size_t kMaxRank = 16;                   // of a state: a value has at most 8 axes
+constexpr size_t kSharedElements = 1 << 14;  // of a batch's output, at least, to wake threads for
+constexpr size_t kMaxRank = 16;              // of a state: a value has at most 8 axes
 constexpr size_t kMaxStateBytes = size_t{1} << 33;
 
 void fail_window(const std::string& what, const std::string& found, const std::string& expected) {
@@ -52,7 +51,7 @@ void check_step(const uint32_t* first, const uint32_t* end, const ValueType& typ
 // How a state lies in memory: its last axes as a value of that shape does, the leading ones around it.
 StateView empty_view(const StateSpec& spec, const OpState& state) {
     const size_t item = item_size(spec.dtype);
-    if (spec.shape.empty()) return {&spec, nullptr, {}, kAlignment};
+    if (spec.shape.empty()) return {&spec, nullptr, {}, kAlignment, state.limits};
     const ValueType type{Kind::real, Shape(spec.shape.begin() + static_cast<int64_t>(state.leading), spec.shape.end()),
                          0, state.last};
     std::vector<size_t> strides(spec.shape.size());
@@ -67,7 +66,7 @@ StateView empty_view(const StateSpec& spec, const OpState& state) {
         strides[i] = bytes;
         bytes *= static_cast<size_t>(spec.shape[i]);
     }
-    return {&spec, nullptr, strides, round_up(bytes, kAlignment)};
+    return {&spec, nullptr, strides, round_up(bytes, kAlignment), state.limits};
 }
 
 // Calls visit(place in memory) for every element, in C order of the shape.
@@ -100,6 +99,23 @@ void initialise(const StateView& view) noexcept {
     if (view.spec->dtype == Dtype::i32) fill_all<int32_t>(view);
     if (view.spec->dtype == Dtype::i64) fill_all<int64_t>(view);
     if (view.spec->dtype == Dtype::u8) fill_all<uint8_t>(view);
+}
+
+template <typename T>
+void check_all(const StateView& view, const StateTensor& tensor) {
+    for (size_t i = 0; i < tensor.bytes.size(); i += sizeof(T)) {
+        T value;
+        std::memcpy(&value, tensor.bytes.data() + i, sizeof(value));
+        if (value < view.limits.low || value > view.limits.high)
+            throw Error(ErrorKind::model, "snapshot's state is out of range", view.spec->name, std::to_string(value),
+                        std::to_string(view.limits.low) + " to " + std::to_string(view.limits.high));
+    }
+}
+
+void check_limits(const StateView& view, const StateTensor& tensor) {
+    if (view.spec->dtype == Dtype::i64) check_all<int64_t>(view, tensor);
+    if (view.spec->dtype == Dtype::i32) check_all<int32_t>(view, tensor);
+    if (view.spec->dtype == Dtype::u8) check_all<uint8_t>(view, tensor);
 }
 
 const char* dtype_name(Dtype dtype) {
@@ -468,6 +484,7 @@ void Session::load(const StateReader& reader) {
         if (tensor.dtype != dtype_name(view.spec->dtype) || tensor.shape != view.spec->shape ||
             tensor.bytes.size() != elements(view.spec->shape) * item_size(view.spec->dtype))
             throw Error(ErrorKind::model, "snapshot tensor has another shape or type", view.spec->name, tensor.dtype);
+        check_limits(view, tensor);
     }
     for (const StateView& view : states_) {
         const size_t item = item_size(view.spec->dtype);

@@ -23,6 +23,7 @@ struct StateView {
     void* data;
     std::vector<size_t> strides;
     size_t bytes;  // with padding
+    Limits limits;
 };
 
 class Session;
@@ -106,7 +107,7 @@ class Session {
 
     // The states and the step number, logical shapes, under the writer's section.
     void save(StateWriter& writer) const;
-    // Throws Error{model} for a missing tensor, another type or shape; changes nothing then.
+    // Throws Error{model} for a missing tensor, another type or shape, a number past its limits; changes nothing then.
     void load(const StateReader& reader);
 
   private:

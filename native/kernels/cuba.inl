@@ -40,6 +40,16 @@ inline void fetch(Masks& to, const uint8_t* from) noexcept {
     widen(to, from);
 }
 
+// x * gain. A delay line's view may be set to anything, so that the product may wrap.
+inline Masks product(const Masks& x, int32_t gain) noexcept {
+    Words words;
+    load(words, &x);
+    const Words wrapped = words * static_cast<uint32_t>(gain);
+    Masks result;
+    load(result, &wrapped);
+    return result;
+}
+
 template <typename In>
 inline uint64_t update(const Cuba& c, const In* x, size_t n, int32_t* u, int32_t* v, uint8_t* s) noexcept {
     const auto keep_u = static_cast<uint32_t>(4096 - c.current_decay);
@@ -55,7 +65,7 @@ inline uint64_t update(const Cuba& c, const In* x, size_t n, int32_t* u, int32_t
             continue;
         }
         decay(current, keep_u);
-        add_clamped(current, input * c.gain);
+        add_clamped(current, product(input, c.gain));
         decay(membrane, keep_v);
         add_clamped(membrane, current);
         const Masks fired = membrane > c.above;

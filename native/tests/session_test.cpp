@@ -124,6 +124,26 @@ void check_load(const std::shared_ptr<const Model>& model) {
     expect(refused(wrong), "a step past the window is taken");
 }
 
+// Numbers that no session could have saved.
+void check_limits() {
+    const std::shared_ptr<const Model> model = integers();
+    Session session(model);
+    const StateTensors good = saved(session);
+    const std::pair<const char*, uint8_t> wrong[] = {{"session/later.line", 0x7F},     {"session/later.position", 4},
+                                                     {"session/hidden.refractory", 3}, {"session/hidden.u", 0x80},
+                                                     {"session/total.total", 0x80},    {"session/step", 0x7F}};
+    for (const auto& [name, byte] : wrong) {
+        StateTensors tensors = good;
+        std::vector<uint8_t>& bytes = tensors[name].bytes;
+        // the lowest byte of a small number, the highest of one that is too large or negative
+        const size_t item = tensors[name].dtype.back() == '8' ? 8 : 4;
+        bytes[byte < 16 ? 0 : item - 1] = byte;
+        expect(refuses([&] { session.load(StateReader(tensors, "session")); }), name);
+        expect(same(saved(session), good), "a refused snapshot changes the state");
+    }
+    session.load(StateReader(good, "session"));
+}
+
 void check_window_model(const std::shared_ptr<const Model>& model) {
     Session session(model);
     const std::unique_ptr<pipeline::WindowModel> door = make_window_model(model, pipeline::Readout{});
@@ -252,6 +272,7 @@ int main() {
     const std::shared_ptr<const Model> points = spikepoint();
     check_steps(points);
     check_load(points);
+    check_limits();
     check_window_model(points);
     check_early_exit(points);
     for (const auto& model : {recurrent(), integers(), tokens()}) {

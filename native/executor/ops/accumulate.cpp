@@ -17,7 +17,7 @@ class Accumulate final : public Op {
         outputs = {{Kind::real, x.shape, 0, x.last}};
         if (mode_ == "leaky") alpha_ = view.parameter("alpha", x, 0.0F);
         states = {{"sum", x.shape, Dtype::f32, 0, x.last}};
-        if (mode_ == "mean") states.push_back({"steps", {}, Dtype::i64});
+        if (mode_ == "mean") states.push_back({"steps", {}, Dtype::i64, 0, false, 0, {0, kMostSteps}});
     }
 
     bool rowwise() const noexcept override { return mode_ != "mean"; }  // the steps are counted once

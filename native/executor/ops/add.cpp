@@ -29,8 +29,9 @@ class Add final : public Op {
             return kernels::table().add_f32(static_cast<const float*>(call.inputs[0]),
                                             static_cast<const float*>(call.inputs[1]), n,
                                             static_cast<float*>(call.output));
-        const auto *a = static_cast<const int32_t*>(call.inputs[0]), *b = static_cast<const int32_t*>(call.inputs[1]);
-        for (size_t i = 0; i < n; ++i) static_cast<int32_t*>(call.output)[i] = a[i] + b[i];
+        // Unsigned: a delay line's view may be set to anything.
+        const auto *a = static_cast<const uint32_t*>(call.inputs[0]), *b = static_cast<const uint32_t*>(call.inputs[1]);
+        for (size_t i = 0; i < n; ++i) static_cast<uint32_t*>(call.output)[i] = a[i] + b[i];
     }
 };
 

@@ -12,7 +12,7 @@ class Count final : public Op {
         const ValueType& x = view.inputs[0];
         if (x.kind != Kind::integer) view.fail("input is not small integers", describe(x), "int values");
         outputs = {{Kind::real, x.shape, 0, x.last}};
-        states = {{"total", x.shape, Dtype::i64, 0, x.last}};
+        states = {{"total", x.shape, Dtype::i64, 0, x.last, 0, {0, 255 * kMostSteps}}};
     }
 
     void run(const OpCall& call) const noexcept override {

@@ -26,8 +26,9 @@ class Cuba final : public Op {
         skip_first_ = view.text("cold_start", {"run", "skip"}) == "skip";
         item_ = x.item_size();
         outputs = {{Kind::integer, x.shape, 1, x.last}};
-        states = {{"u", x.shape, Dtype::i32, 0, x.last}, {"v", x.shape, Dtype::i32, 0, x.last}};
-        if (refractory_ != 0) states.push_back({"refractory", x.shape, Dtype::i32, 0, x.last});
+        const Limits clamped{-INT32_MAX, INT32_MAX};
+        states = {{"u", x.shape, Dtype::i32, 0, x.last, 0, clamped}, {"v", x.shape, Dtype::i32, 0, x.last, 0, clamped}};
+        if (refractory_ != 0) states.push_back({"refractory", x.shape, Dtype::i32, 0, x.last, 0, {0, refractory_}});
     }
 
     void run(const OpCall& call) const noexcept override {

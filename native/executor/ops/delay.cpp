@@ -33,7 +33,9 @@ class Delay final : public Op {
         Shape line{static_cast<int64_t>(steps_)};
         line.insert(line.end(), type.shape.begin(), type.shape.end());
         const Dtype dtype = type.kind == Kind::integer ? Dtype::u8 : type.kind == Kind::wide ? Dtype::i32 : Dtype::f32;
-        states = {{"line", line, dtype, 0, type.last, 1}, {"position", {}, Dtype::i64}};
+        const Limits values{type.kind == Kind::integer ? 0 : -type.bound, type.bound};
+        states = {{"line", line, dtype, 0, type.last, 1, values},
+                  {"position", {}, Dtype::i64, 0, false, 0, {0, static_cast<int64_t>(steps_) - 1}}};
     }
 
     bool rowwise() const noexcept override { return false; }

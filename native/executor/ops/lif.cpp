@@ -37,7 +37,8 @@ class Lif final : public Op {
         outputs = {{spikes ? Kind::integer : Kind::real, x.shape, spikes ? flags_.cap : 0, x.last}};
         states = {{"v", x.shape, Dtype::f32, view.real("v_init"), x.last}};
         if (flags_.current != Neurons::Current::none) states.push_back({"i", x.shape, Dtype::f32, 0, x.last});
-        if (flags_.refractory != 0) states.push_back({"refractory", x.shape, Dtype::i32, 0, x.last});
+        if (flags_.refractory != 0)
+            states.push_back({"refractory", x.shape, Dtype::i32, 0, x.last, 0, {0, flags_.refractory}});
         plain_ = choose_plain();
     }
 

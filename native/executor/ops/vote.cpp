@@ -1,4 +1,6 @@
 // vote: sum[c] += x[c * voters] + ... (ascending); y[c] = float32(sum[c]) / float32(voters * steps).
+#include <algorithm>
+
 #include "executor/op.hpp"
 
 namespace edgesnn::executor {
@@ -36,7 +38,9 @@ class Vote final : public Op {
         voters_ = static_cast<size_t>(voters);
         integers_ = x.kind == Kind::integer;
         outputs = {{Kind::real, {classes}, 0}};
-        states = {{"sum", {classes}, integers_ ? Dtype::i64 : Dtype::f32}, {"steps", {}, Dtype::i64}};
+        constexpr int64_t kLargest = int64_t{1} << 62;  // there is room for many steps more
+        states = {{"sum", {classes}, integers_ ? Dtype::i64 : Dtype::f32, 0, false, 0, {0, kLargest}},
+                  {"steps", {}, Dtype::i64, 0, false, 0, {0, std::min(kMostSteps, kLargest / voters)}}};
     }
 
     void run(const OpCall& call) const noexcept override {
