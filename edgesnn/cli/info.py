@@ -94,7 +94,7 @@ def _lines(report: dict[str, Any]) -> list[str]:
     sensor, extent = report["sensor"], report["extent"]
     rows = [
         ("file", report["path"]),
-        ("format", report["format"]),
+        ("format", report["format"] + ("" if report["verified"] else " (unverified: no real file to compare with)")),
         ("size", f"{report['size_bytes']:,} bytes"),
         ("sensor", f"{sensor[0]}x{sensor[1]}" if sensor else "not known (pass --sensor WxH)"),
         ("extent seen", f"x {extent['x'][0]}-{extent['x'][1]}, y {extent['y'][0]}-{extent['y'][1]}" if extent else "-"),

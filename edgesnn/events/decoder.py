@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from edgesnn.errors import UsageError
 from edgesnn.events import registry
-from edgesnn.events.formats.base import DecoderOptions, Sensor
+from edgesnn.events.formats.base import DecoderOptions, Sensor, is_stream
 
 ON_CORRUPT = ("strict", "skip")
 
@@ -23,6 +23,10 @@ class Decoder:
         on_corrupt: "strict" raises RecordingError at the first damage, "skip" counts it and goes on.
         offset: where the first byte lies in its file, for error messages.
         where: the name of the file or source, for error messages.
+        variant: what the format's header says that its bytes do not (docs/formats.md names them); "" if nothing.
+
+    Raises:
+        UsageError: a wrong sensor, policy or variant; no such format, or one that is read as a file only.
 
     >>> decoder = Decoder("evt3", sensor=(640, 480))
     >>> events, t_end_us = decoder.feed(bytes.fromhex("0080 0560 0100 0228"))
@@ -38,10 +42,13 @@ class Decoder:
         on_corrupt: str = "strict",
         offset: int = 0,
         where: str | None = None,
+        variant: str = "",
     ) -> None:
         check_options(sensor, on_corrupt)
         self._format = registry.get(format)
-        self._decoder = self._format.decoder(DecoderOptions(sensor, on_corrupt, offset, where or ""))
+        if not is_stream(self._format):
+            raise UsageError("not a stream of bytes", where="format", found=repr(format), hint="read it as a file")
+        self._decoder = self._format.decoder(DecoderOptions(sensor, on_corrupt, offset, where or "", variant))
 
     @property
     def format(self) -> str:

@@ -16,7 +16,18 @@ import numpy.typing as npt
 from edgesnn.errors import RecordingError, UsageError
 from edgesnn.events import registry
 from edgesnn.events.decoder import Decoder, check_options
-from edgesnn.events.formats.base import HEAD_BYTES, Format, Head, Header, Sensor
+from edgesnn.events.formats.base import (
+    HEAD_BYTES,
+    NO_COUNTERS,
+    Format,
+    Head,
+    Header,
+    Reader,
+    ReaderOptions,
+    Sensor,
+    Step,
+    is_container,
+)
 from edgesnn.events.packets import regroup
 from edgesnn.events.types import EVENT, TRIGGER
 
@@ -81,9 +92,11 @@ class Recording:
     Attributes:
         path: the file.
         format: the format's name.
+        verified: the reader of this format was compared with a real file of somebody else's.
         sensor: (width, height), None where neither the file nor the caller says it.
         on_corrupt: "strict" or "skip".
         fields: the lines of the file's header, name -> text.
+        variant: what else the header says that a decoder must know; "" if nothing.
         data_offset: where the event data begin.
         size_bytes: the file's size when it was opened.
         counters: of the last pass, so far: docs/formats.md, "Counters".
@@ -94,16 +107,20 @@ class Recording:
     def __init__(self, head: Head, kind: Format, header: Header, *, sensor: Sensor | None, on_corrupt: str) -> None:
         self.path = Path(head.where)
         self.format = kind.name
+        self.verified = kind.verified
         self.sensor = (int(sensor[0]), int(sensor[1])) if sensor is not None else header.sensor
         self.on_corrupt = on_corrupt
         self.fields = header.fields
+        self.variant = header.variant
         self.data_offset = header.data_offset
         self.size_bytes = head.size
-        self.counters: dict[str, int] = self.decoder().counters
+        self.counters: dict[str, int] = dict(NO_COUNTERS)
         self.warnings: list[str] = []
         self.trigger_count = 0
         self.t_end_us: int | None = None
         self._complaint = header.complaint if sensor is None else None
+        self._kind = kind
+        self._header = header
 
     def __repr__(self) -> str:
         return f"Recording({str(self.path)!r}, format={self.format!r}, sensor={self.sensor})"
@@ -128,7 +145,14 @@ class Recording:
             on_corrupt=self.on_corrupt,
             offset=self.data_offset,
             where=str(self.path),
+            variant=self.variant,
         )
+
+    def reader(self) -> Reader:
+        """Begin a pass over the file: its events step by step, errors as values. Raises as `open`."""
+        if is_container(self._kind):
+            return self._kind.reader(ReaderOptions(str(self.path), self._header, self.sensor, self.on_corrupt))
+        return _StreamReader(self)
 
     def packets(self, duration_us: int | None = None, count: int | None = None) -> Iterator[Events]:
         """Yield all events in the file's order, in packets; only one packet and one chunk are held.
@@ -141,11 +165,11 @@ class Recording:
         Raises:
             RecordingError: strict, at the first damage, after all events before it; or no event in the file's bytes.
         """
-        yield from regroup(self._decode(self.decoder()), duration_us=duration_us, count=count)
+        yield from regroup(self._decode(), duration_us=duration_us, count=count)
 
     def read(self) -> Events:
         """Return all events as one array of dtype `edgesnn.EVENT`. Raises as `packets`."""
-        return np.concatenate([np.zeros(0, EVENT), *self._decode(self.decoder())])
+        return np.concatenate([np.zeros(0, EVENT), *self._decode()])
 
     def triggers(self) -> npt.NDArray[Any]:
         """Return all external triggers, dtype `edgesnn.events.types.TRIGGER`; reads the whole file.
@@ -153,35 +177,28 @@ class Recording:
         Raises as `packets`; a file of triggers alone is no error here.
         """
         parts = [np.zeros(0, TRIGGER)]
-        decoder = self.decoder()
-        for _ in self._decode(decoder, triggers=parts):
+        for _ in self._decode(triggers=parts):
             pass
         return np.concatenate(parts)
 
-    def _decode(self, decoder: Decoder, triggers: list[npt.NDArray[Any]] | None = None) -> Iterator[Events]:
-        """Yield the events of each chunk, none of them empty, and keep `counters` and `warnings`."""
+    def _decode(self, triggers: list[npt.NDArray[Any]] | None = None) -> Iterator[Events]:
+        """Yield the events of each step, none of them empty, and keep `counters` and `warnings`."""
+        reader = self.reader()
         total = data_bytes = self.trigger_count = 0
         self.warnings = []
-        for events, chunk_bytes, error in self._steps(decoder):
-            edges = decoder.triggers()
+        for events, step_bytes, error in reader:
+            edges = reader.triggers()
             self.trigger_count += len(edges)
             if triggers is not None and len(edges):
                 triggers.append(edges)
-            self.counters, self.t_end_us = decoder.counters, decoder.t_end_us
+            self.counters, self.t_end_us = reader.counters, reader.t_end_us
             total += len(events)
-            data_bytes += chunk_bytes
+            data_bytes += step_bytes
             if len(events):
                 yield events
             if error is not None:
                 raise error
         self._conclude(total + (self.trigger_count if triggers is not None else 0), data_bytes)
-
-    def _steps(self, decoder: Decoder) -> Iterator[tuple[Events, int, Exception | None]]:
-        for chunk in self.chunks():
-            events, _, error = decoder.feed_some(chunk)
-            yield events, len(chunk), error
-        events, _, error = decoder.finish_some()
-        yield events, 0, error
 
     def _conclude(self, total: int, data_bytes: int) -> None:
         self.warnings = self.conclusions(total, data_bytes, self.counters)
@@ -219,6 +236,30 @@ class Recording:
         if damage:
             warnings.append(f"the data are not as they should be: {damage}")
         return warnings
+
+
+class _StreamReader:
+    """A pass over a file of a stream format: each step is a chunk of bytes through one decoder."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._chunks = recording.chunks()
+        self._decoder = recording.decoder()
+        self.triggers = self._decoder.triggers
+
+    @property
+    def t_end_us(self) -> int | None:
+        return self._decoder.t_end_us
+
+    @property
+    def counters(self) -> dict[str, int]:
+        return self._decoder.counters
+
+    def __iter__(self) -> Iterator[Step]:
+        for chunk in self._chunks:
+            events, _, error = self._decoder.feed_some(chunk)
+            yield events, len(chunk), error
+        events, _, error = self._decoder.finish_some()
+        yield events, 0, error
 
 
 def _read_head(path: str | os.PathLike[str]) -> Head:

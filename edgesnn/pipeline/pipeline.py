@@ -19,7 +19,7 @@ from edgesnn.pipeline.by_count import SECTION, ByCount, by_count, check_saved
 from edgesnn.pipeline.pace import parse_speed
 from edgesnn.pipeline.records import Records
 from edgesnn.pipeline.session_model import chain_model
-from edgesnn.pipeline.source import check_native, make_source, open_source
+from edgesnn.pipeline.source import check_native, is_native, make_source, open_source
 from edgesnn.prediction import Prediction
 from edgesnn.runtime import Model, load, snapshot
 from edgesnn.runtime.decide import Readout
@@ -85,7 +85,7 @@ class Pipeline:
         self._source = make_source(opened, pace)
         self._records = Records(self.model, readout, stream, None if self._by_count else encoding.grid.hop_us)
         self._chain = _make_chain(self, encoding, readout, recording, on_corrupt, format, self._by_count)
-        self._decodes = recording is not None or format is not None
+        self._decodes = is_native(recording) if recording is not None else format is not None
         self._concluded = False
         self._finished = self._closed = False
         self._process = os.getpid()
@@ -265,9 +265,12 @@ def _make_chain(
     windows: ByCount | None,
 ) -> Any:
     policy = recording.on_corrupt if recording is not None else on_corrupt or "skip"
-    name = recording.format if recording is not None else format or ""
-    if name and recording is None:
-        check_native(name)
+    if recording is not None:
+        name = recording.format if is_native(recording) else ""
+    else:
+        name = format or ""
+        if name:
+            check_native(name)
     return _native.pipeline.Chain(
         encoding,
         pipeline.sensor,
@@ -277,6 +280,7 @@ def _make_chain(
         format=name,
         where=printable(str(recording.path) if recording is not None else pipeline.stream),
         offset=recording.data_offset if recording is not None else 0,
+        variant=recording.variant if recording is not None else "",
         window_events=windows.events if windows else 0,
         hop_events=windows.hop if windows else 0,
         run_idle=goes_on(pipeline.model),

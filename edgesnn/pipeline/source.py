@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Protocol
 
-from edgesnn.errors import ModelError, RecordingError, UsageError
+from edgesnn.errors import ModelError, UsageError
 from edgesnn.events import registry
 from edgesnn.events.decoder import Decoder
 from edgesnn.events.recording import Recording
@@ -16,6 +16,8 @@ from edgesnn.events.recording import open as open_recording
 from edgesnn.pipeline.pace import Clock, paced
 
 _PIECE_BYTES = 1 << 15
+_PIECE_EVENTS = 1 << 13
+_PACED_US = 2_000
 
 _log = logging.getLogger("edgesnn.pipeline")
 
@@ -53,19 +55,11 @@ class RecordingSource:
     """A recorded file.
 
     Args:
-        recording: of a format that the native chain decodes itself.
+        recording: of a format that the native chain decodes itself; others go through `Recording.packets`.
         clock: paces it; None: as fast as it is asked.
     """
 
     def __init__(self, recording: Recording, clock: Clock | None = None) -> None:
-        if not registry.get(recording.format).native:
-            raise RecordingError(
-                "the pipeline cannot decode this format",
-                where=str(recording.path),
-                found=recording.format,
-                expected=f"one of {', '.join(registry.native_names())}",
-                hint="give the pipeline `recording.packets()` as its source",
-            )
         self.cursor = 0
         self._recording = recording
         self._clock = clock
@@ -107,7 +101,8 @@ class RecordingSource:
                 yield piece
 
     def _paced(self, start: int, clock: Clock) -> Iterator[bytes]:
-        decoder = Decoder(self._recording.format, on_corrupt="skip")  # only for the time; the chain's one checks
+        # only for the time; the chain's one checks
+        decoder = Decoder(self._recording.format, on_corrupt="skip", variant=self._recording.variant)
 
         def reached_us(piece: bytes) -> int | None:
             decoder.feed_some(piece)
@@ -175,4 +170,16 @@ def make_source(opened: Recording | Iterable[Any] | None, speed: float | None) -
     clock = None if speed is None else Clock(speed)
     if opened is None:
         return None
-    return RecordingSource(opened, clock) if isinstance(opened, Recording) else PacketSource(opened, clock)
+    if not isinstance(opened, Recording):
+        return PacketSource(opened, clock)
+    return RecordingSource(opened, clock) if is_native(opened) else PacketSource(_packets(opened, clock), clock)
+
+
+def is_native(recording: Recording) -> bool:
+    """Say whether the native chain decodes the bytes of this recording itself."""
+    return registry.get(recording.format).native
+
+
+def _packets(recording: Recording, clock: Clock | None) -> Iterator[Any]:
+    """Return a recording's events in packets: short ones in time where a clock paces them."""
+    return recording.packets(duration_us=_PACED_US) if clock else recording.packets(count=_PIECE_EVENTS)

@@ -25,10 +25,11 @@ py::array owning_array(std::vector<T>&& records, const char* dtype) {
 // Python's face of one events::Decoder.
 class PyDecoder {
   public:
-    PyDecoder(const std::string& format, int32_t width, int32_t height, bool strict, int64_t offset, std::string where)
+    PyDecoder(const std::string& format, int32_t width, int32_t height, bool strict, int64_t offset, std::string where,
+              std::string variant)
         : decoder_(
               events::make_decoder(format, {width, height, strict ? events::OnCorrupt::strict : events::OnCorrupt::skip,
-                                            offset, std::move(where)})) {}
+                                            offset, std::move(where), std::move(variant)})) {}
 
     // (events, t_end_us or None, error or None): the events before an error are not lost.
     py::tuple feed(const py::object& buffer) {
@@ -98,8 +99,9 @@ py::array trigger_array(std::vector<Trigger>&& triggers) {
 void bind_events(py::module_& m) {
     py::module_ room = m.def_submodule("events", "Incremental decoders of event streams.");
     py::class_<PyDecoder>(room, "Decoder")
-        .def(py::init<const std::string&, int32_t, int32_t, bool, int64_t, std::string>(), py::arg("format"),
-             py::arg("width"), py::arg("height"), py::arg("strict"), py::arg("offset"), py::arg("where"))
+        .def(py::init<const std::string&, int32_t, int32_t, bool, int64_t, std::string, std::string>(),
+             py::arg("format"), py::arg("width"), py::arg("height"), py::arg("strict"), py::arg("offset"),
+             py::arg("where"), py::arg("variant") = "")
         .def("feed", &PyDecoder::feed, py::arg("buffer"))
         .def("finish", &PyDecoder::finish)
         .def("triggers", &PyDecoder::triggers)

@@ -141,7 +141,7 @@ class PyChain {
   public:
     PyChain(const py::object& encoding, std::pair<int32_t, int32_t> sensor, const py::object& readout_source,
             const py::object& model, bool strict, const std::string& format, const std::string& where, int64_t offset,
-            int64_t max_silent, int64_t window_events, int64_t hop_events, bool run_idle) {
+            const std::string& variant, int64_t max_silent, int64_t window_events, int64_t hop_events, bool run_idle) {
         pipeline::ChainOptions options;
         options.windows = window_options(encoding.attr("grid"));
         options.windows.max_silent = max_silent;
@@ -157,9 +157,9 @@ class PyChain {
         options.strict = strict;
         std::unique_ptr<events::Decoder> decoder;
         if (!format.empty()) {
-            events::DecoderOptions decoding{sensor.first, sensor.second,
-                                            strict ? events::OnCorrupt::strict : events::OnCorrupt::skip, offset,
-                                            where};
+            events::DecoderOptions decoding{
+                sensor.first, sensor.second, strict ? events::OnCorrupt::strict : events::OnCorrupt::skip,
+                offset,       where,         variant};
             decoder = events::make_decoder(format, decoding);
         }
         chain_ = std::make_unique<Chain>(options, std::move(decoder), make_encoder(encoding),
@@ -258,9 +258,10 @@ void bind_pipeline(py::module_& m) {
         .def("load", &PyWindowCutter::load, py::arg("state"));
     py::class_<PyChain>(room, "Chain")
         .def(py::init<const py::object&, std::pair<int32_t, int32_t>, const py::object&, const py::object&, bool,
-                      const std::string&, const std::string&, int64_t, int64_t, int64_t, int64_t, bool>(),
+                      const std::string&, const std::string&, int64_t, const std::string&, int64_t, int64_t, int64_t,
+                      bool>(),
              py::arg("encoding"), py::arg("sensor"), py::arg("readout"), py::arg("model"), py::arg("strict"),
-             py::arg("format") = "", py::arg("where") = "", py::arg("offset") = 0,
+             py::arg("format") = "", py::arg("where") = "", py::arg("offset") = 0, py::arg("variant") = "",
              py::arg("max_silent") = events::kMaxSilent, py::arg("window_events") = 0, py::arg("hop_events") = 0,
              py::arg("run_idle") = false)
         .def("push_bytes", &PyChain::push_bytes, py::arg("buffer"), py::arg("stamp_ns") = py::none())

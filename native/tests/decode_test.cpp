@@ -43,7 +43,7 @@ constexpr int32_t kWidth = 320;
 constexpr int32_t kHeight = 240;
 
 DecoderOptions options(OnCorrupt policy) {
-    return {kWidth, kHeight, policy, 7, "made up"};
+    return {kWidth, kHeight, policy, 7, "made up", ""};
 }
 
 bool inside(const Event& e) {
@@ -152,8 +152,9 @@ void held_events_are_bounded() {
 }
 
 void wrong_options_are_refused() {
-    const DecoderOptions wrong[] = {
-        {0, 5, OnCorrupt::strict, 0, ""}, {-1, -1, OnCorrupt::strict, 0, ""}, {70000, 5, OnCorrupt::strict, 0, ""}};
+    const DecoderOptions wrong[] = {{0, 5, OnCorrupt::strict, 0, "", ""},
+                                    {-1, -1, OnCorrupt::strict, 0, "", ""},
+                                    {70000, 5, OnCorrupt::strict, 0, "", ""}};
     for (const DecoderOptions& option : wrong) {
         try {
             make_decoder("evt3", option);

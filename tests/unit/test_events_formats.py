@@ -15,7 +15,7 @@ import edgesnn
 from edgesnn.cli.main import main
 from edgesnn.events import registry
 from edgesnn.events.formats import raw_header
-from edgesnn.events.formats.base import DecoderOptions, Head
+from edgesnn.events.formats.base import DecoderOptions, Head, is_container, is_stream
 from edgesnn.events.types import EVENT, TRIGGER
 from edgesnn.events.writers import write_evt3
 
@@ -33,6 +33,12 @@ def test_every_format_keeps_its_contract(name: str) -> None:
     assert isinstance(one.has_magic, bool)
     assert not one.matches(head(b"\x00" * 4000))
     assert not one.matches(head(np.random.default_rng(0).integers(0, 256, 4000, dtype=np.uint8).tobytes(), ".bin"))
+    assert isinstance(one.verified, bool)
+    assert is_stream(one) != is_container(one)
+    if not is_stream(one):
+        with pytest.raises(edgesnn.UsageError):
+            edgesnn.Decoder(name)
+        return
     decoder = one.decoder(DecoderOptions((320, 240), "skip", 0, "here"))
     events, t_end_us, error = decoder.feed(b"")
     assert (len(events), events.dtype, t_end_us, error) == (0, EVENT, None, None)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import numpy.typing as npt
 
@@ -40,12 +41,14 @@ class Header:
         sensor: (width, height), None where the file does not say it.
         fields: the header's lines, name -> text.
         complaint: what is wrong with the sensor size that the file names, None if nothing is.
+        variant: what else the decoder must know of this file (a byte order, a record type, columns); "" if nothing.
     """
 
     data_offset: int = 0
     sensor: Sensor | None = None
     fields: dict[str, str] = field(default_factory=dict)
     complaint: str | None = None
+    variant: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class DecoderOptions:
     on_corrupt: str = "strict"
     offset: int = 0
     where: str = ""
+    variant: str = ""
 
 
 Result = tuple[npt.NDArray[Any], "int | None", "Exception | None"]
@@ -76,20 +80,51 @@ class FormatDecoder(Protocol):
     def load(self, arrays: dict[str, npt.NDArray[Any]], /) -> None: ...
 
 
+Step = tuple[npt.NDArray[Any], int, "Exception | None"]
+"""(events, bytes of the file that they took, error); what a pass over a recording yields."""
+
+
+class Reader(Protocol):
+    """One pass over a container: a file whose events lie in packets, pages or tables. Iterate it once.
+
+    Yields steps of bounded size in the file's order; the one with an error is the last. `t_end_us`, `counters` and
+    `triggers` (those since the last call) are of the steps so far. Generators behind it close what they opened.
+    """
+
+    @property
+    def t_end_us(self) -> int | None: ...
+    @property
+    def counters(self) -> dict[str, int]: ...
+    def __iter__(self) -> Iterator[Step]: ...
+    def triggers(self) -> npt.NDArray[Any]: ...
+
+
+@dataclass(frozen=True)
+class ReaderOptions:
+    """How a pass is made: the file, its header, and what the caller says of it."""
+
+    path: str
+    header: Header
+    sensor: Sensor | None = None
+    on_corrupt: str = "strict"
+
+
 class Format(Protocol):
-    """One recording format; made without arguments, holds no state.
+    """One recording format; made without arguments, holds no state. Either a `StreamFormat` or a `ContainerFormat`.
 
     Attributes:
         name: as in the registry.
         title: as its vendor writes it.
         has_magic: content alone tells it; such formats are asked first.
         native: the native chain decodes its bytes itself (`native/events/decode` has a decoder of this name).
+        verified: it was compared with a real file of somebody else's; else built to its specification alone.
     """
 
     name: str
     title: str
     has_magic: bool
     native: bool
+    verified: bool
 
     def matches(self, head: Head) -> bool:
         """Say whether this file is of this format."""
@@ -97,8 +132,93 @@ class Format(Protocol):
     def header(self, head: Head) -> Header:
         """Read the header; raise RecordingError where it is not one."""
 
+
+class StreamFormat(Format, Protocol):
+    """A format whose events follow the header as one stream of bytes: files, pipes and sockets alike."""
+
     def decoder(self, options: DecoderOptions) -> FormatDecoder:
         """Make a decoder of the data after the header."""
+
+
+class ContainerFormat(Format, Protocol):
+    """A format that is read as a file only."""
+
+    def reader(self, options: ReaderOptions) -> Reader:
+        """Begin a pass over the file."""
+
+
+@dataclass(frozen=True)
+class EncoderOptions:
+    """How a file is written.
+
+    Attributes:
+        sensor: (width, height); every format that has a place for it says it.
+        compression: "none", "lz4" or "zstd", for the formats that know it; None: the format's default.
+        variant: as `Header.variant`: which of its layouts the format is to write; "" for its default.
+        fields: more lines of the header, for the formats that have such lines.
+    """
+
+    sensor: Sensor
+    compression: str | None = None
+    variant: str = ""
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+class FormatEncoder(Protocol):
+    """Turns events into the bytes of a file, piece by piece. What lies on the disk between two pieces is readable.
+
+    `encode` raises RecordingError, and has changed nothing then, where the format cannot hold these events: times that
+    it has no bits for, a coordinate outside the sensor, times that fall in a format that needs them sorted.
+    """
+
+    def begin(self) -> bytes:
+        """Return what the file begins with."""
+
+    def encode(self, events: npt.NDArray[Any], triggers: npt.NDArray[Any], t_end_us: int | None, /) -> bytes:
+        """Return the bytes of more events (`EVENT`) and triggers (`TRIGGER`), and of the time reached after them."""
+
+    def finish(self) -> tuple[bytes, list[tuple[int, bytes]]]:
+        """Return the last bytes, and (offset, bytes) pairs to be overwritten: a table's place, a count."""
+
+
+class WritableFormat(Format, Protocol):
+    """A format that is written too.
+
+    Attributes:
+        suffixes: of its files, the usual one first.
+    """
+
+    suffixes: tuple[str, ...]
+
+    def encoder(self, options: EncoderOptions) -> FormatEncoder:
+        """Make an encoder; UsageError where an option is not one of the format's."""
+
+
+def is_writable(kind: Format) -> TypeGuard[WritableFormat]:
+    """Say whether this format has a writer."""
+    return hasattr(kind, "encoder")
+
+
+def is_stream(kind: Format) -> TypeGuard[StreamFormat]:
+    """Say whether this format's bytes can be fed to a decoder."""
+    return hasattr(kind, "decoder")
+
+
+def is_container(kind: Format) -> TypeGuard[ContainerFormat]:
+    """Say whether this format is read as a file only."""
+    return hasattr(kind, "reader")
+
+
+NO_COUNTERS = {
+    "bad_words": 0,
+    "out_of_range": 0,
+    "unplaced_events": 0,
+    "time_resyncs": 0,
+    "time_backward": 0,
+    "truncated_bytes": 0,
+    "lost_packets": 0,
+}
+"""What every decoder and reader counts: docs/formats.md, "Damage"."""
 
 
 def printable(where: str) -> str:
@@ -113,6 +233,6 @@ def native_decoder(name: str, options: DecoderOptions) -> FormatDecoder:
     width, height = options.sensor or (0, 0)
     strict = options.on_corrupt == "strict"
     decoder: FormatDecoder = _native.events.Decoder(
-        name, width, height, strict, options.offset, printable(options.where)
+        name, width, height, strict, options.offset, printable(options.where), options.variant
     )
     return decoder

@@ -13,6 +13,7 @@ class Evt2:
     title = "EVT2"
     has_magic = True
     native = True
+    verified = True
 
     def matches(self, head: Head) -> bool:
         """Say whether the header names this encoding."""

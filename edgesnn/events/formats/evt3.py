@@ -13,6 +13,7 @@ class Evt3:
     title = "EVT3"
     has_magic = True
     native = True
+    verified = True
 
     def matches(self, head: Head) -> bool:
         """Say whether the header names this encoding."""

@@ -17,6 +17,7 @@ class Nmnist:
     title = "N-MNIST .bin"
     has_magic = False
     native = True
+    verified = True
 
     def matches(self, head: Head) -> bool:
         """Say whether the suffix is .bin and the times of the first events mostly rise."""

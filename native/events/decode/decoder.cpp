@@ -32,6 +32,21 @@ std::vector<T> load_packed(const StateReader& reader, const char* name) {
     return records;
 }
 
+template <typename T>
+std::unique_ptr<Decoder> make(const DecoderOptions& options) {
+    return std::make_unique<T>(options);
+}
+
+struct Maker {
+    const char* name;
+    std::unique_ptr<Decoder> (*make)(const DecoderOptions&);
+};
+constexpr Maker kMakers[] = {
+    {"evt2", make<Evt2Decoder>},
+    {"evt3", make<Evt3Decoder>},
+    {"nmnist", make<NmnistDecoder>},
+};
+
 // Runs `step`, turning what the standard library may throw into a Status.
 template <typename Step>
 Status guarded(Step&& step) noexcept {
@@ -161,10 +176,12 @@ std::unique_ptr<Decoder> make_decoder(const std::string& name, const DecoderOpti
     if (!(known || unknown) || options.width > 65536 || options.height > 65536)
         throw Error(ErrorKind::usage, "not a sensor size", "sensor",
                     std::to_string(options.width) + "x" + std::to_string(options.height), "1x1 to 65536x65536");
-    if (name == "evt3") return std::make_unique<Evt3Decoder>(options);
-    if (name == "evt2") return std::make_unique<Evt2Decoder>(options);
-    if (name == "nmnist") return std::make_unique<NmnistDecoder>(options);
-    throw Error(ErrorKind::usage, "no native decoder of this name", {}, "'" + name + "'", "evt2, evt3 or nmnist");
+    std::string names;
+    for (const Maker& maker : kMakers) {
+        if (name == maker.name) return maker.make(options);
+        names += (names.empty() ? "" : ", ") + std::string(maker.name);
+    }
+    throw Error(ErrorKind::usage, "no native decoder of this name", {}, "'" + name + "'", "one of " + names);
 }
 
 }  // namespace edgesnn::events

@@ -32,8 +32,9 @@ struct DecoderOptions {
     int32_t width = 0;   // 0: unknown, x is bounded by the format's field
     int32_t height = 0;  // 0: unknown
     OnCorrupt on_corrupt = OnCorrupt::strict;
-    int64_t offset = 0;  // where the first fed byte lies in the file (the header's size), for messages
-    std::string where;   // the file's name, for messages
+    int64_t offset = 0;   // where the first fed byte lies in the file (the header's size), for messages
+    std::string where;    // the file's name, for messages
+    std::string variant;  // what of the format the header says that its bytes do not, empty: nothing
 };
 
 // Before event `index` of the output, words without events had already reached t_us, and the event is earlier than
@@ -119,7 +120,7 @@ void save_records(StateWriter& writer, const char* name, const std::vector<Trigg
 std::vector<Event> load_events(const StateReader& reader, const char* name);
 std::vector<Trigger> load_triggers(const StateReader& reader, const char* name);
 
-// "nmnist", "evt2", "evt3". Throws Error{usage} on another name or an impossible sensor.
+// A name of the table in decoder.cpp. Throws Error{usage} on another name, an impossible sensor or an unknown variant.
 std::unique_ptr<Decoder> make_decoder(const std::string& name, const DecoderOptions& options);
 
 }  // namespace edgesnn::events
