@@ -14,6 +14,8 @@ void require(bool ok, const char* what, int64_t found, const char* expected) {
     if (!ok) throw Error(ErrorKind::model, "input cannot be encoded", what, std::to_string(found), expected);
 }
 
+constexpr size_t kMostPlaced = 128;  // candidates whose places are counted and not sorted
+
 // Lanes of the neighbour search: about 1.5 K of them bound the K-th distance closely; 0 where every lane would hold one
 // point.
 size_t choose_lanes(size_t padded, size_t neighbours) {
@@ -61,6 +63,8 @@ PointEncoder::PointEncoder(const PointEncoding& encoding) : encoding_(encoding) 
     lowest_.resize(lanes_);
     found_.resize(padded_);
     nearest_.reserve(padded_);
+    candidates_.resize(kMostPlaced);
+    places_.resize(kMostPlaced);
 }
 
 void PointEncoder::encode(const EventWindow& window, Encoded& out) {
@@ -177,9 +181,10 @@ void PointEncoder::nearest_neighbours(PointWindow& out) {
         nearest(static_cast<size_t>(out.centroids[g]), out.members.data() + g * neighbours);
 }
 
-// Any K lanes have K points between them, so the K-th smallest lane minimum bounds the K-th smallest distance. Padding
-// repeats point 0 and would make the bound too small only through lanes whose minimum is a padded point's; those lanes'
-// own point 0 copies are as near as point 0, so `within` could find fewer than K: then the bound is dropped.
+// Any K lanes have K points between them, so what K lane minima do not exceed bounds the K-th smallest distance.
+// Padding repeats point 0 and would make the bound too small only through lanes whose minimum is a padded point's;
+// those lanes' own point 0 copies are as near as point 0, so `within` could find fewer than K: then the bound is
+// dropped.
 void PointEncoder::nearest(size_t centroid, int32_t* members) {
     const Columns points{columns_.data(), columns_.data() + padded_, columns_.data() + 2 * padded_, padded_};
     const PointLoops& loops = point_loops();
@@ -190,11 +195,26 @@ void PointEncoder::nearest(size_t centroid, int32_t* members) {
     loops.distances(points, centroid, lanes, distance_.data(), lowest);
     size_t count = 0;
     if (lanes_ != 0) {
-        std::nth_element(lowest, lowest + neighbours - 1, lowest + lanes);
-        count = loops.within(distance_.data(), chosen_.size(), lowest[neighbours - 1], found_.data());
+        const int32_t bound = loops.bound(lowest, lanes, neighbours);
+        count = loops.within(distance_.data(), chosen_.size(), bound, found_.data());
     }
     if (count < neighbours)
         count = loops.within(distance_.data(), chosen_.size(), std::numeric_limits<int32_t>::max(), found_.data());
+    count <= kMostPlaced ? take_placed(count, members) : take_sorted(count, members);
+}
+
+// The first `neighbours` of found_[count] by (distance, index). found_ ascends, so equal distances keep their order.
+void PointEncoder::take_placed(size_t count, int32_t* members) {
+    const size_t neighbours = static_cast<size_t>(encoding_.neighbours);
+    for (size_t i = 0; i < count; ++i) candidates_[i] = distance_[found_[i]];
+    point_loops().places(candidates_.data(), count, places_.data());
+    for (size_t i = 0; i < count; ++i)
+        if (static_cast<size_t>(places_[i]) < neighbours) members[places_[i]] = static_cast<int32_t>(found_[i]);
+}
+
+// The same for many: a window may hold nothing but equal points.
+void PointEncoder::take_sorted(size_t count, int32_t* members) {
+    const size_t neighbours = static_cast<size_t>(encoding_.neighbours);
     nearest_.clear();
     for (size_t i = 0; i < count; ++i)
         nearest_.push_back(static_cast<uint64_t>(static_cast<uint32_t>(distance_[found_[i]])) << 32 | found_[i]);

@@ -57,19 +57,23 @@ class PointEncoder final : public Encoder {
     void place(Span<const Event> events, Sensor sensor, int64_t t0_us, PointWindow& out);
     void load_columns(const PointWindow& window);
     void nearest(size_t centroid, int32_t* members);
+    void take_placed(size_t count, int32_t* members);
+    void take_sorted(size_t count, int32_t* members);
     void measure(PointWindow& out) const;
 
     PointEncoding encoding_;
     size_t padded_;
-    size_t lanes_;                   // of the neighbour search; 0: too few points to gain from a bound
-    std::vector<uint32_t> rank_;     // of each event of the window
-    std::vector<uint64_t> keys_;     // rank << 32 | index
-    std::vector<uint32_t> chosen_;   // [points], ascending indices of the drawn events
-    std::vector<int16_t> columns_;   // x, y, t, each padded_
-    std::vector<int32_t> distance_;  // [padded_]
-    std::vector<int32_t> lowest_;    // [lanes_]
-    std::vector<uint32_t> found_;    // [padded_]
-    std::vector<uint64_t> nearest_;  // distance << 32 | index of the candidates
+    size_t lanes_;                     // of the neighbour search; 0: too few points to gain from a bound
+    std::vector<uint32_t> rank_;       // of each event of the window
+    std::vector<uint64_t> keys_;       // rank << 32 | index
+    std::vector<uint32_t> chosen_;     // [points], ascending indices of the drawn events
+    std::vector<int16_t> columns_;     // x, y, t, each padded_
+    std::vector<int32_t> distance_;    // [padded_]
+    std::vector<int32_t> lowest_;      // [lanes_]
+    std::vector<uint32_t> found_;      // [padded_]
+    std::vector<uint64_t> nearest_;    // distance << 32 | index of the candidates
+    std::vector<int32_t> candidates_;  // distances of a few, and where they stand
+    std::vector<int32_t> places_;
 };
 
 }  // namespace edgesnn::encode

@@ -9,7 +9,8 @@
 namespace edgesnn::encode {
 
 constexpr size_t kPad = 64;        // columns are padded to a multiple of this
-constexpr size_t kMaxLanes = 256;  // lanes of nearest_bounds, at most
+constexpr size_t kMaxLanes = 256;  // lanes of `distances`, at most
+constexpr size_t kLoopLanes = 8;   // of the loops that are written in vectors
 
 struct Columns {
     const int16_t* x;
@@ -26,6 +27,12 @@ struct PointLoops {
     void (*distances)(const Columns& points, size_t from, size_t lanes, int32_t* distance, int32_t* lowest) noexcept;
     // found[] = indices i < n with distance[i] <= bound, ascending; returns how many. found holds n.
     size_t (*within)(const int32_t* distance, size_t n, int32_t bound, uint32_t* found) noexcept;
+    // A value that at least k of the values reach and few more: found by halving the range between the least and the
+    // largest. n: multiple of kLoopLanes, 1 <= k <= n; values >= 0.
+    int32_t (*bound)(const int32_t* values, size_t n, size_t k) noexcept;
+    // place[i] = where value i stands when sorted by (value, index). Both hold n rounded up to kLoopLanes; what lies
+    // beyond n does not matter. Takes n^2 / kLoopLanes comparisons.
+    void (*places)(const int32_t* values, size_t n, int32_t* place) noexcept;
     // rank[i] = first word of philox(key, (first + i low, first + i high, ~0, ~0)).
     void (*ranks)(uint64_t key, uint64_t first, size_t n, uint32_t* rank) noexcept;
 };

@@ -36,6 +36,55 @@ void distances(const Columns& points, size_t from, size_t lanes, int32_t* distan
     }
 }
 
+typedef int32_t Lanes __attribute__((vector_size(4 * kLoopLanes)));
+
+inline void load(Lanes& to, const int32_t* from) noexcept {
+    __builtin_memcpy(&to, from, sizeof(to));
+}
+
+inline size_t count_up_to(const int32_t* values, size_t n, int32_t bound) noexcept {
+    Lanes v, counts = {};
+    for (size_t i = 0; i < n; i += kLoopLanes) {
+        load(v, values + i);
+        counts -= v <= bound;
+    }
+    int32_t count = 0;
+    for (size_t j = 0; j < kLoopLanes; ++j) count += counts[j];
+    return static_cast<size_t>(count);
+}
+
+int32_t bound(const int32_t* values, size_t n, size_t k) noexcept {
+    int32_t low = INT32_MAX, high = 0;
+    for (size_t i = 0; i < n; ++i) {
+        low = values[i] < low ? values[i] : low;
+        high = values[i] > high ? values[i] : high;
+    }
+    --low;  // fewer than k reach low, at least k reach high
+    while (high - low > 1) {
+        const int32_t middle = low + (high - low) / 2;
+        const size_t count = count_up_to(values, n, middle);
+        (count < k ? low : high) = middle;
+        if (count >= k && count <= k + k / 8) break;
+    }
+    return high;
+}
+
+// A value stands behind all smaller ones, and behind the equal ones before it.
+void places(const int32_t* values, size_t n, int32_t* place) noexcept {
+    Lanes lane, v;
+    for (size_t j = 0; j < kLoopLanes; ++j) lane[j] = static_cast<int32_t>(j);
+    for (size_t base = 0; base < n; base += kLoopLanes) {
+        const size_t end = base + kLoopLanes < n ? base + kLoopLanes : n;
+        Lanes before = {};
+        load(v, values + base);
+        for (size_t j = 0; j < base; ++j) before -= values[j] <= v;
+        for (size_t j = base; j < end; ++j)
+            before -= (values[j] < v) | ((values[j] == v) & (static_cast<int32_t>(j - base) < lane));
+        for (size_t j = end; j < n; ++j) before -= values[j] < v;
+        __builtin_memcpy(place + base, &before, sizeof(before));
+    }
+}
+
 void ranks(uint64_t key, uint64_t first, size_t n, uint32_t* rank) noexcept {
     constexpr size_t kBlock = 32;
     uint64_t c0[kBlock], c1[kBlock], c2[kBlock], c3[kBlock];

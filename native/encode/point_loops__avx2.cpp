@@ -19,14 +19,21 @@ size_t first_equal(const int32_t* values, size_t n, int32_t value) noexcept {
     return 0;
 }
 
+// All ones where a value is above the limit: eight of them.
+inline __m256i above(const int32_t* values, __m256i limit) noexcept {
+    return _mm256_cmpgt_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(values)), limit);
+}
+
 size_t within(const int32_t* distance, size_t n, int32_t bound, uint32_t* found) noexcept {
-    const __m256i limit = _mm256_set1_epi32(bound);
+    const __m256i limit = _mm256_set1_epi32(bound), order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     size_t count = 0;
     size_t i = 0;
-    for (; i + 8 <= n; i += 8) {
-        const __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(distance + i));
-        unsigned above = static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(v, limit))));
-        for (unsigned mask = ~above & 0xFFu; mask != 0; mask &= mask - 1)
+    for (; i + 32 <= n; i += 32) {
+        const int32_t* d = distance + i;
+        const __m256i front = _mm256_packs_epi32(above(d, limit), above(d + 8, limit)),
+                      back = _mm256_packs_epi32(above(d + 16, limit), above(d + 24, limit));
+        const __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(front, back), order);
+        for (auto mask = ~static_cast<unsigned>(_mm256_movemask_epi8(bytes)); mask != 0; mask &= mask - 1)
             found[count++] = static_cast<uint32_t>(i) + static_cast<uint32_t>(__builtin_ctz(mask));
     }
     for (; i < n; ++i)
@@ -39,7 +46,7 @@ size_t within(const int32_t* distance, size_t n, int32_t bound, uint32_t* found)
 }  // namespace
 
 const PointLoops& point_loops__avx2() noexcept {
-    static constexpr PointLoops table{farthest, distances, within, ranks};
+    static constexpr PointLoops table{farthest, distances, within, bound, places, ranks};
     return table;
 }
 

@@ -24,7 +24,7 @@ size_t within(const int32_t* distance, size_t n, int32_t bound, uint32_t* found)
 }  // namespace
 
 const PointLoops& point_loops__scalar() noexcept {
-    static constexpr PointLoops table{farthest, distances, within, ranks};
+    static constexpr PointLoops table{farthest, distances, within, bound, places, ranks};
     return table;
 }
 
