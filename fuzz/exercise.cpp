@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "executor/window_check.hpp"
+
 namespace edgesnn::fuzz {
 
 using namespace executor;
@@ -108,7 +110,7 @@ void exercise_points(const std::shared_ptr<const Model>& model, Bytes& bytes) {
     Session by_run(model), by_step(model), recording(model, all_values(*model), false, threads(bytes));
     for (int round = 0; round < 2; ++round) {
         const encode::PointWindow w = window(model->spec().input, bytes);
-        by_run.check(w);
+        check_window(*model, w);
         Outputs run, step, recorded;
         by_run.run(w, run);
         recording.run(w, recorded);

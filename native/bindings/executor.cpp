@@ -6,6 +6,7 @@
 #include "bindings/executor_model.hpp"
 #include "bindings/point_window.hpp"
 #include "executor/session.hpp"
+#include "executor/window_check.hpp"
 #include "kernels/kernels.hpp"
 
 namespace py = pybind11;
@@ -243,7 +244,7 @@ class PySession {
     template <typename Work>
     py::list points(const py::object& source, size_t steps, Work work) {
         const encode::PointWindow window = point_window(source);
-        session_.check(window);
+        executor::check_window(session_.model(), window);
         Arrays arrays(session_.model(), values_, steps);
         {
             const py::gil_scoped_release unlocked;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <cstring>
 
 #include "base/float_environment.hpp"
@@ -10,141 +9,10 @@
 namespace edgesnn::executor {
 namespace {
 
-constexpr size_t kAlignment = 64;
 constexpr size_t kSharedElements = 1 << 14;  // of a batch's output, at least, to wake threads for
-constexpr size_t kMaxRank = 16;              // of a state: a value has at most 8 axes
 constexpr size_t kMaxStateBytes = size_t{1} << 33;
 
-void fail_window(const std::string& what, const std::string& found, const std::string& expected) {
-    throw Error(ErrorKind::model, what, "window", found, expected);
-}
-
-void check_indices(const std::vector<int32_t>& indices, int64_t points) {
-    for (const int32_t i : indices)
-        if (i < 0 || i >= points)
-            fail_window("window has indices of points that do not exist", std::to_string(i),
-                        "0 to " + std::to_string(points - 1));
-}
-
-// x, y, t on the grid of 16384, polarity 0 or 1: docs/arithmetic.md, section 8.
-void check_points(const std::vector<int32_t>& coordinates) {
-    for (size_t i = 0; i < coordinates.size(); ++i) {
-        const int32_t most = i % 4 == 3 ? 1 : 16383;
-        if (coordinates[i] < 0 || coordinates[i] > most)
-            fail_window("window has points off the grid", std::to_string(coordinates[i]),
-                        "0 to " + std::to_string(most));
-    }
-}
-
-void check_step(const uint32_t* first, const uint32_t* end, const ValueType& type) {
-    const size_t size = elements(type.shape);
-    int64_t run = 0;
-    for (const uint32_t* at = first; at != end; ++at) {
-        run = at != first && *at == *(at - 1) ? run + 1 : 1;
-        if (*at < size && (at == first || *at >= *(at - 1)) && run <= type.bound) continue;
-        fail_window(
-            "window has an index out of range, out of order or above its bound", std::to_string(*at),
-            "0 to " + std::to_string(size - 1) + ", ascending, at most " + std::to_string(type.bound) + " times");
-    }
-}
-
-// How a state lies in memory: its last axes as a value of that shape does, the leading ones around it.
-StateView empty_view(const StateSpec& spec, const OpState& state) {
-    const size_t item = item_size(spec.dtype);
-    if (spec.shape.empty()) return {&spec, nullptr, {}, kAlignment, state.limits};
-    const ValueType type{Kind::real, Shape(spec.shape.begin() + static_cast<int64_t>(state.leading), spec.shape.end()),
-                         0, state.last};
-    std::vector<size_t> strides(spec.shape.size());
-    size_t next = type.last ? type.stride() : 1;  // elements from one index to the next of the last axis
-    for (size_t i = spec.shape.size(); i-- > state.leading + (type.last ? 1 : 0);) {
-        strides[i] = next * item;
-        next *= i + 1 == spec.shape.size() && !type.last ? type.stride() : static_cast<size_t>(spec.shape[i]);
-    }
-    if (type.last) strides[state.leading] = item;
-    size_t bytes = type.rows() * type.stride() * item;
-    for (size_t i = state.leading; i-- > 0;) {
-        strides[i] = bytes;
-        bytes *= static_cast<size_t>(spec.shape[i]);
-    }
-    return {&spec, nullptr, strides, round_up(bytes, kAlignment), state.limits};
-}
-
-// Calls visit(place in memory) for every element, in C order of the shape.
-template <typename Visit>
-void each_element(const StateView& view, Visit visit) {
-    const Shape& shape = view.spec->shape;
-    int64_t index[kMaxRank] = {};
-    auto* data = static_cast<uint8_t*>(view.data);
-    for (size_t left = elements(shape); left-- > 0;) {
-        visit(data);
-        for (size_t axis = shape.size(); axis-- > 0;) {
-            data += view.strides[axis];
-            if (++index[axis] < shape[axis]) break;
-            data -= view.strides[axis] * static_cast<size_t>(shape[axis]);
-            index[axis] = 0;
-        }
-    }
-}
-
-template <typename T>
-void fill_all(const StateView& view) noexcept {
-    const T value = static_cast<T>(view.spec->initial);
-    each_element(view, [&](uint8_t* at) { std::memcpy(at, &value, sizeof(value)); });
-}
-
-void initialise(const StateView& view) noexcept {
-    std::memset(view.data, 0, view.bytes);
-    if (view.spec->initial == 0) return;
-    if (view.spec->dtype == Dtype::f32) fill_all<float>(view);
-    if (view.spec->dtype == Dtype::i32) fill_all<int32_t>(view);
-    if (view.spec->dtype == Dtype::i64) fill_all<int64_t>(view);
-    if (view.spec->dtype == Dtype::u8) fill_all<uint8_t>(view);
-}
-
-template <typename T>
-void check_all(const StateView& view, const StateTensor& tensor) {
-    for (size_t i = 0; i < tensor.bytes.size(); i += sizeof(T)) {
-        T value;
-        std::memcpy(&value, tensor.bytes.data() + i, sizeof(value));
-        if (value < view.limits.low || value > view.limits.high)
-            throw Error(ErrorKind::model, "snapshot's state is out of range", view.spec->name, std::to_string(value),
-                        std::to_string(view.limits.low) + " to " + std::to_string(view.limits.high));
-    }
-}
-
-void check_limits(const StateView& view, const StateTensor& tensor) {
-    if (view.spec->dtype == Dtype::i64) check_all<int64_t>(view, tensor);
-    if (view.spec->dtype == Dtype::i32) check_all<int32_t>(view, tensor);
-    if (view.spec->dtype == Dtype::u8) check_all<uint8_t>(view, tensor);
-}
-
-const char* dtype_name(Dtype dtype) {
-    return dtype == Dtype::f32   ? state_dtype<float>()
-           : dtype == Dtype::i32 ? state_dtype<int32_t>()
-           : dtype == Dtype::i64 ? state_dtype<int64_t>()
-                                 : state_dtype<uint8_t>();
-}
-
 }  // namespace
-
-void ArraySource::fill(size_t index, void* to) const noexcept {
-    const size_t bytes = type_.columns() * type_.item_size(), row_bytes = type_.stride() * type_.item_size();
-    const size_t rows = type_.rows();
-    const uint8_t* from = data_ + index * rows * bytes;
-    for (size_t row = 0; row < rows; ++row)
-        std::memcpy(static_cast<uint8_t*>(to) + row * row_bytes, from + row * bytes, bytes);
-}
-
-void EventSource::fill(size_t index, void* to) const noexcept {
-    auto* bytes = static_cast<uint8_t*>(to);
-    const auto columns = static_cast<uint32_t>(type_.columns()), stride = static_cast<uint32_t>(type_.stride());
-    std::memset(bytes, 0, type_.rows() * type_.stride());
-    for (int64_t i = offsets_[index]; i < offsets_[index + 1]; ++i) {
-        uint8_t& value =
-            bytes[columns == stride ? indices_[i] : indices_[i] / columns * stride + indices_[i] % columns];
-        value = count_ ? static_cast<uint8_t>(value + 1) : uint8_t{1};
-    }
-}
 
 struct Session::Slots {
     Session* const* sessions;  // one for all slots, or one each
@@ -165,15 +33,15 @@ Session::Session(std::shared_ptr<const Model> model, std::vector<int> recorded, 
     if (threads > 1) threads_ = std::make_unique<ThreadPool>(threads);
     const auto& specs = model_->spec().states;
     for (const Step& step : model_->steps())
-        for (const OpState& state : step.op->states) states_.push_back(empty_view(specs[states_.size()], state));
-    size_t bytes = kAlignment;
+        for (const OpState& state : step.op->states) states_.push_back(lay_state(specs[states_.size()], state));
+    size_t bytes = kStateAlignment;
     for (const StateView& view : states_) {
         bytes += view.bytes;
         if (bytes > kMaxStateBytes)
             throw Error(ErrorKind::model, "states need too much memory", view.spec->name, "", "at most 8 GiB together");
     }
     memory_.reset(new uint8_t[bytes]);
-    auto* next = reinterpret_cast<uint8_t*>(round_up(reinterpret_cast<size_t>(memory_.get()), kAlignment));
+    auto* next = reinterpret_cast<uint8_t*>(round_up(reinterpret_cast<size_t>(memory_.get()), kStateAlignment));
     for (StateView& view : states_) {
         view.data = next;
         next += view.bytes;
@@ -188,25 +56,6 @@ Session::Session(std::shared_ptr<const Model> model, std::vector<int> recorded, 
     goes_on_ = !specs.empty() && model_->type(0).kind != Kind::window &&
                std::all_of(specs.begin(), specs.end(), [](const StateSpec& spec) { return spec.reset == "never"; });
     reset();
-}
-
-void Session::check(const encode::PointWindow& window) const {
-    const InputSpec& input = model_->spec().input;
-    if (input.kind != "points") fail_window("model takes no windows of points", "points", input.kind);
-    const auto size = [](int64_t n) { return static_cast<size_t>(n); };
-    if (window.points != input.points || window.groups != input.groups || window.neighbours != input.neighbours ||
-        window.coordinates.size() != size(input.points) * 4 || window.centroids.size() != size(input.groups) ||
-        window.members.size() != size(input.groups) * size(input.neighbours))
-        fail_window("window has other sizes than the model's input",
-                    std::to_string(window.points) + " points, " + std::to_string(window.groups) + " groups of " +
-                        std::to_string(window.neighbours),
-                    std::to_string(input.points) + " points, " + std::to_string(input.groups) + " groups of " +
-                        std::to_string(input.neighbours));
-    check_indices(window.centroids, input.points);
-    check_indices(window.members, input.points);
-    check_points(window.coordinates);
-    if (!std::isfinite(window.sd) || window.sd < 0)
-        fail_window("window's scale is not a number", std::to_string(window.sd), "0 or more");
 }
 
 void Session::step(const encode::PointWindow& window, StepSink& sink) {
@@ -244,18 +93,6 @@ void Session::run(const StepSource& source, size_t count, StepSink& sink) {
         sink.steps(*this, first, steps);
     }
     pool().give(std::move(workspace_));
-}
-
-void Session::check(const encode::SpikeWindow& window) const {
-    const ValueType& type = model_->type(0);
-    if (type.kind != Kind::integer)
-        fail_window("model takes no windows of spikes", "spikes", model_->spec().input.kind);
-    const auto& [number, indices, offsets, clamped] = window;
-    bool fits = !offsets.empty() && offsets.front() == 0 && offsets.back() == static_cast<int64_t>(indices.size());
-    for (size_t step = 0; fits && step < window.steps(); ++step) fits = offsets[step] <= offsets[step + 1];
-    if (!fits) fail_window("window's offsets do not cover its indices", std::to_string(number), "ascending from 0");
-    for (size_t step = 0; step < window.steps(); ++step)
-        check_step(indices.data() + offsets[step], indices.data() + offsets[step + 1], type);
 }
 
 void Session::run(const encode::SpikeWindow& window, StepSink& sink) {
@@ -464,13 +301,7 @@ Counters Session::total() const noexcept {
 }
 
 void Session::save(StateWriter& writer) const {
-    for (const StateView& view : states_) {
-        const size_t item = item_size(view.spec->dtype);
-        StateTensor tensor{dtype_name(view.spec->dtype), view.spec->shape, {}};
-        tensor.bytes.reserve(elements(view.spec->shape) * item);
-        each_element(view, [&](const uint8_t* at) { tensor.bytes.insert(tensor.bytes.end(), at, at + item); });
-        writer.put(view.spec->name, std::move(tensor));
-    }
+    for (const StateView& view : states_) put_state(writer, view);
     writer.put("step", step_);
 }
 
@@ -479,21 +310,8 @@ void Session::load(const StateReader& reader) {
     const InputSpec& input = model_->spec().input;
     if (step < 0 || step > (input.kind == "points" ? input.steps : kMostSteps))
         throw Error(ErrorKind::model, "snapshot's step number is not one", "step", std::to_string(step));
-    for (const StateView& view : states_) {
-        const StateTensor& tensor = reader.find(view.spec->name);
-        if (tensor.dtype != dtype_name(view.spec->dtype) || tensor.shape != view.spec->shape ||
-            tensor.bytes.size() != elements(view.spec->shape) * item_size(view.spec->dtype))
-            throw Error(ErrorKind::model, "snapshot tensor has another shape or type", view.spec->name, tensor.dtype);
-        check_limits(view, tensor);
-    }
-    for (const StateView& view : states_) {
-        const size_t item = item_size(view.spec->dtype);
-        const uint8_t* from = reader.find(view.spec->name).bytes.data();
-        each_element(view, [&](uint8_t* at) {
-            std::memcpy(at, from, item);
-            from += item;
-        });
-    }
+    for (const StateView& view : states_) check_state(reader, view);
+    for (const StateView& view : states_) get_state(reader, view);
     step_ = step;
 }
 

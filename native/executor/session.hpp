@@ -14,17 +14,10 @@
 #include "encode/point_window.hpp"
 #include "encode/spike_window.hpp"
 #include "executor/model.hpp"
+#include "executor/source.hpp"
+#include "executor/state.hpp"
 
 namespace edgesnn::executor {
-
-// A state seen from outside: element [i, j, ..] lies at data + i * strides[0] + j * strides[1] .., in bytes.
-struct StateView {
-    const StateSpec* spec;
-    void* data;
-    std::vector<size_t> strides;
-    size_t bytes;  // with padding
-    Limits limits;
-};
 
 class Session;
 
@@ -33,39 +26,6 @@ class StepSink {
   public:
     virtual ~StepSink() = default;
     virtual void steps(const Session& reader, size_t first, size_t count) noexcept = 0;
-};
-
-// Writes the input of slot `index` of a call; the rows of the input value follow each other at `to`.
-class StepSource {
-  public:
-    virtual ~StepSource() = default;
-    virtual void fill(size_t index, void* to) const noexcept = 0;
-};
-
-// Rows of a C-contiguous array [slots, ...input.shape]: uint8, float32, or int64 tokens.
-class ArraySource final : public StepSource {
-  public:
-    ArraySource(const ValueType& type, const void* data) : type_(type), data_(static_cast<const uint8_t*>(data)) {}
-    void fill(size_t index, void* to) const noexcept override;
-
-  private:
-    const ValueType& type_;
-    const uint8_t* data_;
-};
-
-// Lists of active inputs: slot i has indices[offsets[i]] .. indices[offsets[i + 1] - 1], ascending, each below the
-// number of elements. One that stands twice adds up where `count`, up to the bound (checked by the caller).
-class EventSource final : public StepSource {
-  public:
-    EventSource(const ValueType& type, const uint32_t* indices, const int64_t* offsets, bool count)
-        : type_(type), indices_(indices), offsets_(offsets), count_(count) {}
-    void fill(size_t index, void* to) const noexcept override;
-
-  private:
-    const ValueType& type_;
-    const uint32_t* indices_;
-    const int64_t* offsets_;
-    bool count_;
 };
 
 class Session {
@@ -77,15 +37,12 @@ class Session {
 
     const Model& model() const noexcept { return *model_; }
 
-    // Kind points. check throws Error{model} for a window that the model cannot take; step and run rely on it.
-    void check(const encode::PointWindow& window) const;
+    // Kind points, a window that check_window has passed.
     void step(const encode::PointWindow& window, StepSink& sink);  // the window's next step; a new one after the last
     void run(const encode::PointWindow& window, StepSink& sink);   // a new window, all its steps
     // The other kinds: `count` steps.
     void run(const StepSource& source, size_t count, StepSink& sink);
-    // Small integers from a window of events: check throws Error{model} for one that the model cannot take; run begins
-    // a new window and does all its steps.
-    void check(const encode::SpikeWindow& window) const;
+    // Small integers from a window of events that check_window has passed: a new window, all its steps.
     void run(const encode::SpikeWindow& window, StepSink& sink);
     // A new window begins: states of policy "window" go back to their initial values, and so does the step number; but
     // not where there are states and all are of policy "never": then the stream goes on.

@@ -1,6 +1,7 @@
 #include "executor/window_model.hpp"
 
 #include "executor/session.hpp"
+#include "executor/window_check.hpp"
 
 namespace edgesnn::executor {
 namespace {
@@ -33,7 +34,7 @@ class NativeWindowModel final : public pipeline::WindowModel, private StepSink {
     // All steps in one call, or one after the other where any may be the last.
     template <typename Window>
     void infer_window(const Window& window) {
-        session_.check(window);
+        check_window(session_.model(), window);
         if (!exit_.on()) {
             session_.run(window, *this);
             return take(steps_of(window));
