@@ -14,6 +14,7 @@ from edgesnn.events.formats.base import Format, Head
 
 FORMATS = {
     "evt2": "edgesnn.events.formats.evt2:Evt2",
+    "evt21": "edgesnn.events.formats.evt21:Evt21",
     "evt3": "edgesnn.events.formats.evt3:Evt3",
     "nmnist": "edgesnn.events.formats.nmnist:Nmnist",
 }
@@ -81,8 +82,8 @@ def detect(head: Head) -> Format:
 
 def _foreign(head: Head) -> str | None:
     """Return what this file is, where its beginning says it."""
-    if encoding := raw_header.encoding(head):
-        return f"a RAW file in {encoding.upper()}"
+    if named := raw_header.named_format(head):
+        return f"a RAW file in {named}"
     return next((name for magic, name in _FOREIGN if head.data.startswith(magic)), None)
 
 

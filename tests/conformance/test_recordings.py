@@ -18,6 +18,7 @@ FILES = [
     "evt3/evt3_gen41_1280x720.raw",
     "evt3/evt3_vga_rospayload_640x480.raw",
     "evt2/evt2_gen3_640x480_a.raw",
+    "evt21/evt21_from_evt3_1280x720.raw",
     "nmnist_bin/nmnist_sample.bin",
 ]
 GESTURES = [f"gesture_bin/dvs128_gesture_class{label}.bin" for label in range(10)]
@@ -63,14 +64,27 @@ def test_packets_by_count_equal_the_ground_truth(case: tuple[Path, Truth], count
     assert digest.hexdigest() == truth["events_sha256"]
 
 
-def test_packets_by_time_equal_the_ground_truth(case: tuple[Path, Truth]) -> None:
+@pytest.mark.parametrize("duration_us", [500, 10_000])
+def test_packets_by_time_equal_the_ground_truth(case: tuple[Path, Truth], duration_us: int) -> None:
     path, truth = case
     digest = hashlib.sha256()
-    for packet in edgesnn.open(path).packets(duration_us=500):
+    for packet in edgesnn.open(path).packets(duration_us=duration_us):
         digest.update(packet)
-        window = (packet["t"] - truth["t_min"]) // 500
+        window = (packet["t"] - truth["t_min"]) // duration_us
         assert (window == window[0]).all()
     assert digest.hexdigest() == truth["events_sha256"]
+
+
+def test_evt21_with_swapped_halves_gives_the_same_events(shared: Shared, tmp_path: Path) -> None:
+    path = shared("recordings/evt21/evt21_from_evt3_1280x720.raw")
+    whole = edgesnn.open(path)
+    header = path.read_bytes()[: whole.data_offset]
+    swapped = np.fromfile(path, "<u4", offset=whole.data_offset).reshape(-1, 2)[:, ::-1].tobytes()
+    for lines in (header, header.replace(b";width=1280", b";width=1280;endianness=legacy")):
+        (tmp_path / "legacy.raw").write_bytes(lines + swapped)
+        recording = edgesnn.open(tmp_path / "legacy.raw")
+        assert recording.variant == "legacy"
+        assert recording.read().tobytes() == whole.read().tobytes()
 
 
 def test_triggers_of_a_real_recording_are_kept(shared: Shared) -> None:

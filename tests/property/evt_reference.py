@@ -1,4 +1,4 @@
-"""EVT2 and EVT3 decoded word by word over the whole list, after docs/formats.md: slow, readable, the oracle.
+"""EVT2, EVT2.1 and EVT3 decoded word by word over the whole list, after docs/formats.md: slow, readable, the oracle.
 
 It sees all words at once and decides a TIME_HIGH by looking at the next one, where the decoder under test must wait.
 """
@@ -223,6 +223,26 @@ def decode_evt2(words: list[int], sensor: tuple[int, int]) -> Outcome:
             place(out, t, word >> 11 & 0x7FF, word & 0x7FF, kind, sensor)
         elif kind == 0xA:
             trigger(out, t, word >> 8 & 0x1F, word & 1)
+        elif kind not in (0x8, 0xE, 0xF):
+            out.counters["bad_words"] += 1
+    return out
+
+
+def decode_evt21(words: list[int], sensor: tuple[int, int]) -> Outcome:
+    """Decode 64-bit words, an EVT2 word above the mask of 32 columns; trailing bytes are not part of them."""
+    out = Outcome()
+    heads = [word >> 32 for word in words]
+    timed = spans(heads, [head >> 28 == 8 for head in heads], 28, 0xFFFFFFF, out)
+    for (head, high), mask in zip(timed, [word & 0xFFFFFFFF for word in words], strict=True):
+        kind = head >> 28
+        t = at(high, 6, head >> 22 & 0x3F)
+        if kind == 0x8 and high >= 0:
+            out.reach(high << 6)
+        elif kind in (0, 1):
+            for k in (k for k in range(32) if mask >> k & 1):
+                place(out, t, (head >> 11 & 0x7FF) + k, head & 0x7FF, kind, sensor)
+        elif kind == 0xA:
+            trigger(out, t, head >> 8 & 0x1F, head & 1)
         elif kind not in (0x8, 0xE, 0xF):
             out.counters["bad_words"] += 1
     return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +17,13 @@ class Stream:
 
     format: str
     data: bytes
+    variant: str = ""
 
     @property
     def words(self) -> list[int]:
-        size = {"evt3": 2, "evt2": 4}[self.format]
-        whole = len(self.data) // size * size
-        return np.frombuffer(self.data[:whole], f"<u{size}").tolist()
+        size = SIZES[self.format]
+        words = np.frombuffer(self.data[: len(self.data) // size * size], f"<u{size}")
+        return (swapped(words) if self.variant == "legacy" else words).tolist()
 
 
 def camera_evt3(rng: np.random.Generator, count: int, *, repeats: bool) -> np.ndarray:
@@ -64,6 +66,22 @@ def camera_evt2(rng: np.random.Generator, count: int, *, repeats: bool) -> np.nd
     return np.array(words, "<u4")
 
 
+def camera_evt21(rng: np.random.Generator, count: int, *, repeats: bool) -> np.ndarray:
+    """The same for EVT2.1: EVT2 words, those of events with a mask below them."""
+    heads = camera_evt2(rng, count, repeats=repeats).astype("<u8")
+    events = heads >> 28 < 2
+    aligned = heads & ~np.uint64(31 << 11)
+    masks = rng.integers(0, 2**32, len(heads), "<u8") & rng.integers(0, 2**32, len(heads), "<u8")
+    single = np.uint64(1) << rng.integers(0, 32, len(heads), "<u8")
+    masks = np.where(rng.random(len(heads)) < 0.5, single, masks)
+    return np.where(events, aligned << 32 | masks, heads << 32).astype("<u8")
+
+
+def swapped(words: np.ndarray) -> np.ndarray:
+    """64-bit words with their halves in the other order."""
+    return (words << 32 | words >> 32).astype("<u8")
+
+
 def records_nmnist(rng: np.random.Generator, count: int) -> np.ndarray:
     """Five-byte records with rising times, a few markers and quiet stretches."""
     t = np.cumsum(rng.choice([0, 1, 50, 9_000, 300_000], count, p=[0.3, 0.3, 0.36, 0.03, 0.01])) % 2**23
@@ -90,17 +108,26 @@ def damaged(rng: np.random.Generator, data: bytes, hits: int) -> bytes:
     return bytes(out)
 
 
+Maker = Callable[[np.random.Generator, int, bool], np.ndarray]
+
+# (format, variant) -> words or records; the last argument: as a camera rather than as a sparse writer.
+MAKERS: dict[tuple[str, str], Maker] = {
+    ("evt3", ""): lambda rng, count, repeats: camera_evt3(rng, count, repeats=repeats),
+    ("evt2", ""): lambda rng, count, repeats: camera_evt2(rng, count, repeats=repeats),
+    ("evt21", ""): lambda rng, count, repeats: camera_evt21(rng, count, repeats=repeats),
+    ("evt21", "legacy"): lambda rng, count, repeats: swapped(camera_evt21(rng, count, repeats=repeats)),
+    ("nmnist", ""): lambda rng, count, _: records_nmnist(rng, count),
+}
+SIZES = {"evt3": 2, "evt2": 4, "evt21": 8, "nmnist": 5}  # bytes of a word or record
+
+
 @st.composite
-def streams(draw: st.DrawFn, formats: tuple[str, ...] = ("evt3", "evt2", "nmnist"), hits: int = 4) -> Stream:
+def streams(draw: st.DrawFn, formats: tuple[str, ...] = tuple(SIZES), hits: int = 4) -> Stream:
     """Draw a stream with up to `hits` damages."""
-    name = draw(st.sampled_from(formats))
+    name, variant = draw(st.sampled_from([kind for kind in MAKERS if kind[0] in formats]))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     count = draw(st.integers(0, 200))
     if draw(st.integers(0, 9)) == 0:
-        return Stream(name, rng.integers(0, 256, count * 2, dtype=np.uint8).tobytes())
-    if name == "nmnist":
-        data = records_nmnist(rng, count).tobytes()
-    else:
-        make = {"evt3": camera_evt3, "evt2": camera_evt2}[name]
-        data = make(rng, count, repeats=draw(st.booleans())).tobytes()
-    return Stream(name, damaged(rng, data, draw(st.integers(0, hits))))
+        return Stream(name, rng.integers(0, 256, count * 2, dtype=np.uint8).tobytes(), variant)
+    data = MAKERS[name, variant](rng, count, draw(st.booleans())).tobytes()
+    return Stream(name, damaged(rng, data, draw(st.integers(0, hits))), variant)

@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 import edgesnn
 from edgesnn.events.packets import regroup
 from edgesnn.events.types import EVENT
-from tests.property.evt_reference import decode_evt2, decode_evt3
-from tests.property.streams import SENSOR, Stream, streams
+from tests.property.evt_reference import decode_evt2, decode_evt3, decode_evt21
+from tests.property.streams import MAKERS, SENSOR, SIZES, Stream, streams
 
-ORACLES = {"evt2": decode_evt2, "evt3": decode_evt3}
+ORACLES = {"evt2": decode_evt2, "evt21": decode_evt21, "evt3": decode_evt3}
 
 Result = tuple[list[Any], list[Any], "int | None", dict[str, int], str]
 
 
 def decode(stream: Stream, cuts: Sequence[int], on_corrupt: str, *, restore: bool = False) -> Result:
     """Feed the stream in the pieces between `cuts`; with `restore` each piece to a new decoder that loads the state."""
-    decoder = edgesnn.Decoder(stream.format, sensor=SENSOR, on_corrupt=on_corrupt)
+    decoder = edgesnn.Decoder(stream.format, sensor=SENSOR, on_corrupt=on_corrupt, variant=stream.variant)
     events, triggers, message = [], [], ""
     edges = sorted({0, *(min(cut, len(stream.data)) for cut in cuts), len(stream.data)})
     for start, stop in itertools.pairwise(edges):
@@ -35,7 +35,7 @@ def decode(stream: Stream, cuts: Sequence[int], on_corrupt: str, *, restore: boo
             break
         if restore:
             state = decoder.save()
-            decoder = edgesnn.Decoder(stream.format, sensor=SENSOR, on_corrupt=on_corrupt)
+            decoder = edgesnn.Decoder(stream.format, sensor=SENSOR, on_corrupt=on_corrupt, variant=stream.variant)
             decoder.load(state)
         triggers += decoder.triggers().tolist()
     if not message:
@@ -46,12 +46,12 @@ def decode(stream: Stream, cuts: Sequence[int], on_corrupt: str, *, restore: boo
     return events, triggers, decoder.t_end_us, decoder.counters, message
 
 
-@given(streams(("evt3", "evt2")))
+@given(streams(tuple(ORACLES)))
 @settings(max_examples=600, deadline=None)
 def test_skip_equals_the_oracle(stream: Stream) -> None:
     events, triggers, t_end_us, counters, message = decode(stream, [], "skip")
     expected = ORACLES[stream.format](stream.words, SENSOR)
-    expected.counters["truncated_bytes"] = len(stream.data) % {"evt3": 2, "evt2": 4}[stream.format]
+    expected.counters["truncated_bytes"] = len(stream.data) % SIZES[stream.format]
     assert message == ""
     assert events == expected.events
     assert triggers == expected.triggers
@@ -59,13 +59,13 @@ def test_skip_equals_the_oracle(stream: Stream) -> None:
     assert t_end_us == expected.t_end_us
 
 
-@given(streams(("evt3", "evt2"), hits=0))
+@given(streams(tuple(ORACLES), hits=0))
 @settings(max_examples=300, deadline=None)
 def test_strict_gives_all_events_of_whole_streams_and_refuses_the_others(stream: Stream) -> None:
     expected = ORACLES[stream.format](stream.words, SENSOR)
     events, _, _, _, message = decode(stream, [], "strict")
     departures = sum(expected.counters[name] for name in ("bad_words", "out_of_range"))
-    cut = len(stream.data) % {"evt3": 2, "evt2": 4}[stream.format]
+    cut = len(stream.data) % SIZES[stream.format]
     assert bool(message) == bool(departures or cut)
     assert events == expected.events[: len(events)]
     if not message:
@@ -135,9 +135,9 @@ def test_packets_keep_the_events_and_their_order(
     assert [len(packet) for packet in by_time] == np.unique(numbers, return_counts=True)[1].tolist()
 
 
-@pytest.mark.parametrize("name", ["evt2", "evt3", "nmnist"])
+@pytest.mark.parametrize("name", SIZES)
 def test_a_state_of_another_format_or_kind_is_refused_and_changes_nothing(name: str) -> None:
-    other = {"evt2": "evt3", "evt3": "nmnist", "nmnist": "evt2"}[name]
+    other = next(one for one in SIZES if one != name)
     decoder = edgesnn.Decoder(name, sensor=SENSOR)
     before = decoder.save()
     for state in ({}, edgesnn.Decoder(other).save(), {**before, "decoder/counters": np.zeros(3, np.int64)}):
@@ -146,3 +146,10 @@ def test_a_state_of_another_format_or_kind_is_refused_and_changes_nothing(name: 
     after = decoder.save()
     assert before.keys() == after.keys()
     assert all(np.array_equal(before[key], after[key]) for key in before)
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_a_variant_that_the_format_does_not_have_is_refused(name: str) -> None:
+    assert (name, "") in MAKERS
+    with pytest.raises(edgesnn.UsageError, match="variant"):
+        edgesnn.Decoder(name, variant="upside down")

@@ -28,8 +28,8 @@ def nmnist(rows: Sequence[tuple[int, int, int, int]], on_corrupt: str = "strict"
     return decode("nmnist", data, on_corrupt)
 
 
-def decode(name: str, data: bytes, on_corrupt: str) -> tuple[Rows, edgesnn.Decoder]:
-    decoder = edgesnn.Decoder(name, sensor=SENSOR, on_corrupt=on_corrupt)
+def decode(name: str, data: bytes, on_corrupt: str, variant: str = "") -> tuple[Rows, edgesnn.Decoder]:
+    decoder = edgesnn.Decoder(name, sensor=SENSOR, on_corrupt=on_corrupt, variant=variant)
     events, _ = decoder.feed(data)
     rest, _ = decoder.finish()
     return [*events.tolist(), *rest.tolist()], decoder
@@ -246,6 +246,62 @@ def test_evt2_outside(x: int, y: int, axis: str) -> None:
     assert decoder.counters["out_of_range"] == 1
 
 
+# EVT2.1
+
+
+def evt21(
+    words: Sequence[tuple[int, int]], on_corrupt: str = "strict", variant: str = ""
+) -> tuple[Rows, edgesnn.Decoder]:
+    """Words are (EVT2 word, mask)."""
+    halves = np.array(words, "<u4")
+    return decode("evt21", (halves if variant else halves[:, ::-1]).tobytes(), on_corrupt, variant)
+
+
+@pytest.mark.parametrize("variant", ["", "legacy"])
+def test_evt21_words(variant: str) -> None:
+    words = [
+        (high2(3), 0),
+        (cd(5, 64, 20, 1), 0x80000011),
+        (cd(6, 0, 479, 0), 0),
+        (0xA0000000 | 7 << 22 | 2 << 8 | 1, 0xFFFFFFFF),
+        (0xE0000000, 5),
+        (0xF0000000, 5),
+        (cd(9, 0, 479, 0), 2),
+    ]
+    events, decoder = evt21(words, variant=variant)
+    assert events == [*((3 << 6 | 5, x, 20, 1) for x in (64, 68, 95)), (3 << 6 | 9, 1, 479, 0)]
+    assert decoder.triggers().tolist() == [(3 << 6 | 7, 2, 1)]
+    assert decoder.t_end_us == 3 << 6 | 9
+
+
+@pytest.mark.parametrize("kind", [2, 3, 7, 9, 0xB, 0xD])
+def test_evt21_unknown_words(kind: int) -> None:
+    words = [(high2(0), 0), (kind << 28, 0xABC), (cd(0, 0, 1, 1), 3)]
+    with pytest.raises(
+        edgesnn.RecordingError,
+        match=rf"^byte 8: EVT2.1 word 1: unknown word type 0x{kind:X} \(0x{kind:X}000000000000ABC\)",
+    ):
+        evt21(words)
+    assert len(evt21(words, "skip")[0]) == 2
+
+
+def test_evt21_vector_over_the_edge_gives_its_inner_part() -> None:
+    words = [(high2(0), 0), (cd(0, 632, 1, 1), 0xFFF), (cd(0, 2040, 1, 1), 0xF0000000)]
+    with pytest.raises(edgesnn.RecordingError, match=r"^byte 8: EVT2.1 word 1: x=640 is outside the 640x480 sensor"):
+        evt21(words)
+    events, decoder = evt21(words, "skip")
+    assert [x for _, x, _, _ in events] == list(range(632, 640))
+    assert decoder.counters["out_of_range"] == 4 + 4
+    with pytest.raises(edgesnn.RecordingError, match="y=480 is outside"):
+        evt21([(high2(0), 0), (cd(0, 0, 480, 1), 1)])
+
+
+def test_evt21_events_before_the_first_time_are_left_out_and_counted() -> None:
+    events, decoder = evt21([(cd(1, 0, 1, 1), 7), (high2(0), 0), (cd(2, 0, 1, 1), 1)])
+    assert events == [(2, 0, 1, 1)]
+    assert decoder.counters["unplaced_events"] == 3
+
+
 # N-MNIST .bin
 
 
@@ -326,5 +382,5 @@ def test_what_is_no_buffer_is_a_type_error(wrong: object) -> None:
 
 
 def test_names_of_formats_are_checked() -> None:
-    with pytest.raises(edgesnn.UsageError, match="evt2, evt3, nmnist"):
+    with pytest.raises(edgesnn.UsageError, match="evt2, evt21, evt3"):
         edgesnn.Decoder("evt4")

@@ -18,6 +18,7 @@ from edgesnn.events.formats import raw_header
 from edgesnn.events.formats.base import DecoderOptions, Head, is_container, is_stream
 from edgesnn.events.types import EVENT, TRIGGER
 from edgesnn.events.writers import write_evt3
+from tests.files import whole
 
 
 def head(data: bytes, suffix: str = ".raw") -> Head:
@@ -74,6 +75,29 @@ def test_the_sensor_of_a_raw_header(header: str, sensor: tuple[int, int] | None)
     assert read.sensor == sensor
     assert read.data_offset == len(header)
     assert raw_header.encoding(head(header.encode())) == "evt3"
+
+
+@pytest.mark.parametrize(
+    ("lines", "variant"),
+    [
+        ("% format EVT21;height=720;width=1280;endianness=legacy\n", "legacy"),
+        ("% format EVT21;endianness=little;height=720;width=1280\n", ""),
+        ("% evt 2.1\n% endianness legacy\n", "legacy"),
+        ("% evt 2.1\n% endianness little\n", ""),
+        ("% evt 2.1\n", None),
+    ],
+)
+@pytest.mark.parametrize("label", ["evt21", "evt21-legacy"])
+def test_the_byte_order_of_evt21_comes_from_the_header_else_from_the_words(
+    lines: str, variant: str | None, label: str
+) -> None:
+    header = registry.get("evt21").header(head(lines.encode() + b"% end\n" + whole(label).data))
+    assert header.variant == (label.partition("-")[2] if variant is None else variant)
+
+
+def test_a_byte_order_that_is_not_read_is_refused_by_name() -> None:
+    with pytest.raises(edgesnn.RecordingError, match="endianness big, expected little or legacy"):
+        registry.get("evt21").header(head(b"% evt 2.1\n% endianness big\n% end\n"))
 
 
 def test_a_header_ends_before_words_that_look_like_a_line() -> None:

@@ -38,13 +38,24 @@ def split(data: bytes) -> tuple[dict[str, str], int]:
     return fields, position
 
 
+def named_format(head: Head) -> str:
+    """Return the format that the header names ("EVT3", "HISTO3D"), "" where it names none."""
+    return split(head.data)[0].get("format", "").partition(";")[0].strip().upper()
+
+
 def encoding(head: Head) -> str | None:
     """Return "evt2", "evt21" or "evt3" as the header says it, None where it does not."""
     fields, _ = split(head.data)
-    named = fields.get("format", "").partition(";")[0].strip().upper().replace(".", "")
+    named = named_format(head).replace(".", "")
     if named in ("EVT2", "EVT21", "EVT3"):
         return named.lower()
     return _VERSIONS.get(fields.get("evt", ""))
+
+
+def endianness(fields: dict[str, str]) -> str | None:
+    """Return the byte order that the header names ("little", "legacy"), None where it names none."""
+    options = dict(option.strip().partition("=")[::2] for option in fields.get("format", "").split(";"))
+    return options.get("endianness", fields.get("endianness", "")).strip().lower() or None
 
 
 def read(head: Head) -> Header:

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "events/decode/evt2.hpp"
+#include "events/decode/evt21.hpp"
 #include "events/decode/evt3.hpp"
 #include "events/decode/nmnist.hpp"
 
@@ -43,6 +44,7 @@ struct Maker {
 };
 constexpr Maker kMakers[] = {
     {"evt2", make<Evt2Decoder>},
+    {"evt21", make<Evt21Decoder>},
     {"evt3", make<Evt3Decoder>},
     {"nmnist", make<NmnistDecoder>},
 };
@@ -67,6 +69,16 @@ Decoder::Decoder(const char* name, DecoderOptions options, int32_t field_width, 
       options_(std::move(options)),
       width_(options_.width == 0 ? field_width : std::min(options_.width, field_width)),
       height_(options_.height == 0 ? field_height : std::min(options_.height, field_height)) {}
+
+void Decoder::check_variant(std::initializer_list<const char*> possible) const {
+    std::string names;
+    for (const char* name : possible) {
+        if (options_.variant == name) return;
+        names += (names.empty() ? "'" : ", '") + std::string(name) + "'";
+    }
+    throw Error(ErrorKind::usage, std::string("no such variant of ") + name_, "variant", "'" + options_.variant + "'",
+                names);
+}
 
 Status Decoder::feed(Span<const uint8_t> bytes, std::vector<Event>& out) noexcept {
     return guarded([&]() -> Status {

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <memory>
 #include <string>
@@ -94,6 +95,9 @@ class Decoder {
     // The same, with a mark where words had reached a later time (reach) than the first of them.
     void append_marked(const Event* events, size_t count, std::vector<Event>& out);
     void reach(int64_t t_us) noexcept { t_end_us_ = t_us > t_end_us_ ? t_us : t_end_us_; }
+
+    // Throws Error{usage} where options.variant is none of these; "" is to be one of them where it is possible.
+    void check_variant(std::initializer_list<const char*> possible) const;
 
     bool strict() const noexcept { return options_.on_corrupt == OnCorrupt::strict; }
     // An error at byte `position` of the stream (the header not counted).

@@ -17,7 +17,7 @@ class EventBlock {
     using Cursor = uint8_t*;
 
     Cursor start() noexcept { return bytes_; }
-    // Beyond it the block is to be flushed; one more word's events (at most 12) still have room.
+    // Beyond it the block is to be flushed; one more word's events (at most 32) still have room.
     const uint8_t* full() const noexcept { return bytes_ + kSize * sizeof(Event); }
 
     // Writes one event and returns the cursor behind it. (Two overlapping stores of eight bytes were slower.)
@@ -34,7 +34,7 @@ class EventBlock {
 
   private:
     static constexpr size_t kSize = 1024;
-    static constexpr size_t kRoom = 16;
+    static constexpr size_t kRoom = 32;
 
     uint8_t bytes_[(kSize + kRoom) * sizeof(Event)];
     size_t count_ = 0;

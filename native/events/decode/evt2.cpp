@@ -21,7 +21,9 @@ uint32_t load_word(const uint8_t* at) noexcept {
 
 }  // namespace
 
-Evt2Decoder::Evt2Decoder(DecoderOptions options) : WordDecoder(std::move(options), {"evt2", "EVT2", 4, 28, 6}) {}
+Evt2Decoder::Evt2Decoder(DecoderOptions options) : WordDecoder(std::move(options), {"evt2", "EVT2", 4, 28, 6}) {
+    check_variant({""});
+}
 
 Status Evt2Decoder::decode_words(const uint8_t* data, size_t count, std::vector<Event>& out) {
     EventBlock block;

@@ -37,7 +37,9 @@ EventBlock::Cursor put_vector(EventBlock::Cursor at, int64_t t_us, uint32_t base
 
 }  // namespace
 
-Evt3Decoder::Evt3Decoder(DecoderOptions options) : WordDecoder(std::move(options), {"evt3", "EVT3", 2, 12, 12}) {}
+Evt3Decoder::Evt3Decoder(DecoderOptions options) : WordDecoder(std::move(options), {"evt3", "EVT3", 2, 12, 12}) {
+    check_variant({""});
+}
 
 Status Evt3Decoder::decode_words(const uint8_t* data, size_t count, std::vector<Event>& out) {
     EventBlock block;

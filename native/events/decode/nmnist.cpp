@@ -13,7 +13,9 @@ constexpr uint8_t kOverflowY = 240;
 
 }  // namespace
 
-NmnistDecoder::NmnistDecoder(DecoderOptions options) : Decoder("nmnist", std::move(options), 256, 256) {}
+NmnistDecoder::NmnistDecoder(DecoderOptions options) : Decoder("nmnist", std::move(options), 256, 256) {
+    check_variant({""});
+}
 
 Status NmnistDecoder::decode(Span<const uint8_t> bytes, std::vector<Event>& out) {
     size_t used = 0;

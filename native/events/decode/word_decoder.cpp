@@ -175,12 +175,12 @@ std::string WordDecoder::word_name(size_t index) const {
     return std::string(format_.title) + " word " + std::to_string(words_ + static_cast<int64_t>(index));
 }
 
-Status WordDecoder::bad_word(size_t index, uint32_t type, uint32_t word) {
+Status WordDecoder::bad_word(size_t index, uint32_t type, uint64_t word) {
     ++counters_.bad_words;
     if (!strict()) return {};
     char text[64];
-    std::snprintf(text, sizeof text, ": unknown word type 0x%X (0x%0*X)", type,
-                  static_cast<int>(format_.word_bytes) * 2, word);
+    std::snprintf(text, sizeof text, ": unknown word type 0x%X (0x%0*llX)", type,
+                  static_cast<int>(format_.word_bytes) * 2, static_cast<unsigned long long>(word));
     return damage(position(index), word_name(index) + text);
 }
 

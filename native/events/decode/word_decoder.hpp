@@ -1,4 +1,5 @@
-// What EVT2 and EVT3 share: words of fixed size in any split, the high part of the clock, events that wait for it.
+// What EVT2, EVT2.1 and EVT3 share: words of fixed size in any split, the high part of the clock, events that wait for
+// it.
 #pragma once
 
 #include <array>
@@ -21,7 +22,7 @@ class WordDecoder : public Decoder {
         int high_bits;   // of TIME_HIGH
         int high_shift;  // how far it stands above microseconds
     };
-    static constexpr int32_t kField = 2048;  // x and y have 11 bits in both formats
+    static constexpr int32_t kField = 2048;  // x and y have 11 bits in all of them
 
     WordDecoder(DecoderOptions options, Format format);
 
@@ -47,7 +48,7 @@ class WordDecoder : public Decoder {
     EventBlock::Cursor flush(EventBlock& block, EventBlock::Cursor end, std::vector<Event>& out);
     void trigger(int64_t t_us, uint32_t id, uint32_t edge, std::vector<Event>& out);
 
-    Status bad_word(size_t index, uint32_t type, uint32_t word);
+    Status bad_word(size_t index, uint32_t type, uint64_t word);
     Status out_of_range(size_t index, const char* axis, uint32_t value, int64_t events = 1);
     void unplaced(int64_t events) noexcept { counters_.unplaced_events += events; }
 
@@ -85,7 +86,7 @@ class WordDecoder : public Decoder {
     int64_t reached_us_ = kNoTime;
     std::vector<Segment> segments_;  // one a TIME_HIGH that waits
     size_t held_ = 0;                // events and triggers in them
-    std::array<uint8_t, 4> carry_{};
+    std::array<uint8_t, 8> carry_{};
     size_t carried_ = 0;
 };
 

@@ -1,0 +1,68 @@
+"""A small whole file of every format that is read: contracts open it, attacks damage it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from tests.property import streams
+
+SENSOR = streams.SENSOR
+
+
+@dataclass(frozen=True)
+class WholeFile:
+    """A file without damage, whose events lie inside SENSOR.
+
+    Attributes:
+        format: the format's name.
+        suffix: of its name.
+        header: what comes before the events.
+        data: the events.
+        unit: bytes of a word or record: a cut between two of them is no damage. 0: the format has no such unit.
+    """
+
+    format: str
+    suffix: str
+    header: bytes
+    data: bytes
+    unit: int = 0
+
+
+def raw(name: str, version: str, variant: str = "") -> WholeFile:
+    """A RAW file of a camera."""
+    lines = [f"evt {version}", "geometry {}x{}".format(*SENSOR), *(["endianness legacy"] if variant else []), "end"]
+    return WholeFile(
+        name, ".raw", "".join(f"% {line}\n" for line in lines).encode(), words(name, variant), streams.SIZES[name]
+    )
+
+
+def words(name: str, variant: str = "") -> bytes:
+    """400 words or records."""
+    return streams.MAKERS[name, variant](np.random.default_rng(11), 400, True).tobytes()
+
+
+def nmnist() -> WholeFile:
+    """Records without overflow markers: most of the made-up ones are out of place."""
+    rows = np.frombuffer(words("nmnist"), np.uint8).reshape(-1, 5).copy()
+    rows[:, 1] %= 240
+    return WholeFile("nmnist", ".bin", b"", rows.tobytes(), 5)
+
+
+# One line a format, more where its variants differ: the part before "-" is the format's name.
+WHOLE: dict[str, Callable[[], WholeFile]] = {
+    "evt2": lambda: raw("evt2", "2.0"),
+    "evt21": lambda: raw("evt21", "2.1"),
+    "evt21-legacy": lambda: raw("evt21", "2.1", "legacy"),
+    "evt3": lambda: raw("evt3", "3.0"),
+    "nmnist": nmnist,
+}
+
+
+@cache
+def whole(label: str) -> WholeFile:
+    """The file of a line of WHOLE."""
+    return WHOLE[label]()
