@@ -72,7 +72,7 @@ native-test: native
 test: native-test  ## install what the tests need, build, and run every test at its small size
 	@EDGESNN_MOSQUITTO="$$(sh tools/get_mosquitto.sh)"; [ -z "$$EDGESNN_MOSQUITTO" ] || export EDGESNN_MOSQUITTO; \
 	    echo "$$ $(TEST_VENV)/bin/python -m pytest -m 'not full' $(PYTEST_ARGS)"; \
-	    PATH="$(CURDIR)/$(TEST_VENV)/bin:$$PATH" timeout --signal=INT 1500 $(TEST_VENV)/bin/python -m pytest -m 'not full' $(PYTEST_ARGS)
+	    PATH="$(CURDIR)/$(TEST_VENV)/bin:$$PATH" timeout --signal=INT --kill-after=30 1500 $(TEST_VENV)/bin/python -m pytest -m 'not full' $(PYTEST_ARGS)
 
 test-full: native-test  ## the same with the full sizes
 	@EDGESNN_MOSQUITTO="$$(sh tools/get_mosquitto.sh)"; [ -z "$$EDGESNN_MOSQUITTO" ] || export EDGESNN_MOSQUITTO; \
