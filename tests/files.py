@@ -52,8 +52,15 @@ def nmnist() -> WholeFile:
     return WholeFile("nmnist", ".bin", b"", rows.tobytes(), 5)
 
 
+def csv() -> WholeFile:
+    """Integers between commas, under their names."""
+    data = b"".join(b"%d,%d,%d,%d\n" % (1000 + 3 * i, 7 * i % 320, i % 240, i % 2) for i in range(400))
+    return WholeFile("csv", ".csv", b"t,x,y,p\n", data)
+
+
 # One line a format, more where its variants differ: the part before "-" is the format's name.
 WHOLE: dict[str, Callable[[], WholeFile]] = {
+    "csv": csv,
     "evt2": lambda: raw("evt2", "2.0"),
     "evt21": lambda: raw("evt21", "2.1"),
     "evt21-legacy": lambda: raw("evt21", "2.1", "legacy"),

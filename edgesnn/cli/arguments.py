@@ -12,6 +12,7 @@ from edgesnn.units import parse_duration_us, parse_sensor
 
 if TYPE_CHECKING:
     from edgesnn.broker_url import Broker
+    from edgesnn.events.recording import Recording
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +55,29 @@ def add_sensor(parser: argparse.ArgumentParser) -> None:
     """Add `--sensor WxH`, parsed to (width, height) or None."""
     parser.add_argument(
         "--sensor", metavar="WxH", type=parse_sensor, help="sensor size, where the recording does not say it"
+    )
+
+
+def add_recording(parser: argparse.ArgumentParser) -> None:
+    """Add what says how a recording is to be read: `--sensor`, `--format`, `--columns`, `--on-corrupt`."""
+    add_sensor(parser)
+    parser.add_argument("--format", metavar="NAME", help="format of the recording, where its content does not tell it")
+    parser.add_argument(
+        "--columns",
+        metavar="T,X,Y,P",
+        help="columns of a table that does not name them; - for one to leave out",
+    )
+    parser.add_argument(
+        "--on-corrupt", choices=("strict", "skip"), default="strict", help="damaged data: stop, or count and go on"
+    )
+
+
+def open_recording(args: argparse.Namespace) -> Recording:
+    """Open `args.file` as the flags of `add_recording` say. Raises as `edgesnn.open`."""
+    import edgesnn
+
+    return edgesnn.open(
+        args.file, format=args.format, sensor=args.sensor, on_corrupt=args.on_corrupt, columns=args.columns
     )
 
 

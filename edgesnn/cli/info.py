@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from edgesnn.cli.arguments import add_json, add_sensor, print_json
+from edgesnn.cli.arguments import add_json, add_recording, open_recording, print_json
 from edgesnn.errors import UsageError
 
 HELP = "say what a recording or a model holds"
@@ -17,11 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("file", metavar="FILE", help="a recording, a model file, or a model of the zoo")
     add_json(parser)
-    add_sensor(parser)
-    parser.add_argument(
-        "--on-corrupt", choices=("strict", "skip"), default="strict", help="damaged data: stop, or count and go on"
-    )
-    parser.add_argument("--format", metavar="NAME", help="format of the recording, where its content does not tell it")
+    add_recording(parser)
     parser.add_argument("--verify", action="store_true", help="compare a model's tensors with their checksums")
 
 
@@ -32,11 +28,9 @@ def run(args: argparse.Namespace) -> int:
         return _model(model, args)
     if args.verify:
         raise UsageError("only models have checksums", where="--verify", found=args.file)
-    import edgesnn
     from edgesnn.events.summary import summarise
 
-    recording = edgesnn.open(args.file, format=args.format, sensor=args.sensor, on_corrupt=args.on_corrupt)
-    report = summarise(recording)
+    report = summarise(open_recording(args))
     if args.json:
         print_json(report)
     else:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from edgesnn.cli.arguments import add_json, add_mqtt, add_sensor, broker_argument
+from edgesnn.cli.arguments import add_json, add_mqtt, add_recording, broker_argument, open_recording
 from edgesnn.errors import ModelError, RecordingError
 
 if TYPE_CHECKING:
@@ -36,11 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="as fast as possible (default), or the recording's own pace",
     )
     add_json(parser)
-    add_sensor(parser)
-    parser.add_argument("--format", metavar="NAME", help="format of the recording, where its content does not tell it")
-    parser.add_argument(
-        "--on-corrupt", choices=("strict", "skip"), default="strict", help="damaged data: stop, or count and go on"
-    )
+    add_recording(parser)
     parser.add_argument(
         "--backend", choices=("auto", "native", "reference"), default="auto", help="what runs the model (default: auto)"
     )
@@ -67,15 +63,13 @@ def run(args: argparse.Namespace) -> int:
 
     node, boot_id = replay_node() if args.node is None else args.node, new_boot_id()
     with Pipeline(
-        args.file,
+        open_recording(args),
         args.model,
         sensor=args.sensor,
         backend=args.backend,
         stream=args.stream,
         node=node,
         speed=args.speed,
-        on_corrupt=args.on_corrupt,
-        format=args.format,
         window_events=args.window_events,
         hop_events=args.hop_events,
     ) as pipeline:

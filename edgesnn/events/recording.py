@@ -27,6 +27,7 @@ from edgesnn.events.formats.base import (
     Sensor,
     Step,
     is_container,
+    takes_columns,
 )
 from edgesnn.events.packets import regroup
 from edgesnn.events.types import EVENT, TRIGGER
@@ -44,6 +45,7 @@ def open(
     format: str | None = None,
     sensor: Sensor | None = None,
     on_corrupt: str = "strict",
+    columns: str | None = None,
 ) -> Recording:
     """Open a recording; its format is found from its content.
 
@@ -52,16 +54,20 @@ def open(
         format: a name of `edgesnn.events.registry`, where the content does not tell it.
         sensor: (width, height), instead of what the file says.
         on_corrupt: "strict" raises at the first damage, "skip" counts it and goes on.
+        columns: of a table (csv, npy, npz), where it does not name them: "t,x,y,p", "x,y,p,t_s", "-" for one to leave
+            out.
 
     Raises:
         RecordingError: no such file, not a file, empty, or of no known format.
-        UsageError: not a path; a wrong format name, sensor or policy.
+        UsageError: not a path; a wrong format name, sensor, policy or columns.
     """
     check_options(sensor, on_corrupt)
     if not isinstance(path, (str, os.PathLike)):
         raise UsageError("not a path", where="open", found=repr(path), expected="a file's name")
-    head = _read_head(path)
+    head = _read_head(path, columns)
     kind = registry.get(format) if format is not None else registry.detect(head)
+    if columns is not None and not takes_columns(kind):
+        raise UsageError("only tables have columns", where="columns", found=f"{kind.name}, {columns!r}")
     header = kind.header(head)
     if header.complaint and sensor is None and on_corrupt == "strict":
         raise RecordingError(
@@ -262,14 +268,14 @@ class _StreamReader:
         yield events, 0, error
 
 
-def _read_head(path: str | os.PathLike[str]) -> Head:
+def _read_head(path: str | os.PathLike[str], columns: str | None = None) -> Head:
     where = os.fspath(path)
     with _open_file(where) as file:
         size = os.fstat(file.fileno()).st_size
         data = _read_fully(file, HEAD_BYTES)
     if not data:
         raise RecordingError("the file is empty", where=where, found="0 bytes", expected="a recording")
-    return Head(data, size, Path(where).suffix.lower(), where)
+    return Head(data, size, Path(where).suffix.lower(), where, columns)
 
 
 def _read_fully(file: BinaryIO, count: int) -> bytes:

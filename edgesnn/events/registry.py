@@ -13,6 +13,7 @@ from edgesnn.events.formats import raw_header
 from edgesnn.events.formats.base import Format, Head
 
 FORMATS = {
+    "csv": "edgesnn.events.formats.csv:Csv",
     "evt2": "edgesnn.events.formats.evt2:Evt2",
     "evt21": "edgesnn.events.formats.evt21:Evt21",
     "evt3": "edgesnn.events.formats.evt3:Evt3",

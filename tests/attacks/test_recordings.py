@@ -133,7 +133,7 @@ FOREIGN = {
     "names no encoding": b"% Data file containing CD events.\n% Version 2\n" + bytes(100),
     "not known": tar_bytes(),
     "is not known": bytes(5000),
-    "not known ": b"0.1 3 4 1\n" * 20,
+    "columns are not known": b"9,2,7,4\n1,5,7,8\n" * 30,
 }
 
 

@@ -20,6 +20,7 @@ FILES = [
     "evt2/evt2_gen3_640x480_a.raw",
     "evt21/evt21_from_evt3_1280x720.raw",
     "nmnist_bin/nmnist_sample.bin",
+    "csv/events_t_x_y_on.csv",
 ]
 GESTURES = [f"gesture_bin/dvs128_gesture_class{label}.bin" for label in range(10)]
 
@@ -39,7 +40,7 @@ def test_format_and_sensor_come_from_the_file(case: tuple[Path, Truth]) -> None:
     recording = edgesnn.open(path)
     folder = path.parent.name
     assert recording.format == {"nmnist_bin": "nmnist"}.get(folder, folder)
-    assert recording.sensor == (None if recording.format == "nmnist" else tuple(truth["sensor"]))
+    assert recording.sensor == (None if recording.format in ("csv", "nmnist") else tuple(truth["sensor"]))
 
 
 def test_whole_file_equals_its_ground_truth(case: tuple[Path, Truth]) -> None:
@@ -119,3 +120,12 @@ def test_gesture_clips_share_the_layout(name: str, shared: Shared) -> None:
     np.testing.assert_array_equal(events["y"], rows[:, 1])
     np.testing.assert_array_equal(events["p"], rows[:, 2] >> 7)
     assert 1_440_000 < events["t"].max() - events["t"][0] < 1_460_000
+
+
+def test_seconds_of_a_real_text_file_are_the_microseconds_that_numpy_rounds_to(shared: Shared) -> None:
+    path = shared("recordings/txt/events_rpg.txt")
+    events = edgesnn.open(path).read()
+    rows = np.loadtxt(path)
+    for column, name in enumerate("xyp", 1):
+        np.testing.assert_array_equal(events[name], rows[:, column])
+    np.testing.assert_array_equal(events["t"], np.rint(rows[:, 0] * 1e6))

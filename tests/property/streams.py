@@ -91,6 +91,36 @@ def records_nmnist(rng: np.random.Generator, count: int) -> np.ndarray:
     return rows.astype(np.uint8)
 
 
+CSV_COLUMNS = ("t_us,x,y,p", "x,y,p,t_us", "t_s,x,y,p", "x,y,p,t_s", "p,t_ms,-,x,y", "x,y,t_ns,p", "t,y,x,p,-")
+
+
+def characters_csv(rng: np.random.Generator, count: int, columns: str) -> np.ndarray:
+    """Lines of these columns in one of the ways that people write them, a few comments between."""
+    names = columns.split(",")
+    separator = str(rng.choice([",", ",", " ", "\t", ";", ", ", "  "]))
+    end = str(rng.choice(["\n", "\n", "\r\n"]))
+    time = str(rng.choice(["{:d}", "{:d}", "{:.6f}", "{:.9f}", "{:.18e}", "{:f}"]))
+    off, on = [("0", "1"), ("0", "1"), ("-1", "1"), ("False", "True"), ("off", "on"), ("0.0", "1.0")][rng.integers(6)]
+    unit = {"t_s": 1e6, "t_ms": 1e3, "t_ns": 1e-3}.get(next(name for name in names if name[0] == "t"), 1)
+    t_us = int(rng.choice([0, -50, 913_716_224, 1_504_645_177_423_378]))
+    lines = []
+    for _ in range(count):
+        t_us += int(rng.choice([0, 1, 30, 5_000, 2_000_000, -7], p=[0.4, 0.3, 0.2, 0.05, 0.02, 0.03]))
+        value = t_us / unit
+        words = {
+            "t": time.format(round(value)) if time == "{:d}" else time.format(value),
+            "x": str(rng.integers(0, 325)),
+            "y": str(rng.integers(0, 240)),
+            "p": on if rng.integers(2) else off,
+            "-": str(rng.choice(["", "3.5", "a"])) if separator in ",;" else "3.5",
+        }
+        lines.append(separator.join(words[name[0]] for name in names))
+        if rng.random() < 0.02:
+            lines.append(str(rng.choice(["", "# so it goes", "  ", "% 1 2 3 4", "//"])))
+    last = "" if rng.integers(4) == 0 else end
+    return np.frombuffer((end.join(lines) + last).encode(), np.uint8)
+
+
 def damaged(rng: np.random.Generator, data: bytes, hits: int) -> bytes:
     """Flip bits, overwrite bytes, drop or insert a byte, cut the end."""
     out = bytearray(data)
@@ -117,8 +147,11 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("evt21", ""): lambda rng, count, repeats: camera_evt21(rng, count, repeats=repeats),
     ("evt21", "legacy"): lambda rng, count, repeats: swapped(camera_evt21(rng, count, repeats=repeats)),
     ("nmnist", ""): lambda rng, count, _: records_nmnist(rng, count),
+    ("csv", ""): lambda rng, count, _: characters_csv(rng, count, "t,x,y,p"),
 }
-SIZES = {"evt3": 2, "evt2": 4, "evt21": 8, "nmnist": 5}  # bytes of a word or record
+for one in CSV_COLUMNS:
+    MAKERS["csv", one] = lambda rng, count, _, columns=one: characters_csv(rng, count, columns)
+SIZES = {"evt3": 2, "evt2": 4, "evt21": 8, "nmnist": 5, "csv": 1}  # bytes of a word or record
 
 
 @st.composite

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import edgesnn
 from edgesnn.events.packets import regroup
 from edgesnn.events.types import EVENT
+from tests.property.csv_reference import decode_csv
 from tests.property.evt_reference import decode_evt2, decode_evt3, decode_evt21
 from tests.property.streams import MAKERS, SENSOR, SIZES, Stream, streams
 
@@ -59,6 +60,19 @@ def test_skip_equals_the_oracle(stream: Stream) -> None:
     assert t_end_us == expected.t_end_us
 
 
+@given(streams(("csv",)))
+@settings(max_examples=600, deadline=None)
+def test_text_equals_the_slow_reader(stream: Stream) -> None:
+    events, _, t_end_us, counters, message = decode(stream, [], "skip")
+    expected = decode_csv(stream.data, SENSOR, stream.variant)
+    assert message == ""
+    assert events == expected.events
+    assert counters == expected.counters
+    assert t_end_us == expected.t_end_us
+    refusal = decode(stream, [], "strict")[4]
+    assert refusal.startswith(f"byte {expected.problems[0]}: ") if expected.problems else refusal == ""
+
+
 @given(streams(tuple(ORACLES), hits=0))
 @settings(max_examples=300, deadline=None)
 def test_strict_gives_all_events_of_whole_streams_and_refuses_the_others(stream: Stream) -> None:
@@ -96,7 +110,8 @@ def test_save_and_load_in_the_middle_give_the_same(stream: Stream, cuts: list[in
 def test_no_event_is_ever_outside_the_sensor_and_skip_never_fails(stream: Stream) -> None:
     events, _, _, _, message = decode(stream, [100], "skip")
     assert message == ""
-    assert all(0 <= x < SENSOR[0] and 0 <= y < SENSOR[1] and p in (0, 1) and t >= 0 for t, x, y, p in events)
+    assert all(0 <= x < SENSOR[0] and 0 <= y < SENSOR[1] and p in (0, 1) for _, x, y, p in events)
+    assert stream.format == "csv" or all(t >= 0 for t, *_ in events)
 
 
 @given(streams(hits=12))

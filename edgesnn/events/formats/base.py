@@ -21,12 +21,14 @@ class Head:
         size: the file's size in bytes.
         suffix: lower case, with the dot; "" if there is none.
         where: the file's name, for messages.
+        columns: what the caller says of a table's columns ("t,x,y,p"), None: find it out.
     """
 
     data: bytes
     size: int
     suffix: str
     where: str
+    columns: str | None = None
 
 
 HEAD_BYTES = 65_536
@@ -197,6 +199,11 @@ class WritableFormat(Format, Protocol):
 def is_writable(kind: Format) -> TypeGuard[WritableFormat]:
     """Say whether this format has a writer."""
     return hasattr(kind, "encoder")
+
+
+def takes_columns(kind: Format) -> bool:
+    """Say whether this format is a table whose columns a caller may name."""
+    return getattr(kind, "takes_columns", False)
 
 
 def is_stream(kind: Format) -> TypeGuard[StreamFormat]:

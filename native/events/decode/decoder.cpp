@@ -4,6 +4,7 @@
 #include <new>
 #include <utility>
 
+#include "events/decode/csv.hpp"
 #include "events/decode/evt2.hpp"
 #include "events/decode/evt21.hpp"
 #include "events/decode/evt3.hpp"
@@ -43,6 +44,7 @@ struct Maker {
     std::unique_ptr<Decoder> (*make)(const DecoderOptions&);
 };
 constexpr Maker kMakers[] = {
+    {"csv", make<CsvDecoder>},
     {"evt2", make<Evt2Decoder>},
     {"evt21", make<Evt21Decoder>},
     {"evt3", make<Evt3Decoder>},

@@ -1,0 +1,170 @@
+"""Text with one event a line. docs/formats.md, "CSV and TXT"."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+
+from edgesnn.errors import RecordingError
+from edgesnn.events.formats import columns as table
+from edgesnn.events.formats.base import DecoderOptions, FormatDecoder, Head, Header, Sensor, native_decoder
+
+_COMMENT = ("#", "%", "//")
+_SEPARATOR = re.compile(r"[ \t]*[,;][ \t]*|[ \t]+")
+_SIZE = re.compile(r"(?:sensor|geometry|resolution)\W+(\d{1,5})\s*[x, ]\s*(\d{1,5})", re.IGNORECASE)
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
+_POLARITIES = {"true": 1.0, "on": 1.0, "false": 0.0, "off": 0.0}
+_MOST_LINES = 500
+_MOST_ODD = 0.1  # of times that fall
+_ORDERS = ("t,x,y,p", "x,y,p,t", "x,y,t,p", "t,p,x,y", "p,x,y,t")  # the common ones first
+_HINT = "say what the columns are, for example --columns t,x,y,p (t_s for seconds, - to leave one out)"
+
+
+class Csv:
+    """Lines of numbers between commas, semicolons, spaces or tabs; the columns are named, or found by their values."""
+
+    name = "csv"
+    title = "CSV, TXT"
+    has_magic = False
+    native = True
+    verified = True
+    takes_columns = True
+
+    def matches(self, head: Head) -> bool:
+        """Say whether the file begins with lines of at least four numbers, or names such columns."""
+        text = _split(head)
+        if text is None:
+            return False
+        if text.names and table.complete([table.known(name) for name in text.names]):
+            return True
+        numbers = [row for row in text.rows[:20] if len(row) >= 4 and all(_number(word) is not None for word in row)]
+        return len(numbers) > 0.9 * len(text.rows[:20])
+
+    def header(self, head: Head) -> Header:
+        """Read the lines before the first event; find out what the columns are."""
+        text = _split(head)
+        if text is None:
+            raise RecordingError(
+                "not a text", where=head.where, found=repr(head.data[:16]), expected="lines of numbers"
+            )
+        fields = {"columns": ",".join(text.names)} if text.names else {}
+        variant = ",".join(_columns(head, text))
+        return Header(text.offset, text.sensor, {**fields, "layout": variant}, None, variant)
+
+    def decoder(self, options: DecoderOptions) -> FormatDecoder:
+        """Make the native decoder."""
+        return native_decoder(self.name, options)
+
+
+@dataclass(frozen=True)
+class _Text:
+    """The beginning of a text: where its events begin, the names over them, the words of its first lines."""
+
+    offset: int
+    names: list[str]
+    sensor: Sensor | None
+    rows: list[list[str]]
+
+
+def _split(head: Head) -> _Text | None:
+    """Return the beginning of this file as lines, None where it is no text."""
+    data = head.data.removeprefix(b"\xef\xbb\xbf")
+    start = len(head.data) - len(data)
+    whole = data if len(head.data) >= head.size else data[: data.rfind(b"\n") + 1]
+    strange = sum(byte < 9 or 13 < byte < 32 for byte in whole[:4096])
+    if not whole or strange > 0.01 * len(whole[:4096]):
+        return None
+    lines = whole.decode("latin-1").split("\n")
+    names: list[str] = []
+    sensor = None
+    offset = start
+    for number, line in enumerate(lines):
+        words = _words(line)
+        comment = line.lstrip().startswith(_COMMENT)
+        if comment or not words:
+            sensor = _size(line) or sensor
+            named = _names(line.lstrip(" #%/\t"))
+        elif not any(_NUMBER.fullmatch(word) for word in words):
+            named = _names(line)
+        elif len(words) == 2 and sensor is None and not names and _is_size(words):
+            sensor, named = (int(words[0]), int(words[1])), []
+        else:
+            rows = [_words(row) for row in lines[number : number + _MOST_LINES]]
+            return _Text(offset, names, sensor, [row for row in rows if row])
+        if (not comment and named) or table.complete([table.known(word) for word in named]):
+            names = named
+        offset += len(line) + 1
+    return _Text(min(offset, len(head.data)), names, sensor, [])
+
+
+def _words(line: str) -> list[str]:
+    return _SEPARATOR.split(line.strip()) if line.strip() else []
+
+
+def _names(line: str) -> list[str]:
+    """Split a line of names, which may hold spaces where something else stands between them."""
+    return [word.strip() for word in re.split("[,;\t]", line)] if set(line) & set(",;\t") else line.split()
+
+
+def _size(line: str) -> Sensor | None:
+    match = _SIZE.search(line)
+    return _checked((int(match[1]), int(match[2]))) if match else None
+
+
+def _is_size(words: list[str]) -> bool:
+    return all(re.fullmatch("[1-9][0-9]{0,3}", word) for word in words)
+
+
+def _checked(sensor: Sensor) -> Sensor | None:
+    return sensor if all(0 < side <= 65536 for side in sensor) else None
+
+
+def _number(word: str) -> float | None:
+    return float(word) if _NUMBER.fullmatch(word) else _POLARITIES.get(word.lower())
+
+
+def _columns(head: Head, text: _Text) -> list[str]:
+    """Return the names of all columns as the decoder knows them, the unit of the time among them."""
+    if head.columns is not None:
+        names = table.parse(head.columns)
+    elif text.names:
+        found = [table.known(name) for name in text.names]
+        if not table.complete(found):
+            raise _unknown(head, f"columns named {', '.join(text.names)}"[:200])
+        names = [name or "-" for name in found]
+    else:
+        names = _guess(head, text)
+    if "t" in names:
+        at = names.index("t")
+        values = [value for row in text.rows if len(row) > at and (value := _number(row[at])) is not None]
+        whole = all(value.is_integer() for value in values)
+        names[at] = table.unit(whole, max(values, default=0.0))
+    return names
+
+
+def _guess(head: Head, text: _Text) -> list[str]:
+    """Return the order of four columns without names: which of them are polarities, which one rises as time does."""
+    rows = [row for row in text.rows if len(row) == 4 and all(_number(word) is not None for word in row)]
+    if not rows or len(rows) < (1 - _MOST_ODD) * len(text.rows):
+        widths = sorted({len(row) for row in text.rows})
+        raise _unknown(head, f"lines of {', '.join(map(str, widths[:5]))} columns without names")
+    columns = [[_number(word) or 0.0 for word in column] for column in zip(*rows, strict=True)]
+    pointed = [at for at in range(4) if any(set(row[at]) & set(".eE") and _NUMBER.fullmatch(row[at]) for row in rows)]
+    for order in _ORDERS:
+        names = order.split(",")
+        time = names.index("t")
+        decimal = time in pointed or not pointed  # where any column is written as decimals, the time is
+        if decimal and _rises(columns[time]) and set(columns[names.index("p")]) <= {-1.0, 0.0, 1.0}:
+            return names
+    raise _unknown(head, f"four columns in no common order: {' '.join(rows[0])[:80]}")
+
+
+def _rises(values: list[float]) -> bool:
+    return sum(after < before for before, after in pairwise(values)) <= _MOST_ODD * len(values)
+
+
+def _unknown(head: Head, found: str) -> RecordingError:
+    return RecordingError(
+        "the columns are not known", where=head.where, found=found, expected="time, x, y and polarity", hint=_HINT
+    )
