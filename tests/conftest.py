@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+FULL_SIZE_S = 1800  # the limit of one test at its full size, on a busy machine too
 REQUIRED = os.environ.get("EDGESNN_REQUIRE_SHARED") == "1"
 
 Shared = Callable[[str], Path]
@@ -31,6 +32,13 @@ def shared() -> Shared:
         return path
 
     return locate
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the full sizes the time that they take."""
+    for item in items:
+        if item.get_closest_marker("full") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(FULL_SIZE_S))
 
 
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
