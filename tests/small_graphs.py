@@ -71,3 +71,24 @@ def integers() -> Document:
     decay = {"current_decay": 1024, "voltage_decay": 128, "gain": 64, "v_th": 5000, "refractory": 2}
     x = b.add("cuba", x, name="cuba", attributes=decay)
     return b.document(outputs=b.add("count", x, name="total"))
+
+
+def counting(value: str = "count", bound: int = 3) -> Document:
+    """Return a recurrent net over 2x3 spikes: currents, neurons, their spikes of the step before, a count."""
+    b = Builder(input={"kind": "spikes", "shape": [2, 3], "value": value, "bound": bound})
+    flat = b.add("reshape", "input", name="flat", attributes={"shape": [6]})
+    one_, zero = np.ones(4, np.float32), np.zeros(4, np.float32)
+    weight = np.arange(24).reshape(4, 6).astype(np.int8)
+    x = b.add(
+        "linear",
+        flat,
+        name="fc",
+        attributes={"activations": "int"},
+        tensors={"weight": weight, "scale": one_, "bias": zero},
+    )
+    past = b.add("delay", "lif", name="past", attributes={"steps": 1, "shape": [4], "value": "int", "bound": 1})
+    back = b.add("linear", past, name="back", attributes={"activations": "int"},
+                 tensors={"weight": Int4(np.full((4, 4), -2)), "scale": one_, "bias": zero})  # fmt: skip
+    both = b.add("add", [x, back], name="both")
+    b.add("lif", both, name="lif", tensors={"alpha": [0.5], "v_th": [20.0]})
+    return b.document(outputs=b.add("count", "lif", name="count"))

@@ -1,8 +1,7 @@
-"""What the calls of a session take and refuse, by input kind; a refused call changes nothing. Counts by layer."""
+"""What the calls of a session take and refuse, by input kind; a refused call changes nothing."""
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,37 +10,14 @@ import pytest
 
 import edgesnn
 from edgesnn.errors import ModelError, UsageError
-from edgesnn.graph import Builder, Document, Int4
+from edgesnn.graph import Document
 from edgesnn.graph.activations import with_activations
 from edgesnn.runtime import Model, snapshot
-from edgesnn.runtime.energy import energy_uj
 from tests.one_operator import document as one
-
-BACKENDS = ["native", "reference"]
-
-
-def spikes(value: str = "count", bound: int = 3) -> Document:
-    """Return a recurrent net over 2x3 spikes: currents, neurons, their spikes of the step before, a count."""
-    b = Builder(input={"kind": "spikes", "shape": [2, 3], "value": value, "bound": bound})
-    flat = b.add("reshape", "input", name="flat", attributes={"shape": [6]})
-    one_, zero = np.ones(4, np.float32), np.zeros(4, np.float32)
-    weight = np.arange(24).reshape(4, 6).astype(np.int8)
-    x = b.add(
-        "linear",
-        flat,
-        name="fc",
-        attributes={"activations": "int"},
-        tensors={"weight": weight, "scale": one_, "bias": zero},
-    )
-    past = b.add("delay", "lif", name="past", attributes={"steps": 1, "shape": [4], "value": "int", "bound": 1})
-    back = b.add("linear", past, name="back", attributes={"activations": "int"},
-                 tensors={"weight": Int4(np.full((4, 4), -2)), "scale": one_, "bias": zero})  # fmt: skip
-    both = b.add("add", [x, back], name="both")
-    b.add("lif", both, name="lif", tensors={"alpha": [0.5], "v_th": [20.0]})
-    return b.document(outputs=b.add("count", "lif", name="count"))
+from tests.small_graphs import counting as spikes
 
 
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture(params=["native", "reference"])
 def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -221,118 +197,6 @@ def test_floats_of_another_byte_order_are_the_same_numbers(backend: str) -> None
         session.step(x, out=np.zeros(3, ">f4"))
 
 
-def test_step_many_refuses_what_is_not_one_input_a_session_and_changes_nothing(backend: str) -> None:
-    model = Model(spikes(), backend=backend)
-    sessions = [model.session() for _ in range(2)]
-    model.step_many(sessions, np.ones((2, 2, 3), int))
-    before = [session.snapshot() for session in sessions]
-    x = np.ones((2, 2, 3), int)
-    other = Model(spikes(), backend=backend).session()
-    refusals: list[tuple[Any, Any, str]] = [
-        ([], x, "sessions are none"),
-        ([sessions[0]] * 2, x, "one stands twice"),
-        ([sessions[0], other], x, "session is another model's"),
-        (sessions, x[:1], "not one input a session: found 1, expected 2"),
-        (sessions, x * 4, "not small integers"),
-    ]
-    for group, xs, message in refusals:
-        with pytest.raises((UsageError, ModelError), match=message):
-            model.step_many(group, xs)
-    lists: list[tuple[Any, Any, str]] = [
-        ([0], [0, 1], "not one input a session"),
-        ([6], [0, 0, 1], "index is out of range"),
-        ([1, 0], [0, 2, 2], "not ascending"),
-        ([0, 0, 0, 0], [0, 4, 4], "stands too often"),
-        ([0], [0, 2, 1], "offsets do not cover"),
-    ]
-    for indices, offsets, message in lists:
-        for active in ((indices, offsets), (np.array(indices, np.uint32), np.array(offsets, np.int64))):
-            with pytest.raises(ModelError, match=message):
-                model.step_many(sessions, active=active)
-    assert [session.snapshot() for session in sessions] == before
-    model.step_many(sessions, x)
-
-
-def test_step_many_takes_lists_of_any_type(backend: str) -> None:
-    model = Model(spikes(), backend=backend)
-    x = np.array([[[1, 0, 2], [0, 0, 3]], [[0, 0, 0], [1, 0, 0]]])
-    expected = [model.session() for _ in range(2)]
-    first = model.step_many(expected, x)
-    indices, offsets = [0, 2, 2, 5, 5, 5, 3], [0, 6, 7]
-    crooked = np.frombuffer(b"." + np.array(offsets, np.int64).tobytes(), np.int64, offset=1)
-    for active in (
-        (indices, offsets),
-        (np.array(indices, np.uint32), np.array(offsets, np.int64)),
-        (np.array(indices, np.int64), np.array(offsets, np.uint8)),
-        (np.array(indices, np.uint32), crooked),
-    ):
-        sessions = [model.session() for _ in range(2)]
-        np.testing.assert_array_equal(model.step_many(sessions, active=active), first)
-        assert [s.snapshot() for s in sessions] == [s.snapshot() for s in expected]
-    counts = Model(one("count", {"kind": "dense", "shape": [3], "value": "int"}), backend=backend)
-    with pytest.raises(ModelError, match="takes no spikes as indices"):
-        counts.step_many([counts.session()], active=(np.array([1], np.uint32), np.array([0, 1])))
-
-
-def test_step_many_takes_all_sessions_or_none() -> None:
-    model = Model(spikes(), backend="reference")
-    sessions = [model.session() for _ in range(3)]
-    inside, go_on, step = threading.Event(), threading.Event(), sessions[1]._engine.step
-
-    def slow(x: Any) -> Any:
-        inside.set()
-        assert go_on.wait(10)
-        return step(x)
-
-    sessions[1]._engine.step = slow  # type: ignore[method-assign]
-    thread = threading.Thread(target=sessions[1].step, kwargs={"active": [1]})
-    thread.start()
-    assert inside.wait(10)
-    before = sessions[0].snapshot()
-    with pytest.raises(UsageError, match="used by another thread"):
-        model.step_many(sessions, np.zeros((3, 2, 3), int))
-    assert sessions[0].snapshot() == before
-    go_on.set()
-    thread.join()
-
-
-def test_counts_by_layer_are_what_paper_and_pencil_say(backend: str) -> None:
-    model = Model(spikes(), backend=backend)
-    session = model.session()
-    session.step(active=[5, 5])  # 10, 22, 34, 46: three of four fire
-    session.step(active=[0])
-    layers = {layer.node: layer for layer in session.layers}
-    assert [layer.node for layer in session.layers] == [node.name for node in model.document.nodes]
-    assert layers["fc"][1:] == ("linear", 0, 4, 0, 4)
-    assert layers["back"].synops == 3 * 4
-    assert layers["back"].bytes == 3 * 4 // 2
-    assert layers["lif"].bytes == 4 * 4
-    assert layers["past"].bytes == 4 + 8
-    assert (session.synops, session.macs, session.spikes) == (16, 0, layers["lif"].spikes)
-    assert session.bytes_touched == sum(layer.bytes for layer in session.layers)
-    assert session.energy_uj == energy_uj(16, 0)
-    session.run(active=([5] * 12, np.arange(0, 13, 3)))
-    assert {layer.node: layer for layer in session.layers}["fc"].synops == 12 * 4
-    silent = model.session(account=False)
-    assert set(silent.bit_budget.values()) == {0}
-    silent.step(active=[5, 5])
-    assert {layer[2:] for layer in silent.layers} == {(0, 0, 0, 0)}
-    session.run(active=([5] * 10, np.arange(11)))
-    assert session.bit_budget == {"fc": 10 * 8 * 2, "back": 10 * 4 * 1}
-    assert silent.bit_budget == {"fc": 8 * 2, "back": 4 * 1}
-
-
-def test_graded_input_counts_multiply_adds(backend: str) -> None:
-    tensors = {"weight": np.ones((5, 2, 3, 3), np.float32), "scale": np.ones(5), "bias": np.ones(5)}
-    made = one("conv2d", [2, 4, 4], {"activations": "float32", "padding": [1, 1]}, tensors)
-    session = Model(made, backend=backend).session()
-    session.run(np.ones((2, 2, 4, 4)))
-    (layer,) = session.layers
-    taps = 4 * 4 + 8 * 6 + 4 * 9  # of corners, sides and the middle
-    assert (layer.spikes, layer.synops, layer.macs) == (0, 0, 2 * taps * 2 * 5)
-    assert layer.bytes == 2 * 90 * 4
-
-
 def test_activations_can_be_other_than_the_file_s(backend: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     weight, x = rng.integers(-127, 128, (20, 70)).astype(np.int8), rng.normal(0, 1, 70).astype(np.float32)
@@ -374,48 +238,3 @@ def test_threads_are_a_number() -> None:
     for threads in (0, 257, 1.0, True, "2"):
         with pytest.raises(UsageError, match="no number of threads"):
             model.session(threads=threads)  # type: ignore[arg-type]
-
-
-INPUTS: list[tuple[dict[str, Any], str]] = [
-    ({"kind": "spikes", "shape": [2], "value": "graded"}, "input.value is wrong"),
-    ({"kind": "spikes", "shape": [2], "value": "binary", "bound": 2}, "input.bound is wrong"),
-    ({"kind": "spikes", "shape": []}, "input.shape is wrong"),
-    ({"kind": "tokens", "vocab": 0}, "input.vocab is wrong"),
-    ({"kind": "tokens", "vocab": 5, "tokenizer": "bpe"}, "input.tokenizer is wrong"),
-    ({"kind": "smells"}, "input.kind is wrong"),
-    ({"kind": ["dense"]}, "input.kind is wrong"),
-]
-EVENTS = {
-    "sensor": [34, 30],
-    "bin_us": 1000,
-    "origin": "zero",
-    "rounding": "floor",
-    "polarity_order": [0, 1],
-    "steps": 300,
-    "hop_steps": 300,
-}
-INPUTS += [
-    ({"kind": "spikes", "shape": shape, "events": {**EVENTS, **change}}, message)
-    for shape, change, message in (
-        ([2, 34, 34], {}, r"input.shape is wrong: found \[2, 34, 34\], expected \[2, 30, 34\]"),
-        ([2, 30, 34], {"origin": "last"}, "input.events.origin is wrong"),
-        ([2, 30, 34], {"rounding": "up"}, "input.events.rounding is wrong"),
-        ([2, 30, 34], {"polarity_order": [1, 1]}, "input.events.polarity_order is wrong"),
-        ([2, 30, 34], {"polarity_order": [False, True]}, "input.events.polarity_order is wrong"),
-        ([2, 30, 34], {"bin_us": 0}, "input.events.bin_us is wrong"),
-        ([2, 30, 34], {"steps": 0}, "input.events.steps is wrong"),
-        ([2, 30, 34], {"more": 0}, "unknown 'more'"),
-    )
-]
-
-
-@pytest.mark.parametrize(("section", "message"), INPUTS)
-def test_a_wrong_input_section_is_refused(section: dict[str, Any], message: str) -> None:
-    with pytest.raises(ModelError, match=message):
-        one("count", section)
-
-
-def test_events_of_spikes_survive_a_file(tmp_path: Path) -> None:
-    made = one("count", {"kind": "spikes", "shape": [2, 30, 34], "events": {**EVENTS, "polarity_order": [1, 0]}})
-    made.save(tmp_path / "m.safetensors")
-    assert edgesnn.load(tmp_path / "m.safetensors", backend="reference").input["events"]["polarity_order"] == [1, 0]

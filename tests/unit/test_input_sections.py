@@ -1,0 +1,56 @@
+"""The section `input` of a model file: what is refused, and that the rest survives a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import edgesnn
+from edgesnn.errors import ModelError
+from tests.one_operator import document as one
+
+INPUTS: list[tuple[dict[str, Any], str]] = [
+    ({"kind": "spikes", "shape": [2], "value": "graded"}, "input.value is wrong"),
+    ({"kind": "spikes", "shape": [2], "value": "binary", "bound": 2}, "input.bound is wrong"),
+    ({"kind": "spikes", "shape": []}, "input.shape is wrong"),
+    ({"kind": "tokens", "vocab": 0}, "input.vocab is wrong"),
+    ({"kind": "tokens", "vocab": 5, "tokenizer": "bpe"}, "input.tokenizer is wrong"),
+    ({"kind": "smells"}, "input.kind is wrong"),
+    ({"kind": ["dense"]}, "input.kind is wrong"),
+]
+EVENTS = {
+    "sensor": [34, 30],
+    "bin_us": 1000,
+    "origin": "zero",
+    "rounding": "floor",
+    "polarity_order": [0, 1],
+    "steps": 300,
+    "hop_steps": 300,
+}
+INPUTS += [
+    ({"kind": "spikes", "shape": shape, "events": {**EVENTS, **change}}, message)
+    for shape, change, message in (
+        ([2, 34, 34], {}, r"input.shape is wrong: found \[2, 34, 34\], expected \[2, 30, 34\]"),
+        ([2, 30, 34], {"origin": "last"}, "input.events.origin is wrong"),
+        ([2, 30, 34], {"rounding": "up"}, "input.events.rounding is wrong"),
+        ([2, 30, 34], {"polarity_order": [1, 1]}, "input.events.polarity_order is wrong"),
+        ([2, 30, 34], {"polarity_order": [False, True]}, "input.events.polarity_order is wrong"),
+        ([2, 30, 34], {"bin_us": 0}, "input.events.bin_us is wrong"),
+        ([2, 30, 34], {"steps": 0}, "input.events.steps is wrong"),
+        ([2, 30, 34], {"more": 0}, "unknown 'more'"),
+    )
+]
+
+
+@pytest.mark.parametrize(("section", "message"), INPUTS)
+def test_a_wrong_input_section_is_refused(section: dict[str, Any], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        one("count", section)
+
+
+def test_events_of_spikes_survive_a_file(tmp_path: Path) -> None:
+    made = one("count", {"kind": "spikes", "shape": [2, 30, 34], "events": {**EVENTS, "polarity_order": [1, 0]}})
+    made.save(tmp_path / "m.safetensors")
+    assert edgesnn.load(tmp_path / "m.safetensors", backend="reference").input["events"]["polarity_order"] == [1, 0]
