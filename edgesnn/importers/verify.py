@@ -7,7 +7,6 @@ import hashlib
 import importlib
 import os
 import sys
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import numpy.typing as npt
 from edgesnn.errors import ModelError, UsageError
 from edgesnn.graph.values import ValueType
 from edgesnn.importers.neuron import MAX_COUNT
+from edgesnn.importers.npz import read_npz
 from edgesnn.runtime import Model
 from edgesnn.version import __version__
 
@@ -58,11 +58,7 @@ def load_expected(against: str, model: Model) -> Expected:
     if against.startswith(PYTHON):
         return _checked(_from_module(against.removeprefix(PYTHON)), against, None, model)
     path = Path(against)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
-        raise ModelError("not a file of outputs", where=against, found=str(error), expected="an .npz file") from None
+    arrays = read_npz(path)
     return _checked(arrays, path.name, hashlib.sha256(path.read_bytes()).hexdigest(), model)
 
 

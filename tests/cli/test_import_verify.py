@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import pickle
 import sys
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +58,24 @@ def outputs(path: Path, **changed: np.ndarray) -> str:
     spikes, membranes = by_hand()
     np.savez(path, **{"input": INPUTS, "spikes/lif": spikes, "membrane/lif": membranes, **changed})
     return str(path)
+
+
+def saved(write: Callable[..., None], *arrays: np.ndarray, **named: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    write(file, *arrays, **named)
+    return file.getvalue()
+
+
+def crooked(data: bytes) -> bytes:
+    """Return a zip file whose first member has other bytes."""
+    return data[:60] + b"\xff" * 20 + data[80:]
+
+
+def zipped(name: str, data: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(name, data)
+    return file.getvalue()
 
 
 def test_import_writes_every_flag_and_where_it_came_from(capsys, model):
@@ -269,9 +291,32 @@ def test_outputs_that_do_not_fit_are_refused(model, tmp_path, capsys, changed, w
     assert what in capsys.readouterr().err
 
 
-def test_files_that_hold_no_outputs_are_refused(model, tmp_path, capsys):
-    (tmp_path / "text.npz").write_text("hello")
-    assert main(["verify", str(model), "--against", str(tmp_path / "text.npz")]) == 4
-    assert "not a file of outputs" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"hello", "byte 0: not a file of outputs: found it begins with b'hello', expected an .npz file"),
+        (b"", "byte 0: not a file of outputs: found it begins with b''"),
+        (pickle.dumps([1]), "byte 0: not a file of outputs"),
+        (saved(np.save, np.zeros(3)), "found one .npy array, expected an .npz file"),
+        (saved(np.savez, input=INPUTS)[:-40], "file of outputs is damaged"),
+        (saved(np.savez, input=np.array([None])), "x.npz, input: array holds Python objects"),
+        (crooked(saved(np.savez_compressed, input=INPUTS)), "x.npz, input: file of outputs is damaged"),
+        (zipped("input.npy", b"hello"), "x.npz, input: "),
+        (zipped("input.npy", b"\x93NUMPY\x01\x00\x05\x00hello"), "x.npz, input: file of outputs is damaged"),
+        (zipped("input", b"hello"), "x.npz, input: not an array"),
+    ],
+)
+def test_files_that_hold_no_outputs_are_refused_in_one_line_of_ours(model, tmp_path, capsys, data, what):
+    (tmp_path / "x.npz").write_bytes(data)
+    assert main(["verify", str(model), "--against", str(tmp_path / "x.npz")]) == 4
+    said = capsys.readouterr().err
+    assert what in said
+    assert said.count("\n") == 1
+    assert "allow_pickle" not in said
+
+
+def test_outputs_that_are_not_there_are_refused(model, tmp_path, capsys):
+    assert main(["verify", str(model), "--against", str(tmp_path / "no.npz")]) == 4
+    assert "no.npz: file of outputs cannot be read: found No such file" in capsys.readouterr().err
     assert main(["verify", str(model), "--against", "python:no_such_module_at_all"]) == 2
     assert "module cannot be imported" in capsys.readouterr().err
