@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from tests.property import streams
+from tests.property import aedat_files, streams
 
 SENSOR = streams.SENSOR
 
@@ -22,6 +22,8 @@ class WholeFile:
         suffix: of its name.
         header: what comes before the events.
         data: the events.
+        sensor: what the file says, if it says it.
+        says_its_end: the header does, so that it alone is a cut file.
         unit: bytes of a word or record: a cut between two of them is no damage. 0: the format has no such unit.
     """
 
@@ -30,6 +32,8 @@ class WholeFile:
     header: bytes
     data: bytes
     unit: int = 0
+    sensor: tuple[int, int] = SENSOR
+    says_its_end: bool = False
 
 
 def raw(name: str, version: str, variant: str = "") -> WholeFile:
@@ -52,6 +56,14 @@ def nmnist() -> WholeFile:
     return WholeFile("nmnist", ".bin", b"", rows.tobytes(), 5)
 
 
+def aedat4(compression: str, *, table: bool) -> WholeFile:
+    """An AEDAT4 file with triggers and something that is passed over."""
+    events = aedat_files.rising_events(np.random.default_rng(3), 400, SENSOR, 1_600_000_000_000_000)
+    triggers = [(int(events["t"][-1]) + 10 * i, i) for i in range(10)]
+    header, data = aedat_files.aedat4(compression, events, SENSOR, triggers=triggers, table=table)
+    return WholeFile("aedat4", ".aedat4", header, data, says_its_end=table)
+
+
 def csv() -> WholeFile:
     """Integers between commas, under their names."""
     data = b"".join(b"%d,%d,%d,%d\n" % (1000 + 3 * i, 7 * i % 320, i % 240, i % 2) for i in range(400))
@@ -60,6 +72,9 @@ def csv() -> WholeFile:
 
 # One line a format, more where its variants differ: the part before "-" is the format's name.
 WHOLE: dict[str, Callable[[], WholeFile]] = {
+    "aedat4": lambda: aedat4("none", table=True),
+    "aedat4-lz4": lambda: aedat4("lz4", table=False),
+    "aedat4-zstd": lambda: aedat4("zstd", table=True),
     "csv": csv,
     "evt2": lambda: raw("evt2", "2.0"),
     "evt21": lambda: raw("evt21", "2.1"),

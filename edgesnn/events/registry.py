@@ -5,6 +5,7 @@ Formats of other packages come by entry points of the group `edgesnn.formats`, a
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 
@@ -13,6 +14,7 @@ from edgesnn.events.formats import raw_header
 from edgesnn.events.formats.base import Format, Head
 
 FORMATS = {
+    "aedat4": "edgesnn.events.formats.aedat4:Aedat4",
     "csv": "edgesnn.events.formats.csv:Csv",
     "evt2": "edgesnn.events.formats.evt2:Evt2",
     "evt21": "edgesnn.events.formats.evt21:Evt21",
@@ -88,5 +90,6 @@ def _foreign(head: Head) -> str | None:
     return next((name for magic, name in _FOREIGN if head.data.startswith(magic)), None)
 
 
+@cache
 def _others() -> dict[str, str]:
     return {point.name: point.value for point in entry_points(group="edgesnn.formats")}

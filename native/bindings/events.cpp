@@ -5,6 +5,7 @@
 
 #include "bindings/bindings.hpp"
 #include "bindings/buffers.hpp"
+#include "bindings/decoding.hpp"
 #include "events/decode/decoder.hpp"
 
 namespace py = pybind11;
@@ -52,22 +53,8 @@ class PyDecoder {
         decoder_->take_triggers(out);
         return trigger_array(std::move(out));
     }
-    py::object t_end_us() const {
-        const int64_t t_us = decoder_->t_end_us();
-        return t_us == events::kNoTime ? py::object(py::none()) : py::object(py::int_(t_us));
-    }
-    py::dict counters() const {
-        const events::Counters& c = decoder_->counters();
-        py::dict counts;
-        counts["bad_words"] = c.bad_words;
-        counts["out_of_range"] = c.out_of_range;
-        counts["unplaced_events"] = c.unplaced_events;
-        counts["time_resyncs"] = c.time_resyncs;
-        counts["time_backward"] = c.time_backward;
-        counts["truncated_bytes"] = c.truncated_bytes;
-        counts["lost_packets"] = c.lost_packets;
-        return counts;
-    }
+    py::object t_end_us() const { return time_or_none(decoder_->t_end_us()); }
+    py::dict counters() const { return counter_dict(decoder_->counters()); }
     py::dict save() const {
         StateWriter writer("decoder");
         decoder_->save(writer);
@@ -95,6 +82,20 @@ py::array event_array(std::vector<Event>&& events) {
 py::array trigger_array(std::vector<Trigger>&& triggers) {
     return owning_array(std::move(triggers), "TRIGGER");
 }
+py::object time_or_none(int64_t t_us) {
+    return t_us == events::kNoTime ? py::object(py::none()) : py::object(py::int_(t_us));
+}
+py::dict counter_dict(const events::Counters& c) {
+    py::dict counts;
+    counts["bad_words"] = c.bad_words;
+    counts["out_of_range"] = c.out_of_range;
+    counts["unplaced_events"] = c.unplaced_events;
+    counts["time_resyncs"] = c.time_resyncs;
+    counts["time_backward"] = c.time_backward;
+    counts["truncated_bytes"] = c.truncated_bytes;
+    counts["lost_packets"] = c.lost_packets;
+    return counts;
+}
 
 void bind_events(py::module_& m) {
     py::module_ room = m.def_submodule("events", "Incremental decoders of event streams.");
@@ -109,6 +110,7 @@ void bind_events(py::module_& m) {
         .def_property_readonly("counters", &PyDecoder::counters)
         .def("save", &PyDecoder::save)
         .def("load", &PyDecoder::load, py::arg("arrays"));
+    bind_aedat4(room);
 }
 
 }  // namespace edgesnn::bindings

@@ -124,7 +124,7 @@ FOREIGN = {
     "zip archive": zip_bytes(),
     "npy array": npy_bytes(),
     "HDF5": b"\x89HDF\r\n\x1a\n" + bytes(100),
-    "AEDAT": b"#!AER-DAT4.0\r\n" + bytes(100),
+    "AEDAT": b"#!AER-DAT1.0\r\n" + bytes(100),
     "ROS 1 bag": b"#ROSBAG V2.0\n" + bytes(100),
     "SQLite": b"SQLite format 3\0" + bytes(100),
     "PNG": b"\x89PNG\r\n\x1a\n" + bytes(100),

@@ -108,6 +108,13 @@ void Decoder::append_marked(const Event* events, size_t count, std::vector<Event
     append(events, count, out);
 }
 
+void Decoder::append_rising(const Event* events, size_t count, std::vector<Event>& out) {
+    if (events[0].t < t_end_us_) marks_.push_back({out.size(), t_end_us_});
+    last_t_us_ = events[count - 1].t;
+    reach(last_t_us_);
+    out.insert(out.end(), events, events + count);
+}
+
 void Decoder::append(const Event* events, size_t count, std::vector<Event>& out) {
     int64_t last = last_t_us_;
     int64_t end = t_end_us_;

@@ -94,6 +94,8 @@ class Decoder {
     void append(const Event* events, size_t count, std::vector<Event>& out);
     // The same, with a mark where words had reached a later time (reach) than the first of them.
     void append_marked(const Event* events, size_t count, std::vector<Event>& out);
+    // The same for times that never fall, from that of the last event out.
+    void append_rising(const Event* events, size_t count, std::vector<Event>& out);
     void reach(int64_t t_us) noexcept { t_end_us_ = t_us > t_end_us_ ? t_us : t_end_us_; }
 
     // Throws Error{usage} where options.variant is none of these; "" is to be one of them where it is possible.

@@ -1,0 +1,132 @@
+"""AEDAT 4.0 of iniVation's DV. docs/formats.md, "AEDAT4"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from edgesnn.errors import RecordingError
+from edgesnn.events.formats import aedat4_header
+from edgesnn.events.formats.aedat4_frames import FrameError, frame
+from edgesnn.events.formats.aedat4_header import IoHeader
+from edgesnn.events.formats.aedat4_packets import Packets
+from edgesnn.events.formats.base import HEAD_BYTES, Head, Header, Reader, ReaderOptions, Step
+
+MAGIC = b"#!AER-DAT4.0\r\n"
+_LENGTH_BYTES = 4
+_CHUNK_BYTES = 1 << 16
+
+
+class Aedat4:
+    """Files of packets behind an IOHeader: events and triggers are read, frames and IMU samples passed over."""
+
+    name = "aedat4"
+    title = "AEDAT4"
+    has_magic = True
+    native = False
+    verified = True
+
+    def matches(self, head: Head) -> bool:
+        """Say whether the version line is there."""
+        return head.data.startswith(MAGIC)
+
+    def header(self, head: Head) -> Header:
+        """Read the IOHeader."""
+        io = _io_header(head.data, head.where)
+        sensor, complaint = io.sensor()
+        return Header(_data_offset(head.data), sensor, io.fields, complaint, io.compression)
+
+    def reader(self, options: ReaderOptions) -> Reader:
+        """Begin a pass over the file."""
+        return _Reader(options)
+
+
+class _Reader:
+    """A pass over a file: chunks of bytes through `Packets`."""
+
+    def __init__(self, options: ReaderOptions) -> None:
+        self._path = options.path
+        with _open(self._path) as file:
+            data = file.read(HEAD_BYTES)
+            self._header = _io_header(data, self._path)
+            self._start = _data_offset(data)
+            self._end, self._complaint = _packets_end(file, self._header, self._start, self._path)
+        self._packets = Packets(
+            self._header,
+            sensor=options.sensor,
+            on_corrupt=options.on_corrupt,
+            where=self._path,
+            offset=self._start,
+            end=self._end,
+        )
+        self.triggers = self._packets.triggers
+
+    @property
+    def t_end_us(self) -> int | None:
+        return self._packets.t_end_us
+
+    @property
+    def counters(self) -> dict[str, int]:
+        return self._packets.counters
+
+    def __iter__(self) -> Iterator[Step]:
+        left = self._end - self._start
+        with _open(self._path) as file:
+            file.seek(self._start)
+            while left and (chunk := file.read(min(left, _CHUNK_BYTES))):
+                left -= len(chunk)
+                events, _, error = self._packets.feed(chunk)
+                yield events, len(chunk), error
+        events, _, error = self._packets.finish()
+        if error is None and self._complaint is not None:
+            self._packets.refuse(self._end, self._complaint)
+            error = self._packets.feed(b"")[2]
+        yield events, 0, error
+
+
+def _open(path: str) -> Any:
+    try:
+        return open(path, "rb", buffering=0)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise RecordingError(f"cannot be opened: {reason}", where=path) from None
+
+
+def _data_offset(data: bytes) -> int:
+    at = len(MAGIC) + _LENGTH_BYTES
+    return at + int.from_bytes(data[len(MAGIC) : at], "little")
+
+
+def _io_header(data: bytes, where: str) -> IoHeader:
+    end = _data_offset(data)
+    if not data.startswith(MAGIC) or len(data) < len(MAGIC) + _LENGTH_BYTES or end > len(data):
+        longer = len(data) == HEAD_BYTES
+        what = "the IOHeader is larger than 60 KB" if longer else "the header is cut"
+        raise aedat4_header.damaged(what, where, len(MAGIC))
+    return aedat4_header.read(memoryview(data)[len(MAGIC) : end], where, len(MAGIC))
+
+
+def _packets_end(file: Any, header: IoHeader, start: int, where: str) -> tuple[int, str | None]:
+    """Return where the packets end, and what is wrong with the place of the file data table."""
+    size = file.seek(0, 2)
+    table = header.table_position
+    if table < 0:
+        return size, None
+    if table > size:
+        return size, f"the file is cut: its header says that its table lies at byte {table}"
+    file.seek(max(table, start))
+    if table >= start and _begins_table(file.read(4096), header, where):
+        return table, None
+    return size, f"its header says that its table lies at byte {table}, where none is"
+
+
+def _begins_table(data: bytes, header: IoHeader, where: str) -> bool:
+    packed = frame(header.compression, where)
+    packed.begin(len(data))
+    try:
+        parts = islice(packed.pieces(memoryview(data), False), 64)
+        begin = b"".join(bytes(part[:64]) for part in parts)
+    except FrameError:
+        return False
+    return begin[8:12] == b"FTAB"
