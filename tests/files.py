@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from tests.property import aedat_files, streams
+from tests.property import aedat_files, aedat_streams, streams
 
 SENSOR = streams.SENSOR
 
@@ -64,6 +64,24 @@ def aedat4(compression: str, *, table: bool) -> WholeFile:
     return WholeFile("aedat4", ".aedat4", header, data, says_its_end=table)
 
 
+def aedat2(camera: str, line: str) -> WholeFile:
+    """Records of a camera that the header names."""
+    header = f"#!AER-DAT2.0\r\n# Timestamps tick is 1 us\r\n# {line}\r\n#End Of ASCII Header\r\n".encode()
+    sensor = {"dvs128": (128, 128), "davis346": (346, 260)}.get(camera, SENSOR)
+    return WholeFile("aedat2", ".aedat", header, words("aedat2", camera), 8, sensor)
+
+
+def aedat31() -> WholeFile:
+    """Packets of a camera of which the header says no size; events that all lie inside."""
+    rng = np.random.default_rng(12)
+    events = aedat_files.rising_events(rng, 400, SENSOR)
+    rows = (events["x"].astype(int) << 17 | events["y"].astype(int) << 2 | events["p"].astype(int) << 1 | 1).tolist()
+    parts = [(events["t"][at : at + 50], rows[at : at + 50]) for at in range(0, 400, 50)]
+    data = b"".join(aedat_streams.packet31(1, 0, *part) for part in parts)
+    lines = "#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 1: Camera\r\n#!END-HEADER\r\n"
+    return WholeFile("aedat31", ".aedat", lines.encode(), data)
+
+
 def csv() -> WholeFile:
     """Integers between commas, under their names."""
     data = b"".join(b"%d,%d,%d,%d\n" % (1000 + 3 * i, 7 * i % 320, i % 240, i % 2) for i in range(400))
@@ -72,6 +90,10 @@ def csv() -> WholeFile:
 
 # One line a format, more where its variants differ: the part before "-" is the format's name.
 WHOLE: dict[str, Callable[[], WholeFile]] = {
+    "aedat2": lambda: aedat2("", "HardwareInterface: DAVIS FX3"),
+    "aedat2-dvs128": lambda: aedat2("dvs128", "AEChip: ch.unizh.ini.jaer.chip.retina.DVS128"),
+    "aedat2-davis346": lambda: aedat2("davis346", "AEChip: eu.seebetter.ini.chips.davis.Davis346blue"),
+    "aedat31": aedat31,
     "aedat4": lambda: aedat4("none", table=True),
     "aedat4-lz4": lambda: aedat4("lz4", table=False),
     "aedat4-zstd": lambda: aedat4("zstd", table=True),

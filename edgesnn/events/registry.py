@@ -14,6 +14,8 @@ from edgesnn.events.formats import raw_header
 from edgesnn.events.formats.base import Format, Head
 
 FORMATS = {
+    "aedat2": "edgesnn.events.formats.aedat2:Aedat2",
+    "aedat31": "edgesnn.events.formats.aedat31:Aedat31",
     "aedat4": "edgesnn.events.formats.aedat4:Aedat4",
     "csv": "edgesnn.events.formats.csv:Csv",
     "evt2": "edgesnn.events.formats.evt2:Evt2",

@@ -69,7 +69,7 @@ def test_a_header_alone_and_an_empty_file(tmp_path: Path, label: str) -> None:
     if file.says_its_end:
         assert "the file is cut" in read(put(tmp_path, file, b""), file, "strict")[2]
     elif file.header:
-        recording = edgesnn.open(put(tmp_path, file, b""))
+        recording = edgesnn.open(put(tmp_path, file, b""), sensor=SENSOR)
         assert len(recording.read()) == 0
         assert any("empty" in warning for warning in recording.warnings)
 

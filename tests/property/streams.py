@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from hypothesis import strategies as st
 
+from tests.property.aedat_streams import CAMERAS, packets_aedat31, records_aedat2
+
 SENSOR = (320, 240)
 
 
@@ -149,9 +151,20 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("nmnist", ""): lambda rng, count, _: records_nmnist(rng, count),
     ("csv", ""): lambda rng, count, _: characters_csv(rng, count, "t,x,y,p"),
 }
+for one in CAMERAS:
+    MAKERS["aedat2", one] = lambda rng, count, _, camera=one: records_aedat2(rng, count, camera)
+MAKERS["aedat31", ""] = lambda rng, count, _: packets_aedat31(rng, count)
 for one in CSV_COLUMNS:
     MAKERS["csv", one] = lambda rng, count, _, columns=one: characters_csv(rng, count, columns)
-SIZES = {"evt3": 2, "evt2": 4, "evt21": 8, "nmnist": 5, "csv": 1}  # bytes of a word or record
+SIZES = {
+    "evt3": 2,
+    "evt2": 4,
+    "evt21": 8,
+    "nmnist": 5,
+    "csv": 1,
+    "aedat2": 8,
+    "aedat31": 1,
+}  # bytes of a word or record
 
 
 @st.composite

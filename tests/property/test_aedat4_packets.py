@@ -17,7 +17,7 @@ from tests.property.streams import SENSOR, damaged
 
 MAGIC_BYTES = 14
 COMPRESSIONS = ("none", "lz4", "zstd")
-EXTERNAL = {1: (0, 1), 2: (0, 0), 3: (0, 1), 4: (1, 1), 5: (1, 0)}  # trigger type -> id, p
+EXTERNAL = {1: (0, 1), 2: (0, 0), 3: (0, 1), 4: (3, 1), 5: (3, 0)}  # trigger type -> id, p
 
 Result = tuple[list[Any], list[Any], "int | None", dict[str, int], str]
 

@@ -186,3 +186,59 @@ def test_public_names_are_listed_and_an_unknown_one_is_an_attribute_error() -> N
     assert set(edgesnn.__all__) <= set(dir(edgesnn))
     with pytest.raises(AttributeError, match="nothing_of_ours"):
         _ = edgesnn.nothing_of_ours
+
+
+@pytest.mark.parametrize(
+    ("lines", "camera", "sensor"),
+    [
+        ("# AEChip: eu.seebetter.ini.chips.davis.Davis346blue\r\n", "davis346", (346, 260)),
+        ("# AEChip: eu.seebetter.ini.chips.davis.DAVIS240C\r\n", "davis240", (240, 180)),
+        ("# AEChip: eu.seebetter.ini.chips.davis.DavisRGBW640\r\n", "davis640", (640, 480)),
+        ("# AEChip: ch.unizh.ini.jaer.chip.retina.DVS128\r\n", "dvs128", (128, 128)),
+        ("# HardwareInterface: DVS128 USB\r\n", "dvs128", (128, 128)),
+        ("# HardwareInterface: DAVIS FX3 0002-INI\r\n", "", None),
+        ("# created Thu Dec 03 14:47:00 CET 2015\r\n", "dvs128", (128, 128)),
+    ],
+)
+def test_the_camera_of_an_aedat2_header(lines: str, camera: str, sensor: tuple[int, int] | None) -> None:
+    text = f"#!AER-DAT2.0\r\n{lines}".encode()
+    read = registry.get("aedat2").header(head(text + np.arange(200, dtype=">u4").tobytes(), ".aedat"))
+    assert (read.variant, read.sensor, read.data_offset) == (camera, sensor, len(text))
+
+
+def test_addresses_beyond_16_bits_are_of_a_davis() -> None:
+    data = b"#!AER-DAT2.0\r\n" + np.full(200, 0x0DCBF000, ">u4").tobytes()
+    assert registry.get("aedat2").header(head(data, ".aedat")).variant == ""
+
+
+def test_an_aedat2_camera_that_is_not_read_is_named() -> None:
+    with pytest.raises(edgesnn.RecordingError, match="CochleaAMS1c"):
+        registry.get("aedat2").header(head(b"#!AER-DAT2.0\r\n# AEChip: a.b.CochleaAMS1c\r\n", ".aedat"))
+
+
+def test_a_davis_of_unknown_size_needs_a_sensor() -> None:
+    with pytest.raises(edgesnn.UsageError, match="pass --sensor"):
+        edgesnn.Decoder("aedat2")
+
+
+def test_a_text_header_longer_than_the_head_is_read_on(tmp_path: Path) -> None:
+    path = tmp_path / "a.aedat"
+    header = b"#!AER-DAT2.0\r\n# AEChip: DVS128\r\n" + b"#<entry key='bias'/>\r\n" * 10_000
+    path.write_bytes(header + np.array([[0x0102, 7], [0x0304, 9]], ">u4").tobytes())
+    recording = edgesnn.open(path)
+    assert recording.data_offset == len(header)
+    assert recording.read().tolist() == [(7, 126, 126, 1), (9, 125, 124, 1)]
+
+
+def test_a_text_header_without_an_end_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.aedat"
+    path.write_bytes(b"#!AER-DAT3.1\r\n" + b"# more\r\n" * 700_000)
+    with pytest.raises(edgesnn.RecordingError, match="header has no end"):
+        edgesnn.open(path)
+
+
+@pytest.mark.parametrize(("source", "sensor"), [("DVS128", (128, 128)), ("DAVIS240C", (240, 180)), ("Other", None)])
+def test_the_sensor_of_an_aedat31_header(source: str, sensor: tuple[int, int] | None) -> None:
+    text = f"#!AER-DAT3.1\r\n#Format: RAW\r\n#-Source 0: DVS128\r\n#Source 1: {source}\r\n#!END-HEADER\r\n".encode()
+    read = registry.get("aedat31").header(head(text + bytes(28), ".aedat"))
+    assert (read.sensor, read.data_offset) == (sensor, len(text))

@@ -177,7 +177,7 @@ Status Aedat4Packets::read_triggers() {
         if (!edge.ok() || !edge.scalar(0, t_us) || !edge.scalar(1, type)) return broken("a trigger lies outside it");
         if (t_us < 0 || t_us >= int64_t{1} << 60 || type > kLastType) return broken("a trigger that is none");
         const bool rising = type == kSignalRising || type == kSignalPulse || type == kGeneratorRising;
-        if (type >= kSignalRising && type <= kGeneratorFalling) trigger(t_us, type >= kGeneratorRising, rising);
+        if (type >= kSignalRising && type <= kGeneratorFalling) trigger(t_us, type >= kGeneratorRising ? 3 : 0, rising);
     }
     stage_ = Stage::idle;
     return {};

@@ -4,6 +4,8 @@
 #include <new>
 #include <utility>
 
+#include "events/decode/aedat2.hpp"
+#include "events/decode/aedat31.hpp"
 #include "events/decode/csv.hpp"
 #include "events/decode/evt2.hpp"
 #include "events/decode/evt21.hpp"
@@ -44,10 +46,8 @@ struct Maker {
     std::unique_ptr<Decoder> (*make)(const DecoderOptions&);
 };
 constexpr Maker kMakers[] = {
-    {"csv", make<CsvDecoder>},
-    {"evt2", make<Evt2Decoder>},
-    {"evt21", make<Evt21Decoder>},
-    {"evt3", make<Evt3Decoder>},
+    {"aedat2", make<Aedat2Decoder>}, {"aedat31", make<Aedat31Decoder>}, {"csv", make<CsvDecoder>},
+    {"evt2", make<Evt2Decoder>},     {"evt21", make<Evt21Decoder>},     {"evt3", make<Evt3Decoder>},
     {"nmnist", make<NmnistDecoder>},
 };
 
