@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edgesnn.events.decoder import Decoder
     from edgesnn.events.recording import Recording, open
     from edgesnn.events.types import EVENT
+    from edgesnn.events.writing import Writer, write
     from edgesnn.pipeline import Pipeline
     from edgesnn.prediction import Prediction
     from edgesnn.runtime import Model, Session, load
@@ -44,8 +45,10 @@ _PUBLIC = {
     "RecordingError": "edgesnn.errors:RecordingError",
     "Session": "edgesnn.runtime:Session",
     "UsageError": "edgesnn.errors:UsageError",
+    "Writer": "edgesnn.events.writing:Writer",
     "load": "edgesnn.runtime:load",
     "open": "edgesnn.events.recording:open",
+    "write": "edgesnn.events.writing:write",
 }
 
 __all__ = [
@@ -63,9 +66,11 @@ __all__ = [
     "RecordingError",
     "Session",
     "UsageError",
+    "Writer",
     "__version__",
     "load",
     "open",
+    "write",
 ]
 
 

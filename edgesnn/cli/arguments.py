@@ -58,10 +58,12 @@ def add_sensor(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_recording(parser: argparse.ArgumentParser) -> None:
+def add_recording(parser: argparse.ArgumentParser, *, format_flag: str = "--format") -> None:
     """Add what says how a recording is to be read: `--sensor`, `--format`, `--columns`, `--on-corrupt`."""
     add_sensor(parser)
-    parser.add_argument("--format", metavar="NAME", help="format of the recording, where its content does not tell it")
+    parser.add_argument(
+        format_flag, dest="format", metavar="NAME", help="format of the recording, where its content does not tell it"
+    )
     parser.add_argument(
         "--columns",
         metavar="T,X,Y,P",

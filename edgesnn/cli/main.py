@@ -21,6 +21,7 @@ from edgesnn.errors import EdgeSnnError, UsageError
 # name -> module; a command is listed here on the day it works
 COMMANDS = {
     "bench": "edgesnn.cli.bench",
+    "convert": "edgesnn.cli.convert",
     "demo": "edgesnn.cli.demo",
     "doctor": "edgesnn.cli.doctor",
     "eval": "edgesnn.cli.eval",

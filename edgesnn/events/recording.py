@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import logging
 import os
 import stat
@@ -30,6 +31,7 @@ from edgesnn.events.formats.base import (
     takes_columns,
 )
 from edgesnn.events.packets import regroup
+from edgesnn.events.seek import Place, Span, TimeIndex
 from edgesnn.events.types import EVENT, TRIGGER
 
 CHUNK_BYTES = 1 << 18
@@ -108,6 +110,7 @@ class Recording:
         counters: of the last pass, so far: docs/formats.md, "Counters".
         warnings: what a person should know of the file, of the last pass.
         trigger_count, t_end_us: of the last pass, so far: external triggers, sensor time reached (None: none yet).
+        read_bytes: of the last pass, so far: bytes of the file.
     """
 
     def __init__(self, head: Head, kind: Format, header: Header, *, sensor: Sensor | None, on_corrupt: str) -> None:
@@ -124,16 +127,18 @@ class Recording:
         self.warnings: list[str] = []
         self.trigger_count = 0
         self.t_end_us: int | None = None
+        self.read_bytes = 0
         self._complaint = header.complaint if sensor is None else None
         self._kind = kind
         self._header = header
+        self._index = TimeIndex()
 
     def __repr__(self) -> str:
         return f"Recording({str(self.path)!r}, format={self.format!r}, sensor={self.sensor})"
 
-    def chunks(self, size_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
-        """Yield the event data as bytes, the header left out, for a decoder of `decoder()`."""
-        with self.open_data() as file:
+    def chunks(self, size_bytes: int = CHUNK_BYTES, start: int = 0) -> Iterator[bytes]:
+        """Yield the event data as bytes from `start` after the header on, for a decoder of `decoder()`."""
+        with self.open_data(start) as file:
             while chunk := file.read(size_bytes):
                 yield chunk
 
@@ -154,57 +159,79 @@ class Recording:
             variant=self.variant,
         )
 
-    def reader(self) -> Reader:
-        """Begin a pass over the file: its events step by step, errors as values. Raises as `open`."""
-        if is_container(self._kind):
-            return self._kind.reader(ReaderOptions(str(self.path), self._header, self.sensor, self.on_corrupt))
-        return _StreamReader(self)
+    def reader(self, start_us: int | None = None) -> Reader:
+        """Begin a pass over the file: its events step by step, errors as values. Raises as `open`.
 
-    def packets(self, duration_us: int | None = None, count: int | None = None) -> Iterator[Events]:
+        Args:
+            start_us: events before this time need not come.
+        """
+        if is_container(self._kind):
+            options = ReaderOptions(str(self.path), self._header, self.sensor, self.on_corrupt, start_us)
+            return self._kind.reader(options)
+        return _StreamReader(self, self._index, start_us)
+
+    def packets(
+        self,
+        duration_us: int | None = None,
+        count: int | None = None,
+        *,
+        start_us: int | None = None,
+        stop_us: int | None = None,
+    ) -> Iterator[Events]:
         """Yield all events in the file's order, in packets; only one packet and one chunk are held.
 
         Args:
             duration_us: packets of this length, from the first event on (by the running maximum of t); a packet
                 without events is not given.
             count: packets of this many events, the last one may be shorter. Neither: as they come.
+            start_us: begin at the first event that is not before this time (by the running maximum of t). A recording
+                that was read up to there once is not read from its beginning again.
+            stop_us: end before the first event that is not before this time. A part may hold no event.
 
         Raises:
             RecordingError: strict, at the first damage, after all events before it; or no event in the file's bytes.
         """
-        yield from regroup(self._decode(), duration_us=duration_us, count=count)
+        events = (events for events, _ in self.steps(start_us, stop_us))
+        yield from regroup(events, duration_us=duration_us, count=count)
 
-    def read(self) -> Events:
-        """Return all events as one array of dtype `edgesnn.EVENT`. Raises as `packets`."""
-        return np.concatenate([np.zeros(0, EVENT), *self._decode()])
+    def read(self, *, start_us: int | None = None, stop_us: int | None = None) -> Events:
+        """Return all events, or a part, as one array of dtype `edgesnn.EVENT`. Arguments and errors as `packets`."""
+        return np.concatenate([np.zeros(0, EVENT), *(events for events, _ in self.steps(start_us, stop_us))])
 
     def triggers(self) -> npt.NDArray[Any]:
         """Return all external triggers, dtype `edgesnn.events.types.TRIGGER`; reads the whole file.
 
         Raises as `packets`; a file of triggers alone is no error here.
         """
-        parts = [np.zeros(0, TRIGGER)]
-        for _ in self._decode(triggers=parts):
-            pass
-        return np.concatenate(parts)
+        steps = self.steps(triggers_count=True)
+        return np.concatenate([np.zeros(0, TRIGGER), *(triggers for _, triggers in steps)])
 
-    def _decode(self, triggers: list[npt.NDArray[Any]] | None = None) -> Iterator[Events]:
-        """Yield the events of each step, none of them empty, and keep `counters` and `warnings`."""
-        reader = self.reader()
-        total = data_bytes = self.trigger_count = 0
+    def steps(
+        self, start_us: int | None = None, stop_us: int | None = None, *, triggers_count: bool = False
+    ) -> Iterator[tuple[Events, npt.NDArray[Any]]]:
+        """Yield (events, triggers) as they come, either may be empty; keep `counters` and `warnings` of the pass.
+
+        Args:
+            start_us, stop_us: as `packets`.
+            triggers_count: a file of triggers alone is no error.
+        """
+        span = Span(start_us, stop_us)
+        reader = self.reader(start_us)
+        total = self.read_bytes = self.trigger_count = 0
         self.warnings = []
         for events, step_bytes, error in reader:
-            edges = reader.triggers()
-            self.trigger_count += len(edges)
-            if triggers is not None and len(edges):
-                triggers.append(edges)
+            triggers = span.clip_triggers(reader.triggers())
+            self.trigger_count += len(triggers)
             self.counters, self.t_end_us = reader.counters, reader.t_end_us
             total += len(events)
-            data_bytes += step_bytes
-            if len(events):
-                yield events
+            self.read_bytes += step_bytes
+            yield span.clip(events), triggers
+            if span.over:
+                break
             if error is not None:
                 raise error
-        self._conclude(total + (self.trigger_count if triggers is not None else 0), data_bytes)
+        total += self.trigger_count if triggers_count else 0
+        self._conclude(total if span.whole else max(total, 1), self.read_bytes)
 
     def _conclude(self, total: int, data_bytes: int) -> None:
         self.warnings = self.conclusions(total, data_bytes, self.counters)
@@ -247,9 +274,15 @@ class Recording:
 class _StreamReader:
     """A pass over a file of a stream format: each step is a chunk of bytes through one decoder."""
 
-    def __init__(self, recording: Recording) -> None:
-        self._chunks = recording.chunks()
+    def __init__(self, recording: Recording, index: TimeIndex, start_us: int | None) -> None:
         self._decoder = recording.decoder()
+        self._index = index
+        self._offset = 0
+        index.check(_stamp(recording.path))
+        if start_us is not None and (place := index.before(start_us)):
+            self._decoder.load(place.state)
+            self._offset = place.offset
+        self._chunks = recording.chunks(CHUNK_BYTES, self._offset)
         self.triggers = self._decoder.triggers
 
     @property
@@ -262,8 +295,11 @@ class _StreamReader:
 
     def __iter__(self) -> Iterator[Step]:
         for chunk in self._chunks:
-            events, _, error = self._decoder.feed_some(chunk)
+            events, reached_us, error = self._decoder.feed_some(chunk)
             yield events, len(chunk), error
+            self._offset += len(chunk)
+            if reached_us is not None and self._index.wants(self._offset):
+                self._index.add(Place(reached_us, self._offset, self._decoder.save()))
         events, _, error = self._decoder.finish_some()
         yield events, 0, error
 
@@ -276,6 +312,14 @@ def _read_head(path: str | os.PathLike[str], columns: str | None = None) -> Head
     if not data:
         raise RecordingError("the file is empty", where=where, found="0 bytes", expected="a recording")
     return Head(data, size, Path(where).suffix.lower(), where, columns)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Return what changes when a file does."""
+    with contextlib.suppress(OSError):
+        facts = os.stat(path)
+        return facts.st_size, facts.st_mtime_ns
+    return 0, 0
 
 
 def _read_fully(file: BinaryIO, count: int) -> bytes:

@@ -1,4 +1,4 @@
-// _native.events: the incremental decoders.
+// _native.events: the incremental decoders, and the writers whose speed matters.
 #include <memory>
 #include <string>
 #include <utility>
@@ -6,7 +6,9 @@
 #include "bindings/bindings.hpp"
 #include "bindings/buffers.hpp"
 #include "bindings/decoding.hpp"
+#include "bindings/event_array.hpp"
 #include "events/decode/decoder.hpp"
+#include "events/encode/csv.hpp"
 
 namespace py = pybind11;
 
@@ -74,6 +76,17 @@ class PyDecoder {
     std::unique_ptr<events::Decoder> decoder_;
 };
 
+py::bytes encode_csv(const py::object& array, const std::string& columns) {
+    const EventArray events(array);
+    const events::CsvColumns order = events::CsvColumns::parse(columns);
+    std::string text;
+    {
+        py::gil_scoped_release unlocked;
+        events::write_csv(events.span, order, text);
+    }
+    return py::bytes(text);
+}
+
 }  // namespace
 
 py::array event_array(std::vector<Event>&& events) {
@@ -111,6 +124,7 @@ void bind_events(py::module_& m) {
         .def("save", &PyDecoder::save)
         .def("load", &PyDecoder::load, py::arg("arrays"));
     bind_aedat4(room);
+    room.def("encode_csv", &encode_csv, py::arg("events"), py::arg("columns"));
 }
 
 }  // namespace edgesnn::bindings

@@ -103,12 +103,17 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class ReaderOptions:
-    """How a pass is made: the file, its header, and what the caller says of it."""
+    """How a pass is made: the file, its header, and what the caller says of it.
+
+    `start_us`: events before it are not used. A reader that can tell may begin at any place all of whose earlier events
+    are before it.
+    """
 
     path: str
     header: Header
     sensor: Sensor | None = None
     on_corrupt: str = "strict"
+    start_us: int | None = None
 
 
 class Format(Protocol):
@@ -204,6 +209,11 @@ def is_writable(kind: Format) -> TypeGuard[WritableFormat]:
 def takes_columns(kind: Format) -> bool:
     """Say whether this format is a table whose columns a caller may name."""
     return getattr(kind, "takes_columns", False)
+
+
+def needs_sensor(kind: Format) -> bool:
+    """Say whether files of this format are written with a sensor size, or bound by one."""
+    return getattr(kind, "needs_sensor", True)
 
 
 def is_stream(kind: Format) -> TypeGuard[StreamFormat]:

@@ -5,10 +5,28 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from edgesnn.errors import RecordingError
 from edgesnn.events.formats import columns as table
-from edgesnn.events.formats.base import DecoderOptions, FormatDecoder, Head, Header, Sensor, native_decoder
+from edgesnn.events.formats.base import (
+    DecoderOptions,
+    EncoderOptions,
+    FormatDecoder,
+    FormatEncoder,
+    Head,
+    Header,
+    Sensor,
+    native_decoder,
+)
+from edgesnn.events.formats.checks import TIME_LIMIT_US, check_events, refuse_compression
+
+Array = npt.NDArray[Any]
+
+_AHEAD_US = 1_000_000
 
 _COMMENT = ("#", "%", "//")
 _SEPARATOR = re.compile(r"[ \t]*[,;][ \t]*|[ \t]+")
@@ -30,6 +48,8 @@ class Csv:
     native = True
     verified = True
     takes_columns = True
+    needs_sensor = False
+    suffixes = (".csv", ".txt")
 
     def matches(self, head: Head) -> bool:
         """Say whether the file begins with lines of at least four numbers, or names such columns."""
@@ -55,6 +75,58 @@ class Csv:
     def decoder(self, options: DecoderOptions) -> FormatDecoder:
         """Make the native decoder."""
         return native_decoder(self.name, options)
+
+    def encoder(self, options: EncoderOptions) -> FormatEncoder:
+        """Make an encoder of lines under their names; the variant names the columns, t,x,y,p where it is empty."""
+        refuse_compression(self, options)
+        return _Encoder(options)
+
+
+class _Encoder:
+    """Lines of integers. Refused are events that the reader would take for damage."""
+
+    def __init__(self, options: EncoderOptions) -> None:
+        self._sensor = options.sensor
+        self._columns = ",".join(table.parse(options.variant or "t,x,y,p"))
+        self._jumps = _Jumps()
+
+    def begin(self) -> bytes:
+        return self._columns.replace("-", "").encode() + b"\n"
+
+    def encode(self, events: Array, triggers: Array, t_end_us: int | None, /) -> bytes:
+        check_events(events, self._sensor)
+        self._jumps.check(events["t"])
+        from edgesnn import _native
+
+        return _native.events.encode_csv(events, self._columns)
+
+    def finish(self) -> tuple[bytes, list[tuple[int, bytes]]]:
+        return b"", []
+
+
+class _Jumps:
+    """Looks for times that stand more than a second ahead of both their neighbours, over arrays that follow on."""
+
+    def __init__(self) -> None:
+        self._before = -TIME_LIMIT_US - _AHEAD_US  # the latest of all but the last
+        self._last: int | None = None
+
+    def check(self, t: Array) -> None:
+        """Raise RecordingError, and keep nothing of these, where there is one."""
+        t = t if self._last is None else np.concatenate([[self._last], t])
+        if not len(t):
+            return
+        before = np.maximum.accumulate(np.concatenate([[self._before], t[:-1]]))
+        jumps = (t[:-1] > before[:-1] + _AHEAD_US) & (t[:-1] > t[1:] + _AHEAD_US)
+        if jumps.any():
+            at = int(np.argmax(jumps))
+            raise RecordingError(
+                "a time stands more than a second ahead of both its neighbours, as damage does",
+                found=f"{int(t[at])} us before {int(t[at + 1])} us",
+                expected="times that mostly rise",
+                hint="sort the events by time",
+            )
+        self._before, self._last = int(before[-1]), int(t[-1])
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,74 @@
+"""`edgesnn convert IN OUT`: a recording, or a part of it, in another format."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+
+from edgesnn.cli.arguments import add_json, add_recording, duration_us, open_recording, print_json
+
+HELP = "write a recording, or a part of it, in another format"
+EPILOG = """The suffix of OUT says its format where --format does not. OUT is replaced when it is whole.
+
+examples:
+  edgesnn convert gate.raw gate.csv
+  edgesnn convert gate.raw part.npz --start 2s --end 5s --roi 100,50,640,480 --rebase
+  edgesnn convert events.txt gate.raw --sensor 346x260 --columns t_s,x,y,p --json"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument("file", metavar="IN", help="a recording")
+    parser.add_argument("target", metavar="OUT", help="file to write")
+    parser.add_argument("--format", dest="to", metavar="NAME", help="format of OUT, where its suffix does not say it")
+    parser.add_argument("--compression", metavar="none|lz4|zstd|deflate", help="of OUT, for formats that have it")
+    parser.add_argument("--layout", metavar="NAME", default="", help="which of its format's layouts OUT has")
+    parser.add_argument(
+        "--start", metavar="TIME", type=duration_us, help="leave out what is earlier in sensor time (2s)"
+    )
+    parser.add_argument("--end", metavar="TIME", type=duration_us, help="leave out what is later")
+    parser.add_argument("--roi", metavar="X,Y,W,H", help="keep this rectangle; its corner becomes 0,0")
+    parser.add_argument("--rebase", action="store_true", help="count the times of OUT from its first event")
+    add_json(parser)
+    add_recording(parser, format_flag="--from")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the file; say on standard output what it holds."""
+    from edgesnn.events.convert import convert, parse_region
+
+    region = None if args.roi is None else parse_region(args.roi)
+    report = convert(
+        open_recording(args),
+        args.target,
+        format=args.to,
+        compression=args.compression,
+        variant=args.layout,
+        start_us=args.start,
+        stop_us=args.end,
+        region=region,
+        rebase=args.rebase,
+        progress=_progress() if sys.stderr.isatty() else None,
+    )
+    if args.json:
+        print_json(report)
+    else:
+        print(f"{report['output']}: {report['events']:,} events, {report['format']}, {report['size_bytes']:,} bytes")
+    return 0
+
+
+def _progress() -> Callable[[float], None]:
+    """Return what draws the share that is done on the terminal, a few times a second."""
+    next_s = 0.0
+
+    def show(share: float) -> None:
+        nonlocal next_s
+        now_s = time.monotonic()
+        if now_s >= next_s or share >= 1:
+            next_s = now_s + 0.2
+            end = "\r\x1b[K" if share >= 1 else ""
+            print(f"\r{share:4.0%} {end}", end="", file=sys.stderr, flush=True)
+
+    return show

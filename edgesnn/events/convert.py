@@ -1,0 +1,122 @@
+"""One recording into another: a part of its time, a rectangle of its sensor, another format. In bounded memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgesnn.errors import UsageError
+from edgesnn.events.formats.base import Sensor
+from edgesnn.events.recording import Recording
+from edgesnn.events.writing import Writer
+
+Events = npt.NDArray[Any]
+Filter = Callable[[Events], Events]
+
+
+@dataclass(frozen=True)
+class Region:
+    """A rectangle of the sensor; events inside it keep their place relative to its corner."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def __call__(self, events: Events) -> Events:
+        """Return the events inside, as they are on a sensor of this size."""
+        x, y = events["x"].astype(np.int32) - self.x, events["y"].astype(np.int32) - self.y
+        inside = (x >= 0) & (x < self.width) & (y >= 0) & (y < self.height)
+        kept = events[inside]
+        kept["x"], kept["y"] = x[inside], y[inside]
+        return kept
+
+
+def parse_region(text: str, *, where: str = "--roi") -> Region:
+    """Return the rectangle of a text such as "100,50,640,480": its corner, its width and height."""
+    words = text.split(",")
+    if len(words) != 4 or not all(word.strip().isascii() and word.strip().isdecimal() for word in words):
+        raise UsageError("not a rectangle", where=where, found=repr(text), expected="X,Y,WIDTH,HEIGHT")
+    x, y, width, height = (int(word) for word in words)
+    if width < 1 or height < 1 or x + width > 65536 or y + height > 65536:
+        raise UsageError("no rectangle of a sensor", where=where, found=repr(text), expected="inside 65536x65536")
+    return Region(x, y, width, height)
+
+
+def convert(
+    source: Recording,
+    target: str | os.PathLike[str],
+    *,
+    format: str | None = None,
+    compression: str | None = None,
+    variant: str = "",
+    start_us: int | None = None,
+    stop_us: int | None = None,
+    region: Region | None = None,
+    rebase: bool = False,
+    progress: Callable[[float], None] | None = None,
+) -> dict[str, Any]:
+    """Write a recording, or a part of it, as another file, which appears when it is whole.
+
+    Args:
+        source: what is read; its `sensor` and `on_corrupt` count.
+        target: file to write; its suffix tells the format, where `format` does not.
+        format, compression, variant, rebase: as `Writer`.
+        start_us, stop_us: sensor times of the part, as `Recording.packets`.
+        region: the rectangle to keep.
+        progress: told the share of the file that was read.
+
+    Returns:
+        input, output, format, sensor, events_in, events, triggers, size_bytes, counters, warnings: JSON values.
+
+    Raises:
+        RecordingError: damage under "strict", events that the format cannot hold, or a disk that takes no more.
+        UsageError: the same file, a format that is not written, a rectangle outside the sensor.
+    """
+    if os.path.exists(target) and os.path.samefile(source.path, target):
+        raise UsageError("a recording cannot be converted into itself", where=str(target))
+    filters, sensor = _filters(source.sensor, region)
+    events_in = 0
+    with Writer(
+        target, sensor=sensor, format=format, compression=compression, variant=variant, rebase=rebase
+    ) as writer:
+        for events, triggers in source.steps(start_us, stop_us):
+            events_in += len(events)
+            for keep in filters:
+                events = keep(events)
+            writer.write(events, triggers, source.t_end_us)
+            if progress is not None:
+                progress(source.read_bytes / max(source.size_bytes, 1))
+    if progress is not None:
+        progress(1.0)
+    return {
+        "input": str(source.path),
+        "output": str(target),
+        "format": writer.format,
+        "sensor": list(sensor) if sensor else None,
+        "events_in": events_in,
+        "events": writer.events,
+        "triggers": source.trigger_count,
+        "size_bytes": writer.size_bytes,
+        "counters": source.counters,
+        "warnings": source.warnings,
+    }
+
+
+def _filters(sensor: Sensor | None, region: Region | None) -> tuple[list[Filter], Sensor | None]:
+    """Return what is done to the events, in this order, and the sensor that they are on then."""
+    if region is None:
+        return [], sensor
+    if sensor is not None and (region.x + region.width > sensor[0] or region.y + region.height > sensor[1]):
+        raise UsageError(
+            "the rectangle is not inside the sensor",
+            where="--roi",
+            found=f"{region.x},{region.y},{region.width},{region.height}",
+            expected=f"inside {sensor[0]}x{sensor[1]}",
+        )
+    return [region], (region.width, region.height)

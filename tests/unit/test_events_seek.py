@@ -1,0 +1,132 @@
+"""Parts of a recording by time: the same as of the whole one, from the file's beginning or from the index."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import edgesnn
+from edgesnn.events import recording as reading
+from edgesnn.events import seek
+from edgesnn.events.types import EVENT
+from tests.files import SENSOR, WHOLE, whole
+
+Events = npt.NDArray[np.void]
+
+
+def part(events: Events, start_us: int | None, stop_us: int | None) -> Events:
+    """What the documentation says: by the running maximum of t."""
+    clock = np.maximum.accumulate(events["t"]) if len(events) else events["t"]
+    low = np.full(len(events), True) if start_us is None else clock >= start_us
+    return events[low if stop_us is None else low & (clock < stop_us)]
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks and strides so small that a small file has many places."""
+    monkeypatch.setattr(seek, "STRIDE_BYTES", 300)
+    monkeypatch.setattr(reading, "CHUNK_BYTES", 128)
+
+
+def bounds(events: Events) -> list[tuple[int | None, int | None]]:
+    rng = np.random.default_rng(2)
+    times = np.sort(rng.choice(events["t"], (20, 2)), axis=1).tolist()
+    first, last = int(events["t"].min()), int(events["t"].max())
+    return [
+        *map(tuple, times),
+        (None, last),
+        (first, None),
+        (first - 5, first),
+        (last, last + 1),
+        (last + 1, None),
+        (0, 0),
+    ]
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("label", WHOLE)
+def test_a_part_is_the_same_before_and_after_the_index_is_built(tmp_path: Path, label: str) -> None:
+    file = whole(label)
+    path = tmp_path / f"a{file.suffix}"
+    path.write_bytes(file.header + file.data)
+    events = edgesnn.open(path, format=file.format, sensor=SENSOR).read()
+    indexed = edgesnn.open(path, format=file.format, sensor=SENSOR)
+    indexed.read()
+    for start_us, stop_us in bounds(events):
+        expected = part(events, start_us, stop_us)
+        for recording in (edgesnn.open(path, format=file.format, sensor=SENSOR), indexed):
+            np.testing.assert_array_equal(recording.read(start_us=start_us, stop_us=stop_us), expected)
+            packets = [p for p in recording.packets(count=7, start_us=start_us, stop_us=stop_us)]
+            np.testing.assert_array_equal(np.concatenate([events[:0], *packets]), expected)
+    np.testing.assert_array_equal(indexed.read(), events)
+
+
+@pytest.fixture
+def long(tmp_path: Path) -> tuple[Path, Events]:
+    events = np.zeros(20_000, EVENT)
+    events["t"] = np.cumsum(np.random.default_rng(3).integers(-3, 90, len(events)))
+    events["x"] = np.arange(len(events)) % 300
+    path = tmp_path / "a.csv"
+    edgesnn.write(path, events)
+    return path, events
+
+
+@pytest.mark.usefixtures("small")
+def test_the_second_reading_begins_near_its_part(long: tuple[Path, Events]) -> None:
+    path, events = long
+    recording = edgesnn.open(path)
+    middle = int(events["t"][12_000])
+    expected = part(events, middle, middle + 2_000)
+    np.testing.assert_array_equal(recording.read(start_us=middle, stop_us=middle + 2_000), expected)
+    assert recording.read_bytes > path.stat().st_size // 2
+    np.testing.assert_array_equal(recording.read(start_us=middle, stop_us=middle + 2_000), expected)
+    assert recording.read_bytes < 4_000
+    assert recording.counters["time_backward"] > 100, "the counters are those from the file's beginning on"
+
+
+@pytest.mark.usefixtures("small")
+def test_a_file_that_has_changed_is_read_anew(long: tuple[Path, Events]) -> None:
+    path, events = long
+    recording = edgesnn.open(path)
+    recording.read()
+    moved = events.copy()
+    moved["t"] += 7_000
+    edgesnn.write(path, moved[:-1])
+    start_us = int(moved["t"][15_000])
+    np.testing.assert_array_equal(recording.read(start_us=start_us), part(moved[:-1], start_us, None))
+
+
+@pytest.mark.usefixtures("small")
+def test_damage_behind_the_part_is_not_met_and_before_it_is(long: tuple[Path, Events]) -> None:
+    path, events = long
+    data = path.read_bytes()
+    at = data.index(b"\n", len(data) // 2)
+    path.write_bytes(data[:at] + b"?" + data[at:])
+    middle = int(events["t"][3_000])
+    assert len(edgesnn.open(path).read(start_us=middle, stop_us=middle + 2_000))
+    with pytest.raises(edgesnn.RecordingError, match="CSV line"):
+        edgesnn.open(path).read(start_us=int(events["t"][-100]))
+
+
+def test_a_part_without_events_is_empty_and_no_error(long: tuple[Path, Events]) -> None:
+    path, events = long
+    assert len(edgesnn.open(path).read(start_us=int(events["t"].max()) + 1)) == 0
+    assert list(edgesnn.open(path).packets(count=5, stop_us=-100)) == []
+
+
+@pytest.mark.parametrize(("start_us", "stop_us"), [(5, 4), ("2s", None), (None, 1.5), (True, None)])
+def test_impossible_parts_are_usage_errors(long: tuple[Path, Events], start_us: object, stop_us: object) -> None:
+    with pytest.raises(edgesnn.UsageError):
+        edgesnn.open(long[0]).read(start_us=start_us, stop_us=stop_us)  # type: ignore[arg-type]
+
+
+def test_a_state_that_holds_much_is_not_kept() -> None:
+    index = seek.TimeIndex()
+    index.add(seek.Place(5, 5 << 20, {"held": np.zeros(1 << 17, np.uint8)}))
+    assert len(index) == 0
+    index.add(seek.Place(5, 5 << 20, {"held": np.zeros(8, np.uint8)}))
+    assert index.before(5) is None
+    assert index.before(6) is not None
