@@ -8,8 +8,8 @@
 #include "bindings/encoding.hpp"
 #include "bindings/event_array.hpp"
 #include "bindings/python_window_model.hpp"
-#include "executor/window_model.hpp"
 #include "pipeline/chain.hpp"
+#include "pipeline/executor_model.hpp"
 
 namespace py = pybind11;
 

@@ -6,9 +6,9 @@
 
 #include "base/event.hpp"
 #include "base/span.hpp"
+#include "base/stage.hpp"
 #include "encode/point_window.hpp"
 #include "encode/spike_window.hpp"
-#include "pipeline/stage.hpp"
 
 namespace edgesnn::encode {
 

@@ -7,7 +7,7 @@
 
 #include "base/error.hpp"
 #include "base/span.hpp"
-#include "pipeline/stage.hpp"
+#include "base/stage.hpp"
 
 namespace edgesnn::pipeline {
 

@@ -1,4 +1,4 @@
-#include "executor/window_model.hpp"
+#include "pipeline/executor_model.hpp"
 
 #include "executor/session.hpp"
 #include "executor/window_check.hpp"

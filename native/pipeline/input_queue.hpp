@@ -7,8 +7,8 @@
 #include <memory>
 #include <vector>
 
+#include "base/stage.hpp"
 #include "events/decode/decoder.hpp"
-#include "pipeline/stage.hpp"
 
 namespace edgesnn::pipeline {
 

@@ -10,7 +10,7 @@
 #include <new>
 #include <vector>
 
-#include "executor/window_model.hpp"
+#include "pipeline/executor_model.hpp"
 #include "tests/small_models.hpp"
 
 namespace {

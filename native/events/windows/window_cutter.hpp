@@ -18,8 +18,8 @@
 
 #include "base/event.hpp"
 #include "base/span.hpp"
+#include "base/stage.hpp"
 #include "base/time_grid.hpp"
-#include "pipeline/stage.hpp"
 
 namespace edgesnn::events {
 
