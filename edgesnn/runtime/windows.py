@@ -1,6 +1,6 @@
 """Windows of events through a session: what a model needs for that, and one window's steps.
 
-`native/executor/window_model.cpp` is what runs in the chain; both give the same bits.
+`native/pipeline/executor_model.cpp` is what runs in the chain; both give the same bits.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@
 
 #include "base/state_io.hpp"
 
-namespace edgesnn::pipeline {
+namespace edgesnn {
 
 using CounterMap = std::map<std::string, int64_t>;
 
@@ -26,4 +26,4 @@ class Stage {
     virtual void count(CounterMap& counters) const = 0;  // adds its counters under their documented names
 };
 
-}  // namespace edgesnn::pipeline
+}  // namespace edgesnn

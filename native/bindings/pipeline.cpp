@@ -98,8 +98,8 @@ class PyWindowCutter {
         return py::make_tuple(windows, taken);
     }
     void finish() { cutter_.finish(); }
-    pipeline::CounterMap counters() const {
-        pipeline::CounterMap counters;
+    CounterMap counters() const {
+        CounterMap counters;
         cutter_.count(counters);
         counters["processed"] = cutter_.processed();
         counters["pending"] = cutter_.pending();
@@ -198,7 +198,7 @@ class PyChain {
         }
         return ready ? describe(result_) : py::object(py::none());
     }
-    pipeline::CounterMap counters() {
+    CounterMap counters() {
         const Turn turn(busy_);
         return chain_->counters();
     }
@@ -215,7 +215,7 @@ class PyChain {
     // A model of the native executor, or any object with the methods that PythonWindowModel calls.
     std::unique_ptr<pipeline::WindowModel> window_model(const py::object& model, const pipeline::Readout& decides) {
         if (py::isinstance<executor::Model>(model))
-            return executor::make_window_model(model.cast<std::shared_ptr<executor::Model>>(), decides);
+            return pipeline::make_window_model(model.cast<std::shared_ptr<executor::Model>>(), decides);
         auto adapter = std::make_unique<PythonWindowModel>(model);
         python_model_ = adapter.get();
         return adapter;

@@ -31,7 +31,7 @@ struct EventWindow {
 using Encoded = std::variant<PointWindow, SpikeWindow>;
 
 // A stage: what it counts is in its section, which is empty where it counts nothing. Not for two threads at a time.
-class Encoder : public pipeline::Stage {
+class Encoder : public Stage {
   public:
     // Throws Error{model} for a sensor that the encoding does not fit.
     virtual void check_sensor(Sensor sensor) const = 0;

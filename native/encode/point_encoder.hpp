@@ -49,7 +49,7 @@ class PointEncoder final : public Encoder {
 
     void save(StateWriter&) const override {}
     void load(const StateReader&) override {}
-    void count(pipeline::CounterMap&) const override {}
+    void count(CounterMap&) const override {}
 
   private:
     void sample(size_t count, uint64_t first_event);

@@ -3,20 +3,23 @@
 #include "executor/session.hpp"
 #include "executor/window_check.hpp"
 
-namespace edgesnn::executor {
+namespace edgesnn::pipeline {
 namespace {
 
-class NativeWindowModel final : public pipeline::WindowModel, private StepSink {
+using executor::Kind;
+using executor::Session;
+
+class NativeWindowModel final : public WindowModel, private executor::StepSink {
   public:
-    NativeWindowModel(std::shared_ptr<const Model> model, const pipeline::Readout& readout)
+    NativeWindowModel(std::shared_ptr<const executor::Model> model, const Readout& readout)
         : session_(std::move(model)),
           exit_(readout),
           scores_(session_.model().outputs()[static_cast<size_t>(session_.model().readout())]) {}
 
-    Status infer(const encode::Encoded& window, pipeline::Inference& out) noexcept override {
+    Status infer(const encode::Encoded& window, Inference& out) noexcept override {
         try {
             out.steps = out.spikes = out.synops = out.macs = 0;
-            out.scores.resize(elements(session_.model().type(scores_).shape));
+            out.scores.resize(executor::elements(session_.model().type(scores_).shape));
             out_ = &out;
             std::visit([this](const auto& events) { infer_window(events); }, window);
         } catch (const Error& error) {
@@ -50,13 +53,10 @@ class NativeWindowModel final : public pipeline::WindowModel, private StepSink {
     int64_t steps_of(const encode::PointWindow&) const noexcept { return session_.model().spec().input.steps; }
     int64_t steps_of(const encode::SpikeWindow& window) const noexcept { return static_cast<int64_t>(window.steps()); }
     void step_window(const encode::PointWindow& window, size_t) { session_.step(window, *this); }
-    void step_window(const encode::SpikeWindow& window, size_t step) {
-        const EventSource source(session_.model().type(0), window.indices.data(), window.offsets.data() + step, true);
-        session_.run(source, 1, *this);
-    }
+    void step_window(const encode::SpikeWindow& window, size_t step) { session_.run(window, step, 1, *this); }
 
     void take(int64_t steps) noexcept {
-        const Counters total = session_.total();
+        const executor::Counters total = session_.total();
         out_->steps += steps;
         out_->spikes += total.spikes;
         out_->synops += total.synops;
@@ -68,21 +68,20 @@ class NativeWindowModel final : public pipeline::WindowModel, private StepSink {
     }
 
     Session session_;
-    pipeline::EarlyExit exit_;
+    EarlyExit exit_;
     int scores_;
-    pipeline::Inference* out_ = nullptr;  // of the call
+    Inference* out_ = nullptr;  // of the call
 };
 
 }  // namespace
 
-std::unique_ptr<pipeline::WindowModel> make_window_model(std::shared_ptr<const Model> model,
-                                                         const pipeline::Readout& readout) {
+std::unique_ptr<WindowModel> make_window_model(std::shared_ptr<const executor::Model> model, const Readout& readout) {
     const Kind kind = model->type(0).kind;
-    if (kind != Kind::window && kind != Kind::integer)
+    if (kind == Kind::token)
         throw Error(ErrorKind::model, "model does not take windows of events", "input", model->spec().input.kind,
-                    "points or spikes");
+                    "points, spikes or dense");
     if (model->readout() < 0) throw Error(ErrorKind::model, "model has no readout", "readout");
     return std::make_unique<NativeWindowModel>(std::move(model), readout);
 }
 
-}  // namespace edgesnn::executor
+}  // namespace edgesnn::pipeline

@@ -1,5 +1,5 @@
 // The door between the pipeline and whatever runs a model: one call per window.
-// NativeWindowModel (executor) is the product; a Python callback stands in for the other backends.
+// The executor (executor_model.hpp) is the product; a Python callback stands in for the other backends.
 #pragma once
 
 #include <cstdint>

@@ -146,7 +146,7 @@ void check_limits() {
 
 void check_window_model(const std::shared_ptr<const Model>& model) {
     Session session(model);
-    const std::unique_ptr<pipeline::WindowModel> door = make_window_model(model, pipeline::Readout{});
+    const std::unique_ptr<pipeline::WindowModel> door = pipeline::make_window_model(model, pipeline::Readout{});
     pipeline::Inference inference;
     expect(door->infer(window(9), inference).ok(), "a good window is refused");
     Scores after;
@@ -166,14 +166,14 @@ void check_window_model(const std::shared_ptr<const Model>& model) {
 void check_early_exit(const std::shared_ptr<const Model>& model) {
     pipeline::Readout readout;
     pipeline::Inference whole, stepped, stopped;
-    expect(make_window_model(model, readout)->infer(window(9), whole).ok(), "a good window is refused");
+    expect(pipeline::make_window_model(model, readout)->infer(window(9), whole).ok(), "a good window is refused");
     readout.exit_steps = 2;
     readout.exit_confidence = 1.0f;
-    expect(make_window_model(model, readout)->infer(window(9), stepped).ok(), "a good window is refused");
+    expect(pipeline::make_window_model(model, readout)->infer(window(9), stepped).ok(), "a good window is refused");
     expect(stepped.scores == whole.scores && stepped.steps == whole.steps && stepped.synops == whole.synops,
            "step by step is another window");
     readout.exit_confidence = 0.0f;
-    expect(make_window_model(model, readout)->infer(window(9), stopped).ok(), "a good window is refused");
+    expect(pipeline::make_window_model(model, readout)->infer(window(9), stopped).ok(), "a good window is refused");
     expect(stopped.steps == 2 && stopped.synops < whole.synops, "the window did not stop");
 }
 

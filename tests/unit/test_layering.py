@@ -43,6 +43,19 @@ EXTRA = {
 NUMPY_FREE = {"clock", "cli", "publish", "mqtt", "prediction", "schemas", "broker_url", "errors", "units", "version"}
 
 
+NATIVE = PACKAGE.parent / "native"
+NATIVE_MAY = {
+    "base": set(),
+    "events": {"base"},
+    "encode": {"base"},
+    "kernels": {"base"},
+    "executor": {"base", "encode", "kernels"},
+    "pipeline": {"base", "events", "encode", "executor"},
+    "bindings": {"base", "events", "encode", "kernels", "executor", "pipeline"},
+}
+"""Which native rooms a native room may include besides itself."""
+
+
 def modules() -> list[Path]:
     return sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE)
 
@@ -107,8 +120,20 @@ def test_rooms_that_need_no_numpy_do_not_import_it_at_once(path):
         assert "numpy" not in {name.split(".")[0] for name in imports(path, top_level_only=True)}
 
 
+def native_files() -> list[Path]:
+    files = (path for path in NATIVE.rglob("*") if path.suffix in (".cpp", ".hpp", ".inl"))
+    return sorted(path for path in files if path.relative_to(NATIVE).parts[0] != "tests")
+
+
+def test_native_rooms_include_what_they_may():
+    for path in native_files():
+        room = path.relative_to(NATIVE).parts[0]
+        included = {name.split("/")[0] for name in re.findall(r'^#include "(.+)"', path.read_text("utf-8"), re.M)}
+        assert included <= {room, *NATIVE_MAY[room]}, f"{path} includes {included}"
+
+
 def test_files_stay_small():
-    long = {str(path.relative_to(PACKAGE)): lines for path in modules() if (lines := _lines(path)) > 400}
+    long = {str(path): lines for path in (*modules(), *native_files()) if (lines := _lines(path)) > 400}
     assert not long, f"split these files: {long}"
 
 

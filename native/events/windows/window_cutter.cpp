@@ -158,7 +158,7 @@ void WindowCutter::finish() noexcept {
     forget(held());
 }
 
-void WindowCutter::count(pipeline::CounterMap& counters) const {
+void WindowCutter::count(CounterMap& counters) const {
     counters["windows"] += windows_;
     counters["windows_skipped"] += windows_skipped_;
     counters["time_clamped"] += time_clamped_;

@@ -48,7 +48,7 @@ struct Window {
     int64_t dropped = 0;       // events lost (window_full) since the window before
 };
 
-class WindowCutter final : public pipeline::Stage {
+class WindowCutter final : public Stage {
   public:
     // Throws Error{model} on lengths that are not 1 to 2^48 (microseconds, or events), or a count window above
     // max_events.
@@ -72,7 +72,7 @@ class WindowCutter final : public pipeline::Stage {
     const char* section() const noexcept override { return "window"; }
     void save(StateWriter& writer) const override;
     void load(const StateReader& reader) override;
-    void count(pipeline::CounterMap& counters) const override;
+    void count(CounterMap& counters) const override;
 
   private:
     size_t held() const noexcept { return ring_.size() - head_; }
