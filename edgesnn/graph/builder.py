@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from edgesnn.errors import ModelError
@@ -23,7 +24,8 @@ class Builder:
     Args:
         input: the `input` section; kind "dense" may leave out value ("float32") and bound (255 for "int"), kind
             "spikes" value ("binary"), bound (1 for "binary") and events (null), kind "tokens" the tokenizer (null).
-        reset: when states go back to their initial value: "window" or "never"; default "window" for points.
+        reset: when states go back to their initial value: a policy's word, or an object with `policy`, `tokens` and
+            `idle_ms` (docs/model-file.md, "States"); default "window" for points, else "never".
 
     >>> import numpy as np
     >>> b = Builder(input={"kind": "dense", "shape": [2]})
@@ -34,9 +36,10 @@ class Builder:
     (3,)
     """
 
-    def __init__(self, *, input: Mapping[str, Any], reset: str | None = None) -> None:
+    def __init__(self, *, input: Mapping[str, Any], reset: str | Mapping[str, Any] | None = None) -> None:
         self._input = fields.fill_input(input)
-        self._reset = reset or ("window" if self._input.get("kind") == "points" else "never")
+        policy = reset or ("window" if self._input.get("kind") == "points" else "never")
+        self._reset = fields.reset_policy(policy, WHERE, "reset")
         self._nodes: list[Node] = []
         self._tensors: dict[str, Tensor] = {}
 
@@ -96,7 +99,7 @@ class Builder:
         """
         section = fields.check_input(self._input, WHERE)
         draft = Document(section, tuple(self._nodes), _names(outputs, "graph.outputs"), (), self._tensors)
-        states = draft.analysis.states(self._reset)
+        states = tuple(replace(state, **self._reset) for state in draft.analysis.states("never"))
         if readout is not None:
             readout = {**fields.READOUT_DEFAULTS, **readout}
         canonical([section, provenance])  # refuses what a file could not hold

@@ -221,13 +221,14 @@ def _state(entry: Any, where: str, index: int) -> StateType:
     at = f"states[{index}]"
     entry = fields.mapping(entry, where, at)
     fields.exact(entry, ("name", "kind", "shape", "dtype", "initial", "reset"), where, at)
+    name = fields.text(entry["name"], where, f"{at}.name")
     return StateType(
-        fields.text(entry["name"], where, f"{at}.name"),
+        name,
         fields.text(entry["kind"], where, f"{at}.kind"),
         fields.shape(entry["shape"], where, at),
         fields.text(entry["dtype"], where, f"{at}.dtype"),  # type: ignore[arg-type]
         entry["initial"],
-        entry["reset"],
+        **fields.reset_policy(entry["reset"], where, f"state {name!r}"),
     )
 
 
@@ -239,10 +240,7 @@ def _check_states(document: Document) -> None:
         odd = sorted(found.keys() ^ wanted.keys())
         raise ModelError("states are not the graph's", where=document.where, found=str(odd), expected=str(list(wanted)))
     for name, state in found.items():
-        if state.reset not in ("window", "never"):
-            at = f"{document.where}, state {name!r}"
-            raise ModelError("reset policy is not known", where=at, found=repr(state.reset), expected="window or never")
-        right = {**_state_json(wanted[name]), "reset": state.reset}
+        right = {**_state_json(wanted[name]), "reset": _reset_json(state)}
         if canonical(_state_json(state)) != canonical(right):
             raise ModelError(
                 "state is not the graph's",
@@ -270,5 +268,12 @@ def _state_json(state: StateType) -> dict[str, Any]:
         "shape": list(state.shape),
         "dtype": state.dtype,
         "initial": state.initial,
-        "reset": state.reset,
+        "reset": _reset_json(state),
     }
+
+
+def _reset_json(state: StateType) -> str | dict[str, Any]:
+    """Return a policy's word where the word says it all."""
+    numbers = {"tokens": state.tokens, "idle_ms": state.idle_ms}
+    given = {name: number for name, number in numbers.items() if number is not None}
+    return {"policy": state.reset, **given} if given else state.reset

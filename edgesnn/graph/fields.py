@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from edgesnn.errors import ModelError
-from edgesnn.graph.values import MAX_AXES
+from edgesnn.graph.values import MAX_AXES, Policy
 
 if TYPE_CHECKING:
     from edgesnn.graph.analysis import Analysis
@@ -16,6 +16,9 @@ _POINTS = ("window_us", "hop_us", "min_events", "points", "groups", "neighbours"
 _MAX_POINTS = 1 << 16
 _MAX_STEPS = 1 << 12
 
+_MAX_RESET = (1 << 31) - 1
+POLICIES: tuple[str, ...] = get_args(Policy)
+"""When a state goes back to its initial value."""
 
 def fail(where: str, at: str, found: Any, expected: str) -> NoReturn:
     """Raise a ModelError about one field."""
@@ -78,6 +81,24 @@ def shape(value: Any, where: str, at: str) -> tuple[int, ...]:
 
 
 def fill_input(section: Mapping[str, Any]) -> dict[str, Any]:
+def reset_policy(value: Any, where: str, at: str) -> dict[str, Any]:
+    """Return {"reset": policy, "tokens": n or None, "idle_ms": n or None} of a word or an object."""
+    given = value if isinstance(value, Mapping) else {"policy": value}
+    policy = given.get("policy")
+    if not isinstance(policy, str) or policy not in POLICIES:
+        expected = ", ".join(POLICIES)
+        raise ModelError(
+            "reset policy is not known", where=f"{where}, {at}", found=repr(value)[:120], expected=expected
+        )
+    needed = {"policy", "tokens"} if policy == "tokens" else {"policy"}
+    exact(given, sorted(needed | given.keys() & {"idle_ms"}), where, f"{at}.reset")
+    counts = {
+        name: integer(given[name], 1, _MAX_RESET, where, f"{at}.reset.{name}") if name in given else None
+        for name in ("tokens", "idle_ms")
+    }
+    return {"reset": policy, **counts}
+
+
     """Return an `input` section with the fields that a builder may leave out; `check_input` checks it."""
     filled = dict(section)
     kind = filled.get("kind")

@@ -10,7 +10,7 @@ import numpy as np
 from edgesnn.graph.document import Document
 from edgesnn.graph.operators.base import Operator
 from edgesnn.graph.operators.matrix import Matrix
-from edgesnn.graph.values import NodeView
+from edgesnn.graph.values import NodeView, StateType
 
 Row = tuple[str, ...]
 _HEAD: Row = ("layer", "operator", "inputs", "output", "weights", "bytes", "states", "MACs", "bits")
@@ -80,14 +80,17 @@ def _weights(view: NodeView) -> str:
 def _states(document: Document) -> Iterator[str]:
     size = sum(state.nbytes for state in document.states)
     yield f"{'states':<11} {size:,} bytes a session"
-    rows = [
-        (s.name, s.kind, f"{s.dtype} {list(s.shape)}", _short(s.initial), _RESETS[s.reset]) for s in document.states
-    ]
+    rows = [(s.name, s.kind, f"{s.dtype} {list(s.shape)}", _short(s.initial), _reset(s)) for s in document.states]
     if rows:
         yield from _table([("state", "kind", "type", "initial", "reset"), *rows])
 
 
-_RESETS = {"window": "at every window", "never": "only by reset()"}
+_RESETS = {"window": "at every window", "line": "at every line", "never": "only by reset()"}
+
+
+def _reset(state: StateType) -> str:
+    words = f"every {state.tokens:,} tokens" if state.reset == "tokens" else _RESETS[state.reset]
+    return words if state.idle_ms is None else f"{words}, and after {state.idle_ms:,} ms without input"
 
 
 def _table(rows: Sequence[Row]) -> list[str]:

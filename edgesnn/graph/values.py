@@ -37,6 +37,7 @@ BYTE_MAX = 255
 
 Kind = Literal["window", "token", "int", "int32", "float32"]
 Dtype = Literal["float32", "int64", "int32", "uint8"]
+Policy = Literal["window", "line", "tokens", "never"]
 
 _DTYPES: dict[str, str] = {"int": "uint8", "int32": "int32", "float32": "float32", "token": "int64"}
 
@@ -80,7 +81,10 @@ class StateType:
         shape: logical shape.
         dtype: "float32", "int64", "int32" or "uint8".
         initial: value of every element after a reset.
-        reset: "window" (at the start of each window) or "never" (only by `Session.reset`).
+        reset: "window" (at the start of each window), "line" (of text), "tokens" (after so many) or "never" (only by
+            `Session.reset`).
+        tokens: of policy "tokens": after how many.
+        idle_ms: whatever the policy, also after so many milliseconds without input; None: not.
         limits: smallest and largest element that a snapshot may hold; None where any value is harmless. A rule of the
             operator, not a field of the file.
     """
@@ -90,8 +94,10 @@ class StateType:
     shape: tuple[int, ...]
     dtype: Dtype
     initial: float = 0.0
-    reset: Literal["window", "never"] = "never"
+    reset: Policy = "never"
     limits: tuple[int, int] | None = field(default=None, compare=False)
+    tokens: int | None = None
+    idle_ms: int | None = None
 
     @property
     def nbytes(self) -> int:

@@ -178,7 +178,7 @@ class Session:
 
     def new_window(self) -> None:
         """Begin a new window: states that the model resets by windows go back to their initial values, and the step
-        number to 0. A model whose states are all of policy "never" goes on where it is (kind points: from step 0).
+        number to 0. A model that has states and none of that policy goes on where it is (kind points: from step 0).
         """
         with self._alone():
             self._engine.new_window()

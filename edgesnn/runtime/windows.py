@@ -87,8 +87,8 @@ def readout_of(model: Model) -> Readout:
 
 
 def goes_on(model: Model) -> bool:
-    """Say whether a state of a model of spikes goes on from window to window: then it sees idle windows too."""
-    return model.input["kind"] == "spikes" and _never_reset(model)
+    """Say whether a state of a model of time steps goes on from window to window: then it sees idle windows too."""
+    return model.input["kind"] != "points" and _never_reset(model)
 
 
 def run_window(session: Session, window: Window, readout: Readout) -> Inference:
@@ -116,7 +116,7 @@ def window_scores(session: Session, window: Window) -> FloatArray:
 
 
 def _never_reset(model: Model) -> bool:
-    return any(state.reset == "never" for state in model.document.states)
+    return any(state.reset != "window" for state in model.document.states)
 
 
 def _step_by_step(session: Session, window: Window, readout: Readout) -> Inference:

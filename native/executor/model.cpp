@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 
 #include "kernels/kernels.hpp"
 
@@ -11,6 +12,7 @@ namespace {
 
 constexpr int64_t kMaxSteps = 4096;
 constexpr int64_t kMaxPoints = 65536;
+const char* const kResets[] = {"window", "line", "tokens", "never"};
 
 [[noreturn]] void fail_input(const std::string& what, const std::string& found) {
     throw Error(ErrorKind::model, what, "input", found);
@@ -189,8 +191,9 @@ void Model::check_states() const {
                 throw Error(ErrorKind::model, "state is not the graph's", name, found.name);
             if (!std::isfinite(found.initial) || found.initial != state.initial)
                 throw Error(ErrorKind::model, "state begins otherwise", name);
-            if (found.reset != "window" && found.reset != "never")
-                throw Error(ErrorKind::model, "reset policy is not known", name, found.reset, "window or never");
+            if (std::find(std::begin(kResets), std::end(kResets), found.reset) == std::end(kResets))
+                throw Error(ErrorKind::model, "reset policy is not known", name, found.reset,
+                            "window, line, tokens, never");
         }
     if (index != spec_.states.size())
         throw Error(ErrorKind::model, "state is not the graph's", spec_.states[index].name);

@@ -54,7 +54,7 @@ Session::Session(std::shared_ptr<const Model> model, std::vector<int> recorded, 
     counters_.resize(model_->spec().nodes.size() + 1);
     others_.resize(threads_ == nullptr ? 0 : threads - 1, counters_);
     goes_on_ = !specs.empty() && model_->type(0).kind != Kind::window &&
-               std::all_of(specs.begin(), specs.end(), [](const StateSpec& spec) { return spec.reset == "never"; });
+               std::all_of(specs.begin(), specs.end(), [](const StateSpec& spec) { return spec.reset != "window"; });
     reset();
 }
 
@@ -280,9 +280,9 @@ void Session::reset() noexcept {
     reset(true);
 }
 
-void Session::reset(bool never_too) noexcept {
+void Session::reset(bool all) noexcept {
     for (const StateView& view : states_)
-        if (never_too || view.spec->reset == "window") initialise(view);
+        if (all || view.spec->reset == "window") initialise(view);
     step_ = 0;
 }
 

@@ -45,7 +45,7 @@ class Session {
     // Small integers from a window of events that check_window has passed: a new window, all its steps.
     void run(const encode::SpikeWindow& window, StepSink& sink);
     // A new window begins: states of policy "window" go back to their initial values, and so does the step number; but
-    // not where there are states and all are of policy "never": then the stream goes on.
+    // not where there are states and none is of that policy: then the stream goes on.
     void begin_window() noexcept;
     // One step of each session, all different and of one model; slot i is session i. The first session's recorded
     // values can be read. Throws only when memory for workspaces is short.
@@ -68,8 +68,8 @@ class Session {
     void load(const StateReader& reader);
 
   private:
-    struct Slots;                         // what a chunk of slots works on
-    void reset(bool never_too) noexcept;  // states of policy "window", or those of "never" too
+    struct Slots;                   // what a chunk of slots works on
+    void reset(bool all) noexcept;  // states of policy "window", or all
     void clear_counters() noexcept;
     void advance(Slots slots, size_t count) noexcept;
     void run_segment(const Segment& segment, const Slots& slots, size_t count) noexcept;
@@ -95,7 +95,7 @@ class Session {
     std::unique_ptr<uint8_t[]> memory_;     // of the states
     std::vector<StateView> states_;
     std::vector<std::vector<void*>> step_states_;  // by the model's steps
-    bool goes_on_ = false;                         // from window to window: all states are of policy "never"
+    bool goes_on_ = false;                         // from window to window: no state is of policy "window"
     std::vector<Counters> counters_;               // by node; the last is for calls that are not counted
     std::vector<std::vector<Counters>> others_;    // of the threads but the first
     std::unique_ptr<ThreadPool> threads_;

@@ -39,7 +39,7 @@ struct StateSpec {
     Shape shape;
     Dtype dtype = Dtype::f32;  // not i8
     double initial = 0;        // of every element
-    std::string reset;         // "window" or "never"
+    std::string reset;         // "window", "line", "tokens" or "never"
 };
 
 struct InputSpec {

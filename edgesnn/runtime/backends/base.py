@@ -69,7 +69,7 @@ class Engine(Protocol):
 
     def new_window(self) -> None:
         """Set the states of policy "window" to their initial values, and the step number to 0; where there are states
-        and all are of policy "never", the stream goes on (kind points: but for the step number)."""
+        and none is of that policy, the stream goes on (kind points: but for the step number)."""
 
 
 class Backend(Protocol):

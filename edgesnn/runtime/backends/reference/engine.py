@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from edgesnn.graph import Document, NodeView
 from edgesnn.graph.analysis import INPUT
+from edgesnn.graph.fields import POLICIES
 from edgesnn.graph.operators.base import Operator
 from edgesnn.runtime.backends.base import COUNTS, Array, Engine, Keep, Options, QuickStep, state_array, step_each
 from edgesnn.runtime.backends.reference.base import ReferenceOperator, make
@@ -58,14 +59,13 @@ class ReferenceEngine:
 
     def reset(self) -> None:
         """See `Engine.reset`."""
-        self._reset(("window", "never"))
+        self._reset(POLICIES)
 
     def new_window(self) -> None:
         """See `Engine.new_window`."""
         step = self.step_number
         self._reset(("window",))
-        policies = {state.reset for state in self._document.states}
-        if policies == {"never"} and not self._points:
+        if self._document.states and not self._points and all(s.reset != "window" for s in self._document.states):
             self.step_number = step
 
     def step(self, x: Any) -> Mapping[str, Array]:
