@@ -83,6 +83,31 @@ def open_recording(args: argparse.Namespace) -> Recording:
     )
 
 
+def add_adapt(group: Any) -> None:
+    """Add `--adapt` to a parser or a group of one: how events of another sensor become a model's."""
+    group.add_argument(
+        "--adapt",
+        choices=("letterbox", "crop", "downsample"),
+        help="how events of another sensor come onto the model's (default: the model file's way)",
+    )
+
+
+def add_readout(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that set numbers of a model's readout: see `readout_numbers`."""
+    group = parser.add_argument_group("decisions of the written model (docs/pipeline.md)")
+    group.add_argument("--temperature", metavar="T", type=float, help="divides the scores before the softmax")
+    group.add_argument("--rejection", metavar="P", type=float, help="a confidence below it is no label")
+    group.add_argument("--early-exit", metavar="P", type=float, help="a window stops once its confidence exceeds it")
+    group.add_argument(
+        "--min-steps", metavar="N", type=int, help="of --early-exit: the first step that may (default: 1)"
+    )
+
+
+def readout_numbers(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what the flags of `add_readout` say, as `edgesnn.graph.with_readout` takes it."""
+    return {name: getattr(args, name) for name in ("temperature", "rejection", "early_exit", "min_steps")}
+
+
 def sensor_text(text: str) -> str:
     """Return a sensor size as it was written, after a look at it; for `type=` of an argument that passes it on."""
     parse_sensor(text)

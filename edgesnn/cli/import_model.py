@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgesnn.cli.arguments import add_json, add_sensor, duration_us, print_json
+from edgesnn.cli.arguments import add_adapt, add_json, add_readout, add_sensor, duration_us, print_json, readout_numbers
 from edgesnn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ the model is stepped from Python; with them it says how events become its input.
 examples:
   edgesnn import braille.nir --from nir --profile snntorch-no-delay --reset zero --input spikes -o braille.safetensors
   edgesnn import cnn.nir --from nir --profile sinabs --input spikes --bin 1ms --sensor 34x34 --steps 300 \\
-      --origin zero --labels digits.txt -o cnn.safetensors
+      --origin zero --labels digits.txt --temperature 20 --early-exit 0.95 --min-steps 50 -o cnn.safetensors
   edgesnn import net.nir --from nir --profile plain --set lif1.compare=ge --set lif1.v_th=0.5 -o net.safetensors"""
 
 
@@ -61,11 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
+    add_readout(parser)
 def run(args: argparse.Namespace) -> int:
     """Write the model file and say what is in it."""
     from edgesnn.importers.registry import find
 
     document = find(args.source)(
+    from edgesnn.graph import with_readout
         args.file,
         profile=args.profile,
         reset=args.reset,
@@ -79,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
     document.save(args.output)
     if args.json:
         print_json({"path": args.output, "sha256": document.identity, "provenance": dict(document.provenance)})
+    document = with_readout(document, **readout_numbers(args))
     else:
         for line in _lines(args.output, document):
             print(line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from edgesnn.cli.arguments import add_json, print_json
+from edgesnn.cli.arguments import add_json, add_readout, print_json, readout_numbers
 from edgesnn.errors import UsageError
 
 HELP = "make a model file with int8 or int4 weights of one with float32 weights"
@@ -27,18 +27,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--calibrate", metavar="RECORDING", nargs="+", default=[], help="recordings to clip ranges by")
     parser.add_argument("--windows", metavar="N", type=int, help="of the recordings to run, all together (default: 64)")
+    add_readout(parser)
     parser.add_argument("-o", "--output", required=True, metavar="OUT", help="model file to write")
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Quantise, write, and print what became of each layer."""
-    from edgesnn.graph import read
+    from edgesnn.graph import read, with_readout
     from edgesnn.quantize import quantize
     from edgesnn.runtime.model import locate
 
     before = read(locate(args.model))
     after = quantize(before, args.weights, group=args.group, calibration=_calibration(args, before))
+    after = with_readout(after, **readout_numbers(args))
     after.save(args.output)
     report = _report(args.output, before, after)
     if args.json:
