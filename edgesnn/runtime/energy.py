@@ -9,7 +9,7 @@ PICOJOULE = {"synop": 0.9, "mac": 4.6}
 """Energy of an accumulate and of a float32 multiply-add, 45 nm (Horowitz, ISSCC 2014)."""
 
 
-def energy_uj(synops: int, macs: int) -> float:
+def energy_uj(synops: float, macs: float) -> float:
     """Return the estimated dynamic energy in microjoule.
 
     >>> energy_uj(1_000_000, 0), energy_uj(0, 1_000_000)

@@ -34,6 +34,7 @@ class Layer(NamedTuple):
         macs: multiply-adds with graded input.
         bytes: of weights and states that were touched: a weight each synaptic operation (at most all of them each
             step), all weights of graded input, each state once a step.
+        bits: the bit budget: steps times weight bits times spike bits, 0 without a matrix.
     """
 
     node: str
@@ -42,6 +43,12 @@ class Layer(NamedTuple):
     synops: int
     macs: int
     bytes: int
+    bits: int
+
+    @property
+    def energy_uj(self) -> float:
+        """Estimated energy in microjoule (`edgesnn.runtime.energy`)."""
+        return energy_uj(self.synops, self.macs)
 
 
 class Session:
@@ -70,10 +77,16 @@ class Session:
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """Counts of the last call by node, in the graph's order; zeros without `account`."""
+        """Counts of the last call by node, in the graph's order; zeros without `account`, but for the bit budget."""
         work = zip(self.model.document.analysis.operators, self._engine.counts.tolist(), strict=True)
         return tuple(
-            Layer(view.node.name, view.node.op, spikes, synops, macs, self._bytes(rules, view, synops))
+            Layer(
+                view.node.name,
+                view.node.op,
+                *(spikes, synops, macs),
+                self._bytes(rules, view, synops),
+                self._steps * rules.bit_budget(view),
+            )
             for (rules, view), (spikes, synops, macs) in work
         )
 

@@ -19,6 +19,7 @@ from edgesnn.runtime.model import Model
 from edgesnn.runtime.session import Session
 
 Encoding = PointEncoding | SpikeEncoding
+from edgesnn.runtime.work import Work
 Window = PointWindow | SpikeWindow
 
 
@@ -91,26 +92,31 @@ def goes_on(model: Model) -> bool:
     return model.input["kind"] != "points" and _never_reset(model)
 
 
-def run_window(session: Session, window: Window, readout: Readout) -> Inference:
+def run_window(session: Session, window: Window, readout: Readout, work: Work | None = None) -> Inference:
     """Run a window's steps, from a new window by the reset policy, until the last or until the readout stops it.
 
     Raises:
         ModelError: a window that the model does not take.
     """
     if readout.early_exit is not None:
-        return _step_by_step(session, window, readout)
+        return _step_by_step(session, window, readout, work)
     if isinstance(window, PointWindow):
-        output = session.run(window, keep="last")
-        return _inference(session, output, int(session.model.input["steps"]))
-    session.new_window()
-    output = session.run(active=(window.indices, window.offsets), keep="last")
-    return _inference(session, output, len(window.offsets) - 1)
+        output, steps = session.run(window, keep="last"), int(session.model.input["steps"])
+    else:
+        session.new_window()
+        output, steps = session.run(**_steps(session.model, window), keep="last"), len(window.offsets) - 1
+    if work is not None:
+        work.add(session)
+    return _inference(session, output, steps)
 
 
 def window_scores(session: Session, window: Window) -> FloatArray:
     """Return the scores after each of a window's steps: float32 [steps, classes]."""
     if isinstance(window, PointWindow):
         return _scores(session, session.run(window))
+    Args:
+        work: what each layer does is added to it.
+
     session.new_window()
     return _scores(session, session.run(active=(window.indices, window.offsets)))
 
@@ -119,14 +125,13 @@ def _never_reset(model: Model) -> bool:
     return any(state.reset != "window" for state in model.document.states)
 
 
-def _step_by_step(session: Session, window: Window, readout: Readout) -> Inference:
+def _step_by_step(session: Session, window: Window, readout: Readout, work: Work | None) -> Inference:
     session.new_window()
     done = Inference(np.zeros(0, dtype=np.float32), 0, 0, 0, 0)
-    points = isinstance(window, PointWindow)
-    steps = int(session.model.input["steps"]) if isinstance(window, PointWindow) else len(window.offsets) - 1
-    for step in range(steps):
-        output = session.step(window) if points else session.step(active=_active(window, step))
-        made = _inference(session, output, 1)
+    for step, arguments in enumerate(_each_step(session.model, window)):
+        made = _inference(session, session.step(**arguments), 1)
+        if work is not None:
+            work.add(session)
         done = Inference(
             made.scores,
             step + 1,

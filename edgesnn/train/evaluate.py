@@ -19,6 +19,7 @@ from edgesnn.encode.spans import encode_span, every_span
 from edgesnn.runtime import Model
 from edgesnn.runtime.decide import Decide, Readout
 from edgesnn.runtime.windows import encoding_of, goes_on, readout_of, run_window
+from edgesnn.runtime.work import SUMS, Work
 from edgesnn.train.datasets import Sample
 
 
@@ -49,21 +50,27 @@ class Scored:
 
 
 def score(
-    model: Model, samples: Sequence[Sample], sensor: tuple[int, int], progress: Callable[[int], None]
+    model: Model,
+    samples: Sequence[Sample],
+    sensor: tuple[int, int],
+    progress: Callable[[int], None],
+    work: Work | None = None,
 ) -> list[Scored]:
     """Run every window of every recording; `progress` is told how many recordings are done.
+
+    What the layers do in windows that are not idle is added to `work`.
 
     Raises:
         ModelError: events do not become the model's input, or it has no readout.
     """
     results: list[Scored] = []
     for sample in samples:
-        results.append(_scored(model, sample, sensor))
+        results.append(_scored(model, sample, sensor, work))
         progress(len(results))
     return results
 
 
-def _scored(model: Model, sample: Sample, sensor: tuple[int, int]) -> Scored:
+def _scored(model: Model, sample: Sample, sensor: tuple[int, int], work: Work | None) -> Scored:
     encoding, readout, session = encoding_of(model), readout_of(model), model.session()
     silence_too = goes_on(model)
     scores: list[Any] = []
@@ -72,7 +79,8 @@ def _scored(model: Model, sample: Sample, sensor: tuple[int, int]) -> Scored:
     for span in every_span(sample.events, encoding):
         if span.idle and not silence_too:
             continue
-        made = run_window(session, encode_span(sample.events, span, encoding, sensor), readout)
+        window = encode_span(sample.events, span, encoding, sensor)
+        made = run_window(session, window, readout, None if span.idle else work)
         if not span.idle:
             scores.append(made.scores)
             steps.append(made.steps)
@@ -137,8 +145,21 @@ def as_text(report: dict[str, Any]) -> str:
     width = max(len(label) for label in labels)
     for label, row in zip(labels, report["confusion"], strict=True):
         lines.append(f"  {label:<{width}} " + " ".join(f"{n:4d}" for n in row))
+    lines += _work(report.get("work"), report["windows"])
     lines += _precisions(report.get("precisions", {})) + _early_exit(report.get("early_exit", []))
     return "\n".join(lines)
+
+
+def _work(work: dict[str, Any] | None, windows: int) -> list[str]:
+    if work is None:
+        return []
+    width = max(5, *(len(row["node"]) for row in work["layers"]))
+    head = "".join(f"{name:>16}" for name in ("spikes", "synops", "MACs", "bytes", "bit budget", "uJ, estimate"))
+    lines = [f"work of a window, mean of {windows}", f"  {'layer':<{width}}{head}"]
+    for row in [*work["layers"], {"node": "all", **work}]:
+        counts = "".join(f"{row[name]:>16,.1f}" for name in SUMS)
+        lines.append(f"  {row['node']:<{width}}{counts}{row['energy_uj']:>16.4g}")
+    return lines
 
 
 def _precisions(reports: dict[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ from edgesnn.runtime import Model
 from edgesnn.runtime.windows import encoding_of, readout_of
 from edgesnn.train.datasets import DataConfig, Dataset, OtherClassesError, Sample, load_dataset
 from edgesnn.train.early_exit import curve
+from edgesnn.runtime.work import Work
 from edgesnn.train.evaluate import score, summarise
 from edgesnn.train.progress import Progress
 
@@ -32,7 +33,8 @@ def evaluate(
     precisions: Sequence[str] = (),
     early_exit: Sequence[float] = (),
 ) -> dict[str, Any]:
-    """Return the report of `edgesnn.train.evaluate.summarise`, and of what model on what data.
+    """Return the report of `edgesnn.train.evaluate.summarise`, of what model on what data, and of the mean work of a
+    window by layer (`edgesnn.runtime.work.Work.mean`).
 
     Args:
         model_name: model file or zoo name.
@@ -68,9 +70,11 @@ def evaluate(
     _check_sensor(model, dataset)
 
     def report(one: Model) -> dict[str, Any]:
-        results = _with_progress(samples, lambda told: score(one, samples, dataset.sensor, told))
+        work = Work()
+        results = _with_progress(samples, lambda told: score(one, samples, dataset.sensor, told, work))
         head = {"name": one.name, "sha256": one.identity, "precision": one.precision, "backend": one.backend}
-        return {"model": head, **summarise(results, labels)}
+        summary = summarise(results, labels)
+        return {"model": head, **summary, "work": work.mean(summary["windows"])}
 
     own = report(model)
     made = {"schema": SCHEMA, "model": own.pop("model"), "data": dataset.source, "part": part, **own}

@@ -23,7 +23,7 @@ def test_counts_by_layer_are_what_paper_and_pencil_say(backend: str) -> None:
     session.step(active=[0])
     layers = {layer.node: layer for layer in session.layers}
     assert [layer.node for layer in session.layers] == [node.name for node in model.document.nodes]
-    assert layers["fc"][1:] == ("linear", 0, 4, 0, 4)
+    assert layers["fc"][1:] == ("linear", 0, 4, 0, 4, 8 * 2)
     assert layers["back"].synops == 3 * 4
     assert layers["back"].bytes == 3 * 4 // 2
     assert layers["lif"].bytes == 4 * 4
@@ -36,7 +36,7 @@ def test_counts_by_layer_are_what_paper_and_pencil_say(backend: str) -> None:
     silent = model.session(account=False)
     assert set(silent.bit_budget.values()) == {0}
     silent.step(active=[5, 5])
-    assert {layer[2:] for layer in silent.layers} == {(0, 0, 0, 0)}
+    assert {layer[2:6] for layer in silent.layers} == {(0, 0, 0, 0)}
     session.run(active=([5] * 10, np.arange(11)))
     assert session.bit_budget == {"fc": 10 * 8 * 2, "back": 10 * 4 * 1}
     assert silent.bit_budget == {"fc": 8 * 2, "back": 4 * 1}
