@@ -43,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="change one flag of one layer; repeatable",
     )
     events = parser.add_argument_group("input")
-    events.add_argument("--input", choices=("dense", "spikes"), default="dense", help="float32 values, or counts")
+    events.add_argument(
+        "--input", choices=("dense", "spikes"), default="dense", help="float32 values, or small integers"
+    )
     events.add_argument("--value", choices=("count", "binary"), default="count", help="of spikes (default: count)")
     events.add_argument("--bin", metavar="TIME", type=duration_us, help="time of a step of events")
     add_sensor(parser)
@@ -57,17 +59,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="off-on",
         help="polarity of channel 0 and of channel 1",
     )
+    add_adapt(events)
     events.add_argument("--labels", metavar="FILE", help="names of the classes, one a line")
+    add_readout(parser)
     add_json(parser)
 
 
-    add_readout(parser)
 def run(args: argparse.Namespace) -> int:
     """Write the model file and say what is in it."""
+    from edgesnn.graph import with_readout
     from edgesnn.importers.registry import find
 
     document = find(args.source)(
-    from edgesnn.graph import with_readout
         args.file,
         profile=args.profile,
         reset=args.reset,
@@ -78,10 +81,10 @@ def run(args: argparse.Namespace) -> int:
         events=_events(args),
         labels=_labels(args.labels),
     )
+    document = with_readout(document, **readout_numbers(args))
     document.save(args.output)
     if args.json:
         print_json({"path": args.output, "sha256": document.identity, "provenance": dict(document.provenance)})
-    document = with_readout(document, **readout_numbers(args))
     else:
         for line in _lines(args.output, document):
             print(line)
@@ -106,6 +109,8 @@ def _flags(texts: list[str]) -> dict[str, dict[str, Any]]:
 def _events(args: argparse.Namespace) -> dict[str, Any] | None:
     given = {"bin_us": args.bin, "sensor": args.sensor, "steps": args.steps}
     if all(value is None for value in given.values()):
+        if args.adapt is not None:
+            raise UsageError("no sensor to adapt to", where="--adapt", expected="--bin, --sensor and --steps")
         return None
     missing = [f"--{name.removesuffix('_us')}" for name, value in given.items() if value is None]
     if missing:
@@ -113,7 +118,8 @@ def _events(args: argparse.Namespace) -> dict[str, Any] | None:
     order = [0, 1] if args.polarity_order == "off-on" else [1, 0]
     events = {**given, "sensor": list(args.sensor), "origin": args.origin, "rounding": args.rounding}
     hop = args.steps if args.hop_steps is None else args.hop_steps
-    return {**events, "polarity_order": order, "hop_steps": hop}
+    adapt = {} if args.adapt is None else {"adapt": args.adapt}
+    return {**events, "polarity_order": order, "hop_steps": hop, **adapt}
 
 
 def _labels(path: str | None) -> list[str] | None:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from edgesnn.cli.arguments import add_json, add_mqtt, add_recording, broker_argument, open_recording
+from edgesnn.cli.arguments import add_adapt, add_json, add_mqtt, add_recording, broker_argument, open_recording
 from edgesnn.errors import ModelError, RecordingError
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--window-events", metavar="N", type=int, help="windows of N events, not the model's by time")
     parser.add_argument("--hop-events", metavar="N", type=int, help="from one such window to the next (default: N)")
+    add_adapt(parser)
     parser.add_argument("--stream", metavar="NAME", default="main", help="name of the stream (default: main)")
     parser.add_argument("--node", metavar="NAME", help="name of this node (default: <host>-replay)")
     add_mqtt(parser)
@@ -72,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
         speed=args.speed,
         window_events=args.window_events,
         hop_events=args.hop_events,
+        adapt=args.adapt,
     ) as pipeline:
         sinks = _sinks(args, broker, node, boot_id)
         report = Report()

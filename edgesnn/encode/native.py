@@ -46,17 +46,22 @@ def group_points(coordinates: IntArray, encoding: PointEncoding, *, number: int 
 
 
 def encode_spikes(
-    events: npt.NDArray[Any], encoding: SpikeEncoding, *, number: int = 0, t0_us: int | None = None
+    events: npt.NDArray[Any],
+    encoding: SpikeEncoding,
+    sensor: tuple[int, int] | None = None,
+    *,
+    number: int = 0,
+    t0_us: int | None = None,
 ) -> SpikeWindow:
     """Return one window's active inputs; see `edgesnn.encode.spikes.encode_spikes`.
 
     Raises:
         UsageError: an array that is not of dtype `edgesnn.EVENT`, or a window that no stream has.
-        RecordingError: an event outside the model's sensor.
-        ModelError: an encoding that no window could have.
+        RecordingError: an event outside the sensor.
+        ModelError: an encoding that no window could have, or a sensor that it does not take.
     """
     start = first_window_us(events, encoding) if t0_us is None else t0_us
-    return SpikeWindow(*_native.encode.encode_spikes(events, encoding, number, start))
+    return SpikeWindow(*_native.encode.encode_spikes(events, encoding, sensor or encoding.sensor, number, start))
 
 
 def encode(
@@ -70,5 +75,5 @@ def encode(
 ) -> PointWindow | SpikeWindow:
     """Return one window as the encoding says; `encode_points` or `encode_spikes`."""
     if isinstance(encoding, SpikeEncoding):
-        return encode_spikes(events, encoding, number=number, t0_us=t0_us)
+        return encode_spikes(events, encoding, sensor, number=number, t0_us=t0_us)
     return encode_points(events, encoding, sensor, number=number, first_event=first_event, t0_us=t0_us)

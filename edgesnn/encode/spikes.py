@@ -7,22 +7,24 @@ bound (1: binary).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from edgesnn.encode.adapt import Adapt, placement
 from edgesnn.encode.grid import Origin, Rounding, TimeGrid
 
 
 @dataclass(frozen=True)
 class SpikeEncoding:
-    """How events become steps: the `input` section of kind "spikes" (docs/model-file.md).
+    """How events become steps: the `input` section of kind "spikes", or "dense" with events (docs/model-file.md).
 
     Attributes:
-        sensor: (width, height); events are within it.
+        sensor: (width, height) that the model was made for.
         bin_us: microseconds of a step.
         steps: steps of a window.
         hop_steps: steps from the start of a window to that of the next.
@@ -30,6 +32,7 @@ class SpikeEncoding:
         rounding: "floor" (bin k holds [k, k + 1) bins) or "nearest" (round half to even).
         polarity_order: the polarity of channel 0 and of channel 1.
         bound: an element's largest value; what is above it is clamped.
+        adapt: how events of another sensor come onto the model's (`edgesnn.encode.adapt`); None takes none.
     """
 
     kind: ClassVar[str] = "spikes"
@@ -44,13 +47,14 @@ class SpikeEncoding:
     rounding: Rounding = "floor"
     polarity_order: tuple[int, int] = (0, 1)
     bound: int = 255
+    adapt: Adapt | None = None
 
     @classmethod
     def from_section(cls, section: Mapping[str, Any]) -> SpikeEncoding:
-        """Return the encoding of a checked `input` section of kind "spikes" whose `events` are given."""
+        """Return the encoding of a checked `input` section of kind "spikes" or "dense" whose `events` are given."""
         events = dict(section["events"])
         events.update({name: tuple(events[name]) for name in ("sensor", "polarity_order")})
-        return cls(**events, bound=section["bound"])
+        return cls(**events, bound=section["bound"] or 255)
 
     @property
     def grid(self) -> TimeGrid:
@@ -73,10 +77,23 @@ class SpikeWindow:
     indices: npt.NDArray[np.uint32]
     offsets: npt.NDArray[np.int64]
     clamped: int
+    outside: int = 0
+
+    def counts(self, shape: Sequence[int]) -> npt.NDArray[np.uint8]:
+        """Return how often each element stands in each step: uint8 [steps, *shape]."""
+        steps, size = len(self.offsets) - 1, prod(shape)
+        step = np.repeat(np.arange(steps), np.diff(self.offsets))
+        counts = np.bincount(step * size + self.indices, minlength=steps * size)
+        return counts.astype(np.uint8).reshape(steps, *shape)
 
 
 def encode_spikes(
-    events: npt.NDArray[Any], encoding: SpikeEncoding, *, number: int = 0, t0_us: int | None = None
+    events: npt.NDArray[Any],
+    encoding: SpikeEncoding,
+    sensor: tuple[int, int] | None = None,
+    *,
+    number: int = 0,
+    t0_us: int | None = None,
 ) -> SpikeWindow:
     """Return one window's active inputs.
 
@@ -84,8 +101,12 @@ def encode_spikes(
         events: structured array of dtype `edgesnn.EVENT`, in stream order, inside the sensor; times that step back
             count as the largest time before them. Events outside the window are left out.
         encoding: the model's input section.
+        sensor: (width, height) of the events; default the model's.
         number: window number in the stream.
         t0_us: start of the window; default `first_window_us`, with number 0.
+
+    Raises:
+        ModelError: the encoding takes no events of that sensor.
 
     >>> from edgesnn.events.types import EVENT
     >>> events = np.array([(1500, 1, 0, 1), (1600, 1, 0, 1)], EVENT)
@@ -94,19 +115,21 @@ def encode_spikes(
     ([3, 3], [0, 0, 2, 2])
     """
     width, height = encoding.sensor
+    columns, rows = placement(encoding.adapt, sensor or encoding.sensor, encoding.sensor)
     t = np.maximum.accumulate(events["t"].astype(np.int64))
     start = first_window_us(events, encoding) if t0_us is None else t0_us
     step = encoding.grid.bins(t - start + encoding.grid.start_us(number)) - number * encoding.hop_steps
-    inside = (step >= 0) & (step < encoding.steps)
-    step = step[inside]
-    p, y, x = (events[name][inside].astype(np.int64) for name in ("p", "y", "x"))
+    x, y = columns[events["x"]], rows[events["y"]]
+    now, seen = (step >= 0) & (step < encoding.steps), (x >= 0) & (y >= 0)
+    p, y, x, step = (values[now & seen] for values in (events["p"].astype(np.int64), y, x, step))
     channel = p if encoding.polarity_order == (0, 1) else 1 - p
     key = np.sort(((step * 2 + channel) * height + y) * width + x)
     earlier = np.arange(len(key)) - np.searchsorted(key, key)  # equal ones before it
     kept = key[earlier < encoding.bound]
     size = 2 * width * height
     offsets = np.searchsorted(kept, np.arange(encoding.steps + 1) * size)
-    return SpikeWindow(number, (kept % size).astype(np.uint32), offsets.astype(np.int64), int(len(key) - len(kept)))
+    clamped, outside = len(key) - len(kept), int((now & ~seen).sum())
+    return SpikeWindow(number, (kept % size).astype(np.uint32), offsets.astype(np.int64), clamped, outside)
 
 
 def spike_frames(events: npt.NDArray[Any], encoding: SpikeEncoding) -> npt.NDArray[np.uint8]:
@@ -119,10 +142,7 @@ def spike_frames(events: npt.NDArray[Any], encoding: SpikeEncoding) -> npt.NDArr
     [0, 2, 0]
     """
     width, height = encoding.sensor
-    window, size = encode_spikes(events, encoding), 2 * width * height
-    step = np.repeat(np.arange(encoding.steps), np.diff(window.offsets))
-    counts = np.bincount(step * size + window.indices, minlength=encoding.steps * size)
-    return counts.astype(np.uint8).reshape(encoding.steps, 2, height, width)
+    return encode_spikes(events, encoding).counts((2, height, width))
 
 
 def first_window_us(events: npt.NDArray[Any], encoding: SpikeEncoding) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from edgesnn.errors import ModelError
 from edgesnn.graph.values import MAX_AXES, Policy
@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from edgesnn.graph.analysis import Analysis
 
 _POINTS = ("window_us", "hop_us", "min_events", "points", "groups", "neighbours", "steps")
+_ADAPTS = ("letterbox", "crop", "downsample")
 _MAX_POINTS = 1 << 16
 _MAX_STEPS = 1 << 12
-
 _MAX_RESET = (1 << 31) - 1
 POLICIES: tuple[str, ...] = get_args(Policy)
 """When a state goes back to its initial value."""
+
 
 def fail(where: str, at: str, found: Any, expected: str) -> NoReturn:
     """Raise a ModelError about one field."""
@@ -80,7 +81,6 @@ def shape(value: Any, where: str, at: str) -> tuple[int, ...]:
     return tuple(integer(item, 1, 1 << 31, where, f"{at}.shape") for item in items)
 
 
-def fill_input(section: Mapping[str, Any]) -> dict[str, Any]:
 def reset_policy(value: Any, where: str, at: str) -> dict[str, Any]:
     """Return {"reset": policy, "tokens": n or None, "idle_ms": n or None} of a word or an object."""
     given = value if isinstance(value, Mapping) else {"policy": value}
@@ -99,6 +99,7 @@ def reset_policy(value: Any, where: str, at: str) -> dict[str, Any]:
     return {"reset": policy, **counts}
 
 
+def fill_input(section: Mapping[str, Any]) -> dict[str, Any]:
     """Return an `input` section with the fields that a builder may leave out; `check_input` checks it."""
     filled = dict(section)
     kind = filled.get("kind")
@@ -126,12 +127,15 @@ def check_input(value: Any, where: str) -> dict[str, Any]:
 
 
 def _check_dense(section: dict[str, Any], where: str) -> None:
-    exact(section, ("kind", "shape", "value", "bound"), where, "input")
+    keys = ("kind", "shape", "value", "bound")
+    exact(section, (*keys, "events") if "events" in section else keys, where, "input")
     _check_shape(section, where)
     if section["value"] not in ("int", "float32"):
         fail(where, "input.value", section["value"], "'int' or 'float32'")
     low, high = (1, 255) if section["value"] == "int" else (0, 0)
     integer(section["bound"], low, high, where, "input.bound")
+    if "events" in section:
+        _check_events(mapping(section["events"], where, "input.events"), section["shape"], where)
 
 
 def _check_spikes(section: dict[str, Any], where: str) -> None:
@@ -145,9 +149,11 @@ def _check_spikes(section: dict[str, Any], where: str) -> None:
 
 
 def _check_events(events: dict[str, Any], shape_of_input: Sequence[int], where: str) -> None:
-    """Check how events become spikes: index (p * height + y) * width + x, one bin of time a step."""
+    """Check how events become steps: index (p * height + y) * width + x, one bin of time a step."""
     keys = ("sensor", "bin_us", "origin", "rounding", "polarity_order", "steps", "hop_steps")
-    exact(events, keys, where, "input.events")
+    exact(events, (*keys, "adapt") if "adapt" in events else keys, where, "input.events")
+    if "adapt" in events and events["adapt"] not in _ADAPTS:
+        fail(where, "input.events.adapt", events["adapt"], " or ".join(map(repr, _ADAPTS)))
     width, height = _check_sensor(events["sensor"], where, "input.events.sensor")
     if math.prod(shape_of_input) != 2 * width * height:
         fail(where, "input.shape", shape_of_input, f"[2, {height}, {width}], one element a pixel and polarity")

@@ -24,24 +24,25 @@ def input_section(
         largest: count that the network can take.
 
     Raises:
-        UsageError: another kind or value, events for a dense input, a field that is missing.
+        UsageError: another kind or value, a field that is missing.
     """
     if kind not in ("dense", "spikes"):
         raise UsageError("no such input", where="input", found=repr(kind), expected="dense or spikes")
+    described = None if events is None else _described(events)
     if kind == "dense":
-        if events is not None:
-            raise UsageError("events become spikes", where="input", found="'dense'", expected="'spikes'")
-        return {"kind": "dense", "shape": list(shape), "value": "float32", "bound": 0}
+        section = {"kind": "dense", "shape": list(shape), "value": "float32", "bound": 0}
+        return section if described is None else {**section, "events": described}
     if value not in ("count", "binary"):
         raise UsageError("no such value", where="value", found=repr(value), expected="count or binary")
-    described = None
-    if events is not None:
-        missing = [name for name in ("sensor", "bin_us", "steps") if name not in events]
-        if missing:
-            raise UsageError("events lack a field", where="events", expected=", ".join(missing))
-        described = {**EVENT_DEFAULTS, "hop_steps": events["steps"], **events}
     bound = 1 if value == "binary" else largest
     return {"kind": "spikes", "shape": list(shape), "value": value, "bound": bound, "events": described}
+
+
+def _described(events: Mapping[str, Any]) -> dict[str, Any]:
+    missing = [name for name in ("sensor", "bin_us", "steps") if name not in events]
+    if missing:
+        raise UsageError("events lack a field", where="events", expected=", ".join(missing))
+    return {**EVENT_DEFAULTS, "hop_steps": events["steps"], **events}
 
 
 def add_readout(builder: Builder, output: str, bound: int, labels: Sequence[str]) -> tuple[str, dict[str, Any]]:

@@ -45,7 +45,7 @@ def by_count(events: Any, hop: Any, encoding: Encoding) -> ByCount | None:
         return None
     if not isinstance(encoding, PointEncoding):
         hint = "its windows are so many steps of time"
-        raise UsageError("a model of spikes takes no windows by count", where="window_events", hint=hint)
+        raise UsageError("a model of time steps takes no windows by count", where="window_events", hint=hint)
     windows = ByCount(_size(events, "window_events"), _size(events if hop is None else hop, "hop_events"))
     if windows.events < encoding.min_events:
         expected = f"at least the model's min_events, {encoding.min_events}"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgesnn import _native
+from edgesnn.encode.adapt import Adapt
 from edgesnn.errors import ModelError, UsageError
 from edgesnn.events.decoder import check_options
 from edgesnn.events.formats.base import printable
@@ -23,7 +24,7 @@ from edgesnn.pipeline.source import check_native, is_native, make_source, open_s
 from edgesnn.prediction import Prediction
 from edgesnn.runtime import Model, load, snapshot
 from edgesnn.runtime.decide import Readout
-from edgesnn.runtime.windows import Encoding, encoding_of, goes_on, readout_of
+from edgesnn.runtime.windows import Encoding, adapted, encoding_of, goes_on, readout_of
 
 _CURSOR = "source/cursor"
 TIME_LIMIT_US = 1 << 60
@@ -48,6 +49,8 @@ class Pipeline:
         format: of the recording, where its content does not tell it; of pushed bytes.
         window_events: windows of this many events instead of the model file's windows by time.
         hop_events: events from the start of one such window to the next; default `window_events`.
+        adapt: how another sensor's events come onto the model's, instead of what the model file says: "letterbox",
+            "crop" or "downsample" (docs/model-file.md). A model of points takes any sensor and needs none.
 
     Raises:
         RecordingError, ModelError, UsageError, BackendError: what cannot be opened or does not fit.
@@ -71,11 +74,12 @@ class Pipeline:
         format: str | None = None,
         window_events: int | None = None,
         hop_events: int | None = None,
+        adapt: Adapt | None = None,
     ) -> None:
         check_options(sensor, on_corrupt or "skip")
         pace = parse_speed(speed)
         self.model = model if isinstance(model, Model) else load(model, backend=backend)
-        encoding, readout = encoding_of(self.model), readout_of(self.model)
+        encoding, readout = adapted(encoding_of(self.model), adapt), readout_of(self.model)
         self._by_count = by_count(window_events, hop_events, encoding)
         opened = open_source(source, sensor=sensor, on_corrupt=on_corrupt, format=format)
         recording = opened if isinstance(opened, Recording) else None
@@ -222,7 +226,7 @@ class Pipeline:
 
     def _sections(self) -> list[str]:
         sections = ["input", "counters", "window", "decide", "session"]
-        encoder = ["encode"] * (self.model.input["kind"] == "spikes")
+        encoder = ["encode"] * (self.model.input["kind"] != "points")
         return [*sections, *encoder, *["decoder"] * self._decodes, *["source"] * (self._source is not None)]
 
     def _check_open(self) -> None:

@@ -5,21 +5,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from edgesnn.encode.adapt import ADAPTS, Adapt
 from edgesnn.encode.points import PointEncoding, PointWindow
 from edgesnn.encode.spikes import SpikeEncoding, SpikeWindow
-from edgesnn.errors import ModelError
+from edgesnn.errors import ModelError, UsageError
 from edgesnn.runtime.arithmetic import FloatArray
 from edgesnn.runtime.decide import Readout
 from edgesnn.runtime.model import Model
 from edgesnn.runtime.session import Session
+from edgesnn.runtime.work import Work
 
 Encoding = PointEncoding | SpikeEncoding
-from edgesnn.runtime.work import Work
 Window = PointWindow | SpikeWindow
 
 
@@ -49,12 +51,12 @@ def encoding_of(model: Model) -> Encoding:
     section = model.input
     if section["kind"] == "points":
         return PointEncoding.from_section(section)
-    if section["kind"] != "spikes" or section["events"] is None:
+    if section.get("events") is None:
         raise ModelError(
             "the model does not say how events become its input",
             where=f"{model.name}, input.events",
             found=f"none, of input.kind {section['kind']!r}",
-            expected="sensor, bin_us and steps of input.kind 'spikes'",
+            expected="sensor, bin_us and steps of input.kind 'spikes' or 'dense'",
             hint="import it with --input spikes --bin --sensor --steps, or step it with edgesnn.load(...).session()",
         )
     encoding = SpikeEncoding.from_section(section)
@@ -67,6 +69,21 @@ def encoding_of(model: Model) -> Encoding:
             hint="no step may be seen twice or left out; import it with --hop-steps as --steps",
         )
     return encoding
+
+
+def adapted(encoding: Encoding, adapt: Adapt | None) -> Encoding:
+    """Return the encoding for another sensor, where a caller says how; None leaves it as it is.
+
+    Raises:
+        UsageError: not a way to adapt one, or a model of points, which takes any sensor.
+    """
+    if adapt is None:
+        return encoding
+    if adapt not in ADAPTS:
+        raise UsageError("no such way to adapt a sensor", where="adapt", found=repr(adapt), expected=", ".join(ADAPTS))
+    if isinstance(encoding, PointEncoding):
+        raise UsageError("a model of points takes any sensor as it is", where="adapt", found=repr(adapt))
+    return replace(encoding, adapt=adapt)
 
 
 def readout_of(model: Model) -> Readout:
@@ -95,6 +112,9 @@ def goes_on(model: Model) -> bool:
 def run_window(session: Session, window: Window, readout: Readout, work: Work | None = None) -> Inference:
     """Run a window's steps, from a new window by the reset policy, until the last or until the readout stops it.
 
+    Args:
+        work: what each layer does is added to it.
+
     Raises:
         ModelError: a window that the model does not take.
     """
@@ -114,11 +134,8 @@ def window_scores(session: Session, window: Window) -> FloatArray:
     """Return the scores after each of a window's steps: float32 [steps, classes]."""
     if isinstance(window, PointWindow):
         return _scores(session, session.run(window))
-    Args:
-        work: what each layer does is added to it.
-
     session.new_window()
-    return _scores(session, session.run(active=(window.indices, window.offsets)))
+    return _scores(session, session.run(**_steps(session.model, window)))
 
 
 def _never_reset(model: Model) -> bool:
@@ -144,8 +161,22 @@ def _step_by_step(session: Session, window: Window, readout: Readout, work: Work
     return done
 
 
-def _active(window: Any, step: int) -> Any:
-    return window.indices[window.offsets[step] : window.offsets[step + 1]]
+def _steps(model: Model, window: SpikeWindow) -> dict[str, Any]:
+    """Return a window's steps as `Session.run` takes them."""
+    if model.input["kind"] == "spikes":
+        return {"active": (window.indices, window.offsets)}
+    return {"xs": window.counts(model.input["shape"])}
+
+
+def _each_step(model: Model, window: Window) -> Iterator[dict[str, Any]]:
+    """Yield a window's steps as `Session.step` takes them."""
+    if isinstance(window, PointWindow):
+        yield from ({"x": window} for _ in range(model.input["steps"]))
+    elif model.input["kind"] == "spikes":
+        ends = zip(window.offsets[:-1], window.offsets[1:], strict=True)
+        yield from ({"active": window.indices[begin:end]} for begin, end in ends)
+    else:
+        yield from ({"x": counts} for counts in window.counts(model.input["shape"]))
 
 
 def _inference(session: Session, output: Any, steps: int) -> Inference:

@@ -8,13 +8,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import edgesnn
+from edgesnn.encode.adapt import check_adapt
+from edgesnn.encode.spikes import SpikeEncoding
 from edgesnn.errors import ModelError, UsageError
 from edgesnn.quantize import quantize
 from edgesnn.runtime import Model
 from edgesnn.runtime.windows import encoding_of, readout_of
+from edgesnn.runtime.work import Work
 from edgesnn.train.datasets import DataConfig, Dataset, OtherClassesError, Sample, load_dataset
 from edgesnn.train.early_exit import curve
-from edgesnn.runtime.work import Work
 from edgesnn.train.evaluate import score, summarise
 from edgesnn.train.progress import Progress
 
@@ -111,15 +113,14 @@ def _at(model: Model, precision: str) -> Model:
 
 
 def _check_sensor(model: Model, dataset: Dataset) -> None:
-    """Refuse recordings of another sensor where the model has an input for each pixel."""
-    if model.input["kind"] == "spikes" and dataset.sensor != model.sensor:
-        width, height = model.sensor or (0, 0)
-        raise ModelError(
-            "the model takes spikes of another sensor",
-            where=dataset.source,
-            found=f"{dataset.sensor[0]}x{dataset.sensor[1]}",
-            expected=f"{width}x{height}",
-        )
+    """Refuse recordings of a sensor that the model does not take."""
+    encoding = encoding_of(model)
+    if isinstance(encoding, SpikeEncoding):
+        try:
+            check_adapt(encoding.adapt, dataset.sensor, encoding.sensor)
+        except ModelError as error:
+            error.where = dataset.source
+            raise
 
 
 def _load(config: DataConfig) -> Dataset:

@@ -42,19 +42,23 @@ py::tuple encode_points(const py::object& events, const py::object& encoding, st
     return as_tuple(window);
 }
 
-py::tuple encode_spikes(const py::object& events, const py::object& encoding, int64_t number, int64_t t0_us) {
+py::tuple encode_spikes(const py::object& events, const py::object& encoding, std::pair<int32_t, int32_t> size,
+                        int64_t number, int64_t t0_us) {
     const EventArray array(events);
+    const encode::Sensor sensor{size.first, size.second};
+    if (sensor.width < 1 || sensor.height < 1 || sensor.width > 65536 || sensor.height > 65536)
+        throw Error(ErrorKind::usage, "not a sensor size", "sensor");
     encode::SpikeEncoder encoder(spike_encoding(encoding));
     const int64_t hop_us = encoder.encoding().hop_steps * encoder.encoding().grid.bin_us;
     constexpr int64_t kLimit = int64_t{1} << 60;  // of times
     if (number < 0 || number > kLimit / hop_us || t0_us <= -kLimit || t0_us >= kLimit)
         throw Error(ErrorKind::usage, "not a window of a stream", "number, t0_us",
                     std::to_string(number) + ", " + std::to_string(t0_us));
-    check_inside(array.span, encoder.encoding().sensor);
+    check_inside(array.span, sensor);
     encode::SpikeWindow window;
     {
         const py::gil_scoped_release unlocked;
-        encoder.encode({array.span, encoder.encoding().sensor, number, 0, t0_us}, window);
+        encoder.encode({array.span, sensor, number, 0, t0_us}, window);
     }
     return as_tuple(window);
 }
@@ -112,8 +116,8 @@ void bind_encode(py::module_& m) {
         m.def_submodule("encode", "Points and spikes (edgesnn/encode/points.py and spikes.py are the readable forms).");
     room.def("encode_points", &encode_points, py::arg("events"), py::arg("encoding"), py::arg("sensor"),
              py::arg("number"), py::arg("first_event"), py::arg("t0_us"));
-    room.def("encode_spikes", &encode_spikes, py::arg("events"), py::arg("encoding"), py::arg("number"),
-             py::arg("t0_us"));
+    room.def("encode_spikes", &encode_spikes, py::arg("events"), py::arg("encoding"), py::arg("sensor"),
+             py::arg("number"), py::arg("t0_us"));
     room.def("group_points", &group_points, py::arg("coordinates"), py::arg("encoding"), py::arg("number"));
     room.def("farthest_points", &farthest_points, py::arg("coordinates"), py::arg("encoding"));
     room.def("nearest_neighbours", &nearest_neighbours, py::arg("coordinates"), py::arg("centroids"),

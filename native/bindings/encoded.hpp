@@ -25,7 +25,8 @@ inline pybind11::tuple as_tuple(const encode::PointWindow& window) {
 }
 
 inline pybind11::tuple as_tuple(const encode::SpikeWindow& window) {
-    return pybind11::make_tuple(window.number, values(window.indices), values(window.offsets), window.clamped);
+    return pybind11::make_tuple(window.number, values(window.indices), values(window.offsets), window.clamped,
+                                window.outside);
 }
 
 }  // namespace edgesnn::bindings

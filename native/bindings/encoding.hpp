@@ -25,6 +25,15 @@ inline encode::PointEncoding point_encoding(const pybind11::object& source) {
     return encoding;
 }
 
+inline encode::Adapt adapt(const pybind11::object& source) {
+    const auto name = source.is_none() ? std::string() : source.cast<std::string>();
+    if (name.empty()) return encode::Adapt::none;
+    if (name == "letterbox") return encode::Adapt::letterbox;
+    if (name == "crop") return encode::Adapt::crop;
+    if (name == "downsample") return encode::Adapt::downsample;
+    throw Error(ErrorKind::model, "no such way to adapt a sensor", "adapt", name, "letterbox, crop or downsample");
+}
+
 inline encode::SpikeEncoding spike_encoding(const pybind11::object& source) {
     encode::SpikeEncoding encoding;
     const auto sensor = source.attr("sensor").cast<std::pair<int32_t, int32_t>>();
@@ -34,6 +43,7 @@ inline encode::SpikeEncoding spike_encoding(const pybind11::object& source) {
     encoding.hop_steps = source.attr("hop_steps").cast<int64_t>();
     encoding.swapped = source.attr("polarity_order").cast<std::pair<int, int>>() == std::pair<int, int>{1, 0};
     encoding.bound = source.attr("bound").cast<int64_t>();
+    encoding.adapt = adapt(source.attr("adapt"));
     return encoding;
 }
 

@@ -17,10 +17,6 @@ void each_bit(uint64_t& word, size_t place, Visit visit) {
     for (; word != 0; word &= word - 1) visit(64 * place + static_cast<size_t>(__builtin_ctzll(word)));
 }
 
-std::string describe(Sensor sensor) {
-    return std::to_string(sensor.width) + "x" + std::to_string(sensor.height);
-}
-
 }  // namespace
 
 SpikeEncoder::SpikeEncoder(const SpikeEncoding& encoding) : encoding_(encoding) {
@@ -41,9 +37,13 @@ SpikeEncoder::SpikeEncoder(const SpikeEncoding& encoding) : encoding_(encoding) 
 }
 
 void SpikeEncoder::check_sensor(Sensor sensor) const {
-    if (sensor.width == encoding_.sensor.width && sensor.height == encoding_.sensor.height) return;
-    throw Error(ErrorKind::model, "the model takes spikes of another sensor", "sensor", describe(sensor),
-                describe(encoding_.sensor), "a model of spikes has one input a pixel: import one for this sensor");
+    place(encoding_.adapt, sensor, encoding_.sensor);
+}
+
+void SpikeEncoder::adapt(Sensor sensor) {
+    if (sensor.width == placed_.width && sensor.height == placed_.height) return;
+    placement_ = place(encoding_.adapt, sensor, encoding_.sensor);
+    placed_ = sensor;
 }
 
 void SpikeEncoder::encode(const EventWindow& window, Encoded& out) {
@@ -51,14 +51,16 @@ void SpikeEncoder::encode(const EventWindow& window, Encoded& out) {
     SpikeWindow& made = std::get<SpikeWindow>(out);
     encode(window, made);
     clamped_ += made.clamped;
+    outside_ += made.outside;
 }
 
 void SpikeEncoder::encode(const EventWindow& window, SpikeWindow& out) {
     const auto steps = static_cast<size_t>(encoding_.steps);
     const int64_t first_bin = window.number * encoding_.hop_steps;
     const int64_t origin_us = window.t0_us - encoding_.grid.first_us(first_bin);
+    adapt(window.sensor);
     out.number = window.number;
-    out.clamped = 0;
+    out.clamped = out.outside = 0;
     out.indices.clear();
     out.offsets.assign(steps + 1, 0);
     int64_t latest = std::numeric_limits<int64_t>::min();
@@ -82,7 +84,12 @@ void SpikeEncoder::add(const Event& event, SpikeWindow& out) noexcept {
     const auto width = static_cast<size_t>(encoding_.sensor.width),
                height = static_cast<size_t>(encoding_.sensor.height);
     const size_t channel = encoding_.swapped ? 1u - event.p : event.p;
-    const size_t index = (channel * height + event.y) * width + event.x;
+    const int32_t x = placement_.columns[event.x], y = placement_.rows[event.y];
+    if (x < 0 || y < 0) {
+        ++out.outside;
+        return;
+    }
+    const size_t index = (channel * height + static_cast<size_t>(y)) * width + static_cast<size_t>(x);
     if (counts_[index] >= encoding_.bound) {
         ++out.clamped;
         return;
@@ -105,18 +112,24 @@ void SpikeEncoder::settle(SpikeWindow& out) {
 }
 
 void SpikeEncoder::save(StateWriter& writer) const {
-    writer.put("counters", &clamped_, {1});
+    const int64_t counts[] = {clamped_, outside_};
+    writer.put("counters", counts, {2});
+    writer.put("adapt", static_cast<int64_t>(encoding_.adapt));
 }
 
 void SpikeEncoder::load(const StateReader& reader) {
     const std::vector<int64_t> counts = reader.get_array<int64_t>("counters");
-    if (counts.size() != 1 || counts[0] < 0)
+    if (counts.size() != 2 || counts[0] < 0 || counts[1] < 0)
         throw Error(ErrorKind::model, "snapshot of the encoder contradicts itself", "encode/counters");
+    if (reader.get<int64_t>("adapt") != static_cast<int64_t>(encoding_.adapt))
+        throw Error(ErrorKind::model, "snapshot is of a sensor that was adapted otherwise", "encode/adapt");
     clamped_ = counts[0];
+    outside_ = counts[1];
 }
 
-void SpikeEncoder::count(pipeline::CounterMap& counters) const {
+void SpikeEncoder::count(CounterMap& counters) const {
     counters["spikes_clamped"] += clamped_;
+    counters["events_outside"] += outside_;
 }
 
 }  // namespace edgesnn::encode

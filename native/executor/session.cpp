@@ -97,7 +97,15 @@ void Session::run(const StepSource& source, size_t count, StepSink& sink) {
 
 void Session::run(const encode::SpikeWindow& window, StepSink& sink) {
     begin_window();
-    run(EventSource(model_->type(0), window.indices.data(), window.offsets.data(), true), window.steps(), sink);
+    run(window, 0, window.steps(), sink);
+}
+
+void Session::run(const encode::SpikeWindow& window, size_t first, size_t count, StepSink& sink) {
+    const ValueType& type = model_->type(0);
+    const uint32_t* indices = window.indices.data();
+    const int64_t* offsets = window.offsets.data() + first;
+    if (type.kind == Kind::real) return run(FrameSource(type, indices, offsets), count, sink);
+    run(EventSource(type, indices, offsets, true), count, sink);
 }
 
 void Session::begin_window() noexcept {

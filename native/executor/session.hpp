@@ -42,8 +42,10 @@ class Session {
     void run(const encode::PointWindow& window, StepSink& sink);   // a new window, all its steps
     // The other kinds: `count` steps.
     void run(const StepSource& source, size_t count, StepSink& sink);
-    // Small integers from a window of events that check_window has passed: a new window, all its steps.
+    // Small integers or floats from a window of events that check_window has passed: a new window, all its steps; or
+    // `count` steps from step `first` on.
     void run(const encode::SpikeWindow& window, StepSink& sink);
+    void run(const encode::SpikeWindow& window, size_t first, size_t count, StepSink& sink);
     // A new window begins: states of policy "window" go back to their initial values, and so does the step number; but
     // not where there are states and none is of that policy: then the stream goes on.
     void begin_window() noexcept;

@@ -1,5 +1,6 @@
 #include "executor/source.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace edgesnn::executor {
@@ -21,6 +22,14 @@ void EventSource::fill(size_t index, void* to) const noexcept {
             bytes[columns == stride ? indices_[i] : indices_[i] / columns * stride + indices_[i] % columns];
         value = count_ ? static_cast<uint8_t>(value + 1) : uint8_t{1};
     }
+}
+
+void FrameSource::fill(size_t index, void* to) const noexcept {
+    auto* values = static_cast<float*>(to);
+    const auto columns = static_cast<uint32_t>(type_.columns()), stride = static_cast<uint32_t>(type_.stride());
+    std::fill_n(values, type_.rows() * type_.stride(), 0.0f);
+    for (int64_t i = offsets_[index]; i < offsets_[index + 1]; ++i)
+        values[indices_[i] / columns * stride + indices_[i] % columns] += 1.0f;
 }
 
 }  // namespace edgesnn::executor

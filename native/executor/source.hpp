@@ -41,4 +41,17 @@ class EventSource final : public StepSource {
     bool count_;
 };
 
+// The same lists for a float32 value: an element is how often it stands in its slot's list.
+class FrameSource final : public StepSource {
+  public:
+    FrameSource(const ValueType& type, const uint32_t* indices, const int64_t* offsets)
+        : type_(type), indices_(indices), offsets_(offsets) {}
+    void fill(size_t index, void* to) const noexcept override;
+
+  private:
+    const ValueType& type_;
+    const uint32_t* indices_;
+    const int64_t* offsets_;
+};
+
 }  // namespace edgesnn::executor

@@ -8,6 +8,8 @@
 namespace edgesnn::executor {
 namespace {
 
+constexpr int64_t kMaxCount = 255;  // of events that are a float32 element
+
 void fail_window(const std::string& what, const std::string& found, const std::string& expected) {
     throw Error(ErrorKind::model, what, "window", found, expected);
 }
@@ -31,13 +33,13 @@ void check_points(const std::vector<int32_t>& coordinates) {
 
 void check_step(const uint32_t* first, const uint32_t* end, const ValueType& type) {
     const size_t size = elements(type.shape);
+    const int64_t bound = type.kind == Kind::real ? kMaxCount : type.bound;
     int64_t run = 0;
     for (const uint32_t* at = first; at != end; ++at) {
         run = at != first && *at == *(at - 1) ? run + 1 : 1;
-        if (*at < size && (at == first || *at >= *(at - 1)) && run <= type.bound) continue;
-        fail_window(
-            "window has an index out of range, out of order or above its bound", std::to_string(*at),
-            "0 to " + std::to_string(size - 1) + ", ascending, at most " + std::to_string(type.bound) + " times");
+        if (*at < size && (at == first || *at >= *(at - 1)) && run <= bound) continue;
+        fail_window("window has an index out of range, out of order or above its bound", std::to_string(*at),
+                    "0 to " + std::to_string(size - 1) + ", ascending, at most " + std::to_string(bound) + " times");
     }
 }
 
@@ -64,11 +66,14 @@ void check_window(const Model& model, const encode::PointWindow& window) {
 
 void check_window(const Model& model, const encode::SpikeWindow& window) {
     const ValueType& type = model.type(0);
-    if (type.kind != Kind::integer) fail_window("model takes no windows of spikes", "spikes", model.spec().input.kind);
-    const auto& [number, indices, offsets, clamped] = window;
+    if (type.kind != Kind::integer && type.kind != Kind::real)
+        fail_window("model takes no windows of spikes", "spikes", model.spec().input.kind);
+    const auto& indices = window.indices;
+    const auto& offsets = window.offsets;
     bool fits = !offsets.empty() && offsets.front() == 0 && offsets.back() == static_cast<int64_t>(indices.size());
     for (size_t step = 0; fits && step < window.steps(); ++step) fits = offsets[step] <= offsets[step + 1];
-    if (!fits) fail_window("window's offsets do not cover its indices", std::to_string(number), "ascending from 0");
+    if (!fits)
+        fail_window("window's offsets do not cover its indices", std::to_string(window.number), "ascending from 0");
     for (size_t step = 0; step < window.steps(); ++step)
         check_step(indices.data() + offsets[step], indices.data() + offsets[step + 1], type);
 }

@@ -156,7 +156,7 @@ def test_what_cannot_be_evaluated_is_refused_in_one_line(data: Path, tmp_path: P
     assert "not a confidence: found '1.5'" in refusal(capsys, 2, *base, "--early-exit", "0.5,1.5")
     assert "not a confidence: found 'x'" in refusal(capsys, 2, *base, "--early-exit", "x")
     wide = refusal(capsys, 4, *base, "--sensor", "4x4")
-    assert "the model takes spikes of another sensor: found 4x4, expected 2x1" in wide
+    assert "the model takes events of another sensor: found 4x4, expected 2x1" in wide
     assert "events are outside the sensor: found 2x1, expected inside 1x1" in refusal(
         capsys, 3, *base, "--sensor", "1x1"
     )

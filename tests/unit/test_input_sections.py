@@ -40,7 +40,13 @@ INPUTS += [
         ([2, 30, 34], {"bin_us": 0}, "input.events.bin_us is wrong"),
         ([2, 30, 34], {"steps": 0}, "input.events.steps is wrong"),
         ([2, 30, 34], {"more": 0}, "unknown 'more'"),
+        ([2, 30, 34], {"adapt": "stretch"}, "input.events.adapt is wrong: found 'stretch', expected 'letterbox' or"),
+        ([2, 30, 34], {"adapt": None}, "input.events.adapt is wrong"),
     )
+]
+INPUTS += [
+    ({"kind": "dense", "shape": [2, 30, 30], "events": EVENTS}, r"input.shape is wrong: found \[2, 30, 30\]"),
+    ({"kind": "dense", "shape": [2, 30, 34], "events": None}, "input.events is wrong: found None"),
 ]
 
 
@@ -50,7 +56,14 @@ def test_a_wrong_input_section_is_refused(section: dict[str, Any], message: str)
         one("count", section)
 
 
-def test_events_of_spikes_survive_a_file(tmp_path: Path) -> None:
-    made = one("count", {"kind": "spikes", "shape": [2, 30, 34], "events": {**EVENTS, "polarity_order": [1, 0]}})
+@pytest.mark.parametrize(
+    "section",
+    [{"kind": "spikes"}, {"kind": "dense", "value": "int", "bound": 9}, {"kind": "dense", "value": "float32"}],
+)
+@pytest.mark.parametrize("change", [{"polarity_order": [1, 0]}, {"adapt": "letterbox"}])
+def test_events_survive_a_file(section: dict[str, Any], change: dict[str, Any], tmp_path: Path) -> None:
+    events = {**EVENTS, **change}
+    made = one("accumulate", {**section, "shape": [2, 30, 34], "events": events})
     made.save(tmp_path / "m.safetensors")
-    assert edgesnn.load(tmp_path / "m.safetensors", backend="reference").input["events"]["polarity_order"] == [1, 0]
+    model = edgesnn.load(tmp_path / "m.safetensors", backend="reference")
+    assert (model.input["events"], model.sensor, model.identity) == (events, (34, 30), made.identity)

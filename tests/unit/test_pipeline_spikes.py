@@ -262,11 +262,11 @@ def test_states_that_go_on_cannot_stop_early(tmp_path: Path, capsys: Any) -> Non
 
 def test_another_sensor_is_refused(tmp_path: Path, capsys: Any) -> None:
     message = refused(spikes_document(), tmp_path, capsys, sensor=(34, 34))
-    assert "sensor: the model takes spikes of another sensor: found 34x34, expected 16x12" in message
+    assert "sensor: the model takes events of another sensor: found 34x34, expected 16x12" in message
 
 
 def test_windows_by_count_are_refused() -> None:
-    with pytest.raises(UsageError, match="window_events: a model of spikes takes no windows by count"):
+    with pytest.raises(UsageError, match="window_events: a model of time steps takes no windows by count"):
         edgesnn.Pipeline(None, models()["native"], window_events=100)
 
 

@@ -46,8 +46,8 @@ def import_nir(
         flags: layer -> flag -> value, over what the profile says: {"lif1": {"compare": "ge", "v_th": 0.5}}.
         input: "dense" (float32 values) or "spikes" (small integers).
         value: of input "spikes": "count" or "binary".
-        events: how events become spikes: the fields of `input.events` (docs/model-file.md), those with a default left
-            out as you like; None makes a model that is stepped with arrays.
+        events: how events become spikes or frames of counts: the fields of `input.events` (docs/model-file.md), those
+            with a default left out as you like; None makes a model that is stepped with arrays.
         labels: names of the classes, one for each element of the one output; they make it a model that decides.
 
     Raises:

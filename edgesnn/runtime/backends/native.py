@@ -172,6 +172,8 @@ def _node(document: Document, node: Any) -> SimpleNamespace:
 
 def _input(section: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the input as the module knows it: spikes are small integers."""
+    if section["kind"] == "dense":
+        return {name: section[name] for name in ("kind", "shape", "value", "bound")}
     if section["kind"] != "spikes":
         return section
     return {"kind": "dense", "shape": section["shape"], "value": "int", "bound": section["bound"]}
