@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,12 @@ def shared() -> Shared:
         return path
 
     return locate
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C through to what the tests start: a shell's background job, such as a CI's, begins with it ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
