@@ -11,6 +11,7 @@ import numpy as np
 from tests.property import aedat_files, aedat_streams, streams
 
 SENSOR = streams.SENSOR
+DAT_HEADER = b"% Data file containing CD events.\n% Version 2\n% Width 320\n% Height 240\n\x0c\x08"
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,8 @@ WHOLE: dict[str, Callable[[], WholeFile]] = {
     "aedat4-lz4": lambda: aedat4("lz4", table=False),
     "aedat4-zstd": lambda: aedat4("zstd", table=True),
     "csv": csv,
+    "dat": lambda: WholeFile("dat", ".dat", DAT_HEADER, words("dat"), 8),
+    "es": lambda: WholeFile("es", ".es", b"Event Stream\x02\0\0\x01\x40\x01\xf0\x00", words("es")),
     "evt2": lambda: raw("evt2", "2.0"),
     "evt21": lambda: raw("evt21", "2.1"),
     "evt21-legacy": lambda: raw("evt21", "2.1", "legacy"),

@@ -81,10 +81,10 @@ Outcome decode(const std::string& name, const std::vector<uint8_t>& bytes, OnCor
 std::vector<uint8_t> stream(std::mt19937_64& random, const std::string& name) {
     std::vector<uint8_t> bytes(random() % 3000);
     for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random());
-    if (name == "nmnist" || random() % 4 == 0) return bytes;
+    if (name == "nmnist" || name == "dat" || name == "es" || random() % 4 == 0) return bytes;
     static const uint8_t kEvt3[] = {0x00, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70, 0x80, 0x80, 0xA0, 0xE0, 0xF0};
     static const uint8_t kEvt2[] = {0x00, 0x10, 0x10, 0x00, 0x80, 0xA0, 0xE0, 0xF0};
-    const size_t size = name == "evt3" ? 2 : 4;
+    const size_t size = name == "evt3" ? 2 : name == "evt2" ? 4 : 8;
     for (size_t i = size - 1; i < bytes.size(); i += size) {
         const uint8_t type = size == 2 ? kEvt3[random() % sizeof kEvt3] : kEvt2[random() % sizeof kEvt2];
         const bool time = type == 0x80 && random() % 8 != 0;
@@ -168,7 +168,7 @@ void wrong_options_are_refused() {
 }  // namespace
 
 int main() {
-    for (const std::string name : {"evt2", "evt3", "nmnist"}) {
+    for (const std::string name : {"dat", "es", "evt2", "evt21", "evt3", "nmnist"}) {
         for (uint64_t seed = 0; seed < 150; ++seed) splits_and_states_agree(name, seed);
         for (uint64_t seed = 0; seed < 400; ++seed) forged_states_do_no_harm(name, 1000 + seed);
     }

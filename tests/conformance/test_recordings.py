@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,11 +25,13 @@ FILES = [
     "evt21/evt21_from_evt3_1280x720.raw",
     "nmnist_bin/nmnist_sample.bin",
     "csv/events_t_x_y_on.csv",
+    "dat/ncars_obj_004397_td.dat",
+    "es/dvs_320x240.es",
 ]
 GESTURES = [f"gesture_bin/dvs128_gesture_class{label}.bin" for label in range(10)]
 
 Shared = Callable[[str], Path]
-Truth = dict[str, object]
+Truth = dict[str, Any]
 
 # What their independent reader could not say: the size, and what is needed to unpack them.
 SENSORS = {"aedat4/davis_sample.aedat4": (320, 240)}
@@ -44,12 +47,13 @@ def case(request: pytest.FixtureRequest, shared: Shared) -> tuple[Path, Truth]:
     truth = json.loads(shared(f"recordings/{request.param}.json").read_text())
     if package := PACKAGES.get(request.param):
         pytest.importorskip(package, reason="the extra `events` is not installed")
-    return path, {**truth, "sensor": truth["sensor"] or SENSORS[request.param]}
+    sensor = truth["sensor"] or SENSORS.get(request.param)
+    return path, {**truth, "sensor": tuple(sensor) if sensor else None}
 
 
 def opened(path: Path, truth: Truth) -> edgesnn.Recording:
     """Open it as it says, or with the right size where its header is wrong."""
-    return edgesnn.open(path, sensor=tuple(truth["sensor"]) if path.name in HEADERS else None)
+    return edgesnn.open(path, sensor=truth["sensor"] if path.name in HEADERS else None)
 
 
 def test_format_and_sensor_come_from_the_file(case: tuple[Path, Truth]) -> None:
@@ -58,13 +62,13 @@ def test_format_and_sensor_come_from_the_file(case: tuple[Path, Truth]) -> None:
     folder = path.parent.name
     assert recording.format == {"nmnist_bin": "nmnist"}.get(folder, folder)
     assert recording.sensor == (
-        None if recording.format in ("csv", "nmnist") else HEADERS.get(path.name, tuple(truth["sensor"]))
+        None if recording.format in ("csv", "nmnist") else HEADERS.get(path.name, truth["sensor"])
     )
 
 
 def test_whole_file_equals_its_ground_truth(case: tuple[Path, Truth]) -> None:
     path, truth = case
-    recording = edgesnn.open(path, sensor=tuple(truth["sensor"]))
+    recording = edgesnn.open(path, sensor=truth["sensor"])
     events = recording.read()
     assert events.dtype == edgesnn.EVENT
     assert len(events) == truth["count"]

@@ -140,10 +140,38 @@ def damaged(rng: np.random.Generator, data: bytes, hits: int) -> bytes:
     return bytes(out)
 
 
+def records_dat(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Eight-byte records whose times mostly rise, over the end of the clock's range too."""
+    t = int(rng.choice([0, 5_000, 2**30 - 9_000, 2**32 - 20_000])) + rising(rng, count)
+    x, y, p = rng.integers(0, SENSOR[0], count), rng.integers(0, SENSOR[1], count), rng.integers(0, 2, count)
+    return np.stack([t % 2**32, p << 28 | y << 14 | x], axis=1).astype("<u4")
+
+
+def rising(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Times with bursts, quiet stretches and a few steps back."""
+    steps = rng.choice([0, 1, 50, 9_000, 300_000], count, p=[0.3, 0.3, 0.36, 0.03, 0.01])
+    return np.cumsum(steps) + 60 - np.where(rng.random(count) < 0.02, rng.integers(0, 60, count), 0)
+
+
+def bytes_es(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Events of five bytes with times between them, overflows before long ones, a few resets."""
+    steps = np.diff(np.maximum.accumulate(rising(rng, count)), prepend=0)
+    out = bytearray()
+    for step in steps.tolist():
+        overflows, rest = divmod(min(step, 5_000), 127)
+        x, y, p = int(rng.integers(0, SENSOR[0])), int(rng.integers(0, SENSOR[1])), int(rng.integers(0, 2))
+        resets = 5 * (rng.random() < 0.01)
+        out += b"\xfe" * resets + b"\xff" * overflows + bytes([rest << 1 | p]) + x.to_bytes(2, "little")
+        out += y.to_bytes(2, "little")
+    return np.frombuffer(bytes(out), np.uint8)
+
+
 Maker = Callable[[np.random.Generator, int, bool], np.ndarray]
 
 # (format, variant) -> words or records; the last argument: as a camera rather than as a sparse writer.
 MAKERS: dict[tuple[str, str], Maker] = {
+    ("dat", ""): lambda rng, count, _: records_dat(rng, count),
+    ("es", ""): lambda rng, count, _: bytes_es(rng, count),
     ("evt3", ""): lambda rng, count, repeats: camera_evt3(rng, count, repeats=repeats),
     ("evt2", ""): lambda rng, count, repeats: camera_evt2(rng, count, repeats=repeats),
     ("evt21", ""): lambda rng, count, repeats: camera_evt21(rng, count, repeats=repeats),
@@ -156,15 +184,17 @@ for one in CAMERAS:
 MAKERS["aedat31", ""] = lambda rng, count, _: packets_aedat31(rng, count)
 for one in CSV_COLUMNS:
     MAKERS["csv", one] = lambda rng, count, _, columns=one: characters_csv(rng, count, columns)
-SIZES = {
-    "evt3": 2,
-    "evt2": 4,
-    "evt21": 8,
-    "nmnist": 5,
-    "csv": 1,
+SIZES = {  # bytes of a word or record
     "aedat2": 8,
     "aedat31": 1,
-}  # bytes of a word or record
+    "csv": 1,
+    "dat": 8,
+    "es": 1,
+    "evt2": 4,
+    "evt21": 8,
+    "evt3": 2,
+    "nmnist": 5,
+}
 
 
 @st.composite

@@ -78,6 +78,28 @@ def test_the_sensor_of_a_raw_header(header: str, sensor: tuple[int, int] | None)
 
 
 @pytest.mark.parametrize(
+    ("lines", "sensor"),
+    [
+        ("% Data file containing CD events\n% Version 2\n% Width 640\n% Height 480\n", (640, 480)),
+        ("% Data file containing N9Chronocam7Event2dE events.\n% Version 2\n% Date 2017-10-31 11:27:54\n", None),
+        ("% Width 304\n% Height 240\n", (304, 240)),
+    ],
+)
+@pytest.mark.parametrize("kind", [0, 12])
+def test_the_header_of_dat(lines: str, sensor: tuple[int, int] | None, kind: int) -> None:
+    start = head(lines.encode() + bytes([kind, 8]) + bytes(16))
+    assert registry.detect(start).name == "dat"
+    header = registry.get("dat").header(start)
+    assert (header.sensor, header.data_offset, header.complaint) == (sensor, len(lines) + 2, None)
+
+
+def test_an_impossible_sensor_of_dat_is_complained_about() -> None:
+    header = registry.get("dat").header(head(b"% Width 0\n% Height 99999\n\x0c\x08"))
+    assert header.sensor is None
+    assert "0x99999" in str(header.complaint)
+
+
+@pytest.mark.parametrize(
     ("lines", "variant"),
     [
         ("% format EVT21;height=720;width=1280;endianness=legacy\n", "legacy"),

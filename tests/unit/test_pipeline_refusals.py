@@ -69,7 +69,7 @@ def test_wrong_uses_are_refused(model: edgesnn.Model, recording: Path) -> None:
     with pytest.raises(UsageError, match="layout"):
         edgesnn.Pipeline(None, model).push(np.zeros(3))
     with pytest.raises(UsageError, match="format"):
-        edgesnn.Pipeline(None, model, format="dat")
+        edgesnn.Pipeline(None, model, format="evt9")
     with pytest.raises(UsageError, match="not a speed"):
         edgesnn.Pipeline(recording, model, speed="fast")
     flushed = edgesnn.Pipeline(None, model)

@@ -7,6 +7,8 @@
 #include "events/decode/aedat2.hpp"
 #include "events/decode/aedat31.hpp"
 #include "events/decode/csv.hpp"
+#include "events/decode/dat.hpp"
+#include "events/decode/es.hpp"
 #include "events/decode/evt2.hpp"
 #include "events/decode/evt21.hpp"
 #include "events/decode/evt3.hpp"
@@ -45,11 +47,19 @@ struct Maker {
     const char* name;
     std::unique_ptr<Decoder> (*make)(const DecoderOptions&);
 };
+// clang-format off: one a line
 constexpr Maker kMakers[] = {
-    {"aedat2", make<Aedat2Decoder>}, {"aedat31", make<Aedat31Decoder>}, {"csv", make<CsvDecoder>},
-    {"evt2", make<Evt2Decoder>},     {"evt21", make<Evt21Decoder>},     {"evt3", make<Evt3Decoder>},
+    {"aedat2", make<Aedat2Decoder>},
+    {"aedat31", make<Aedat31Decoder>},
+    {"csv", make<CsvDecoder>},
+    {"dat", make<DatDecoder>},
+    {"es", make<EsDecoder>},
+    {"evt2", make<Evt2Decoder>},
+    {"evt21", make<Evt21Decoder>},
+    {"evt3", make<Evt3Decoder>},
     {"nmnist", make<NmnistDecoder>},
 };
+// clang-format on
 
 // Runs `step`, turning what the standard library may throw into a Status.
 template <typename Step>
@@ -169,6 +179,10 @@ void Decoder::load(const StateReader& reader) {
                     std::to_string(values.size()), std::to_string(kCounterCount));
     const int64_t t_end_us = reader.get<int64_t>("t_end_us");
     const int64_t last_t_us = reader.get<int64_t>("last_t_us");
+    for (const int64_t t_us : {t_end_us, last_t_us})
+        if (t_us != kNoTime && (t_us <= -kMaxUs || t_us >= kMaxUs))
+            throw Error(ErrorKind::model, "snapshot of a decoder holds an impossible time", "t_end_us",
+                        std::to_string(t_us));
     std::vector<Trigger> triggers = load_triggers(reader, "triggers");
     load_format(reader);
     for (size_t i = 0; i < kCounterCount; ++i) counters_.*kCounters[i] = values[i];

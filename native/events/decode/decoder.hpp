@@ -25,6 +25,7 @@
 namespace edgesnn::events {
 
 constexpr int64_t kNoTime = std::numeric_limits<int64_t>::min();  // t_end_us() before the first time
+constexpr int64_t kMaxUs = int64_t{1} << 60;  // beyond every time of an event: sums stay inside int64
 constexpr size_t kHeldEvents = size_t{1} << 18;
 
 enum class OnCorrupt { strict, skip };

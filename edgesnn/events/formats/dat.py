@@ -1,0 +1,75 @@
+"""Prophesee DAT: decoded events of eight bytes under a text header. docs/formats.md, "DAT"."""
+
+from __future__ import annotations
+
+import re
+
+from edgesnn.errors import RecordingError
+from edgesnn.events.formats import raw_header
+from edgesnn.events.formats.base import DecoderOptions, FormatDecoder, Head, Header, Sensor, native_decoder
+
+_VERSION = "2"
+_EVENT_BYTES = 8
+_TYPES = {0: "2D events", 12: "CD events"}
+_OTHER_TYPES = {14: "external triggers"}
+_LIMIT = 1 << 14  # coordinates have 14 bits
+
+
+class Dat:
+    """A text header, the type and the size of an event, then events."""
+
+    name = "dat"
+    title = "DAT"
+    has_magic = True
+    native = True
+    verified = True
+
+    def matches(self, head: Head) -> bool:
+        """Say whether a text header says it, or names no encoding and stands before the type and size of an event."""
+        fields, position = raw_header.split(head.data)
+        kind = head.data[position : position + 2]
+        typed = position > 0 and len(kind) == 2 and kind[0] in _TYPES and kind[1] == _EVENT_BYTES
+        return raw_header.encoding(head) is None and (typed or fields.get("Data", "").startswith("file containing"))
+
+    def header(self, head: Head) -> Header:
+        """Read the text header and the type of the events."""
+        raw = raw_header.read(head)
+        fields, position = raw.fields, raw.data_offset
+        if (version := fields.get("Version", _VERSION)) != _VERSION:
+            raise RecordingError(
+                "a DAT version that is not read", where=head.where, found=f"Version {version}", expected=_VERSION
+            )
+        kind = head.data[position : position + 2]
+        if len(kind) < 2 or kind[0] not in _TYPES or kind[1] != _EVENT_BYTES:
+            known = ", ".join(f"{number} ({what})" for number, what in _TYPES.items())
+            raise RecordingError(
+                "a DAT event type that is not read",
+                where=head.where,
+                offset=position,
+                found=_said(kind),
+                expected=f"type {known}, of {_EVENT_BYTES} bytes",
+            )
+        sensor, complaint = _sensor(fields)
+        return Header(position + 2, sensor, fields, complaint)
+
+    def decoder(self, options: DecoderOptions) -> FormatDecoder:
+        """Make the native decoder."""
+        return native_decoder(self.name, options)
+
+
+def _said(kind: bytes) -> str:
+    if len(kind) < 2:
+        return "the end of the file"
+    what = f" ({_OTHER_TYPES[kind[0]]})" if kind[0] in _OTHER_TYPES else ""
+    return f"type {kind[0]}{what}, of {kind[1]} bytes"
+
+
+def _sensor(fields: dict[str, str]) -> tuple[Sensor | None, str | None]:
+    """Return the sensor, None where the header does not say it, and what is wrong with it, None if nothing is."""
+    sides = [fields.get(name, "") for name in ("Width", "Height")]
+    if not all(re.fullmatch(r"[0-9]{1,9}", side) for side in sides):
+        return None, None
+    width, height = map(int, sides)
+    if 0 < width <= _LIMIT and 0 < height <= _LIMIT:
+        return (width, height), None
+    return None, f"the header says {width}x{height}, possible are 1x1 to {_LIMIT}x{_LIMIT}"

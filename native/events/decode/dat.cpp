@@ -1,0 +1,81 @@
+#include "events/decode/dat.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace edgesnn::events {
+namespace {
+
+constexpr size_t kRecord = 8;
+constexpr int32_t kField = 1 << 14;
+constexpr int64_t kMaxEpoch = (kMaxUs >> 32) - 1;
+constexpr uint32_t kQuarter = uint32_t{1} << 30;  // of the clock's range
+
+uint32_t load_u32(const uint8_t* at) noexcept {
+    return static_cast<uint32_t>(at[0]) | static_cast<uint32_t>(at[1]) << 8 | static_cast<uint32_t>(at[2]) << 16 |
+           static_cast<uint32_t>(at[3]) << 24;
+}
+
+}  // namespace
+
+DatDecoder::DatDecoder(DecoderOptions options)
+    : RecordDecoder(std::move(options), {"dat", "DAT", kRecord, kField, kField}) {
+    check_variant({""});
+}
+
+Status DatDecoder::decode_records(const uint8_t* data, size_t count, std::vector<Event>& out) {
+    Status status;
+    for (size_t i = 0; i < count && status.ok();) {
+        i += plain_records(data + i * kRecord, count - i, out);
+        if (i == count) break;
+        status = record(data + i * kRecord, records() + static_cast<int64_t>(i), out);
+        ++i;
+    }
+    return status;
+}
+
+// The common case, as many records as there are: nothing waits, the time follows in the same quarter of the clock's
+// range, the place is inside.
+size_t DatDecoder::plain_records(const uint8_t* data, size_t count, std::vector<Event>& out) {
+    if (plain_until_us() == kNoTime) return 0;
+    EventBlock block;
+    EventBlock::Cursor at = block.start();
+    const auto width = static_cast<uint32_t>(width_);
+    const auto height = static_cast<uint32_t>(height_);
+    const int64_t base_us = t_end_us_ & ~int64_t{0xFFFFFFFF};
+    int64_t end_us = t_end_us_;
+    size_t i = 0;
+    for (; i < count; ++i) {
+        const int64_t t_us = base_us | load_u32(data + i * kRecord);
+        const uint32_t word = load_u32(data + i * kRecord + 4);
+        const uint32_t x = word & 0x3FFF;
+        const uint32_t y = word >> 14 & 0x3FFF;
+        const uint32_t p = word >> 28;
+        if ((t_us ^ end_us) >= kQuarter || t_us > end_us + kAheadUs || x >= width || y >= height || p > 1) break;
+        end_us = std::max(end_us, t_us);
+        at = EventBlock::put(at, t_us, x, y, p);
+        if (at >= block.full()) at = flush(block, at, out);
+    }
+    flush(block, at, out);
+    return i;
+}
+
+Status DatDecoder::record(const uint8_t* at, int64_t number, std::vector<Event>& out) {
+    const uint32_t word = load_u32(at + 4);
+    if (word >> 28 > 1) return bad_record(number, "polarity " + std::to_string(word >> 28) + " is neither 0 nor 1");
+    const Event event{unwrapped_us(load_u32(at)), static_cast<uint16_t>(word & 0x3FFF),
+                      static_cast<uint16_t>(word >> 14 & 0x3FFF), static_cast<uint8_t>(word >> 28)};
+    return take(event, number, out);
+}
+
+// The time of a record after t_end_us: the clock starts again after 32 bits.
+int64_t DatDecoder::unwrapped_us(uint32_t raw_us) const noexcept {
+    if (t_end_us_ == kNoTime) return raw_us;
+    const auto clock_us = static_cast<uint32_t>(t_end_us_);
+    int64_t epoch = t_end_us_ >> 32;
+    if (clock_us >= 3 * kQuarter && raw_us < kQuarter && epoch < kMaxEpoch) ++epoch;
+    if (clock_us < kQuarter && raw_us >= 3 * kQuarter && epoch > 0) --epoch;  // late, from before it started again
+    return epoch * (int64_t{1} << 32) + raw_us;
+}
+
+}  // namespace edgesnn::events

@@ -1,0 +1,23 @@
+// Prophesee DAT: eight bytes an event: 32 bits of microseconds, then 14 bits x, 14 bits y, 4 bits polarity.
+// docs/formats.md, "DAT".
+#pragma once
+
+#include "events/decode/record_decoder.hpp"
+
+namespace edgesnn::events {
+
+class DatDecoder final : public RecordDecoder {
+  public:
+    explicit DatDecoder(DecoderOptions options);
+
+  private:
+    Status decode_records(const uint8_t* data, size_t count, std::vector<Event>& out) override;
+    void save_records_of(StateWriter&) const override {}  // the epoch is that of t_end_us
+    void load_records_of(const StateReader&) override {}
+
+    size_t plain_records(const uint8_t* data, size_t count, std::vector<Event>& out);
+    Status record(const uint8_t* at, int64_t number, std::vector<Event>& out);
+    int64_t unwrapped_us(uint32_t raw_us) const noexcept;
+};
+
+}  // namespace edgesnn::events
