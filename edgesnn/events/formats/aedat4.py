@@ -11,9 +11,19 @@ from edgesnn.events.formats import aedat4_header
 from edgesnn.events.formats.aedat4_frames import FrameError, frame
 from edgesnn.events.formats.aedat4_header import IoHeader
 from edgesnn.events.formats.aedat4_packets import Packets
-from edgesnn.events.formats.base import HEAD_BYTES, Head, Header, Reader, ReaderOptions, Step
+from edgesnn.events.formats.aedat4_writer import MAGIC, Aedat4Encoder
+from edgesnn.events.formats.base import (
+    HEAD_BYTES,
+    EncoderOptions,
+    FormatEncoder,
+    Head,
+    Header,
+    Reader,
+    ReaderOptions,
+    Step,
+)
+from edgesnn.events.formats.checks import refuse_compression
 
-MAGIC = b"#!AER-DAT4.0\r\n"
 _LENGTH_BYTES = 4
 _CHUNK_BYTES = 1 << 16
 
@@ -26,6 +36,7 @@ class Aedat4:
     has_magic = True
     native = False
     verified = True
+    suffixes = (".aedat4",)
 
     def matches(self, head: Head) -> bool:
         """Say whether the version line is there."""
@@ -40,6 +51,11 @@ class Aedat4:
     def reader(self, options: ReaderOptions) -> Reader:
         """Begin a pass over the file."""
         return _Reader(options)
+
+    def encoder(self, options: EncoderOptions) -> FormatEncoder:
+        """Make an encoder: compression "lz4" (the default where it is installed), "zstd" or "none"."""
+        refuse_compression(self, options, ("none", "lz4", "zstd"))
+        return Aedat4Encoder(options)
 
 
 class _Reader:
