@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -89,6 +90,32 @@ def csv() -> WholeFile:
     return WholeFile("csv", ".csv", b"t,x,y,p\n", data)
 
 
+def npy() -> WholeFile:
+    """Records as numpy writes them."""
+    out = io.BytesIO()
+    np.save(out, table())
+    return WholeFile("npy", ".npy", b"", out.getvalue())
+
+
+def npz(kind: str) -> WholeFile:
+    """Columns side by side, deflated; or records, stored."""
+    out, events = io.BytesIO(), table()
+    if kind == "columns":
+        np.savez_compressed(out, **{name: events[name] for name in "txyp"})
+    else:
+        np.savez(out, events=events)
+    return WholeFile("npz", ".npz", b"", out.getvalue())
+
+
+def table() -> np.ndarray:
+    """400 events as records of other types than ours."""
+    rows = np.arange(400)
+    events = np.zeros(400, [("x", "<i2"), ("y", "<i2"), ("t", "<f8"), ("p", "?")])
+    events["t"], events["x"], events["y"] = 1.5 + rows * 3e-6, 7 * rows % 320, rows % 240
+    events["p"] = rows % 2
+    return events
+
+
 # One line a format, more where its variants differ: the part before "-" is the format's name.
 WHOLE: dict[str, Callable[[], WholeFile]] = {
     "aedat2": lambda: aedat2("", "HardwareInterface: DAVIS FX3"),
@@ -106,6 +133,9 @@ WHOLE: dict[str, Callable[[], WholeFile]] = {
     "evt21-legacy": lambda: raw("evt21", "2.1", "legacy"),
     "evt3": lambda: raw("evt3", "3.0"),
     "nmnist": nmnist,
+    "npy": npy,
+    "npz": lambda: npz("records"),
+    "npz-columns": lambda: npz("columns"),
 }
 
 

@@ -24,6 +24,8 @@ FORMATS = {
     "evt21": "edgesnn.events.formats.evt21:Evt21",
     "evt3": "edgesnn.events.formats.evt3:Evt3",
     "nmnist": "edgesnn.events.formats.nmnist:Nmnist",
+    "npy": "edgesnn.events.formats.npy:Npy",
+    "npz": "edgesnn.events.formats.npz:Npz",
 }
 
 # What files begin with that people try: a name says more than "unknown".

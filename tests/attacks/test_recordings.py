@@ -122,7 +122,7 @@ def npy_bytes() -> bytes:
 
 FOREIGN = {
     "zip archive": zip_bytes(),
-    "npy array": npy_bytes(),
+    "not an array of events": npy_bytes(),
     "HDF5": b"\x89HDF\r\n\x1a\n" + bytes(100),
     "AEDAT": b"#!AER-DAT1.0\r\n" + bytes(100),
     "ROS 1 bag": b"#ROSBAG V2.0\n" + bytes(100),

@@ -27,6 +27,8 @@ FILES = [
     "csv/events_t_x_y_on.csv",
     "dat/ncars_obj_004397_td.dat",
     "es/dvs_320x240.es",
+    "npy/events_structured.npy",
+    "npz/events.npz",
 ]
 GESTURES = [f"gesture_bin/dvs128_gesture_class{label}.bin" for label in range(10)]
 
@@ -62,7 +64,7 @@ def test_format_and_sensor_come_from_the_file(case: tuple[Path, Truth]) -> None:
     folder = path.parent.name
     assert recording.format == {"nmnist_bin": "nmnist"}.get(folder, folder)
     assert recording.sensor == (
-        None if recording.format in ("csv", "nmnist") else HEADERS.get(path.name, truth["sensor"])
+        None if recording.format in ("csv", "nmnist", "npy", "npz") else HEADERS.get(path.name, truth["sensor"])
     )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeGuard
+from typing import Any, BinaryIO, Protocol, TypeGuard
 
 import numpy.typing as npt
+
+from edgesnn.errors import RecordingError
 
 Sensor = tuple[int, int]
 """(width, height)."""
@@ -241,6 +243,14 @@ NO_COUNTERS = {
 def printable(where: str) -> str:
     """Return a file name for messages: bytes of it that are not UTF-8 are replaced."""
     return where.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def open_file(path: str) -> BinaryIO:
+    """Open a file for read(2); RecordingError where it is gone."""
+    try:
+        return open(path, "rb", buffering=0)
+    except OSError as error:
+        raise RecordingError(f"cannot be opened: {(error.strerror or '').lower()}", where=printable(path)) from None
 
 
 def native_decoder(name: str, options: DecoderOptions) -> FormatDecoder:

@@ -12,6 +12,7 @@ from edgesnn.events.formats.base import EncoderOptions, Format, Sensor
 from edgesnn.events.types import EVENT
 
 TIME_LIMIT_US = 1 << 60
+AHEAD_US = 1_000_000
 
 
 def check_layout(events: npt.NDArray[Any]) -> None:
@@ -45,3 +46,28 @@ def refuse_compression(kind: Format, options: EncoderOptions, known: tuple[str, 
             found=repr(options.compression),
             expected=" or ".join(known),
         )
+
+
+class Jumps:
+    """Looks for times that stand more than a second ahead of both their neighbours, over arrays that follow on."""
+
+    def __init__(self) -> None:
+        self._before = -TIME_LIMIT_US - AHEAD_US  # the latest of all but the last
+        self._last: int | None = None
+
+    def check(self, t: npt.NDArray[Any]) -> None:
+        """Raise RecordingError, and keep nothing of these, where there is one."""
+        t = t if self._last is None else np.concatenate([[self._last], t])
+        if not len(t):
+            return
+        before = np.maximum.accumulate(np.concatenate([[self._before], t[:-1]]))
+        jumps = (t[:-1] > before[:-1] + AHEAD_US) & (t[:-1] > t[1:] + AHEAD_US)
+        if jumps.any():
+            at = int(np.argmax(jumps))
+            raise RecordingError(
+                "a time stands more than a second ahead of both its neighbours, as damage does",
+                found=f"{int(t[at])} us before {int(t[at + 1])} us",
+                expected="times that mostly rise",
+                hint="sort the events by time",
+            )
+        self._before, self._last = int(before[-1]), int(t[-1])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
-from edgesnn.errors import UsageError
+from edgesnn.errors import RecordingError, UsageError
 
 _TIME = r"t|ts|time|times|timestamp|timestamps"
 _UNITS = {
@@ -25,6 +26,10 @@ _PLACE_OF = {word: name for name, words in _PLACES.items() for word in words}
 
 SCALES = {"t": 0, "t_us": 0, "t_ms": 3, "t_s": 6, "t_ns": -3}
 """Names of a time column: one of its units is 10^scale us. A plain t leaves the unit to the values."""
+
+ORDERS = ("t,x,y,p", "x,y,p,t", "x,y,t,p", "t,p,x,y", "p,x,y,t")
+"""Of four columns without names: the common ones first."""
+_MOST_ODD = 0.1  # of times that fall
 
 _EARLIEST_NS = 10**17  # as microseconds that were in the year 5138, as nanoseconds it is 1973
 
@@ -64,6 +69,37 @@ def parse(text: str) -> list[str]:
             hint="write for example t,x,y,p",
         )
     return [word if word == "-" else str(known(word)) for word in words]
+
+
+def guess(values: Sequence[Sequence[float]], decimals: Sequence[int]) -> list[str] | None:
+    """Return the order of four columns without names: which one holds polarities, and which one rises as time does.
+
+    Args:
+        values: of each column.
+        decimals: the columns that are written as decimals; where there are any, the time is one of them.
+    """
+    for order in ORDERS:
+        names = order.split(",")
+        time = names.index("t")
+        likely = time in decimals or not decimals
+        if likely and _rises(values[time]) and set(values[names.index("p")]) <= {-1.0, 0.0, 1.0}:
+            return names
+    return None
+
+
+def _rises(values: Sequence[float]) -> bool:
+    return sum(after < before for before, after in pairwise(values)) <= _MOST_ODD * len(values)
+
+
+def unknown(where: str, found: str) -> RecordingError:
+    """Return the error of a table whose columns nobody says."""
+    return RecordingError(
+        "the columns are not known",
+        where=where,
+        found=found[:200],
+        expected="time, x, y and polarity",
+        hint="say what the columns are, for example --columns t,x,y,p (t_s for seconds, - to leave one out)",
+    )
 
 
 def unit(whole: bool, largest: float) -> str:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from edgesnn.errors import RecordingError
@@ -22,11 +20,10 @@ from edgesnn.events.formats.base import (
     Sensor,
     native_decoder,
 )
-from edgesnn.events.formats.checks import TIME_LIMIT_US, check_events, refuse_compression
+from edgesnn.events.formats.checks import Jumps, check_events, refuse_compression
 
 Array = npt.NDArray[Any]
 
-_AHEAD_US = 1_000_000
 
 _COMMENT = ("#", "%", "//")
 _SEPARATOR = re.compile(r"[ \t]*[,;][ \t]*|[ \t]+")
@@ -35,8 +32,6 @@ _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _POLARITIES = {"true": 1.0, "on": 1.0, "false": 0.0, "off": 0.0}
 _MOST_LINES = 500
 _MOST_ODD = 0.1  # of times that fall
-_ORDERS = ("t,x,y,p", "x,y,p,t", "x,y,t,p", "t,p,x,y", "p,x,y,t")  # the common ones first
-_HINT = "say what the columns are, for example --columns t,x,y,p (t_s for seconds, - to leave one out)"
 
 
 class Csv:
@@ -88,7 +83,7 @@ class _Encoder:
     def __init__(self, options: EncoderOptions) -> None:
         self._sensor = options.sensor
         self._columns = ",".join(table.parse(options.variant or "t,x,y,p"))
-        self._jumps = _Jumps()
+        self._jumps = Jumps()
 
     def begin(self) -> bytes:
         return self._columns.replace("-", "").encode() + b"\n"
@@ -102,31 +97,6 @@ class _Encoder:
 
     def finish(self) -> tuple[bytes, list[tuple[int, bytes]]]:
         return b"", []
-
-
-class _Jumps:
-    """Looks for times that stand more than a second ahead of both their neighbours, over arrays that follow on."""
-
-    def __init__(self) -> None:
-        self._before = -TIME_LIMIT_US - _AHEAD_US  # the latest of all but the last
-        self._last: int | None = None
-
-    def check(self, t: Array) -> None:
-        """Raise RecordingError, and keep nothing of these, where there is one."""
-        t = t if self._last is None else np.concatenate([[self._last], t])
-        if not len(t):
-            return
-        before = np.maximum.accumulate(np.concatenate([[self._before], t[:-1]]))
-        jumps = (t[:-1] > before[:-1] + _AHEAD_US) & (t[:-1] > t[1:] + _AHEAD_US)
-        if jumps.any():
-            at = int(np.argmax(jumps))
-            raise RecordingError(
-                "a time stands more than a second ahead of both its neighbours, as damage does",
-                found=f"{int(t[at])} us before {int(t[at + 1])} us",
-                expected="times that mostly rise",
-                hint="sort the events by time",
-            )
-        self._before, self._last = int(before[-1]), int(t[-1])
 
 
 @dataclass(frozen=True)
@@ -203,7 +173,7 @@ def _columns(head: Head, text: _Text) -> list[str]:
     elif text.names:
         found = [table.known(name) for name in text.names]
         if not table.complete(found):
-            raise _unknown(head, f"columns named {', '.join(text.names)}"[:200])
+            raise table.unknown(head.where, f"columns named {', '.join(text.names)}")
         names = [name or "-" for name in found]
     else:
         names = _guess(head, text)
@@ -220,23 +190,10 @@ def _guess(head: Head, text: _Text) -> list[str]:
     rows = [row for row in text.rows if len(row) == 4 and all(_number(word) is not None for word in row)]
     if not rows or len(rows) < (1 - _MOST_ODD) * len(text.rows):
         widths = sorted({len(row) for row in text.rows})
-        raise _unknown(head, f"lines of {', '.join(map(str, widths[:5]))} columns without names")
-    columns = [[_number(word) or 0.0 for word in column] for column in zip(*rows, strict=True)]
-    pointed = [at for at in range(4) if any(set(row[at]) & set(".eE") and _NUMBER.fullmatch(row[at]) for row in rows)]
-    for order in _ORDERS:
-        names = order.split(",")
-        time = names.index("t")
-        decimal = time in pointed or not pointed  # where any column is written as decimals, the time is
-        if decimal and _rises(columns[time]) and set(columns[names.index("p")]) <= {-1.0, 0.0, 1.0}:
-            return names
-    raise _unknown(head, f"four columns in no common order: {' '.join(rows[0])[:80]}")
-
-
-def _rises(values: list[float]) -> bool:
-    return sum(after < before for before, after in pairwise(values)) <= _MOST_ODD * len(values)
-
-
-def _unknown(head: Head, found: str) -> RecordingError:
-    return RecordingError(
-        "the columns are not known", where=head.where, found=found, expected="time, x, y and polarity", hint=_HINT
-    )
+        raise table.unknown(head.where, f"lines of {', '.join(map(str, widths[:5]))} columns without names")
+    values = [[_number(word) or 0.0 for word in column] for column in zip(*rows, strict=True)]
+    decimals = [at for at in range(4) if any(set(row[at]) & set(".eE") and _NUMBER.fullmatch(row[at]) for row in rows)]
+    names = table.guess(values, decimals)
+    if names is None:
+        raise table.unknown(head.where, f"four columns in no common order: {' '.join(rows[0])[:80]}")
+    return names
