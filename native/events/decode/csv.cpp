@@ -93,13 +93,18 @@ const char* CsvDecoder::plain_lines(const char* begin, const char* at, const cha
     const auto* stop = reinterpret_cast<const uint8_t*>(end) - csv::kWindow;
     const bool seconds = columns_.scale == 6;
     if (time_last_)
-        from = seconds ? run<true, true>(from, stop, out) : run<true, false>(from, stop, out);
+        from = seconds ? run_signed<true, true>(from, stop, out) : run_signed<true, false>(from, stop, out);
     else
-        from = seconds ? run<false, true>(from, stop, out) : run<false, false>(from, stop, out);
+        from = seconds ? run_signed<false, true>(from, stop, out) : run_signed<false, false>(from, stop, out);
     return reinterpret_cast<const char*>(from);
 }
 
 template <bool kTimeLast, bool kSeconds>
+const uint8_t* CsvDecoder::run_signed(const uint8_t* at, const uint8_t* stop, std::vector<Event>& out) {
+    return minus_ ? run<kTimeLast, kSeconds, true>(at, stop, out) : run<kTimeLast, kSeconds, false>(at, stop, out);
+}
+
+template <bool kTimeLast, bool kSeconds, bool kMinus>
 const uint8_t* CsvDecoder::run(const uint8_t* at, const uint8_t* stop, std::vector<Event>& out) {
     EventBlock block;
     EventBlock::Cursor cursor = block.start();
@@ -115,7 +120,7 @@ const uint8_t* CsvDecoder::run(const uint8_t* at, const uint8_t* stop, std::vect
     int64_t limit_us = t_end_us_ + kAheadUs;
     while (at <= stop) {
         csv::Line line;
-        const size_t length = csv::read_line<kTimeLast, kSeconds>(at, separator, line);
+        const size_t length = csv::read_line<kTimeLast, kSeconds, kMinus>(at, separator, line);
         if (length == 0 || line.x >= width || line.y >= height || line.t > limit_us) break;
         cursor = EventBlock::put(cursor, line.t, line.x, line.y, line.p);
         limit_us = std::max(limit_us, line.t + kAheadUs);
@@ -139,6 +144,7 @@ Status CsvDecoder::line(const char* begin, const char* end, int64_t position, st
         return bad_line(lines_++, position, problem, quote(begin, end));
     const char* mark = std::find_if(begin, end, [](char c) { return c == ',' || c == ';' || c == ' ' || c == '\t'; });
     if (mark != end) separator_ = static_cast<uint8_t>(*mark);
+    minus_ = minus_ || std::find(begin, end, '-') != end;
     return take(record, position, out);
 }
 

@@ -24,6 +24,8 @@ class CsvDecoder final : public Decoder {
     Status carry(const char* at, const char* end);
     const char* plain_lines(const char* begin, const char* at, const char* end, std::vector<Event>& out);
     template <bool kTimeLast, bool kSeconds>
+    const uint8_t* run_signed(const uint8_t* at, const uint8_t* stop, std::vector<Event>& out);
+    template <bool kTimeLast, bool kSeconds, bool kMinus>
     const uint8_t* run(const uint8_t* at, const uint8_t* stop, std::vector<Event>& out);
     Status line(const char* begin, const char* end, int64_t position, std::vector<Event>& out);
     Status take(const CsvRecord& record, int64_t position, std::vector<Event>& out);
@@ -35,7 +37,8 @@ class CsvDecoder final : public Decoder {
     CsvColumns columns_;
     bool time_first_;
     bool time_last_;
-    uint8_t separator_ = ',';  // of the lines that are read quickly; a guess, which changes no result
+    uint8_t separator_ = ',';  // of the lines that are read quickly, and whether polarities are -1 and 1:
+    bool minus_ = false;       // guesses, which change no result
     int64_t lines_ = 0;        // seen so far
     int64_t position_ = 0;     // of carry_'s first byte
     std::string carry_;        // the beginning of a line

@@ -18,32 +18,39 @@ constexpr size_t kBefore = 16;
 
 // Bit i: what byte i of 32 is.
 struct Marks {
-    uint32_t other = 0;  // no digit, no minus, no point
+    uint32_t other = 0;  // no digit, no point of a decimal time, no minus of a signed polarity
     uint32_t minus = 0;
     uint32_t point = 0;
 };
 
+template <bool kPoint, bool kMinus>
 inline Marks mark_bytes(const uint8_t* at) noexcept {
     Marks marks;
 #if defined(__SSE2__)
-    for (int half = 0; half < 2; ++half) {
-        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at + 16 * half));
+    const auto mark = [&marks](__m128i bytes, int shift) {
+        const auto bits = [shift](__m128i mask) { return static_cast<uint32_t>(_mm_movemask_epi8(mask)) << shift; };
         const __m128i above = _mm_sub_epi8(bytes, _mm_set1_epi8('0'));
-        const __m128i digit = _mm_cmpeq_epi8(_mm_min_epu8(above, _mm_set1_epi8(9)), above);
-        const __m128i minus = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-'));
-        const __m128i point = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('.'));
-        const __m128i number = _mm_or_si128(digit, _mm_or_si128(minus, point));
-        const auto bits = [half](__m128i mask) { return static_cast<uint32_t>(_mm_movemask_epi8(mask)) << 16 * half; };
-        marks.other |= (bits(number) ^ 0xFFFFu << 16 * half);
-        marks.minus |= bits(minus);
-        marks.point |= bits(point);
-    }
+        __m128i number = _mm_cmpeq_epi8(_mm_min_epu8(above, _mm_set1_epi8(9)), above);
+        if constexpr (kPoint) {
+            const __m128i point = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('.'));
+            marks.point |= bits(point);
+            number = _mm_or_si128(number, point);
+        }
+        if constexpr (kMinus) {
+            const __m128i minus = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-'));
+            marks.minus |= bits(minus);
+            number = _mm_or_si128(number, minus);
+        }
+        marks.other |= bits(number);
+    };
+    mark(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)), 0);
+    mark(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at + 16)), 16);
+    marks.other = ~marks.other;
 #else
     for (uint32_t i = 0; i < kWindow; ++i) {
-        const uint8_t byte = at[i];
-        const bool minus = byte == '-';
-        const bool point = byte == '.';
-        const bool digit = static_cast<uint8_t>(byte - '0') <= 9;
+        const bool minus = kMinus && at[i] == '-';
+        const bool point = kPoint && at[i] == '.';
+        const bool digit = static_cast<uint8_t>(at[i] - '0') <= 9;
         marks.other |= static_cast<uint32_t>(!(digit || minus || point)) << i;
         marks.minus |= static_cast<uint32_t>(minus) << i;
         marks.point |= static_cast<uint32_t>(point) << i;
@@ -123,9 +130,9 @@ inline bool read_time(const uint8_t* at, unsigned begin, unsigned end, uint32_t 
 }
 
 // One line at `at`; the time stands first (t,x,y,p) or last (x,y,p,t). Returns its length with its end, 0: not taken.
-template <bool kTimeLast, bool kDecimal>
+template <bool kTimeLast, bool kDecimal, bool kMinus>
 inline size_t read_line(const uint8_t* at, uint8_t separator, Line& line) noexcept {
-    const Marks marks = mark_bytes(at);
+    const Marks marks = mark_bytes<kDecimal, kMinus>(at);
     uint32_t rest = marks.other;
     unsigned stop[4];
     for (unsigned& one : stop) {
@@ -145,7 +152,7 @@ inline size_t read_line(const uint8_t* at, uint8_t separator, Line& line) noexce
     const unsigned y_count = stop[kX + 1] - stop[kX] - 1;
     const unsigned p_begin = stop[kX + 1] + 1;
     const uint32_t inside = (uint32_t{2} << stop[3]) - 1;
-    const uint32_t negative = marks.minus >> p_begin & 1;
+    const uint32_t negative = kMinus ? marks.minus >> p_begin & 1 : 0;
     const bool plain = at[stop[0]] == separator && at[stop[1]] == separator && at[stop[2]] == separator &&
                        (marks.minus & inside) == negative << p_begin && stop[kP] - p_begin == 1 + negative &&
                        (at[stop[kP] - 1] & 0xFE) == '0' && x_count - 1 < 4 && y_count - 1 < 4;
