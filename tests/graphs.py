@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.spikepoint_net import random_window
 from edgesnn.graph import Builder, Document
-from tests.graph_nodes import ADDERS, Growing, add_points, close_loop, embed, open_loop
+from tests.graph_nodes import ADDERS, Growing, add_points, close_loop, convolution, embed, lif, open_loop, pooling
 
 
 def random_document(seed: int, operators: Collection[str] | None = None) -> Document:
@@ -40,6 +40,25 @@ def random_document(seed: int, operators: Collection[str] | None = None) -> Docu
     made = [name for name in graph.values if name != "input"] or [graph.always()]
     chosen = {made[-1], *rng.choice(made, int(rng.integers(1, min(3, len(made)) + 1)))}
     return graph.builder.document(outputs=sorted(str(name) for name in chosen))
+
+
+def random_images(seed: int) -> Document:
+    """Return a validated graph of up to three convolutions, each with neurons after it, and pools between them."""
+    rng = np.random.default_rng(seed)
+    bound = int(rng.choice([1, 1, 4, 255]))
+    shape = [int(rng.integers(1, 5)), int(rng.integers(1, 13)), int(rng.integers(1, 20))]
+    section = {"kind": "dense", "shape": shape, "value": "int", "bound": bound}
+    graph = Growing(rng, Builder(input=section), bool(rng.integers(2)))
+    graph.begin(section)
+    last = graph.always()
+    for _ in range(int(rng.integers(1, 4))):
+        made = convolution(2)(graph)
+        last = made or last
+        if made is not None and graph.values[made].kind == "float32":
+            last = lif(graph, made) or last
+        if rng.integers(2):
+            last = pooling(2)(graph) or last
+    return graph.builder.document(outputs=[last])
 
 
 def random_inputs(document: Document, seed: int, steps: int) -> Any:

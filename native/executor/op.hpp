@@ -12,10 +12,7 @@
 #include "base/error.hpp"
 #include "encode/point_window.hpp"
 #include "executor/value.hpp"
-
-namespace edgesnn::kernels {
-struct PlainNeurons;
-}
+#include "kernels/kernels.hpp"
 
 namespace edgesnn::executor {
 
@@ -90,11 +87,14 @@ class Op {
     // The type of an input that a later node makes. Throws Error{model} where it is not the one declared.
     virtual void bind(const ValueType&, const std::string& /*node*/) {}
     virtual void run(const OpCall& call) const noexcept = 0;
-    // Neurons that a kernel updates together with the matrix before them: fills all but v.
-    virtual bool plain_neurons(kernels::PlainNeurons&) const noexcept { return false; }
+    // Neurons that a kernel may update together with the matrix before them, as all rows have the same parameters and
+    // every step counts; null for others. And their states in a call.
+    virtual const kernels::Neurons* neurons() const noexcept { return nullptr; }
+    virtual kernels::NeuronStates neuron_states(const OpCall&) const noexcept { return {}; }
     // Whether `run_fused` can do its own work and that of `next`, the only reader of its output.
     virtual bool fuses(const Op& /*next*/) const noexcept { return false; }
-    // `call` has this operator's inputs and counters; `next` has the next one's output, states and counters.
+    // `call` has this operator's inputs, counters and (not in tiles) output; `next` has the next one's output, states
+    // and counters.
     virtual void run_fused(const OpCall&, const Op& /*op*/, const OpCall& /*next*/) const noexcept {}
     // Whether `latch` is to be called at the end of each step, when all values of the step are there.
     virtual bool latches() const noexcept { return false; }

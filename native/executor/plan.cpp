@@ -25,7 +25,7 @@ class Planner {
 
     Plan make(const std::vector<int>& outputs, bool fuse) {
         partner_.assign(steps_.size(), -1);
-        if (fuse && points_) find_partners(outputs);
+        if (fuse) find_partners(outputs);
         for (size_t i = 0; i < steps_.size(); ++i)
             for (size_t output = 0; output < steps_[i].op->outputs.size(); ++output) add(i, output);
         mark_shared(outputs);
@@ -52,7 +52,7 @@ class Planner {
             }
     }
 
-    // partner_[i] of neurons: the matrix that is fused with them; of that matrix: itself.
+    // partner_[i] of neurons: the matrix that is fused with them; of that matrix: the neurons.
     void find_partners(const std::vector<int>& outputs) {
         std::vector<int> readers(types_.size(), 0);
         for (const int value : outputs) ++readers[static_cast<size_t>(value)];
@@ -64,7 +64,7 @@ class Planner {
                 if (steps_[j].inputs != std::vector<int>{value} || readers[static_cast<size_t>(value)] != 1) continue;
                 if (loop_[i] >= 0 || loop_[j] >= 0 || steps_[j].op->rows(0) < 2 || !steps_[i].op->fuses(*steps_[j].op))
                     continue;
-                partner_[i] = partner_[j] = static_cast<int>(i);
+                partner_[i] = static_cast<int>(j), partner_[j] = static_cast<int>(i);
             }
     }
 
@@ -72,23 +72,33 @@ class Planner {
     void add_fused(size_t matrix, size_t neurons) {
         const int value = steps_[neurons].first_output;
         Entry entry{matrix, 0, steps_[matrix].inputs, value, steps_[neurons].op->rows(0), static_cast<int>(neurons)};
-        const size_t s = place(entry, entry.rows);
+        const size_t s = choose(entry, *steps_[matrix].op);
         plan_.constant[static_cast<size_t>(value)] = false;
         plan_.segment[static_cast<size_t>(value)] = static_cast<int>(s);
+        if (plan_.segments[s].kind != SegmentKind::tiled)  // memory for its sums
+            plan_.segment[static_cast<size_t>(steps_[matrix].first_output)] = static_cast<int>(s);
         plan_.segments[s].stepping.push_back(std::move(entry));
     }
 
+    // Equal inputs give equal outputs, and these are equal at every step.
+    bool is_constant(size_t i) const {
+        bool constant = steps_[i].op->steady() && loop_[i] < 0;
+        for (const int input : steps_[i].inputs) constant = constant && plan_.constant[static_cast<size_t>(input)];
+        return constant;
+    }
+
     void add(size_t i, size_t output) {
-        if (partner_[i] >= 0) {
-            if (partner_[i] != static_cast<int>(i)) add_fused(static_cast<size_t>(partner_[i]), i);
-            return;
+        if (partner_[i] > static_cast<int>(i)) {  // neurons come later, unless this is done once
+            if (!is_constant(i)) return;
+            partner_[static_cast<size_t>(partner_[i])] = -1;
+        } else if (partner_[i] >= 0) {
+            return add_fused(static_cast<size_t>(partner_[i]), i);
         }
         const Op& op = *steps_[i].op;
         const int value = steps_[i].first_output + static_cast<int>(output);
         const auto v = static_cast<size_t>(value);
         const Entry entry{i, output, steps_[i].inputs, value, op.rows(output)};
-        bool constant = op.steady() && loop_[i] < 0;
-        for (const int input : entry.inputs) constant = constant && plan_.constant[static_cast<size_t>(input)];
+        const bool constant = is_constant(i);
         const size_t s = choose(entry, op);
         Segment& segment = plan_.segments[s];
         plan_.constant[v] = constant;
@@ -150,7 +160,7 @@ class Planner {
         segment.tile_rows = segment.rows;
         if (segment.kind != SegmentKind::single || segment.stepping.empty()) return;
         const Entry& entry = segment.stepping.front();
-        segment.batched = steps_[entry.step].op->batchable();
+        segment.batched = entry.fused < 0 && steps_[entry.step].op->batchable();
         for (const int input : entry.inputs)  // rows of several steps must follow each other
             if (plan_.constant[static_cast<size_t>(input)]) segment.batched = false;
         if (segment.batched) plan_.shared[static_cast<size_t>(entry.value)] = true;

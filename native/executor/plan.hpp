@@ -61,7 +61,8 @@ struct Plan {
 };
 
 // Values are numbered: 0 the input, then each step's outputs in order.
-// With `fuse` a matrix and the neurons after it may be one entry: what is between them is made nowhere then.
+// With `fuse` a matrix and the neurons after it may be one entry: what is between them is made nowhere then, or is the
+// matrix's own memory.
 Plan make_plan(const ModelSpec& spec, const std::vector<Step>& steps, const std::vector<ValueType>& types,
                const std::vector<int>& outputs, bool fuse);
 

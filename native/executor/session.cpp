@@ -214,10 +214,11 @@ void Session::run_batch(const Entry& entry, const Slots& slots, size_t count) no
 void Session::run_entry(const Entry& entry, size_t first_row, size_t rows, const Slots& slots, size_t slot,
                         size_t thread) noexcept {
     const Op& op = *model_->steps()[entry.step].op;
-    const OpCall work = call(entry, first_row, rows, slots, slot, thread);
+    OpCall work = call(entry, first_row, rows, slots, slot, thread);
     if (entry.fused < 0) return op.run(work);
     const auto fused = static_cast<size_t>(entry.fused);
     OpCall next = work;
+    work.output = slots.workspace->address(model_->steps()[entry.step].first_output, slot, first_row, thread);
     next.states = slots.session(slot).step_states_[fused].data();
     next.counters = &counters_of(slots.session(slot), fused, thread);
     op.run_fused(work, *model_->steps()[fused].op, next);

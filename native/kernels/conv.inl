@@ -39,6 +39,8 @@ inline void add_row(const float* w, float value, size_t columns, float* acc) noe
 struct Nibbles {  // rows of layout "im4"; `first` is the first output of the group
     const uint8_t* row;
     size_t first;
+
+    Nibbles operator+(size_t elements) const noexcept { return {row + elements / 2, first}; }
 };
 
 inline void add_row(const Nibbles& w, int32_t value, size_t columns, int32_t* acc) noexcept {
@@ -64,64 +66,70 @@ inline void add_row(const Nibbles& w, int32_t value, size_t columns, int32_t* ac
     }
 }
 
-// Calls add(where the weights begin, first output of the group, where the sums lie) for each output that the event
-// reaches; returns how many.
-template <typename Add>
-inline size_t scatter(const Conv& g, const ConvEvent& e, Add add) noexcept {
-    const size_t group = e.channel / g.group_inputs, first = group * g.group_outputs;
-    const size_t plane = (e.channel - group * g.group_inputs) * g.plane;
-    const ConvTap *x_begin = g.taps_x + g.begin_x[e.x], *x_end = g.taps_x + g.begin_x[e.x + 1];
+// add(weights, sums) for every pair of the taps [y, y_end) and `kCount` taps x, or those of [x, x_end) where that is 0.
+template <size_t kCount, typename Row, typename T, typename Add>
+inline void add_taps(const ConvTap* y, const ConvTap* y_end, const ConvTap* x, const ConvTap* x_end, const Row& weights,
+                     T* sums, const Add& add) noexcept {
+    ConvTap taps[kCount + 1];
+    std::memcpy(taps, x, kCount * sizeof(*x));
+    for (; y != y_end; ++y) {
+        const Row row = weights + y->weight;
+        T* const places = sums + y->place;
+        for (size_t i = 0; i < kCount; ++i) add(row + taps[i].weight, places + taps[i].place);
+        if (kCount == 0)
+            for (const ConvTap* tap = x; tap != x_end; ++tap) add(row + tap->weight, places + tap->place);
+    }
+}
+
+// add(weights, sums) for each output that the event reaches; returns how many. rows(first output of the group).
+template <typename Rows, typename T, typename Add>
+inline size_t scatter(const Conv& g, const ConvEvent& e, const Rows& rows, T* acc, const Add& add) noexcept {
+    const size_t group = e.channel < g.group_inputs ? 0 : e.channel / g.group_inputs, first = group * g.group_outputs;
+    const auto weights = rows(first) + (e.channel - group * g.group_inputs) * g.plane;
+    const ConvTap *x = g.taps_x + g.begin_x[e.x], *x_end = g.taps_x + g.begin_x[e.x + 1];
     const ConvTap *y = g.taps_y + g.begin_y[e.y], *y_end = g.taps_y + g.begin_y[e.y + 1];
-    const size_t reached = static_cast<size_t>(y_end - y) * static_cast<size_t>(x_end - x_begin);
-    for (; y != y_end; ++y)
-        for (const ConvTap* x = x_begin; x != x_end; ++x)
-            add(plane + y->weight + x->weight, first, size_t{y->place} + x->place + first);
-    return reached;
+    if (x_end - x == 3)
+        add_taps<3>(y, y_end, x, x_end, weights, acc + first, add);
+    else if (x_end - x == 2)
+        add_taps<2>(y, y_end, x, x_end, weights, acc + first, add);
+    else
+        add_taps<0>(y, y_end, x, x_end, weights, acc + first, add);
+    return static_cast<size_t>(y_end - y) * static_cast<size_t>(x_end - x);
 }
 
 // `kBlocks` blocks of sixteen outputs, or 0: as many as the group has.
-template <size_t kBlocks>
-uint64_t sum_i8(const Conv& g, const ConvEvent* events, size_t count, int32_t* acc) noexcept {
-    const auto* weights = static_cast<const int8_t*>(g.weights);
+template <size_t kBlocks, typename Rows>
+uint64_t sum_blocks(const Conv& g, const ConvEvent* events, size_t count, const Rows& rows, int32_t* acc) noexcept {
     const size_t columns = kBlocks == 0 ? g.group_outputs : kBlocks * kBlock;
     uint64_t sum = 0;
     for (size_t i = 0; i < count; ++i) {
         const auto value = static_cast<int32_t>(events[i].value);
-        sum += static_cast<uint64_t>(value) * scatter(g, events[i], [&](size_t weight, size_t first, size_t place) {
-                   add_row(weights + weight + first, value, columns, acc + place);
-               });
+        const size_t reached = scatter(g, events[i], rows, acc, [value, columns](const auto& row, int32_t* to) {
+            add_row(row, value, columns, to);
+        });
+        sum += static_cast<uint64_t>(value) * reached;
     }
     return sum;
 }
 
-template <size_t kBlocks>
-uint64_t sum_i4(const Conv& g, const ConvEvent* events, size_t count, int32_t* acc) noexcept {
-    const auto* weights = static_cast<const uint8_t*>(g.weights);
-    const size_t columns = kBlocks == 0 ? g.group_outputs : kBlocks * kBlock;
-    uint64_t sum = 0;
-    for (size_t i = 0; i < count; ++i) {
-        const auto value = static_cast<int32_t>(events[i].value);
-        sum += static_cast<uint64_t>(value) * scatter(g, events[i], [&](size_t weight, size_t first, size_t place) {
-                   add_row(Nibbles{weights + weight / 2, first}, value, columns, acc + place);
-               });
-    }
-    return sum;
+template <typename Rows>
+inline uint64_t sum_ints(const Conv& g, const ConvEvent* events, size_t count, const Rows& rows, void* out) noexcept {
+    auto* acc = static_cast<int32_t*>(out);
+    if (g.group_outputs == kBlock) return sum_blocks<1>(g, events, count, rows, acc);
+    if (g.group_outputs == 2 * kBlock) return sum_blocks<2>(g, events, count, rows, acc);
+    return sum_blocks<0>(g, events, count, rows, acc);
 }
 
 }  // namespace
 
 uint64_t EDGESNN_ARM_NAME(conv_i8)(const Conv& g, const ConvEvent* events, size_t count, void* out) noexcept {
-    auto* acc = static_cast<int32_t*>(out);
-    if (g.group_outputs == kBlock) return sum_i8<1>(g, events, count, acc);
-    if (g.group_outputs == 2 * kBlock) return sum_i8<2>(g, events, count, acc);
-    return sum_i8<0>(g, events, count, acc);
+    const auto* weights = static_cast<const int8_t*>(g.weights);
+    return sum_ints(g, events, count, [weights](size_t first) { return weights + first; }, out);
 }
 
 uint64_t EDGESNN_ARM_NAME(conv_i4)(const Conv& g, const ConvEvent* events, size_t count, void* out) noexcept {
-    auto* acc = static_cast<int32_t*>(out);
-    if (g.group_outputs == kBlock) return sum_i4<1>(g, events, count, acc);
-    if (g.group_outputs == 2 * kBlock) return sum_i4<2>(g, events, count, acc);
-    return sum_i4<0>(g, events, count, acc);
+    const auto* weights = static_cast<const uint8_t*>(g.weights);
+    return sum_ints(g, events, count, [weights](size_t first) { return Nibbles{weights, first}; }, out);
 }
 
 uint64_t EDGESNN_ARM_NAME(conv_f32)(const Conv& g, const ConvEvent* events, size_t count, void* out) noexcept {
@@ -129,10 +137,12 @@ uint64_t EDGESNN_ARM_NAME(conv_f32)(const Conv& g, const ConvEvent* events, size
     auto* acc = static_cast<float*>(out);
     uint64_t sum = 0;
     for (size_t i = 0; i < count; ++i) {
-        const size_t reached = scatter(g, events[i], [&](size_t weight, size_t first, size_t place) {
-            add_row(weights + weight + first, events[i].value, g.group_outputs, acc + place);
+        const float value = events[i].value;
+        const auto rows = [weights](size_t first) { return weights + first; };
+        const size_t reached = scatter(g, events[i], rows, acc, [value, &g](const float* row, float* to) {
+            add_row(row, value, g.group_outputs, to);
         });
-        sum += g.counts ? static_cast<uint64_t>(events[i].value) * reached : reached;
+        sum += g.counts ? static_cast<uint64_t>(value) * reached : reached;
     }
     return sum;
 }

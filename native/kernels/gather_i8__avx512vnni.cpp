@@ -105,5 +105,9 @@ uint64_t counts_i8__avx512vnni(const Matrix& m, const uint8_t* x, size_t x_strid
     return gather<true>(m, x, x_stride, rows, active, y);
 }
 
+size_t active_u8__avx512vnni(const uint8_t* x, size_t n, uint32_t* index) noexcept {
+    return find_active(x, n, index).count;
+}
+
 }  // namespace edgesnn::kernels
 #endif

@@ -34,4 +34,8 @@ uint64_t spikes_i8__scalar(const Matrix& m, const uint8_t* x, size_t x_stride, s
     return counts_i8__scalar(m, x, x_stride, rows, active, y);
 }
 
+size_t active_u8__scalar(const uint8_t* x, size_t n, uint32_t* index) noexcept {
+    return find_active(x, n, index).count;
+}
+
 }  // namespace edgesnn::kernels

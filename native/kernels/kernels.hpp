@@ -63,21 +63,6 @@ using Dot = void(const DotMatrix& matrix, const int8_t* q, size_t q_stride, cons
 // clamped to +-127, s_x = a / 127. A NaN is no maximum and gives -127; a is at most the largest finite number.
 using Quantize = void(const float* x, size_t stride, size_t rows, int8_t* q, float* s_x) noexcept;
 
-// v[rows][stride] is changed, s[rows][stride] written; alpha, v_th [stride]. Returns the number of spikes.
-using Lif = uint64_t(const float* alpha, const float* v_th, const float* x, size_t rows, size_t stride, float* v,
-                     uint8_t* s) noexcept;
-// Neurons as the six lif kernels update them.
-struct PlainNeurons {
-    enum class Reset { zero, subtract, none };
-    const float *alpha, *v_th;  // [stride]
-    bool ge;
-    Reset reset;
-    float* v;  // [rows][stride]
-};
-// nibbles_i8 and a lif kernel in one; `spikes` is set to the number of spikes. Returns the sum of all x. stride <=
-// 2048.
-using MatrixNeurons = uint64_t(const Matrix& matrix, const PlainNeurons& neurons, const uint8_t* x, size_t x_stride,
-                               size_t rows, uint8_t* s, uint64_t* spikes) noexcept;
 // y[i] = a[i] + b[i], n % 16 == 0; the sums fit a byte.
 using Add = void(const uint8_t* a, const uint8_t* b, size_t n, uint8_t* y) noexcept;
 // y[n] = max over the rows of x[row][n], and of y[n] itself unless `fresh`. rows >= 1.
@@ -103,8 +88,8 @@ using LayerNorm = void(const float* x, const float* weight, const float* bias, f
 using Wkv = void(const float* k, const float* v, const float* bonus, const float* decay, size_t n, float* aa, float* bb,
                  float* pp, float* y) noexcept;
 
-// Neurons with flags (docs/operators.md, `lif`). Parameters are those of one row, null where they are not given; the
-// states lie at v + from, i + from, held + from.
+// Neurons with flags (docs/operators.md, `lif`). Parameters [stride] are the same for all rows, null where they are not
+// given.
 struct Neurons {
     enum class Current { none, fresh, sum_decay, jump, old };
     enum class Spike { binary, floor, half_up, half_even, none };
@@ -119,11 +104,28 @@ struct Neurons {
     int32_t cap = 1, refractory = 0;
     const float *alpha = nullptr, *v_th = nullptr, *beta = nullptr, *gain = nullptr, *leak = nullptr,
                 *v_reset = nullptr, *v_min = nullptr;
+
+    // No more than v * alpha + x, binary spikes and a reset to zero, by v_th or none in the same step.
+    bool usual() const noexcept {
+        return !euler && current == Current::none && spike == Spike::binary && reset != Reset::value &&
+               at == At::same && refractory == 0 && gain == nullptr && leak == nullptr && v_min == nullptr;
+    }
+};
+// [rows][stride]; null where the flags ask for none.
+struct NeuronStates {
     float *v = nullptr, *i = nullptr;
     int32_t* held = nullptr;
 };
-// One row of x[stride] to out: bytes, or floats with Spike::none. Returns the sum of the spikes.
-using UpdateNeurons = uint64_t(const Neurons& neurons, const float* x, size_t stride, size_t from, void* out) noexcept;
+// Rows of x[rows][stride] to out: bytes, or floats with Spike::none. The current is float(x) * scale + bias, or x where
+// scale is null (neurons_f32). Returns the sum of the spikes.
+using NeuronsOfFloats = uint64_t(const Neurons& neurons, const NeuronStates& states, const float* x, const float* scale,
+                                 const float* bias, size_t rows, size_t stride, void* out) noexcept;
+using NeuronsOfInts = uint64_t(const Neurons& neurons, const NeuronStates& states, const int32_t* x, const float* scale,
+                               const float* bias, size_t rows, size_t stride, void* out) noexcept;
+// nibbles_i8 and neurons_f32 in one, for usual neurons; `spikes` is set to the number of spikes. Returns the sum of all
+// x. stride <= 2048.
+using MatrixNeurons = uint64_t(const Matrix& matrix, const Neurons& neurons, float* v, const uint8_t* x,
+                               size_t x_stride, size_t rows, uint8_t* s, uint64_t* spikes) noexcept;
 
 // Integer neurons (docs/operators.md, `cuba`): fire where v > above. x: bytes, or int32 where `wide`.
 struct Cuba {
@@ -131,6 +133,9 @@ struct Cuba {
     bool wide;
 };
 using UpdateCuba = uint64_t(const Cuba& cuba, const void* x, size_t n, int32_t* u, int32_t* v, uint8_t* s) noexcept;
+
+// The indices of bytes that are not zero, ascending, to index[n]; n % 16 == 0. Returns how many.
+using FindActive = size_t(const uint8_t* x, size_t n, uint32_t* index) noexcept;
 
 // A convolution by events. Weights in rows (channel in its group, ky, kx) of weight_stride outputs: layout "im", or
 // "im4". A tap says where the weights of a kernel place begin and where the sums of the output that it leads to lie,
@@ -153,44 +158,40 @@ struct ConvEvent {
 // Adds to acc: int32 (conv_i8, conv_i4) or float. Returns the sum of value * places reached (places alone: not counts).
 using ConvEvents = uint64_t(const Conv& conv, const ConvEvent* events, size_t count, void* acc) noexcept;
 
-#define EDGESNN_KERNELS(X)        \
-    X(spikes_i8, LinearEvents)    \
-    X(counts_i8, LinearEvents)    \
-    X(spikes_i4, LinearEvents)    \
-    X(counts_i4, LinearEvents)    \
-    X(nibbles_i8, LinearEvents)   \
-    X(nibbles_lif, MatrixNeurons) \
-    X(events_f32, LinearEvents)   \
-    X(lanes_f32, LinearDense)     \
-    X(quantize_f32, Quantize)     \
-    X(dot_i8, Dot)                \
-    X(dot_i4, Dot)                \
-    X(lif_ge_zero, Lif)           \
-    X(lif_ge_subtract, Lif)       \
-    X(lif_ge_none, Lif)           \
-    X(lif_gt_zero, Lif)           \
-    X(lif_gt_subtract, Lif)       \
-    X(lif_gt_none, Lif)           \
-    X(add_u8, Add)                \
-    X(max_u8, Max)                \
-    X(random16, Random16)         \
-    X(add_f32, Binary)            \
-    X(multiply_f32, Binary)       \
-    X(scale_f32, ScaleFloats)     \
-    X(scale_i32, ScaleInts)       \
-    X(shift_f32, Shift)           \
-    X(relu_f32, Rows)             \
-    X(relu2_f32, Rows)            \
-    X(sigmoid_f32, Rows)          \
-    X(silu_f32, Rows)             \
-    X(exp_f32, Rows)              \
-    X(softmax_f32, Rows)          \
-    X(layer_norm_f32, LayerNorm)  \
-    X(wkv_f32, Wkv)               \
-    X(neurons, UpdateNeurons)     \
-    X(cuba, UpdateCuba)           \
-    X(conv_i8, ConvEvents)        \
-    X(conv_i4, ConvEvents)        \
+#define EDGESNN_KERNELS(X)            \
+    X(spikes_i8, LinearEvents)        \
+    X(counts_i8, LinearEvents)        \
+    X(spikes_i4, LinearEvents)        \
+    X(counts_i4, LinearEvents)        \
+    X(nibbles_i8, LinearEvents)       \
+    X(nibbles_neurons, MatrixNeurons) \
+    X(events_f32, LinearEvents)       \
+    X(lanes_f32, LinearDense)         \
+    X(quantize_f32, Quantize)         \
+    X(dot_i8, Dot)                    \
+    X(dot_i4, Dot)                    \
+    X(add_u8, Add)                    \
+    X(max_u8, Max)                    \
+    X(random16, Random16)             \
+    X(add_f32, Binary)                \
+    X(multiply_f32, Binary)           \
+    X(scale_f32, ScaleFloats)         \
+    X(scale_i32, ScaleInts)           \
+    X(shift_f32, Shift)               \
+    X(relu_f32, Rows)                 \
+    X(relu2_f32, Rows)                \
+    X(sigmoid_f32, Rows)              \
+    X(silu_f32, Rows)                 \
+    X(exp_f32, Rows)                  \
+    X(softmax_f32, Rows)              \
+    X(layer_norm_f32, LayerNorm)      \
+    X(wkv_f32, Wkv)                   \
+    X(neurons_f32, NeuronsOfFloats)   \
+    X(neurons_i32, NeuronsOfInts)     \
+    X(cuba, UpdateCuba)               \
+    X(active_u8, FindActive)          \
+    X(conv_i8, ConvEvents)            \
+    X(conv_i4, ConvEvents)            \
     X(conv_f32, ConvEvents)
 
 struct Table {

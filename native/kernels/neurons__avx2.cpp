@@ -1,4 +1,4 @@
-// Neurons with flags, avx2 arm: equations in neurons.inl.
+// Neurons with flags, avx2 arm: equations in neuron_update.inl.
 #if defined(__x86_64__)
 #include <immintrin.h>
 

@@ -1,10 +1,9 @@
-// Neurons with flags, avx512vnni arm: equations in neurons.inl.
+// Neurons with flags, avx512vnni arm: equations in neuron_update.inl.
 #if defined(__x86_64__)
-#include <immintrin.h>
-
 #include <cstring>
 
 #include "kernels/arms.hpp"
+#include "kernels/avx512.hpp"
 
 #define EDGESNN_ARM_NAME(name) name##__avx512vnni
 

@@ -1,4 +1,4 @@
-// Neurons with flags, neon arm: equations in neurons.inl.
+// Neurons with flags, neon arm: equations in neuron_update.inl.
 #if defined(__aarch64__)
 #include <arm_neon.h>
 

@@ -1,4 +1,4 @@
-// Neurons with flags, scalar arm: equations in neurons.inl.
+// Neurons with flags, scalar arm: equations in neuron_update.inl.
 #include <cstring>
 
 #include "kernels/arms.hpp"

@@ -11,6 +11,8 @@
 namespace edgesnn::kernels {
 namespace {
 
+#include "kernels/neuron_update.inl"
+
 struct Input {
     const uint8_t* x;
     size_t stride, rows;
@@ -60,30 +62,26 @@ struct Currents {
     size_t stride;
 };
 
-// Updates neurons and writes spikes.
-template <size_t B, bool kGe, PlainNeurons::Reset kReset>
-struct Neurons16 {
-    Neurons16(const Matrix& m, const PlainNeurons& n, size_t column, uint8_t* to, uint64_t& sum)
-        : currents(m, column, n.v), s(to + column), spikes(sum) {
-        for (size_t b = 0; b < B; ++b) {
-            alpha[b] = _mm512_loadu_ps(n.alpha + column + 16 * b);
-            v_th[b] = _mm512_loadu_ps(n.v_th + column + 16 * b);
-        }
+// Updates neurons and writes what they did.
+template <size_t B, typename Flags>
+struct Updates {
+    Updates(const Matrix& m, const Neurons& n, float* v, size_t at, uint8_t* to, uint64_t& sum)
+        : currents(m, at, nullptr), neurons(n), column(at), s(to), spikes(sum) {
+        states.v = v;
+        for (size_t b = 0; b < B; ++b) given[b] = column_of(Flags::of(n), column + 16 * b);
     }
     void operator()(size_t row, size_t b, __m512i acc) const noexcept {
-        const size_t at = row * currents.stride + 16 * b;
-        const __m512 decayed = _mm512_mul_ps(_mm512_loadu_ps(currents.y + at), alpha[b]);
-        __m512 u = _mm512_add_ps(decayed, currents.current(b, acc));
-        const __mmask16 fired = _mm512_cmp_ps_mask(u, v_th[b], kGe ? _CMP_GE_OQ : _CMP_GT_OQ);
-        if constexpr (kReset == PlainNeurons::Reset::zero) u = _mm512_mask_mov_ps(u, fired, _mm512_setzero_ps());
-        if constexpr (kReset == PlainNeurons::Reset::subtract) u = _mm512_mask_sub_ps(u, fired, u, v_th[b]);
-        _mm512_storeu_ps(currents.y + at, u);
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(s + at), _mm_maskz_set1_epi8(fired, 1));
-        spikes += static_cast<unsigned>(__builtin_popcount(fired));
+        const Neurons n = Flags::of(neurons);
+        const size_t at = row * currents.stride + column + 16 * b;
+        const Outcome made[kSixteen] = {update(n, states, given[b], at, currents.current(b, acc))};
+        spikes += emit(n, made, at, s);
     }
 
-    Currents<B> currents;  // y is the membranes
-    __m512 alpha[B], v_th[B];
+    Currents<B> currents;
+    Column given[B];
+    const Neurons& neurons;
+    NeuronStates states;
+    size_t column;
     uint8_t* s;
     uint64_t& spikes;
 };
@@ -124,24 +122,18 @@ inline uint64_t sum_of(const Input& in) noexcept {
     return parts[0] + parts[1] + parts[2] + parts[3];
 }
 
-template <bool kGe, PlainNeurons::Reset kReset>
-void neurons(const Matrix& m, const PlainNeurons& n, const Input& in, uint8_t* s, uint64_t& spikes) noexcept {
+template <typename Flags>
+uint64_t neurons(const Matrix& m, const Neurons& n, float* v, const Input& in, uint8_t* s) noexcept {
+    uint64_t spikes = 0;
     size_t column = 0;
     for (; column + 64 <= m.stride; column += 64)
-        groups<4>(m, column, in, Neurons16<4, kGe, kReset>(m, n, column, s, spikes));
+        groups<4>(m, column, in, Updates<4, Flags>(m, n, v, column, s, spikes));
     if (column + 32 <= m.stride) {
-        groups<2>(m, column, in, Neurons16<2, kGe, kReset>(m, n, column, s, spikes));
+        groups<2>(m, column, in, Updates<2, Flags>(m, n, v, column, s, spikes));
         column += 32;
     }
-    if (column < m.stride) groups<1>(m, column, in, Neurons16<1, kGe, kReset>(m, n, column, s, spikes));
-}
-
-template <bool kGe>
-void by_reset(const Matrix& m, const PlainNeurons& n, const Input& in, uint8_t* s, uint64_t& spikes) noexcept {
-    using Reset = PlainNeurons::Reset;
-    if (n.reset == Reset::zero) return neurons<kGe, Reset::zero>(m, n, in, s, spikes);
-    if (n.reset == Reset::subtract) return neurons<kGe, Reset::subtract>(m, n, in, s, spikes);
-    neurons<kGe, Reset::none>(m, n, in, s, spikes);
+    if (column < m.stride) groups<1>(m, column, in, Updates<1, Flags>(m, n, v, column, s, spikes));
+    return spikes;
 }
 
 }  // namespace
@@ -160,12 +152,10 @@ uint64_t nibbles_i8__avx512vnni(const Matrix& m, const uint8_t* x, size_t x_stri
     return sum_of(in);
 }
 
-uint64_t nibbles_lif__avx512vnni(const Matrix& m, const PlainNeurons& n, const uint8_t* x, size_t x_stride, size_t rows,
-                                 uint8_t* s, uint64_t* spikes) noexcept {
+uint64_t nibbles_neurons__avx512vnni(const Matrix& m, const Neurons& n, float* v, const uint8_t* x, size_t x_stride,
+                                     size_t rows, uint8_t* s, uint64_t* spikes) noexcept {
     const Input in{x, x_stride, rows};
-    uint64_t sum = 0;
-    n.ge ? by_reset<true>(m, n, in, s, sum) : by_reset<false>(m, n, in, s, sum);
-    *spikes = sum;
+    *spikes = with_usual_flags(n, [&](auto flags) { return neurons<decltype(flags)>(m, n, v, in, s); });
     return sum_of(in);
 }
 

@@ -78,39 +78,100 @@ void check(const char* arm, const char* name, Wkv* ours, Wkv* scalar, Random& ra
     expect(same(x, y) && same(a1, a2) && same(b1, b2) && same(p1, p2), arm, name, "states or outputs differ");
 }
 
-// Neurons with random flags over a few steps, thresholds often met exactly.
-void check(const char* arm, const char* name, UpdateNeurons* ours, UpdateNeurons* scalar, Random& random) {
-    const size_t n = padded(1 + below(random, 100));
-    Neurons flags;
-    flags.euler = below(random, 2) != 0, flags.ge = below(random, 2) != 0;
-    flags.current = static_cast<Neurons::Current>(below(random, 5));
-    flags.spike = static_cast<Neurons::Spike>(below(random, 5));
-    flags.reset = static_cast<Neurons::Reset>(below(random, 4));
-    flags.at = flags.spike == Neurons::Spike::binary ? static_cast<Neurons::At>(below(random, 4)) : Neurons::At::same;
-    flags.cap = flags.spike == Neurons::Spike::binary ? 1 : 1 + below(random, 255);
-    flags.refractory = below(random, 2) ? below(random, 4) : 0;
-    const std::vector<float> alpha = floats(random, n, 1.0F), beta = floats(random, n, 1.0F),
-                             gain = floats(random, n, 1.0F), leak = floats(random, n, 1.0F),
-                             low = floats(random, n, 1.0F);
-    std::vector<float> v_th(n);
+// Flags that go together, or only those of usual neurons.
+Neurons random_flags(Random& random, bool usual) {
+    Neurons n;
+    n.ge = below(random, 2) != 0;
+    n.reset = static_cast<Neurons::Reset>(below(random, 4));
+    if (usual) {
+        if (n.reset == Neurons::Reset::value) n.reset = Neurons::Reset::none;
+        return n;
+    }
+    n.euler = below(random, 2) != 0;
+    n.current = static_cast<Neurons::Current>(below(random, 5));
+    n.spike = static_cast<Neurons::Spike>(below(random, 5));
+    const bool binary = n.spike == Neurons::Spike::binary;
+    n.at = binary ? static_cast<Neurons::At>(below(random, 4)) : Neurons::At::same;
+    n.cap = binary ? 1 : 1 + below(random, 255);
+    n.refractory = below(random, 2) ? below(random, 4) : 0;
+    return n;
+}
+
+// Sums or currents of neurons: float or int32.
+std::vector<float> sums(Random& random, size_t n, float) {
+    return floats(random, n, 2.0F);
+}
+std::vector<int32_t> sums(Random& random, size_t n, int32_t) {
+    std::vector<int32_t> values(n);
+    for (int32_t& v : values) v = below(random, 101) - 50;
+    return values;
+}
+
+// Usual neurons by their equations.
+template <typename X>
+uint64_t one_by_one(const Neurons& n, const std::vector<X>& x, const float* scale, const float* bias, size_t stride,
+                    std::vector<float>& v, std::vector<uint8_t>& s) {
+    uint64_t spikes = 0;
+    for (size_t i = 0; i < x.size(); ++i) {
+        const size_t column = i % stride;
+        const float whole = static_cast<float>(x[i]);
+        const float c = scale == nullptr ? whole : whole * scale[column] + bias[column];
+        const float u = v[i] * n.alpha[column] + c;
+        const bool fired = n.ge ? u >= n.v_th[column] : u > n.v_th[column];
+        v[i] = !fired || n.reset == Neurons::Reset::none ? u
+               : n.reset == Neurons::Reset::zero         ? 0.0F
+                                                         : u - n.v_th[column];
+        s[i] = fired ? 1 : 0;
+        spikes += s[i];
+    }
+    return spikes;
+}
+
+// Neurons with random flags over a few rows and steps, thresholds often met exactly, some never reached.
+template <typename X>
+void check_neurons(const char* arm, const char* name,
+                   uint64_t (*ours)(const Neurons&, const NeuronStates&, const X*, const float*, const float*, size_t,
+                                    size_t, void*),
+                   decltype(ours) scalar, Random& random) {
+    const size_t stride = padded(1 + below(random, 100)), rows = 1 + random() % 50, n = rows * stride;
+    Neurons flags = random_flags(random, below(random, 2) != 0);
+    const bool general = !flags.usual(), scaled = std::is_same_v<X, int32_t> || below(random, 2) != 0;
+    const std::vector<float> alpha = floats(random, stride, 1.0F), beta = floats(random, stride, 1.0F),
+                             gain = floats(random, stride, 1.0F), leak = floats(random, stride, 1.0F),
+                             low = floats(random, stride, 1.0F), scale = floats(random, stride, 0.1F);
+    std::vector<float> v_th(stride);
     for (float& v : v_th) v = static_cast<float>(1 + below(random, 3));
+    v_th.back() = std::numeric_limits<float>::infinity();
     flags.alpha = alpha.data(), flags.v_th = v_th.data(), flags.beta = beta.data(), flags.v_reset = low.data();
-    if (below(random, 2)) flags.gain = gain.data();
-    if (below(random, 2)) flags.leak = leak.data();
-    if (below(random, 2)) flags.v_min = low.data();
+    if (general && below(random, 2)) flags.gain = gain.data();
+    if (general && below(random, 2)) flags.leak = leak.data();
+    if (general && below(random, 2)) flags.v_min = low.data();
     std::vector<float> v1(n), i1(n), v2(n), i2(n);
     std::vector<int32_t> h1(n), h2(n);
-    std::vector<uint8_t> s1(4 * n), s2(4 * n);
-    uint64_t spikes1 = 0, spikes2 = 0;
+    std::vector<uint8_t> s1(4 * n, 7), s2(4 * n, 7);
+    std::vector<float> v3(n);
+    std::vector<uint8_t> s3(4 * n, 7);
+    uint64_t spikes1 = 0, spikes2 = 0, spikes3 = 0;
     for (int step = 0; step < 4; ++step) {
-        const std::vector<float> x = floats(random, n, 2.0F);
-        flags.v = v1.data(), flags.i = i1.data(), flags.held = h1.data();
-        spikes1 += ours(flags, x.data(), n, 0, s1.data());
-        flags.v = v2.data(), flags.i = i2.data(), flags.held = h2.data();
-        spikes2 += scalar(flags, x.data(), n, 0, s2.data());
+        const std::vector<X> x = sums(random, n, X{});
+        const float* factor = scaled ? scale.data() : nullptr;
+        spikes1 +=
+            ours(flags, {v1.data(), i1.data(), h1.data()}, x.data(), factor, leak.data(), rows, stride, s1.data());
+        spikes2 +=
+            scalar(flags, {v2.data(), i2.data(), h2.data()}, x.data(), factor, leak.data(), rows, stride, s2.data());
+        if (!general) spikes3 += one_by_one(flags, x, factor, leak.data(), stride, v3, s3);
     }
     expect(same(v1, v2) && same(i1, i2) && same(h1, h2), arm, name, "states differ");
     expect(same(s1, s2) && spikes1 == spikes2, arm, name, "spikes differ");
+    if (!general) expect(same(v1, v3) && same(s1, s3) && spikes1 == spikes3, arm, name, "not the equations' neurons");
+}
+
+void check(const char* arm, const char* name, NeuronsOfFloats* ours, NeuronsOfFloats* scalar, Random& random) {
+    check_neurons<float>(arm, name, ours, scalar, random);
+}
+
+void check(const char* arm, const char* name, NeuronsOfInts* ours, NeuronsOfInts* scalar, Random& random) {
+    check_neurons<int32_t>(arm, name, ours, scalar, random);
 }
 
 void check(const char* arm, const char* name, UpdateCuba* ours, UpdateCuba* scalar, Random& random) {
@@ -130,6 +191,16 @@ void check(const char* arm, const char* name, UpdateCuba* ours, UpdateCuba* scal
         scalar(cuba, input, n, u2.data(), v2.data(), s2.data());
     }
     expect(same(u1, u2) && same(v1, v2) && same(s1, s2), arm, name, "states or spikes differ");
+}
+
+void check(const char* arm, const char* name, FindActive* ours, FindActive*, Random& random) {
+    const size_t n = padded(1 + below(random, 300));
+    const std::vector<uint8_t> x = counts(random, 1, n, n, below(random, 2) != 0);
+    std::vector<uint32_t> index(n), wanted;
+    for (size_t i = 0; i < n; ++i)
+        if (x[i] != 0) wanted.push_back(static_cast<uint32_t>(i));
+    index.resize(ours(x.data(), n, index.data()));
+    expect(index == wanted, arm, name, "indices differ");
 }
 
 // A convolution of stride 1 without padding over a few groups.
@@ -191,15 +262,13 @@ void check(const char* arm, const char* name, MatrixNeurons* ours, MatrixNeurons
     const Matrix m{table.data(), scale.data(), bias.data(), static_cast<size_t>(inputs), stride};
     std::vector<float> v1(rows * stride), v2(rows * stride);
     std::vector<uint8_t> s1(rows * stride), s2(rows * stride);
-    const bool ge = below(random, 2) != 0;
-    const auto reset = static_cast<PlainNeurons::Reset>(below(random, 3));
+    Neurons neurons = random_flags(random, true);
+    neurons.alpha = alpha.data(), neurons.v_th = v_th.data();
     for (int step = 0; step < 3; ++step) {
         const std::vector<uint8_t> x = counts(random, rows, static_cast<size_t>(inputs), x_stride, true);
         uint64_t spikes1 = 0, spikes2 = 0;
-        const uint64_t a =
-            ours(m, {alpha.data(), v_th.data(), ge, reset, v1.data()}, x.data(), x_stride, rows, s1.data(), &spikes1);
-        const uint64_t b =
-            scalar(m, {alpha.data(), v_th.data(), ge, reset, v2.data()}, x.data(), x_stride, rows, s2.data(), &spikes2);
+        const uint64_t a = ours(m, neurons, v1.data(), x.data(), x_stride, rows, s1.data(), &spikes1);
+        const uint64_t b = scalar(m, neurons, v2.data(), x.data(), x_stride, rows, s2.data(), &spikes2);
         expect(a == b && spikes1 == spikes2, arm, name, "counts differ");
     }
     expect(same(v1, v2) && same(s1, s2), arm, name, "membranes or spikes differ");

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <limits>
 #include <random>
+#include <type_traits>
 #include <vector>
 
 #include "base/philox.hpp"
@@ -139,21 +140,6 @@ void check(const char* arm, const char* name, LinearDense* ours, LinearDense* sc
     ours(matrix, x.data(), x_stride, height, a.data());
     scalar(matrix, x.data(), x_stride, height, b.data());
     expect(same(a, b), arm, name, "outputs differ");
-}
-
-void check(const char* arm, const char* name, Lif* ours, Lif* scalar, Random& random) {
-    const size_t stride = padded(1 + below(random, 100)), rows = 1 + static_cast<size_t>(below(random, 5));
-    const auto alpha = floats(random, stride, 0.5F), x = floats(random, rows * stride, 1.0F);
-    auto v_th = floats(random, stride, 1.0F);
-    v_th.back() = std::numeric_limits<float>::infinity();  // padding
-    auto v_a = floats(random, rows * stride, 1.0F);
-    auto v_b = v_a;
-    std::vector<uint8_t> s_a(rows * stride, 7), s_b(rows * stride, 8);
-    for (int step = 0; step < 3; ++step) {
-        const uint64_t a = ours(alpha.data(), v_th.data(), x.data(), rows, stride, v_a.data(), s_a.data());
-        const uint64_t b = scalar(alpha.data(), v_th.data(), x.data(), rows, stride, v_b.data(), s_b.data());
-        expect(a == b && same(s_a, s_b) && same(v_a, v_b), arm, name, "spikes or membranes differ");
-    }
 }
 
 void check(const char* arm, const char* name, Add* ours, Add* scalar, Random& random) {

@@ -17,7 +17,8 @@ constexpr int64_t kMaxPlaces = 1 << 15;  // of an axis
 constexpr int64_t kMaxTaps = 1 << 24;    // of an axis: a small file must not fill the memory
 
 struct EventList final : Scratch {
-    explicit EventList(size_t inputs, size_t channels) : events(inputs), sorted(inputs), starts(channels + 1) {}
+    EventList(size_t places, size_t channels) : active(places), events(places), sorted(places), starts(channels + 1) {}
+    std::vector<uint32_t> active;
     std::vector<kernels::ConvEvent> events, sorted;
     std::vector<size_t> starts;
 };
@@ -35,20 +36,48 @@ class Convolution final : public Op {
         view.text("kernel", {"event", "dense"});
         read_weight(view, axes);
         read_geometry(view, axes);
+        find_blocks();
     }
 
     bool rowwise() const noexcept override { return false; }
     bool steady() const noexcept override { return !skip_first_; }
 
     std::unique_ptr<Scratch> scratch() const override {
-        return std::make_unique<EventList>(elements(input_.shape), static_cast<size_t>(input_.shape[0]));
+        return std::make_unique<EventList>(input_.rows() * input_.stride(), static_cast<size_t>(input_.shape[0]));
     }
 
     void run(const OpCall& call) const noexcept override {
-        const ValueType& type = outputs[0];
-        const size_t n = type.rows() * type.stride();
-        std::memset(call.output, 0, n * type.item_size());
-        if (skip_first_ && call.step == 0) return;
+        if (skip_first_ && call.step == 0) return clear(call.output);
+        add_events(call);
+        finish(call.output);
+    }
+
+    bool fuses(const Op& next) const noexcept override {
+        return !weights_.wide && !skip_first_ && next.neurons() != nullptr;
+    }
+
+    // The sums lie in the convolution's own output, and go from there straight into the neurons.
+    void run_fused(const OpCall& call, const Op& op, const OpCall& next) const noexcept override {
+        add_events(call);
+        const kernels::NeuronStates places = op.neuron_states(next);
+        const size_t rows = outputs[0].rows(), stride = outputs[0].stride();
+        const float *scale = weights_.scale.data(), *bias = weights_.bias.data();
+        const uint64_t spikes =
+            weights_.number == Number::f32
+                ? kernels::table().neurons_f32(*op.neurons(), places, static_cast<const float*>(call.output), scale,
+                                               bias, rows, stride, next.output)
+                : kernels::table().neurons_i32(*op.neurons(), places, static_cast<const int32_t*>(call.output), scale,
+                                               bias, rows, stride, next.output);
+        next.counters->spikes += static_cast<int64_t>(spikes);
+    }
+
+  private:
+    void clear(void* out) const noexcept {
+        std::memset(out, 0, outputs[0].rows() * outputs[0].stride() * outputs[0].item_size());
+    }
+
+    void add_events(const OpCall& call) const noexcept {
+        clear(call.output);
         auto& list = *static_cast<EventList*>(call.scratch);
         const size_t count = find_events(call, list);
         const kernels::ConvEvent* events = list.events.data();
@@ -59,10 +88,8 @@ class Convolution final : public Op {
             call.counters->synops += fan;
         else
             call.counters->macs += macs_;
-        finish(call.output);
     }
 
-  private:
     void read_weight(const NodeView& view, size_t axes) {
         weights_ = Weights(view);
         const TensorSpec& weight = view.tensor("weight");
@@ -131,46 +158,46 @@ class Convolution final : public Op {
         std::vector<uint32_t> begin;
     };
 
+    // For each sixteen elements of the input as it lies in memory: where the first of them stands.
+    void find_blocks() {
+        const auto channels = static_cast<uint32_t>(input_.shape[0]);
+        const auto height = static_cast<uint32_t>(height_), width = static_cast<uint32_t>(width_);
+        const uint32_t outer = input_.last ? height : channels, inner = input_.last ? width : height;
+        for (uint32_t i = 0; i < outer; ++i)
+            for (uint32_t j = 0; j < inner; ++j)
+                for (uint32_t column = 0; column < input_.stride(); column += kLanes)
+                    blocks_.push_back(input_.last ? kernels::ConvEvent{column, i, j, 0}
+                                                  : kernels::ConvEvent{i, j, column, 0});
+    }
+
     // Inputs that are not zero, as they lie in memory: (channel, y, x), or (y, x, channel) with channels last.
     size_t find_events(const OpCall& call, EventList& list) const noexcept {
-        return input_.kind == Kind::integer ? find(static_cast<const uint8_t*>(call.inputs[0]), list)
-                                            : find(static_cast<const float*>(call.inputs[0]), list);
+        uint32_t* const active = list.active.data();
+        const size_t places = list.active.size();
+        if (input_.kind == Kind::integer) {
+            const auto* x = static_cast<const uint8_t*>(call.inputs[0]);
+            const size_t count = kernels::table().active_u8(x, places, active);
+            place_events(x, active, count, list.events.data());
+            return count;
+        }
+        const auto* x = static_cast<const float*>(call.inputs[0]);
+        const size_t columns = input_.columns(), stride = input_.stride();
+        size_t count = 0;
+        for (size_t row = 0; row < places; row += stride)
+            for (size_t column = 0; column < columns; ++column)
+                if (x[row + column] != 0) active[count++] = static_cast<uint32_t>(row + column);
+        place_events(x, active, count, list.events.data());
+        return count;
     }
 
     template <typename T>
-    size_t find(const T* x, EventList& list) const noexcept {
-        kernels::ConvEvent* to = list.events.data();
-        const auto channels = static_cast<uint32_t>(input_.shape[0]);
-        const auto height = static_cast<uint32_t>(height_), width = static_cast<uint32_t>(width_);
-        const size_t columns = input_.columns(), stride = input_.stride();
-        const uint32_t outer = input_.last ? height : channels, inner = input_.last ? width : height;
-        for (uint32_t i = 0; i < outer; ++i)
-            for (uint32_t j = 0; j < inner; ++j, x += stride)
-                each_nonzero(x, columns, [&](uint32_t column) {
-                    const auto value = static_cast<float>(x[column]);
-                    *to++ =
-                        input_.last ? kernels::ConvEvent{column, i, j, value} : kernels::ConvEvent{i, j, column, value};
-                });
-        return static_cast<size_t>(to - list.events.data());
-    }
-
-    template <typename Visit>
-    static void each_nonzero(const float* x, size_t columns, Visit visit) noexcept {
-        for (size_t column = 0; column < columns; ++column)
-            if (x[column] != 0) visit(static_cast<uint32_t>(column));
-    }
-
-    // The padding of bytes is zero.
-    template <typename Visit>
-    static void each_nonzero(const uint8_t* x, size_t columns, Visit visit) noexcept {
-        for (size_t block = 0; block < columns; block += 8) {
-            uint64_t bytes;
-            std::memcpy(&bytes, x + block, sizeof(bytes));
-            while (bytes != 0) {
-                const auto byte = static_cast<uint32_t>(__builtin_ctzll(bytes)) / 8;
-                visit(static_cast<uint32_t>(block) + byte);
-                bytes &= ~(uint64_t{0xFF} << (8 * byte));
-            }
+    void place_events(const T* x, const uint32_t* active, size_t count, kernels::ConvEvent* to) const noexcept {
+        for (size_t i = 0; i < count; ++i) {
+            const uint32_t at = active[i], beyond = at % kLanes;
+            kernels::ConvEvent event = blocks_[at / kLanes];
+            (input_.last ? event.channel : event.x) += beyond;
+            event.value = static_cast<float>(x[at]);
+            to[i] = event;
         }
     }
 
@@ -202,6 +229,7 @@ class Convolution final : public Op {
     kernels::Conv conv_{};
     kernels::ConvEvents* kernel_ = nullptr;
     Taps taps_y_, taps_x_;
+    std::vector<kernels::ConvEvent> blocks_;
 };
 
 }  // namespace

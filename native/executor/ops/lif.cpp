@@ -1,6 +1,5 @@
 // lif: leaky integrate-and-fire neurons with all their flags; the equations are in docs/operators.md and
-// native/kernels/neurons.inl. The plain case (no current, binary spikes, reset in the same step) has kernels of its
-// own.
+// native/kernels/neuron_update.inl.
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -39,45 +38,32 @@ class Lif final : public Op {
         if (flags_.current != Neurons::Current::none) states.push_back({"i", x.shape, Dtype::f32, 0, x.last});
         if (flags_.refractory != 0)
             states.push_back({"refractory", x.shape, Dtype::i32, 0, x.last, 0, {0, flags_.refractory}});
-        plain_ = choose_plain();
     }
 
-    bool plain_neurons(kernels::PlainNeurons& neurons) const noexcept override {
-        using Reset = kernels::PlainNeurons::Reset;
-        const Reset reset = flags_.reset == Neurons::Reset::zero       ? Reset::zero
-                            : flags_.reset == Neurons::Reset::subtract ? Reset::subtract
-                                                                       : Reset::none;
-        neurons = {alpha_.values.data(), v_th_.values.data(), flags_.ge, reset, nullptr};
-        return plain_ != nullptr && !skip_first_;
+    const Neurons* neurons() const noexcept override { return uniform_ && !skip_first_ ? &flags_ : nullptr; }
+
+    kernels::NeuronStates neuron_states(const OpCall& call) const noexcept override {
+        const size_t offset = call.first_row * outputs[0].stride();
+        kernels::NeuronStates found;
+        found.v = static_cast<float*>(call.states[0]) + offset;
+        size_t state = 1;
+        if (flags_.current != Neurons::Current::none) found.i = static_cast<float*>(call.states[state++]) + offset;
+        if (flags_.refractory != 0) found.held = static_cast<int32_t*>(call.states[state]) + offset;
+        return found;
     }
 
     void run(const OpCall& call) const noexcept override {
-        const size_t stride = outputs[0].stride(), offset = call.first_row * stride;
+        const size_t stride = outputs[0].stride();
         if (skip_first_ && call.step == 0) {
             std::memset(call.output, 0, call.rows * stride * outputs[0].item_size());
             return;
         }
-        auto* v = static_cast<float*>(call.states[0]) + offset;
+        const kernels::NeuronStates places = neuron_states(call);
         const auto* x = static_cast<const float*>(call.inputs[0]);
-        if (plain_ != nullptr) {
-            call.counters->spikes +=
-                static_cast<int64_t>(plain_(alpha_.values.data(), v_th_.values.data(), x, call.rows, stride, v,
-                                            static_cast<uint8_t*>(call.output)));
-            return;
-        }
-        Neurons n = flags_;
-        n.v = v;
-        size_t state = 1;
-        if (n.current != Neurons::Current::none) n.i = static_cast<float*>(call.states[state++]) + offset;
-        if (n.refractory != 0) n.held = static_cast<int32_t*>(call.states[state]) + offset;
-        for (size_t row = 0; row < call.rows; ++row, x += stride) {
-            const size_t at = call.first_row + row;
-            n.alpha = alpha_.row(at), n.v_th = v_th_.row(at), n.beta = beta_.row(at), n.gain = gain_.row(at);
-            n.leak = leak_.row(at), n.v_reset = v_reset_.row(at), n.v_min = v_min_.row(at);
-            const size_t from = row * stride;
-            void* out = static_cast<uint8_t*>(call.output) + from * outputs[0].item_size();
-            call.counters->spikes += static_cast<int64_t>(kernels::table().neurons(n, x, stride, from, out));
-        }
+        const uint64_t spikes =
+            uniform_ ? kernels::table().neurons_f32(flags_, places, x, nullptr, nullptr, call.rows, stride, call.output)
+                     : run_rows(call, places, x);
+        call.counters->spikes += static_cast<int64_t>(spikes);
     }
 
   private:
@@ -135,24 +121,35 @@ class Lif final : public Op {
         if (view.has("gain")) gain_ = view.parameter("gain", x, 0.0F);
         if (view.has("leak")) leak_ = view.parameter("leak", x, 0.0F);
         if (view.has("v_min")) v_min_ = view.parameter("v_min", x, 0.0F);
+        for (const Parameter* p : {&alpha_, &v_th_, &beta_, &gain_, &leak_, &v_reset_, &v_min_})
+            uniform_ = uniform_ && p->step == 0;
+        choose_row(0, flags_);
     }
 
-    kernels::Lif* choose_plain() const {
-        const bool plain = !flags_.euler && flags_.current == Neurons::Current::none &&
-                           flags_.spike == Neurons::Spike::binary && flags_.at == Neurons::At::same &&
-                           flags_.reset != Neurons::Reset::value && flags_.refractory == 0 && gain_.values.empty() &&
-                           leak_.values.empty() && v_min_.values.empty() && alpha_.step == 0 && v_th_.step == 0;
-        if (!plain) return nullptr;
-        const kernels::Table& table = kernels::table();
-        if (flags_.reset == Neurons::Reset::zero) return flags_.ge ? table.lif_ge_zero : table.lif_gt_zero;
-        if (flags_.reset == Neurons::Reset::subtract) return flags_.ge ? table.lif_ge_subtract : table.lif_gt_subtract;
-        return flags_.ge ? table.lif_ge_none : table.lif_gt_none;
+    // Rows of parameters of their own.
+    uint64_t run_rows(const OpCall& call, kernels::NeuronStates at, const float* x) const noexcept {
+        const size_t stride = outputs[0].stride();
+        auto* out = static_cast<uint8_t*>(call.output);
+        Neurons n = flags_;
+        uint64_t spikes = 0;
+        for (size_t row = 0; row < call.rows; ++row) {
+            choose_row(call.first_row + row, n);
+            spikes += kernels::table().neurons_f32(n, at, x, nullptr, nullptr, 1, stride, out);
+            out += stride * outputs[0].item_size(), x += stride, at.v += stride;
+            if (at.i != nullptr) at.i += stride;
+            if (at.held != nullptr) at.held += stride;
+        }
+        return spikes;
+    }
+
+    void choose_row(size_t row, Neurons& n) const noexcept {
+        n.alpha = alpha_.row(row), n.v_th = v_th_.row(row), n.beta = beta_.row(row), n.gain = gain_.row(row);
+        n.leak = leak_.row(row), n.v_reset = v_reset_.row(row), n.v_min = v_min_.row(row);
     }
 
     Neurons flags_;
-    bool skip_first_ = false;
+    bool skip_first_ = false, uniform_ = true;
     Parameter alpha_, v_th_, beta_, gain_, leak_, v_reset_, v_min_;
-    kernels::Lif* plain_ = nullptr;
 };
 
 }  // namespace

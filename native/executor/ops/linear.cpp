@@ -83,18 +83,15 @@ class Linear final : public Op {
     }
 
     bool fuses(const Op& next) const noexcept override {
-        kernels::PlainNeurons neurons{};
-        return !nibbles_.empty() && !skip_first_ && matrix_.stride <= 2048 && next.plain_neurons(neurons);
+        const kernels::Neurons* neurons = next.neurons();
+        return !nibbles_.empty() && !skip_first_ && matrix_.stride <= 2048 && neurons != nullptr && neurons->usual();
     }
 
     void run_fused(const OpCall& call, const Op& op, const OpCall& next) const noexcept override {
-        kernels::PlainNeurons neurons{};
-        op.plain_neurons(neurons);
-        neurons.v = static_cast<float*>(next.states[0]) + call.first_row * matrix_.stride;
         uint64_t spikes = 0;
-        const uint64_t sum =
-            kernels::table().nibbles_lif(matrix_, neurons, static_cast<const uint8_t*>(call.inputs[0]), input_stride_,
-                                         call.rows, static_cast<uint8_t*>(next.output), &spikes);
+        const uint64_t sum = kernels::table().nibbles_neurons(
+            matrix_, *op.neurons(), op.neuron_states(next).v, static_cast<const uint8_t*>(call.inputs[0]),
+            input_stride_, call.rows, static_cast<uint8_t*>(next.output), &spikes);
         call.counters->synops += static_cast<int64_t>(sum) * weights_.outputs;
         next.counters->spikes += static_cast<int64_t>(spikes);
     }

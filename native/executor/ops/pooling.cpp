@@ -33,6 +33,7 @@ class Pooling final : public Op {
         check_axis(view, y_);
         if (x_.padding >= x_.kernel || (two && y_.padding >= y_.kernel))
             view.fail("attribute 'padding' is wrong", "", "less than the kernel");
+        covered_y_ = covered(y_), covered_x_ = covered(x_);
         input_ = x;
         const int64_t area = x_.kernel * y_.kernel;
         inverse_ = static_cast<float>(1.0 / static_cast<double>(area));
@@ -49,7 +50,7 @@ class Pooling final : public Op {
 
     void run(const OpCall& call) const noexcept override {
         const ValueType& type = outputs[0];
-        std::memset(call.output, 0, type.rows() * type.stride() * type.item_size());
+        if (!input_.last) std::memset(call.output, 0, type.rows() * type.stride() * type.item_size());
         if (input_.kind == Kind::real)
             pool<float, float>(static_cast<const float*>(call.inputs[0]), static_cast<float*>(call.output));
         else if (type.kind == Kind::integer && mode_ == Mode::sum && input_.bound == 1 && !input_.last)
@@ -79,61 +80,77 @@ class Pooling final : public Op {
                     out[at(outputs[0], c, oy, ox, height, width)] = one<In, Out>(x, c, oy, ox);
     }
 
-    // Inputs of an axis that output `place` covers.
-    static std::pair<int64_t, int64_t> covered(const Axis& axis, int64_t place) noexcept {
-        const int64_t first = place * axis.stride - axis.padding;
-        return {std::max<int64_t>(first, 0), std::min(first + axis.kernel, axis.size)};
+    // Inputs of an axis that an output covers.
+    struct Range {
+        size_t begin, end;
+    };
+
+    static std::vector<Range> covered(const Axis& axis) {
+        std::vector<Range> ranges;
+        for (int64_t place = 0; place < axis.places(); ++place) {
+            const int64_t first = place * axis.stride - axis.padding;
+            ranges.push_back({static_cast<size_t>(std::max<int64_t>(first, 0)),
+                              static_cast<size_t>(std::min(first + axis.kernel, axis.size))});
+        }
+        return ranges;
     }
 
-    // All channels of a place at once; the output is zero before.
+    // Calls visit(input element that lies at `column` of its row) for every place that the output covers, and whether
+    // it is the first.
+    template <typename In, typename Visit>
+    void each_covered(const In* x, const Range& rows, const Range& columns, Visit visit) const noexcept {
+        const size_t stride = input_.stride(), width = static_cast<size_t>(x_.size);
+        for (size_t y = rows.begin; y < rows.end; ++y)
+            for (size_t i = columns.begin; i < columns.end; ++i)
+                visit(x + (y * width + i) * stride, y == rows.begin && i == columns.begin);
+    }
+
+    // Sixteen channels of a place at once.
     template <typename In, typename Out>
     void pool_places(const In* x, Out* out) const noexcept {
         const size_t stride = outputs[0].stride();
-        for (int64_t oy = 0; oy < y_.places(); ++oy)
-            for (int64_t ox = 0; ox < x_.places(); ++ox, out += stride) {
-                const auto [y0, y1] = covered(y_, oy);
-                const auto [x0, x1] = covered(x_, ox);
-                for (int64_t y = y0; y < y1; ++y)
-                    for (int64_t i = x0; i < x1; ++i)
-                        join(x + static_cast<size_t>(y * x_.size + i) * stride, y == y0 && i == x0, stride, out);
-                if constexpr (std::is_same_v<Out, float>)
-                    if (mode_ == Mode::avg)
-                        for (size_t c = 0; c < stride; ++c) out[c] = out[c] * inverse_;
-            }
+        for (const Range& rows : covered_y_)
+            for (const Range& columns : covered_x_)
+                for (size_t c = 0; c < stride; c += kLanes, out += kLanes) join(x + c, rows, columns, out);
+    }
+
+    void join(const uint8_t* x, const Range& rows, const Range& columns, uint8_t* out) const noexcept {
+        Bytes joined = {};  // which no byte is below
+        each_covered(x, rows, columns, [&](const uint8_t* at, bool) {
+            Bytes bytes;
+            std::memcpy(&bytes, at, sizeof(bytes));
+            joined = mode_ == Mode::max ? (bytes > joined ? bytes : joined) : joined + bytes;
+        });
+        std::memcpy(out, &joined, sizeof(joined));
     }
 
     template <typename In, typename Out>
-    void join(const In* x, bool first, size_t stride, Out* out) const noexcept {
-        if constexpr (std::is_same_v<In, uint8_t> && std::is_same_v<Out, uint8_t>) {
-            for (size_t c = 0; c < stride; c += kLanes) {  // the padding of an output is zero, which no byte is below
-                Bytes a, b;
-                std::memcpy(&a, x + c, sizeof(a));
-                std::memcpy(&b, out + c, sizeof(b));
-                const Bytes joined = mode_ == Mode::max ? (a > b ? a : b) : a + b;
-                std::memcpy(out + c, &joined, sizeof(joined));
+    void join(const In* x, const Range& rows, const Range& columns, Out* out) const noexcept {
+        Out joined[kLanes] = {};
+        each_covered(x, rows, columns, [&](const In* at, bool first) {
+            for (size_t c = 0; c < kLanes; ++c) {
+                const auto value = static_cast<Out>(at[c]);
+                if (mode_ == Mode::max)
+                    joined[c] = !first && joined[c] > value ? joined[c] : value;
+                else
+                    joined[c] = static_cast<Out>(joined[c] + value);
             }
-            return;
-        }
-        for (size_t c = 0; c < stride; ++c) {
-            const auto value = static_cast<Out>(x[c]);
-            if (mode_ == Mode::max)
-                out[c] = !first && out[c] > value ? out[c] : value;
-            else
-                out[c] = static_cast<Out>(out[c] + value);
-        }
+        });
+        if constexpr (std::is_same_v<Out, float>)
+            if (mode_ == Mode::avg)
+                for (float& value : joined) value = value * inverse_;
+        std::memcpy(out, joined, sizeof(joined));
     }
 
     template <typename In, typename Out>
     Out one(const In* x, size_t channel, size_t oy, size_t ox) const noexcept {
-        const auto [y0, y1] = covered(y_, static_cast<int64_t>(oy));
-        const auto [x0, x1] = covered(x_, static_cast<int64_t>(ox));
+        const auto height = static_cast<size_t>(y_.size), width = static_cast<size_t>(x_.size);
+        const Range rows = covered_y_[oy], columns = covered_x_[ox];
         Out sum = 0;
         bool first = true;
-        for (int64_t y = y0; y < y1; ++y)
-            for (int64_t i = x0; i < x1; ++i) {
-                const auto value =
-                    static_cast<Out>(x[at(input_, channel, static_cast<size_t>(y), static_cast<size_t>(i),
-                                          static_cast<size_t>(y_.size), static_cast<size_t>(x_.size))]);
+        for (size_t y = rows.begin; y < rows.end; ++y)
+            for (size_t i = columns.begin; i < columns.end; ++i) {
+                const auto value = static_cast<Out>(x[at(input_, channel, y, i, height, width)]);
                 if (mode_ == Mode::max)
                     sum = !first && sum > value ? sum : value;
                 else
@@ -181,6 +198,7 @@ class Pooling final : public Op {
 
     Mode mode_;
     Axis x_{}, y_{};
+    std::vector<Range> covered_y_, covered_x_;
     ValueType input_;
     float inverse_ = 1.0F;
 };

@@ -1,4 +1,4 @@
-// Small matrices with their neurons, avx2 arm: see nibbles_lif.inl.
+// Small matrices with their neurons, avx2 arm: see nibbles_neurons.inl.
 #if defined(__x86_64__)
 #include "kernels/arms.hpp"
 
@@ -7,7 +7,7 @@
 namespace edgesnn::kernels {
 namespace {
 
-#include "kernels/nibbles_lif.inl"
+#include "kernels/nibbles_neurons.inl"
 
 }  // namespace edgesnn::kernels
 #endif

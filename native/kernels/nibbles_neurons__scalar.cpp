@@ -1,4 +1,4 @@
-// Small matrices with their neurons, scalar arm: see nibbles_lif.inl.
+// Small matrices with their neurons, scalar arm: see nibbles_neurons.inl.
 #include "kernels/arms.hpp"
 
 #define EDGESNN_ARM_NAME(name) name##__scalar
@@ -6,6 +6,6 @@
 namespace edgesnn::kernels {
 namespace {
 
-#include "kernels/nibbles_lif.inl"
+#include "kernels/nibbles_neurons.inl"
 
 }  // namespace edgesnn::kernels

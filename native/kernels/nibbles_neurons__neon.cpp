@@ -1,4 +1,4 @@
-// Small matrices with their neurons, neon arm: see nibbles_lif.inl.
+// Small matrices with their neurons, neon arm: see nibbles_neurons.inl.
 #if defined(__aarch64__)
 #include "kernels/arms.hpp"
 
@@ -7,7 +7,7 @@
 namespace edgesnn::kernels {
 namespace {
 
-#include "kernels/nibbles_lif.inl"
+#include "kernels/nibbles_neurons.inl"
 
 }  // namespace edgesnn::kernels
 #endif
