@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgesnn import _native
-from edgesnn.graph import Builder, Document
+from edgesnn.graph import Builder, Document, Int4
 from edgesnn.runtime import Model, Session
 from tests.graphs import as_active, random_document, random_images, random_inputs
 
@@ -90,6 +90,37 @@ def test_native_equals_reference_on_any_graph_and_input(seed: int) -> None:
 def test_what_another_window_left_behind_a_row_of_points_does_not_reach_quantised_input() -> None:
     """Seed 1815: direct points, neurons, an int8 matrix; the padding of the points' rows was not cleared."""
     check_seed(1815)
+
+
+LARGE = {  # int4 weights that stay packed: shapes of input and weight, and attributes
+    "linear": ("linear", [3, 500], (70, 500), {}),
+    "convolution": ("conv2d", [24, 5, 7], (90, 24, 3, 3), {"padding": [1, 1]}),
+    "groups": ("conv2d", [60, 5, 7], (90, 20, 3, 3), {"groups": 3, "stride": [2, 1]}),
+    "one group": ("conv2d", [40, 4, 4], (128, 40, 2, 2), {}),
+}
+
+
+def large_int4(name: str, bound: int) -> Document:
+    op, shape, weight, attributes = LARGE[name]
+    rng = np.random.default_rng(bound)
+    tensors = {
+        "weight": Int4(rng.integers(-8, 8, weight)),
+        "scale": rng.uniform(0.01, 1, weight[0]).astype(np.float32),
+        "bias": rng.normal(0, 1, weight[0]).astype(np.float32),
+    }
+    builder = Builder(input={"kind": "dense", "shape": shape, "value": "int", "bound": bound})
+    node = builder.add(op, "input", name="large", attributes={"activations": "int", **attributes}, tensors=tensors)
+    return builder.document(outputs=[node])
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_int4_weights_too_large_to_be_unpacked(arm: str) -> None:
+    script = (
+        "from tests.property.test_executor_equal import LARGE, check_document, large_int4\n"
+        "for name in LARGE:\n"
+        "    for bound in (1, 7): check_document(large_int4(name, bound), bound)"
+    )
+    run_python(script, EDGESNN_ARM=arm)
 
 
 @pytest.mark.parametrize("arm", ARMS)

@@ -8,6 +8,7 @@
 namespace edgesnn::executor {
 namespace {
 
+constexpr size_t kUnpackedBytes = 16 << 10;  // half of a first-level cache
 constexpr int64_t kMaxGroupedInputs = 8192;  // 8192 * 8 * 127 * 255 is below 2^31
 
 bool int4(const TensorSpec& weight) {
@@ -45,8 +46,9 @@ Weights::Weights(const NodeView& view) {
     if (wide) {
         largest = (number == Number::i8 ? 127 : 8) * inputs * view.inputs[0].bound;
         if (view.has("scale") || view.has("bias")) view.fail("a bare sum has no scale and bias");
-        return;
     }
+    if (number == Number::i4 && integers) unpack(weight);
+    if (wide) return;
     const auto n = static_cast<size_t>(outputs);
     scale = view.spread("scale", n, false, 0.0F);
     bias = view.spread("bias", n, false, 0.0F);
@@ -102,6 +104,18 @@ void Weights::spread_scale(const NodeView& view, const TensorSpec& weight) {
     number = Number::f32;
     scaled = true;
     std::fill(scale.begin(), scale.end(), 1.0F);
+}
+
+void Weights::unpack(const TensorSpec& weight) {
+    const auto n_end = static_cast<size_t>(outputs), k_end = static_cast<size_t>(inputs);
+    const size_t columns = round_up(n_end, kLanes);
+    if (k_end * columns > kUnpackedBytes) return;
+    bytes_.assign(k_end * columns, 0);
+    for (size_t k = 0; k < k_end; ++k)
+        for (size_t n = 0; n < n_end; ++n) bytes_[k * columns + n] = static_cast<int8_t>(integer_at(weight, n, k));
+    stride = columns;
+    data = bytes_.data();
+    number = Number::i8;
 }
 
 }  // namespace edgesnn::executor

@@ -10,7 +10,8 @@ enum class Number { f32, i8, i4 };
 struct Weights {
     Weights() = default;
     // Reads the node's tensors and the attributes `activations`, `output`, `group`. Throws Error{model}.
-    // Integer weights with activations "float32" become floats: w' = float32(m * w) * scale, and a scale of one.
+    // Integer weights with activations "float32" become floats: w' = float32(m * w) * scale, and a scale of one. Small
+    // int4 weights of integers become int8: the half that they would save is not read from beyond a first-level cache.
     explicit Weights(const NodeView& view);
 
     Number number = Number::f32;  // as the kernels read it
@@ -30,8 +31,10 @@ struct Weights {
     void check_sums(const NodeView& view) const;
     void read_groups(const NodeView& view, const TensorSpec& weight);
     void spread_scale(const NodeView& view, const TensorSpec& weight);
+    void unpack(const TensorSpec& weight);
 
     std::vector<float> floats_;  // weights that were scaled
+    std::vector<int8_t> bytes_;  // weights that were unpacked
 };
 
 }  // namespace edgesnn::executor
