@@ -1,10 +1,11 @@
 """Decoding speed of every format, on other people's recordings: the answer is checked before it is timed.
 
-    python bench/events.py [--seconds 1]
+    python bench/events.py [--seconds 1] [--format csv ...]
 
-Reads the shared folder (EDGESNN_SHARED, else `shared` beside the repository). One thread; chunks of 64 KiB into
-`edgesnn.Decoder`, the arrays dropped as they come; the best of the runs of each file. tonic reads the N-MNIST file
-beside ours where it is installed.
+Reads the shared folder (EDGESNN_SHARED, else `shared` beside the repository). One thread. Streams of bytes go in chunks
+of 64 KiB into `edgesnn.Decoder`, the arrays dropped as they come; containers through `Recording.packets`. Whatever of
+`bench/events_peers.py` is installed reads the same file in the same minute, in turn with ours; the best run of each
+counts. A reader that gives other events says so in its row. Formats that are written are timed too.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import hashlib
 import json
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,39 +28,94 @@ sys.path.insert(0, str(ROOT))
 
 import edgesnn  # noqa: E402
 from bench.common import record  # noqa: E402
+from bench.events_peers import Reader, peers  # noqa: E402
+from edgesnn.events import registry  # noqa: E402
+from edgesnn.events.formats.base import is_stream, is_writable  # noqa: E402
 
 SHARED = Path(os.environ.get("EDGESNN_SHARED") or ROOT.parent / "shared") / "recordings"
 FILES = (
     "evt3/evt3_gen41_1280x720.raw",
     "evt3/evt3_vga_rospayload_640x480.raw",
     "evt2/evt2_gen3_640x480_a.raw",
+    "evt21/evt21_from_evt3_1280x720.raw",
+    "dat/ncars_obj_004397_td.dat",
+    "es/dvs_320x240.es",
+    "aedat4/davis_sample.aedat4",
+    "aedat2/aedat2_davis346_from_aedat4.aedat",
+    "aedat31/aedat31_polarity_from_aedat4.aedat",
+    "csv/events_t_x_y_on.csv",
+    "npy/events_structured.npy",
+    "npz/events.npz",
     "nmnist_bin/nmnist_sample.bin",
 )
+WRITTEN_FROM = "evt2/evt2_gen3_640x480_a.raw"
 CHUNK_BYTES = 1 << 16
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=1.0, help="how long each file is repeated")
+    parser.add_argument("--format", nargs="+", help="these formats alone")
     args = parser.parse_args()
     if not SHARED.is_dir():
         print(f"nothing to decode: {SHARED} is not there; set EDGESNN_SHARED")
         return
-    rows = [measure(SHARED / name, args.seconds) for name in FILES]
-    record("events", {"files": rows})
-    print("file                                      Mev/s   MB/s  bytes/event  peer")
-    for row in rows:
-        peer = f"{row['peer']} {row['peer_mev_s']:.2f} (x{row['mev_s'] / row['peer_mev_s']:.0f})" if row["peer"] else ""
-        print(f"{row['file']:<40} {row['mev_s']:>6.1f} {row['mb_s']:>6.0f}  {row['bytes_per_event']:>11.2f}  {peer}")
+    print("file                                      Mev/s   MB/s  bytes/event  peers (times slower)")
+    rows = []
+    for name in FILES:
+        if not args.format or name.split("/")[0].removesuffix("_bin") in args.format:
+            rows.append(measure(SHARED / name, args.seconds))
+            show(rows[-1])
+    writers = [row for name in registry.names() if (row := write_speed(name, args.format)) is not None]
+    for row in writers:
+        print(
+            f"written as {row['format']:<29} {row['mev_s']:>6.1f} {row['mb_s']:>6.0f}  {row['bytes_per_event']:>11.2f}"
+        )
+    record("events", {"files": rows, "writers": writers})
+
+
+def show(row: dict[str, Any]) -> None:
+    slower = (
+        f"{name} {peer['mev_s']:.1f} (x{row['mev_s'] / peer['mev_s']:.1f}{'' if peer['same'] else ', other events'})"
+        for name, peer in row["peers"].items()
+    )
+    numbers = f"{row['mev_s']:>6.1f} {row['mb_s']:>6.0f}  {row['bytes_per_event']:>11.2f}"
+    print(f"{row['file']:<40} {numbers}  {', '.join(slower)}")
 
 
 def measure(path: Path, seconds: float) -> dict[str, Any]:
-    """Check the file's events against its ground truth, then time them."""
+    """Check the file's events against its ground truth, then time them beside the peers."""
     truth = json.loads(Path(f"{path}.json").read_text())
-    recording = edgesnn.open(path, sensor=tuple(truth["sensor"]))
+    recording = edgesnn.open(path, sensor=tuple(truth["sensor"]) if truth["sensor"] else None)
     events = recording.read()
     if hashlib.sha256(events.tobytes()).hexdigest() != truth["events_sha256"]:
         raise SystemExit(f"{path}: the events are not the ground truth's")
+    size = path.stat().st_size - recording.data_offset
+    readers: dict[str, Reader] = {}
+    same: dict[str, bool] = {}
+    for name, maker in peers(recording.format).items():
+        try:
+            reader = maker(path, recording.sensor or (1280, 720))
+            same[name] = same_events(reader[1](), events)
+            readers[name] = reader
+        except Exception as error:  # other people's code, on a file that it may not read
+            print(f"{path.name}: {name} cannot read it: {error}")
+    best_s = best_of({"": reading(recording), **{name: reader[0] for name, reader in readers.items()}}, seconds)
+    return {
+        "file": path.name,
+        "format": recording.format,
+        "events": len(events),
+        "mev_s": len(events) / best_s[""] / 1e6,
+        "mb_s": size / best_s[""] / 1e6,
+        "bytes_per_event": size / len(events),
+        "peers": {name: {"mev_s": len(events) / best_s[name] / 1e6, "same": same[name]} for name in readers},
+    }
+
+
+def reading(recording: edgesnn.Recording) -> Callable[[], None]:
+    """Return what decodes the whole recording once."""
+    if not is_stream(registry.get(recording.format)):
+        return lambda: [None for _ in recording.packets()].clear()
     data = b"".join(recording.chunks())
     chunks = [data[at : at + CHUNK_BYTES] for at in range(0, len(data), CHUNK_BYTES)]
 
@@ -68,39 +125,43 @@ def measure(path: Path, seconds: float) -> dict[str, Any]:
             decoder.feed(chunk)
         decoder.finish()
 
-    best_s = best_of(decode, seconds)
-    peer, peer_s = tonic(path, events, seconds) if recording.format == "nmnist" else (None, None)
-    return {
-        "file": path.name,
-        "format": recording.format,
-        "events": len(events),
-        "mev_s": len(events) / best_s / 1e6,
-        "mb_s": len(data) / best_s / 1e6,
-        "bytes_per_event": len(data) / len(events),
-        "peer": peer,
-        "peer_mev_s": len(events) / peer_s / 1e6 if peer_s else None,
-    }
+    return decode
 
 
-def tonic(path: Path, events: np.ndarray, seconds: float) -> tuple[str | None, float | None]:
-    """Time tonic's reader of the same file, after its events were compared with ours."""
-    try:
-        from tonic.io import make_structured_array, read_mnist_file
-    except ImportError:
-        return None, None
-    dtype = make_structured_array([0], [0], [0], [0]).dtype
-    theirs = read_mnist_file(str(path), dtype=dtype)
-    if not all((theirs[name] == events[name]).all() for name in "txyp"):
-        raise SystemExit(f"{path}: tonic reads other events")
-    return "tonic", best_of(lambda: read_mnist_file(str(path), dtype=dtype), seconds)
+def same_events(theirs: Any, ours: np.ndarray) -> bool:
+    return all(np.array_equal(np.asarray(theirs[name]).astype(np.int64), ours[name]) for name in "txyp")
 
 
-def best_of(work: Callable[[], object], seconds: float) -> float:
-    best_s, end = float("inf"), time.perf_counter() + seconds
+def write_speed(name: str, wanted: list[str] | None) -> dict[str, Any] | None:
+    """Time a writer, disk included; the file is read back first."""
+    if not is_writable(registry.get(name)) or (wanted and name not in wanted):
+        return None
+    recording = edgesnn.open(SHARED / WRITTEN_FROM)
+    events = recording.read()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a"
+
+        def write() -> None:
+            edgesnn.write(path, events, sensor=recording.sensor, format=name)
+
+        write()
+        if not (edgesnn.open(path, format=name).read() == events).all():
+            raise SystemExit(f"{name}: what was written is read back as other events")
+        best_s = best_of({"": write}, 1.0)[""]
+        size = path.stat().st_size
+    mev_s, mb_s = len(events) / best_s / 1e6, size / best_s / 1e6
+    return {"format": name, "mev_s": mev_s, "mb_s": mb_s, "bytes_per_event": size / len(events)}
+
+
+def best_of(work: dict[str, Callable[[], object]], seconds: float) -> dict[str, float]:
+    """Run all in turn for so long; return the shortest time of each."""
+    best_s = dict.fromkeys(work, float("inf"))
+    end = time.perf_counter() + seconds * len(work)
     while time.perf_counter() < end:
-        start = time.perf_counter()
-        work()
-        best_s = min(best_s, time.perf_counter() - start)
+        for name, one in work.items():
+            start = time.perf_counter()
+            one()
+            best_s[name] = min(best_s[name], time.perf_counter() - start)
     return best_s
 
 

@@ -85,10 +85,12 @@ class TableReader:
         inside = (x >= 0) & (x < self._width) & (y >= 0) & (y < self._height)
         rows = np.arange(self._row, self._row + len(t))
         self._row += len(t)
-        events = np.zeros(int(np.count_nonzero(good & inside)), EVENT)
+        taken = good & inside
+        some = slice(None) if taken.all() else taken  # a copy less
+        events = np.empty(int(np.count_nonzero(taken)), EVENT)
         for name, values in (("t", t), ("x", x), ("y", y), ("p", whole["p"][0] == 1)):
-            events[name] = values[good & inside]
-        events, numbers, ahead = self._guard.pass_on(events, rows[good & inside], final=final)
+            events[name] = values[some]
+        events, numbers, ahead = self._guard.pass_on(events, rows[some], final=final)
         problems = (
             (rows[~good], "bad_words", "no time, whole x, whole y and polarity of 0, 1 or -1"),
             (rows[good & ~inside], "out_of_range", f"it is outside the {self._width}x{self._height} sensor"),
@@ -149,7 +151,8 @@ class _Guard:
 
     def pass_on(self, events: Array, rows: Array, *, final: bool) -> tuple[Array, Array, Array]:
         """Return (events, their rows, rows that are left out) of these and the one that was held."""
-        events, rows = np.concatenate([self._held, events]), np.concatenate([self._held_row, rows])
+        if len(self._held):
+            events, rows = np.concatenate([self._held, events]), np.concatenate([self._held_row, rows])
         t = events["t"]
         kept = np.ones(len(t), bool)
         end = len(t)
@@ -162,7 +165,9 @@ class _Guard:
             else:
                 self._latest = int(t[at])
             at = self._next_ahead(t, at + 1)
-        self._held, self._held_row = events[end:], rows[end:]
+        self._held, self._held_row = events[end:].copy(), rows[end:].copy()
+        if kept.all():
+            return events[:end], rows[:end], rows[:0]
         return events[:end][kept[:end]], rows[:end][kept[:end]], rows[~kept]
 
     def _next_ahead(self, t: Array, start: int) -> int:
@@ -221,10 +226,13 @@ def _whole(values: Array) -> tuple[Array, Mask]:
         with np.errstate(invalid="ignore"):
             values = values.astype(np.float64)
             known = (np.abs(values) < 1 << 31) & (values == np.rint(values))
+    elif values.dtype.itemsize < 8:
+        known = np.ones(len(values), bool)
     else:
         known = values < 1 << 31
         known &= values > -(1 << 31) if values.dtype.kind == "i" else True
-    return np.where(known, values, 0).astype(np.int64), known
+    whole = values if known.all() else np.where(known, values, 0)
+    return whole.astype(np.int64), known
 
 
 def _times(values: Array, scale: int) -> tuple[Array, Mask]:
@@ -238,8 +246,10 @@ def _times(values: Array, scale: int) -> tuple[Array, Mask]:
     limit = TIME_LIMIT_US // 10**scale if scale >= 0 else (1 << 62) - 1
     known = values < limit
     known &= values > -limit if values.dtype.kind == "i" else True
-    whole = np.where(known, values, 0).astype(np.int64)
-    if scale >= 0:
+    whole = (values if known.all() else np.where(known, values, 0)).astype(np.int64)
+    if scale == 0:
+        return whole, known
+    if scale > 0:
         return whole * 10**scale, known
     unit = 10**-scale
     us, rest = np.divmod(whole, unit)

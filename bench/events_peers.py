@@ -1,0 +1,120 @@
+"""Other people's readers, for `bench/events.py`: format -> name of the reader -> what makes one of a file.
+
+A reader is (stream, whole): `stream()` decodes the file as quickly as that library can and keeps nothing; `whole()`
+returns the events as a mapping of t (microseconds), x, y and p, to be compared before anything is timed. A library that
+is not installed is left out.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Reader = tuple[Callable[[], object], Callable[[], Mapping[str, Any]]]
+Maker = Callable[[Path, tuple[int, int]], Reader]
+
+
+def drain(packets: Any) -> None:
+    """Take all and keep none."""
+    deque(packets, maxlen=0)
+
+
+def faery(path: Path, sensor: tuple[int, int]) -> Reader:
+    import faery as library
+
+    def opened() -> Any:
+        return library.events_stream_from_file(path, dimensions_fallback=sensor)
+
+    return lambda: drain(opened()), lambda: opened().to_array()
+
+
+def expelliarmus(encoding: str) -> Maker:
+    def make(path: Path, _: tuple[int, int]) -> Reader:
+        from expelliarmus import Wizard
+
+        def read() -> Any:
+            return Wizard(encoding=encoding).read(str(path))
+
+        return read, read
+
+    return make
+
+
+def evlib(path: Path, _: tuple[int, int]) -> Reader:
+    import evlib as library
+
+    def read() -> Any:
+        return library.load_events(str(path)).collect()
+
+    def columns() -> Mapping[str, Any]:
+        frame = read()
+        t = frame["t"].dt.total_microseconds().to_numpy()
+        return {"t": t, "x": frame["x"].to_numpy(), "y": frame["y"].to_numpy(), "p": frame["polarity"].to_numpy() == 1}
+
+    return read, columns
+
+
+def event_stream(path: Path, _: tuple[int, int]) -> Reader:
+    import event_stream as library
+
+    def packets() -> list[Any]:
+        with library.Decoder(str(path)) as decoder:
+            return list(decoder)
+
+    def stream() -> None:
+        with library.Decoder(str(path)) as decoder:
+            drain(decoder)
+
+    return stream, lambda: np.concatenate(packets())
+
+
+def tonic(path: Path, _: tuple[int, int]) -> Reader:
+    from tonic.io import make_structured_array, read_mnist_file
+
+    dtype = make_structured_array([0], [0], [0], [0]).dtype
+
+    def read() -> Any:
+        return read_mnist_file(str(path), dtype=dtype)
+
+    return read, read
+
+
+def polars(path: Path, _: tuple[int, int]) -> Reader:
+    import polars as library
+
+    def columns() -> Mapping[str, Any]:
+        return {name: column.to_numpy() for name, column in zip("txyp", library.read_csv(path), strict=True)}
+
+    return lambda: library.read_csv(path), columns
+
+
+def numpy_array(path: Path, _: tuple[int, int]) -> Reader:
+    def read() -> Mapping[str, Any]:
+        loaded = np.load(path)
+        return {name: loaded[name] for name in "txyp"}
+
+    return read, read
+
+
+PEERS: dict[str, dict[str, Maker]] = {
+    "aedat4": {"faery": faery},
+    "csv": {"faery": faery, "polars": polars},
+    "dat": {"expelliarmus": expelliarmus("dat")},
+    "es": {"event_stream": event_stream, "faery": faery},
+    "evt2": {"expelliarmus": expelliarmus("evt2"), "faery": faery, "evlib": evlib},
+    "evt21": {"evlib": evlib},
+    "evt3": {"expelliarmus": expelliarmus("evt3"), "faery": faery, "evlib": evlib},
+    "nmnist": {"tonic": tonic},
+    "npy": {"numpy": numpy_array},
+    "npz": {"numpy": numpy_array},
+}
+
+
+def peers(format: str) -> dict[str, Maker]:
+    """Return the readers of a format that are installed."""
+    return {name: maker for name, maker in PEERS.get(format, {}).items() if find_spec(name)}
