@@ -9,6 +9,9 @@ from functools import cache
 
 import numpy as np
 
+from edgesnn.events import registry
+from edgesnn.events.formats.base import EncoderOptions, is_writable
+from edgesnn.events.types import TRIGGER
 from tests.property import aedat_files, aedat_streams, streams
 
 SENSOR = streams.SENSOR
@@ -137,6 +140,23 @@ WHOLE: dict[str, Callable[[], WholeFile]] = {
     "npz": lambda: npz("records"),
     "npz-columns": lambda: npz("columns"),
 }
+
+
+def written(
+    name: str,
+    events: np.ndarray,
+    sensor: tuple[int, int] = SENSOR,
+    *,
+    triggers: np.ndarray | None = None,
+    t_end_us: int | None = None,
+    variant: str = "",
+) -> tuple[bytes, bytes]:
+    """The header and the data that the encoder of a format makes of these events."""
+    kind = registry.get(name)
+    assert is_writable(kind)
+    encoder = kind.encoder(EncoderOptions(sensor, variant=variant))
+    edges = np.zeros(0, TRIGGER) if triggers is None else triggers
+    return encoder.begin(), encoder.encode(events, edges, t_end_us) + encoder.finish()[0]
 
 
 @cache

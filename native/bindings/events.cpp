@@ -1,6 +1,9 @@
 // _native.events: the incremental decoders, and the writers whose speed matters.
+#include <pybind11/stl.h>
+
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -10,6 +13,7 @@
 #include "bindings/event_array.hpp"
 #include "events/decode/decoder.hpp"
 #include "events/encode/csv.hpp"
+#include "events/encode/encoder.hpp"
 
 namespace py = pybind11;
 
@@ -83,6 +87,32 @@ class PyDecoder {
     double events_per_byte_ = 0;  // of the last feed and a little more: room for the next one's
 };
 
+// Python's face of one events::Encoder.
+class PyEncoder {
+  public:
+    PyEncoder(const std::string& format, int32_t width, int32_t height, std::string variant)
+        : encoder_(events::make_encoder(format, {width, height, std::move(variant)})) {}
+
+    // An error leaves everything as it was.
+    py::bytes encode(const py::object& event_records, const py::object& trigger_records,
+                     std::optional<int64_t> t_end_us) {
+        const EventArray some(event_records);
+        const TriggerArray edges(trigger_records);
+        std::vector<uint8_t> bytes;
+        {
+            py::gil_scoped_release unlocked;
+            std::unique_ptr<events::Encoder> next = encoder_->clone();
+            events::WordWriter out(bytes);
+            next->encode(some.span, edges.span, t_end_us.value_or(events::kNoTime), out);
+            encoder_ = std::move(next);
+        }
+        return py::bytes(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    }
+
+  private:
+    std::unique_ptr<events::Encoder> encoder_;
+};
+
 py::bytes encode_csv(const py::object& array, const std::string& columns) {
     const EventArray events(array);
     const events::CsvColumns order = events::CsvColumns::parse(columns);
@@ -131,6 +161,10 @@ void bind_events(py::module_& m) {
         .def("save", &PyDecoder::save)
         .def("load", &PyDecoder::load, py::arg("arrays"));
     bind_aedat4(room);
+    py::class_<PyEncoder>(room, "Encoder")
+        .def(py::init<const std::string&, int32_t, int32_t, std::string>(), py::arg("format"), py::arg("width"),
+             py::arg("height"), py::arg("variant") = "")
+        .def("encode", &PyEncoder::encode, py::arg("events"), py::arg("triggers"), py::arg("t_end_us"));
     room.def("encode_csv", &encode_csv, py::arg("events"), py::arg("columns"));
 }
 

@@ -14,7 +14,7 @@ import pytest
 
 import edgesnn
 from edgesnn.events.types import EVENT
-from edgesnn.events.writers import encode_evt3, evt3_header
+from tests.files import written
 
 SENSOR = (320, 240)
 EVT2_HEADER = b"% evt 2.0\n% geometry 320x240\n% end\n"
@@ -31,11 +31,18 @@ def some_events(count: int = 2000) -> np.ndarray:
     return events
 
 
+HEADER = written("evt3", some_events(0), SENSOR)[0]
+
+
+def evt3_words() -> np.ndarray:
+    return np.frombuffer(written("evt3", some_events(), SENSOR)[1], "<u2")
+
+
 @pytest.fixture
 def evt3(tmp_path: Path) -> Path:
     """A whole EVT3 file of 2000 events."""
     path = tmp_path / "gate.raw"
-    path.write_bytes(evt3_header(SENSOR) + encode_evt3(some_events(), SENSOR).tobytes())
+    path.write_bytes(HEADER + evt3_words().tobytes())
     return path
 
 
@@ -81,7 +88,7 @@ def test_name_with_a_zero_byte() -> None:
 
 
 @pytest.mark.parametrize("on_corrupt", ["strict", "skip"])
-@pytest.mark.parametrize("header", [evt3_header(SENSOR), EVT2_HEADER])
+@pytest.mark.parametrize("header", [HEADER, EVT2_HEADER])
 def test_header_without_events_is_an_empty_recording_with_a_warning(
     tmp_path: Path, header: bytes, on_corrupt: str
 ) -> None:
@@ -96,7 +103,7 @@ def test_header_without_events_is_an_empty_recording_with_a_warning(
 @pytest.mark.parametrize("on_corrupt", ["strict", "skip"])
 def test_bytes_without_any_event_are_an_error(tmp_path: Path, on_corrupt: str) -> None:
     path = tmp_path / "a.raw"
-    path.write_bytes(evt3_header(SENSOR) + np.full(500, 0x8001, "<u2").tobytes())
+    path.write_bytes(HEADER + np.full(500, 0x8001, "<u2").tobytes())
     assert "no event in the data" in refusal(path, on_corrupt=on_corrupt)
 
 
@@ -175,15 +182,15 @@ def test_an_impossible_sensor_in_the_header(evt3: Path, geometry: str) -> None:
 @pytest.mark.parametrize("geometry", ["-5x3", "wide", "", "1e3x2"])
 def test_a_sensor_that_is_no_size_is_not_taken(evt3: Path, geometry: str) -> None:
     header = f"% evt 3.0\n% geometry {geometry}\n% end\n".encode()
-    evt3.write_bytes(header + encode_evt3(some_events(), SENSOR).tobytes())
+    evt3.write_bytes(header + evt3_words().tobytes())
     recording = edgesnn.open(evt3)
     assert recording.sensor is None
     assert len(recording.read()) == 2000
 
 
 def test_a_header_smaller_than_the_events(evt3: Path) -> None:
-    body = encode_evt3(some_events(), SENSOR)
-    header = evt3_header((64, 48))
+    body = evt3_words()
+    header = written("evt3", some_events(0), (64, 48))[0]
     evt3.write_bytes(header + body.tobytes())
     message = refusal(evt3)
     assert "is outside the 64x48 sensor" in message
@@ -211,7 +218,7 @@ def test_a_header_of_zeros_claims_nothing(tmp_path: Path) -> None:
 
 def test_the_events_before_the_damage_come_first(evt3: Path) -> None:
     data = bytearray(evt3.read_bytes())
-    header = len(evt3_header(SENSOR))
+    header = len(HEADER)
     data[header + 4001] = 0x90  # an unknown word type
     evt3.write_bytes(data)
     got: list[np.ndarray] = []
@@ -229,7 +236,7 @@ def test_a_huge_sparse_file_is_read_in_bounded_memory(tmp_path: Path) -> None:
     import resource
 
     path = tmp_path / "huge.raw"
-    path.write_bytes(evt3_header(SENSOR) + encode_evt3(some_events(), SENSOR).tobytes())
+    path.write_bytes(HEADER + evt3_words().tobytes())
     with path.open("r+b") as file:
         file.truncate(300 << 20)  # zeros: ADDR_Y words
     total = sum(len(packet) for packet in edgesnn.open(path).packets())  # warm
@@ -241,7 +248,7 @@ def test_a_huge_sparse_file_is_read_in_bounded_memory(tmp_path: Path) -> None:
 
 def test_a_file_cut_while_it_is_read(evt3: Path) -> None:
     recording = edgesnn.open(evt3)
-    os.truncate(evt3, len(evt3_header(SENSOR)) + 2001)
+    os.truncate(evt3, len(HEADER) + 2001)
     assert "word is cut: 1 of 2" in refusal_of(recording)
     evt3.unlink()
     assert "no such file" in refusal_of(recording)

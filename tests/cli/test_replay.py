@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from edgesnn.events.types import EVENT
-from edgesnn.events.writers import write_evt3
+from edgesnn.events.writing import write
 from edgesnn.publish.broker import LocalBroker, find_mosquitto
 from edgesnn.schemas import load_schema
 from tests.brokers import KillableBroker, Subscriber
@@ -51,7 +51,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     events["t"] = np.where(t < 150_000, t, t + 250_000)
     events["x"], events["y"] = rng.integers(20, 60, len(events)), rng.integers(20, 60, len(events))
     path = tmp_path_factory.mktemp("recording") / "pause.raw"
-    write_evt3(path, events, (128, 128))
+    write(path, events, sensor=(128, 128))
     return path
 
 

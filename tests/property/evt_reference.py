@@ -85,7 +85,7 @@ def high_values(words: list[int], bits: int, counters: dict[str, int]) -> list[i
     """
     clock, values = Clock(bits), []
     while len(values) < len(words):
-        rest = words[len(values) :]
+        rest = words[len(values) : len(values) + 8]  # no decision looks further
         count = waiting(clock, rest)
         values += settle(clock, rest[:count], rest[count] if count < len(rest) else None)
     counters["bad_words"] += clock_misses(words, values)

@@ -17,7 +17,7 @@ from edgesnn.events import registry
 from edgesnn.events.formats import raw_header
 from edgesnn.events.formats.base import DecoderOptions, Head, is_container, is_stream
 from edgesnn.events.types import EVENT, TRIGGER
-from edgesnn.events.writers import write_evt3
+from edgesnn.events.writing import write
 from tests.files import whole
 
 
@@ -133,7 +133,7 @@ def recording(tmp_path: Path) -> Path:
     """Five events, then time that goes on."""
     path = tmp_path / "five.raw"
     events = np.array([(10, 3, 4, 1), (11, 5, 4, 0), (11, 6, 9, 1), (900, 3, 4, 1), (9000, 2, 2, 1)], EVENT)
-    write_evt3(path, events, (128, 96), t_end_us=50_000)
+    write(path, events, sensor=(128, 96), t_end_us=50_000)
     return path
 
 

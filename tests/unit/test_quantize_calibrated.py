@@ -14,7 +14,7 @@ import edgesnn
 from edgesnn.cli.main import main
 from edgesnn.encode.spans import encode_span, spans
 from edgesnn.errors import ModelError, UsageError
-from edgesnn.events.writers import write_evt3
+from edgesnn.events.writing import write
 from edgesnn.graph import Builder, Document
 from edgesnn.pipeline.bench import made_up_events
 from edgesnn.quantize import calibrate, quantize
@@ -120,7 +120,7 @@ def test_rows_of_a_convolution_are_what_its_places_see(op: str) -> None:
 
 
 def recording(path: Path, sensor: tuple[int, int], events: int, duration_us: int, seed: int = 1) -> Path:
-    write_evt3(path, made_up_events(events, duration_us, sensor, seed), sensor)
+    write(path, made_up_events(events, duration_us, sensor, seed), sensor=sensor)
     return path
 
 

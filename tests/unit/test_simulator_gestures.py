@@ -13,7 +13,7 @@ from edgesnn.events.simulator.body import LEFT, RIGHT, Body
 from edgesnn.events.simulator.clips import draw_body, simulate_gesture, simulate_session
 from edgesnn.events.simulator.gestures import GESTURES, rest
 from edgesnn.events.simulator.pixels import CameraParameters
-from edgesnn.events.writers import encode_evt3
+from tests.files import written
 
 CLEAN = CameraParameters(threshold_on=0.15, threshold_off=0.15)
 TIMES = np.arange(0.0, 3.0, 0.01)
@@ -115,7 +115,7 @@ def test_a_mirrored_clip_goes_to_the_class_that_it_shows(tmp_path: Path) -> None
     direct = simulate_gesture("right_arm_clockwise", clip_seed(0, "train", 3, 0), 60_000)
     flipped = mirror(direct).events
     np.testing.assert_array_equal(flipped["x"].astype(int) + direct.events["x"], 127)
-    words = encode_evt3(flipped, (128, 128), t_end_us=60_000).tobytes()
+    words = written("evt3", flipped, (128, 128), t_end_us=60_000)[1]
     assert len(words) > 1000
     assert (tmp_path / "train" / files[1]).read_bytes().endswith(words)
 

@@ -9,7 +9,7 @@ import pytest
 
 from edgesnn.errors import ConfigError
 from edgesnn.events.types import EVENT
-from edgesnn.events.writers import write_evt3
+from edgesnn.events.writing import write
 
 torch = pytest.importorskip("torch")
 
@@ -26,7 +26,7 @@ def write_folders(root: Path, *names: str) -> None:
     events["t"] = [1, 2, 3]
     for name in names:
         (root / name).mkdir(parents=True)
-        write_evt3(root / name / "a.raw", events, SENSOR)
+        write(root / name / "a.raw", events, sensor=SENSOR)
 
 
 def test_background_trains_and_never_validates(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import edgesnn
 from edgesnn.events.types import EVENT
-from edgesnn.events.writers import write_evt3
+from edgesnn.events.writing import write
 from edgesnn.train.datasets import Sample, load_dataset
 from tests.bars import write_bars
 
@@ -35,7 +35,7 @@ def write_bar(path: Path, label: str, seed: int) -> None:
         along = rng.integers(0, 16, 400)
     events["x"], events["y"] = (across, along) if label == "down" else (along, across)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_evt3(path, events, SENSOR, t_end_us=85_000)
+    write(path, events, sensor=SENSOR, t_end_us=85_000)
 
 
 def write_folder(root: Path, count: int, seed: int) -> Path:

@@ -263,3 +263,26 @@ def native_decoder(name: str, options: DecoderOptions) -> FormatDecoder:
         name, width, height, strict, options.offset, printable(options.where), options.variant
     )
     return decoder
+
+
+class NativeEncoder:
+    """A FormatEncoder of `native/events/encode`; what the file begins with is given."""
+
+    def __init__(self, name: str, options: EncoderOptions, begin: bytes) -> None:
+        from edgesnn import _native
+
+        self._begin = begin
+        self._encoder = _native.events.Encoder(name, *options.sensor, options.variant)
+
+    def begin(self) -> bytes:
+        """Return the header."""
+        return self._begin
+
+    def encode(self, events: npt.NDArray[Any], triggers: npt.NDArray[Any], t_end_us: int | None, /) -> bytes:
+        """Return the bytes of more events and triggers; see `FormatEncoder`."""
+        data: bytes = self._encoder.encode(events, triggers, t_end_us)
+        return data
+
+    def finish(self) -> tuple[bytes, list[tuple[int, bytes]]]:
+        """Return nothing: such files have no end."""
+        return b"", []

@@ -6,11 +6,23 @@ import re
 
 from edgesnn.errors import RecordingError
 from edgesnn.events.formats import raw_header
-from edgesnn.events.formats.base import DecoderOptions, FormatDecoder, Head, Header, Sensor, native_decoder
+from edgesnn.events.formats.base import (
+    DecoderOptions,
+    EncoderOptions,
+    FormatDecoder,
+    FormatEncoder,
+    Head,
+    Header,
+    NativeEncoder,
+    Sensor,
+    native_decoder,
+)
+from edgesnn.events.formats.checks import refuse_compression
 
 _VERSION = "2"
 _EVENT_BYTES = 8
-_TYPES = {0: "2D events", 12: "CD events"}
+_CD = 12
+_TYPES = {0: "2D events", _CD: "CD events"}
 _OTHER_TYPES = {14: "external triggers"}
 _LIMIT = 1 << 14  # coordinates have 14 bits
 
@@ -23,6 +35,8 @@ class Dat:
     has_magic = True
     native = True
     verified = True
+    needs_sensor = False
+    suffixes = (".dat",)
 
     def matches(self, head: Head) -> bool:
         """Say whether a text header says it, or names no encoding and stands before the type and size of an event."""
@@ -55,6 +69,16 @@ class Dat:
     def decoder(self, options: DecoderOptions) -> FormatDecoder:
         """Make the native decoder."""
         return native_decoder(self.name, options)
+
+    def encoder(self, options: EncoderOptions) -> FormatEncoder:
+        """Make an encoder of CD events. A sensor beyond 14 bits is not said."""
+        refuse_compression(self, options)
+        width, height = options.sensor
+        lines = ["Data file containing CD events", f"Version {_VERSION}"]
+        if max(options.sensor) <= _LIMIT:
+            lines += [f"Width {width}", f"Height {height}"]
+        text = "".join(f"% {line}\n" for line in lines).encode("ascii")
+        return NativeEncoder(self.name, options, text + bytes([_CD, _EVENT_BYTES]))
 
 
 def _said(kind: bytes) -> str:

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from edgesnn.errors import RecordingError
-from edgesnn.events.formats.base import DecoderOptions, FormatDecoder, Head, Header, native_decoder
+from edgesnn.errors import RecordingError, UsageError
+from edgesnn.events.formats.base import (
+    DecoderOptions,
+    EncoderOptions,
+    FormatDecoder,
+    FormatEncoder,
+    Head,
+    Header,
+    NativeEncoder,
+    native_decoder,
+)
+from edgesnn.events.formats.checks import refuse_compression
 
 _MAGIC = b"Event Stream"
 _HEADER_BYTES = 20
@@ -20,6 +30,7 @@ class Es:
     has_magic = True
     native = True
     verified = True
+    suffixes = (".es",)
 
     def matches(self, head: Head) -> bool:
         """Say whether it begins with the magic."""
@@ -54,3 +65,13 @@ class Es:
     def decoder(self, options: DecoderOptions) -> FormatDecoder:
         """Make the native decoder."""
         return native_decoder(self.name, options)
+
+    def encoder(self, options: EncoderOptions) -> FormatEncoder:
+        """Make an encoder."""
+        refuse_compression(self, options)
+        width, height = options.sensor
+        if max(options.sensor) > 65535:
+            found = f"{width}x{height}"
+            raise UsageError("the sensor is too large", where="sensor", found=found, expected="at most 65535x65535")
+        sides = width.to_bytes(2, "little") + height.to_bytes(2, "little")
+        return NativeEncoder(self.name, options, _MAGIC + bytes([_MAJOR, 0, 0, _DVS]) + sides)

@@ -8,7 +8,17 @@ import numpy as np
 
 from edgesnn.errors import RecordingError
 from edgesnn.events.formats import raw_header
-from edgesnn.events.formats.base import DecoderOptions, FormatDecoder, Head, Header, native_decoder
+from edgesnn.events.formats.base import (
+    DecoderOptions,
+    EncoderOptions,
+    FormatDecoder,
+    FormatEncoder,
+    Head,
+    Header,
+    NativeEncoder,
+    native_decoder,
+)
+from edgesnn.events.formats.checks import refuse_compression
 
 _ORDERS = {"little": "", "legacy": "legacy"}
 _KINDS = (0x0, 0x1, 0x8, 0xA, 0xE, 0xF)
@@ -23,6 +33,7 @@ class Evt21:
     has_magic = True
     native = True
     verified = False
+    suffixes = (".raw",)
 
     def matches(self, head: Head) -> bool:
         """Say whether the header names this encoding."""
@@ -46,6 +57,12 @@ class Evt21:
     def decoder(self, options: DecoderOptions) -> FormatDecoder:
         """Make the native decoder."""
         return native_decoder(self.name, options)
+
+    def encoder(self, options: EncoderOptions) -> FormatEncoder:
+        """Make an encoder in the byte order of the variant; the fields are more lines of the header."""
+        refuse_compression(self, options)
+        order = next((order for order, variant in _ORDERS.items() if variant == options.variant), "little")
+        return NativeEncoder(self.name, options, raw_header.lines("2.1", options, {"endianness": order}))
 
 
 def _variant_of_words(data: bytes) -> str:

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from edgesnn.events.formats import raw_header
-from edgesnn.events.formats.base import DecoderOptions, FormatDecoder, Head, Header, native_decoder
+from edgesnn.events.formats.base import (
+    DecoderOptions,
+    EncoderOptions,
+    FormatDecoder,
+    FormatEncoder,
+    Head,
+    Header,
+    NativeEncoder,
+    native_decoder,
+)
+from edgesnn.events.formats.checks import refuse_compression
 
 
 class Evt3:
@@ -14,6 +24,7 @@ class Evt3:
     has_magic = True
     native = True
     verified = True
+    suffixes = (".raw",)
 
     def matches(self, head: Head) -> bool:
         """Say whether the header names this encoding."""
@@ -26,3 +37,8 @@ class Evt3:
     def decoder(self, options: DecoderOptions) -> FormatDecoder:
         """Make the native decoder."""
         return native_decoder(self.name, options)
+
+    def encoder(self, options: EncoderOptions) -> FormatEncoder:
+        """Make an encoder; the fields are more lines of the header."""
+        refuse_compression(self, options)
+        return NativeEncoder(self.name, options, raw_header.lines("3.0", options))

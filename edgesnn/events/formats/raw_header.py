@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from edgesnn.errors import RecordingError
-from edgesnn.events.formats.base import HEAD_BYTES, Head, Header, Sensor
+from edgesnn.errors import RecordingError, UsageError
+from edgesnn.events.formats.base import HEAD_BYTES, EncoderOptions, Head, Header, Sensor
 
 _MOST_BYTES = HEAD_BYTES - 4096
 _LIMIT = 2048  # coordinates have 11 bits
@@ -56,6 +56,28 @@ def endianness(fields: dict[str, str]) -> str | None:
     """Return the byte order that the header names ("little", "legacy"), None where it names none."""
     options = dict(option.strip().partition("=")[::2] for option in fields.get("format", "").split(";"))
     return options.get("endianness", fields.get("endianness", "")).strip().lower() or None
+
+
+def lines(version: str, options: EncoderOptions, extra: dict[str, str] | None = None) -> bytes:
+    """Return the header of a RAW file in EVT `version` ("2.0"), its last line included.
+
+    Raises:
+        UsageError: a sensor that RAW files cannot say, or fields that are no lines of it.
+    """
+    width, height = options.sensor
+    if width > _LIMIT or height > _LIMIT:
+        found, most = f"{width}x{height}", f"at most {_LIMIT}x{_LIMIT}"
+        raise UsageError("the sensor is too large", where="sensor", found=found, expected=most)
+    name = _VERSIONS[version].upper()
+    own = {"evt": version, "format": f"{name};height={height};width={width}", "geometry": f"{width}x{height}"}
+    own |= extra or {}
+    every = {**own, **options.fields}
+    text = "".join(f"% {key} {value}\n" for key, value in every.items())
+    if own.keys() & options.fields.keys() or split(text.encode()) != (every, len(text)):
+        raise UsageError("not lines of a RAW header", where="fields", found=repr(options.fields))
+    if len(text) > _MOST_BYTES:
+        raise UsageError("the header is too long", where="fields", found=f"{len(text)} bytes", expected="at most 60 KB")
+    return f"{text}% end\n".encode("ascii")
 
 
 def read(head: Head) -> Header:

@@ -16,7 +16,7 @@ from pathlib import Path
 from edgesnn.errors import EdgeSnnError, UsageError
 from edgesnn.events.simulator.clips import REST, STILL, Clip, simulate_gesture
 from edgesnn.events.simulator.gestures import CLASS_NAMES
-from edgesnn.events.writers import write_evt3
+from edgesnn.events.writing import write
 from edgesnn.units import parse_duration_us
 
 GENERATOR = "edgesnn-simulator 1"
@@ -42,7 +42,7 @@ def write_clip(path: Path, clip: Clip, seed: Sequence[int], *, view: str = "dire
     """Write a clip as EVT3 whose header says how to make it again."""
     path.parent.mkdir(parents=True, exist_ok=True)
     header = {"generator": GENERATOR, "seed": " ".join(map(str, seed)), "view": view}
-    write_evt3(path, clip.events, clip.sensor, t_end_us=clip.duration_us, header=header)
+    write(path, clip.events, sensor=clip.sensor, format="evt3", t_end_us=clip.duration_us, fields=header)
 
 
 def write_split(

@@ -7,7 +7,6 @@ namespace edgesnn::events {
 namespace {
 
 constexpr size_t kRecord = 8;
-constexpr int32_t kField = 1 << 14;
 constexpr int64_t kMaxEpoch = (kMaxUs >> 32) - 1;
 constexpr uint32_t kQuarter = uint32_t{1} << 30;  // of the clock's range
 
@@ -63,18 +62,17 @@ size_t DatDecoder::plain_records(const uint8_t* data, size_t count, std::vector<
 Status DatDecoder::record(const uint8_t* at, int64_t number, std::vector<Event>& out) {
     const uint32_t word = load_u32(at + 4);
     if (word >> 28 > 1) return bad_record(number, "polarity " + std::to_string(word >> 28) + " is neither 0 nor 1");
-    const Event event{unwrapped_us(load_u32(at)), static_cast<uint16_t>(word & 0x3FFF),
+    const Event event{unwrapped_us(load_u32(at), t_end_us_), static_cast<uint16_t>(word & 0x3FFF),
                       static_cast<uint16_t>(word >> 14 & 0x3FFF), static_cast<uint8_t>(word >> 28)};
     return take(event, number, out);
 }
 
-// The time of a record after t_end_us: the clock starts again after 32 bits.
-int64_t DatDecoder::unwrapped_us(uint32_t raw_us) const noexcept {
-    if (t_end_us_ == kNoTime) return raw_us;
-    const auto clock_us = static_cast<uint32_t>(t_end_us_);
-    int64_t epoch = t_end_us_ >> 32;
-    if (clock_us >= 3 * kQuarter && raw_us < kQuarter && epoch < kMaxEpoch) ++epoch;
-    if (clock_us < kQuarter && raw_us >= 3 * kQuarter && epoch > 0) --epoch;  // late, from before it started again
+int64_t DatDecoder::unwrapped_us(uint32_t raw_us, int64_t clock_us) noexcept {
+    if (clock_us == kNoTime) return raw_us;
+    const auto low_us = static_cast<uint32_t>(clock_us);
+    int64_t epoch = clock_us >> 32;
+    if (low_us >= 3 * kQuarter && raw_us < kQuarter && epoch < kMaxEpoch) ++epoch;
+    if (low_us < kQuarter && raw_us >= 3 * kQuarter && epoch > 0) --epoch;  // late, from before it started again
     return epoch * (int64_t{1} << 32) + raw_us;
 }
 

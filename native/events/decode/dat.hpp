@@ -8,7 +8,13 @@ namespace edgesnn::events {
 
 class DatDecoder final : public RecordDecoder {
   public:
+    using RecordDecoder::kAheadUs;
+    static constexpr int32_t kField = 1 << 14;
+
     explicit DatDecoder(DecoderOptions options);
+
+    // The time of a record whose 32 bits are raw_us where the clock has reached clock_us (kNoTime: nothing yet).
+    static int64_t unwrapped_us(uint32_t raw_us, int64_t clock_us) noexcept;
 
   private:
     Status decode_records(const uint8_t* data, size_t count, std::vector<Event>& out) override;
@@ -17,7 +23,6 @@ class DatDecoder final : public RecordDecoder {
 
     size_t plain_records(const uint8_t* data, size_t count, std::vector<Event>& out);
     Status record(const uint8_t* at, int64_t number, std::vector<Event>& out);
-    int64_t unwrapped_us(uint32_t raw_us) const noexcept;
 };
 
 }  // namespace edgesnn::events
