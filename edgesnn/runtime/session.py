@@ -65,7 +65,7 @@ class Session:
         self.model = model
         self.recorded: Mapping[str, Array] = {}
         self._engine = engine
-        self._quick = engine.quick_step
+        self._quick_step, self._quick_run = engine.quick_step, engine.quick_run
         self._options = options
         self._busy = threading.Lock()
         self._steps = 0  # of the last call
@@ -142,9 +142,9 @@ class Session:
             ModelError: x or active is not what the model takes.
             UsageError: another thread is in this session; both x and active, or neither; out is not like the output.
         """
-        if self._quick is not None and self._busy.acquire(blocking=False):
+        if self._quick_step is not None and self._busy.acquire(blocking=False):
             try:
-                made = self._quick(x, active, out)
+                made = self._quick_step(x, active, out)
             finally:
                 self._busy.release()
             if made is not None:
@@ -173,6 +173,14 @@ class Session:
         """
         if keep not in ("all", "last", "none"):
             raise UsageError("keep is not known", where="keep", found=repr(keep), expected="all, last or none")
+        if self._quick_run is not None and self._busy.acquire(blocking=False):
+            try:
+                quick = self._quick_run(xs, active, keep)
+            finally:
+                self._busy.release()
+            if quick is not None:
+                self._steps, output = quick
+                return output
         with self._alone():
             checked = self.model.inputs.run(xs, active)
             if keep == "last" and len(checked) == 0:

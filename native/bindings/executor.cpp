@@ -4,6 +4,7 @@
 
 #include "bindings/executor_input.hpp"
 #include "bindings/executor_model.hpp"
+#include "bindings/executor_output.hpp"
 #include "bindings/point_window.hpp"
 #include "executor/session.hpp"
 #include "executor/window_check.hpp"
@@ -24,74 +25,6 @@ using executor::ValueType;
 std::shared_ptr<Model> build(const py::dict& source) {
     return std::const_pointer_cast<Model>(Model::build(model_spec(source)));
 }
-
-py::dtype dtype_of(Kind kind) {
-    if (kind == Kind::integer) return py::dtype::of<uint8_t>();
-    return kind == Kind::wide ? py::dtype::of<int32_t>() : py::dtype::of<float>();
-}
-
-// New arrays [steps, ...] for some values, filled as the steps come.
-class Arrays final : public executor::StepSink {
-  public:
-    Arrays(const Model& model, const std::vector<int>& values, size_t steps) : values_(values) {
-        for (const int value : values_) {
-            const auto& type = model.type(value);
-            std::vector<py::ssize_t> shape{static_cast<py::ssize_t>(steps)};
-            shape.insert(shape.end(), type.shape.begin(), type.shape.end());
-            arrays_.emplace_back(dtype_of(type.kind), shape);
-            to_.push_back(static_cast<uint8_t*>(arrays_.back().mutable_data()));
-            bytes_.push_back(executor::elements(type.shape) * type.item_size());
-        }
-    }
-
-    void steps(const Session& session, size_t, size_t count) noexcept override {
-        for (size_t i = 0; i < values_.size(); ++i)
-            for (size_t t = 0; t < count; ++t, to_[i] += bytes_[i]) session.copy_value(values_[i], t, to_[i]);
-    }
-
-    py::list list() const { return py::cast(arrays_); }
-
-  private:
-    const std::vector<int>& values_;
-    std::vector<py::array> arrays_;
-    std::vector<uint8_t*> to_;
-    std::vector<size_t> bytes_;
-};
-
-// A step's only output, small integers as int32: written into `out`, or a new array where that is None.
-class OneOutput final : public executor::StepSink {
-  public:
-    OneOutput(const Model& model, int value, const py::object& out)
-        : type_(model.type(value)), value_(value), array_(out.is_none() ? empty(type_) : out) {}
-
-    // Whether an array can be written into as it lies.
-    static bool fits(const ValueType& type, const py::handle& out) {
-        if (Py_TYPE(out.ptr()) != py::detail::npy_api::get().PyArray_Type_) return false;
-        const auto array = py::reinterpret_borrow<py::array>(out);
-        return array.writeable() && lies_as(array, type.kind == Kind::real ? 'f' : 'i', sizeof(int32_t)) &&
-               static_cast<size_t>(array.ndim()) == type.shape.size() &&
-               std::equal(type.shape.begin(), type.shape.end(), array.shape());
-    }
-
-    void steps(const Session& session, size_t, size_t) noexcept override {
-        session.copy_value(value_, 0, array_.mutable_data());
-        if (type_.kind != Kind::integer) return;
-        auto* wide = static_cast<int32_t*>(array_.mutable_data());  // widened in place, from the end
-        const auto* narrow = static_cast<const uint8_t*>(array_.data());
-        for (size_t i = executor::elements(type_.shape); i-- > 0;) wide[i] = narrow[i];
-    }
-
-    py::array array() { return std::move(array_); }
-
-  private:
-    static py::array empty(const ValueType& type) {
-        return py::array(type.kind == Kind::real ? py::dtype::of<float>() : py::dtype::of<int32_t>(), type.shape);
-    }
-
-    const ValueType& type_;
-    int value_;
-    py::array array_;
-};
 
 // A copy of numbers that are places in memory: another thread may write into the caller's array while the work goes on.
 template <typename Array>
@@ -150,6 +83,25 @@ class PySession {
         const ActiveList list = active_list(model, active, counts_, room_);
         if (list.indices == nullptr) return py::none();
         return quick(executor::EventSource(type, list.indices, list.offsets, counts_), out);
+    }
+
+    // The same for all steps of `run`: (steps, output), or None where quick_step gives it; also for no steps.
+    py::object quick_run(const py::object& xs, const py::object& active, const std::string& keep) {
+        const Model& model = session_.model();
+        if (values_.size() != 1 || xs.is_none() == active.is_none()) return py::none();
+        if (active.is_none()) {
+            if (!is_inputs(model, xs)) return py::none();
+            const auto array = py::reinterpret_borrow<py::array>(xs);
+            return quick_steps(executor::ArraySource(model.type(0), array.data()), array.shape(0), keep);
+        }
+        if (!takes_lists_ || !py::isinstance<py::tuple>(active) || py::len(active) != 2) return py::none();
+        const py::object indices = active[py::int_(0)], offsets = active[py::int_(1)];
+        if (!py::isinstance<Indices>(indices) || !py::isinstance<Offsets>(offsets)) return py::none();
+        const auto own_indices = own(py::reinterpret_borrow<Indices>(indices));
+        const auto own_offsets = own(py::reinterpret_borrow<Offsets>(offsets));
+        if (!are_lists(model, own_indices, own_offsets, counts_)) return py::none();
+        const executor::EventSource source(model.type(0), own_indices.data(), own_offsets.data(), counts_);
+        return quick_steps(source, own_offsets.size() - 1, keep);
     }
 
     // One step of each session; the arrays of the first one's outputs.
@@ -219,7 +171,18 @@ class PySession {
     py::object quick(const executor::StepSource& source, const py::object& out) {
         OneOutput output(session_.model(), values_[0], out);
         session_.run(source, 1, output);
-        return output.array();
+        return output.object();
+    }
+
+    py::object quick_steps(const executor::StepSource& source, py::ssize_t count, const std::string& keep) {
+        if (count == 0) return py::none();
+        const auto steps = static_cast<size_t>(count);
+        OneOutput output(session_.model(), values_[0], steps, keep);
+        {
+            const py::gil_scoped_release unlocked;
+            session_.run(source, steps, output);
+        }
+        return py::make_tuple(count, output.object());
     }
 
     static py::list step_all(const std::vector<PySession*>& sessions, const executor::StepSource& source,
@@ -291,6 +254,7 @@ void bind_executor(py::module_& m) {
         .def("step_points", &PySession::step_points, py::arg("window"))
         .def("run_points", &PySession::run_points, py::arg("window"))
         .def("quick_step", &PySession::quick_step, py::arg("x"), py::arg("active"), py::arg("out"))
+        .def("quick_run", &PySession::quick_run, py::arg("xs"), py::arg("active"), py::arg("keep"))
         .def("run_array", &PySession::run_array, py::arg("xs"))
         .def("run_events", &PySession::run_events, py::arg("indices"), py::arg("offsets"))
         .def_static("step_many", &PySession::step_many, py::arg("sessions"), py::arg("xs"))

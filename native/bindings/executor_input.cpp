@@ -47,6 +47,29 @@ const uint32_t* narrowed(const py::array& array, std::vector<uint32_t>& room) {
     return room.data();
 }
 
+// Whether an array's last axes are an input as it lies in memory, after `lead` others, its values within what the input
+// allows.
+bool holds(const ValueType& type, const py::handle& x, size_t lead) {
+    if ((type.kind != Kind::real && type.kind != Kind::integer) || !py::isinstance<py::array>(x)) return false;
+    const auto array = py::reinterpret_borrow<py::array>(x);
+    const bool real = type.kind == Kind::real;
+    if (!lies_as(array, real ? 'f' : 'u', real ? sizeof(float) : sizeof(uint8_t)) ||
+        static_cast<size_t>(array.ndim()) != lead + type.shape.size() ||
+        !std::equal(type.shape.begin(), type.shape.end(), array.shape() + lead))
+        return false;
+    const auto size = static_cast<size_t>(array.size());
+    if (real) {
+        const auto* values = static_cast<const float*>(array.data());
+        float zero = 0.0F;  // stays so unless a value is infinite or no number
+        for (size_t i = 0; i < size; ++i) zero += values[i] * 0.0F;
+        return zero == 0.0F;
+    }
+    const auto* values = static_cast<const uint8_t*>(array.data());
+    uint8_t largest = 0;
+    for (size_t i = 0; i < size; ++i) largest = std::max(largest, values[i]);
+    return largest <= type.bound;
+}
+
 }  // namespace
 
 void fail_input(const std::string& what, const std::string& found, const std::string& expected) {
@@ -94,25 +117,20 @@ bool lies_as(const py::array& array, char kind, size_t bytes) {
 }
 
 bool is_input(const Model& model, const py::handle& x) {
-    const auto& type = model.type(0);
-    if ((type.kind != Kind::real && type.kind != Kind::integer) || !py::isinstance<py::array>(x)) return false;
-    const auto array = py::reinterpret_borrow<py::array>(x);
-    const bool real = type.kind == Kind::real;
-    if (!lies_as(array, real ? 'f' : 'u', real ? sizeof(float) : sizeof(uint8_t)) ||
-        static_cast<size_t>(array.ndim()) != type.shape.size() ||
-        !std::equal(type.shape.begin(), type.shape.end(), array.shape()))
+    return holds(model.type(0), x, 0);
+}
+
+bool is_inputs(const Model& model, const py::handle& xs) {
+    return holds(model.type(0), xs, 1);
+}
+
+bool are_lists(const Model& model, const Indices& indices, const Offsets& offsets, bool count) {
+    try {
+        event_source(model, indices, offsets, count);
+    } catch (const Error&) {
         return false;
-    const auto size = static_cast<size_t>(array.size());
-    if (real) {
-        const auto* values = static_cast<const float*>(array.data());
-        float zero = 0.0F;  // stays so unless a value is infinite or no number
-        for (size_t i = 0; i < size; ++i) zero += values[i] * 0.0F;
-        return zero == 0.0F;
     }
-    const auto* values = static_cast<const uint8_t*>(array.data());
-    uint8_t largest = 0;
-    for (size_t i = 0; i < size; ++i) largest = std::max(largest, values[i]);
-    return largest <= type.bound;
+    return true;
 }
 
 ActiveList active_list(const Model& model, const py::handle& active, bool count, std::vector<uint32_t>& room) {

@@ -29,6 +29,12 @@ bool lies_as(const pybind11::array& array, char kind, size_t bytes);
 // Whether an object is an array exactly as the input lies in memory, its values within what the input allows.
 bool is_input(const executor::Model& model, const pybind11::handle& x);
 
+// The same for an array [steps, ...] of inputs.
+bool is_inputs(const executor::Model& model, const pybind11::handle& xs);
+
+// Whether lists of active inputs are what `event_source` takes.
+bool are_lists(const executor::Model& model, const Indices& indices, const Offsets& offsets, bool count);
+
 // A step's list of active inputs.
 struct ActiveList {
     const uint32_t* indices;  // null: it needs another conversion, or an error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,40 @@ def test_a_step_is_the_same_with_and_without_records(value: str, arguments: dict
             np.testing.assert_array_equal(out, recorded.step(**arguments))
         assert not wide[:, 0].any()
         assert (plain.snapshot(), plain.layers) == (recorded.snapshot(), recorded.layers)
+
+
+_COUNTS = np.random.default_rng(4).integers(0, 4, (40, 2, 3))
+_INDICES = np.concatenate([np.repeat(np.arange(6), row.ravel()) for row in _COUNTS])
+_OFFSETS = np.concatenate([[0], np.cumsum(_COUNTS.sum((1, 2)))])
+RUNS: list[dict[str, Any]] = [
+    {"xs": _COUNTS.astype(np.uint8)},
+    {"xs": _COUNTS},
+    {"xs": _COUNTS.astype(np.uint8)[::-1]},
+    {"xs": _COUNTS[:1].astype(np.uint8)},
+    {"xs": _COUNTS[:0].astype(np.uint8)},
+    {"active": (_INDICES.astype(np.uint32), _OFFSETS)},
+    {"active": [_INDICES.astype(np.uint32), _OFFSETS]},
+    {"active": (_INDICES.tolist(), _OFFSETS.astype(">i8"))},
+    {"active": (_INDICES.astype(np.uint32), _OFFSETS.repeat(2)[::2])},
+    {"active": (np.array([], np.uint32), np.zeros(1, np.int64))},
+]
+
+
+@pytest.mark.parametrize("arguments", RUNS)
+@pytest.mark.parametrize("output", ["count", "lif", "both"])
+def test_a_run_is_the_same_with_and_without_records(output: str, arguments: dict[str, Any]) -> None:
+    """What is recorded takes the long way through the checks in Python, what is not the short one."""
+    model = Model(replace(spikes(), outputs=(output,)), backend="native")
+    plain, recorded = model.session(), model.session(record=["lif"])
+    steps = len(arguments["xs"]) if "xs" in arguments else len(arguments["active"][1]) - 1
+    for keep in ("all", "none", "last", "all") if steps else ("all", "none"):
+        a, b = plain.run(**arguments, keep=keep), recorded.run(**arguments, keep=keep)
+        assert (a is None) == (b is None) == (keep == "none")
+        if a is not None:
+            assert (a.dtype, a.shape, a.flags.c_contiguous) == (b.dtype, b.shape, True)
+            np.testing.assert_array_equal(a, b)
+        assert (plain.snapshot(), plain.layers) == (recorded.snapshot(), recorded.layers)
+        assert plain.recorded == {}
 
 
 @pytest.mark.parametrize("active", [[6], [2**32], [-1], [2**32 - 1], [1, 0], [3, 3, 3, 3]])

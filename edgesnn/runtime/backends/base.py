@@ -15,6 +15,7 @@ from edgesnn.runtime.inputs import Active
 Array = npt.NDArray[Any]
 Keep = Literal["all", "last", "none"]
 QuickStep = Callable[[Any, Any, Any], Array | None]
+QuickRun = Callable[[Any, Any, Keep], tuple[int, Array | None] | None]
 COUNTS = ("spikes", "synops", "macs")
 """Columns of `Engine.counts`."""
 
@@ -47,12 +48,14 @@ class Engine(Protocol):
         quick_step: a way for one step of unchecked arguments (x, active, out) where nothing is recorded and there is
             one output, or None: it returns the output (int32 for integers; `out` where it is given), or None and has
             done nothing where an argument needs a conversion that it does not know, or an error.
+        quick_run: the same for `run` of (xs, active, keep): steps and output, or None and has done nothing.
     """
 
     state: Mapping[str, Array]
     step_number: int
     recorded: Mapping[str, Array]
     quick_step: QuickStep | None
+    quick_run: QuickRun | None
 
     @property
     def counts(self) -> npt.NDArray[np.int64]:

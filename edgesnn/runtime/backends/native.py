@@ -84,7 +84,9 @@ class NativeEngine:
         )
         self.state: Mapping[str, Array] = self.session.states()
         self.recorded: Mapping[str, Array] = {}
-        self.quick_step = self.session.quick_step if len(self.outputs) == 1 and not self._recorded else None
+        plain = len(self.outputs) == 1 and not self._recorded
+        self.quick_step = self.session.quick_step if plain else None
+        self.quick_run = self.session.quick_run if plain else None
 
     @property
     def step_number(self) -> int:

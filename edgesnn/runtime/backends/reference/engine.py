@@ -12,7 +12,17 @@ from edgesnn.graph import Document, NodeView
 from edgesnn.graph.analysis import INPUT
 from edgesnn.graph.fields import POLICIES
 from edgesnn.graph.operators.base import Operator
-from edgesnn.runtime.backends.base import COUNTS, Array, Engine, Keep, Options, QuickStep, state_array, step_each
+from edgesnn.runtime.backends.base import (
+    COUNTS,
+    Array,
+    Engine,
+    Keep,
+    Options,
+    QuickRun,
+    QuickStep,
+    state_array,
+    step_each,
+)
 from edgesnn.runtime.backends.reference.base import ReferenceOperator, make
 from edgesnn.runtime.inputs import Active
 
@@ -54,6 +64,7 @@ class ReferenceEngine:
         self._states = [_of_node(self.state, node.name) for node in document.nodes]
         self.recorded: Mapping[str, Array] = {}
         self.quick_step: QuickStep | None = None
+        self.quick_run: QuickRun | None = None
         self.counts: npt.NDArray[np.int64] = np.zeros((len(document.nodes), len(COUNTS)), dtype=np.int64)
         self.step_number = 0
 
