@@ -86,9 +86,13 @@ def _lines(report: dict[str, Any]) -> list[str]:
     from edgesnn.units import format_duration_us
 
     sensor, extent = report["sensor"], report["extent"]
+    layout = f", {report['variant']}" if report["variant"] else ""
     rows = [
         ("file", report["path"]),
-        ("format", report["format"] + ("" if report["verified"] else " (unverified: no real file to compare with)")),
+        (
+            "format",
+            report["format"] + layout + ("" if report["verified"] else " (unverified: no real file to compare with)"),
+        ),
         ("size", f"{report['size_bytes']:,} bytes"),
         ("sensor", f"{sensor[0]}x{sensor[1]}" if sensor else "not known (pass --sensor WxH)"),
         ("extent seen", f"x {extent['x'][0]}-{extent['x'][1]}, y {extent['y'][0]}-{extent['y'][1]}" if extent else "-"),

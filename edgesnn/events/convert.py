@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,9 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from edgesnn.errors import UsageError
-from edgesnn.events.formats.base import Sensor
+from edgesnn.events import registry
+from edgesnn.events.formats.base import Sensor, keeps_triggers
 from edgesnn.events.recording import Recording
 from edgesnn.events.writing import Writer
+
+_log = logging.getLogger("edgesnn.events")
 
 Events = npt.NDArray[Any]
 Filter = Callable[[Events], Events]
@@ -72,7 +76,8 @@ def convert(
         progress: told the share of the file that was read.
 
     Returns:
-        input, output, format, sensor, events_in, events, triggers, size_bytes, counters, warnings: JSON values.
+        input, output, format, sensor, events_in, events, triggers (of the part), size_bytes, counters, warnings: JSON
+        values.
 
     Raises:
         RecordingError: damage under "strict", events that the format cannot hold, or a disk that takes no more.
@@ -94,6 +99,9 @@ def convert(
                 progress(source.read_bytes / max(source.size_bytes, 1))
     if progress is not None:
         progress(1.0)
+    lost = _lost(writer.format, source.trigger_count)
+    for warning in lost:
+        _log.warning("%s: %s", target, warning)
     return {
         "input": str(source.path),
         "output": str(target),
@@ -104,8 +112,15 @@ def convert(
         "triggers": source.trigger_count,
         "size_bytes": writer.size_bytes,
         "counters": source.counters,
-        "warnings": source.warnings,
+        "warnings": [*source.warnings, *lost],
     }
+
+
+def _lost(format: str, triggers: int) -> list[str]:
+    """Return a warning where the format does not keep what the source had."""
+    if not triggers or keeps_triggers(registry.get(format)):
+        return []
+    return [f"{triggers} triggers were not written: {format} has no place for them"]
 
 
 def _filters(sensor: Sensor | None, region: Region | None) -> tuple[list[Filter], Sensor | None]:

@@ -15,10 +15,11 @@ def summarise(recording: Recording) -> dict[str, Any]:
     """Read the whole recording and return what it holds, as JSON values.
 
     Returns:
-        path, format, verified (the reader was compared with somebody else's file), size_bytes, sensor ([width, height]
-        or None), extent ({x: [min, max], y: [min, max]} of the events seen, None without events: never a sensor size),
-        events, on, off, triggers, t_min_us, t_max_us, duration_us, t_end_us (the sensor time reached), rate_hz,
-        counters, events_sha256 (over the packed `edgesnn.EVENT` records in file order), warnings.
+        path, format, variant (which layout of its format it has), verified (the reader was compared with somebody
+        else's file), size_bytes, sensor ([width, height] or None), extent ({x: [min, max], y: [min, max]} of the events
+        seen, None without events: never a sensor size), events, on, off, triggers, t_min_us, t_max_us, duration_us,
+        t_end_us (the sensor time reached), rate_hz, counters, events_sha256 (over the packed `edgesnn.EVENT` records in
+        file order), warnings.
 
     Raises:
         RecordingError: as `Recording.packets`.
@@ -29,6 +30,7 @@ def summarise(recording: Recording) -> dict[str, Any]:
     return {
         "path": str(recording.path),
         "format": recording.format,
+        "variant": recording.variant,
         "verified": recording.verified,
         "size_bytes": recording.size_bytes,
         "sensor": list(recording.sensor) if recording.sensor else None,

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,13 @@ import pytest
 
 import edgesnn
 from edgesnn.cli.main import main
-from edgesnn.events import output
+from edgesnn.events import output, registry
 from edgesnn.events.convert import Region, convert
+from edgesnn.events.formats.base import is_writable
 from edgesnn.events.types import EVENT
 
 SENSOR = (320, 240)
+WRITABLE = [name for name in registry.names() if is_writable(registry.get(name))]
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -96,14 +99,18 @@ def test_a_closed_writer_takes_nothing(tmp_path: Path, events: npt.NDArray[np.vo
         writer.write(events)
 
 
-def test_a_live_file_is_readable_after_each_packet(tmp_path: Path, events: npt.NDArray[np.void]) -> None:
-    path = tmp_path / "a.csv"
-    with edgesnn.Writer(path, live=True) as writer:
+@pytest.mark.parametrize("format", WRITABLE)
+def test_a_live_file_is_readable_after_each_packet(tmp_path: Path, events: npt.NDArray[np.void], format: str) -> None:
+    path = tmp_path / f"a.{format}"
+    with edgesnn.Writer(path, live=True, format=format, sensor=SENSOR) as writer:
         for count in (100, 2000, 5000):
             writer.write(events[writer.events : count])
-            np.testing.assert_array_equal(edgesnn.open(path).read(), events[:count])
+            recording = edgesnn.open(path, format=format, on_corrupt="skip")
+            np.testing.assert_array_equal(recording.read(), events[:count])
+            assert recording.counters["bad_words"] == 0
+    np.testing.assert_array_equal(edgesnn.open(path, format=format).read(), events)
     with pytest.raises(edgesnn.RecordingError, match="there already"):
-        edgesnn.Writer(path, live=True)
+        edgesnn.Writer(path, live=True, format=format, sensor=SENSOR)
 
 
 def test_a_live_file_reaches_the_disk_each_second(
@@ -232,6 +239,33 @@ def test_convert_on_the_command_line(
     assert report["events"] == len(t)
     assert main(["convert", source, target, "--roi", "0,0,10,10"]) == 0
     assert capsys.readouterr().out.startswith(f"{target}: ")
+
+
+def test_convert_shows_its_progress_on_a_terminal_alone(
+    tmp_path: Path,
+    events: npt.NDArray[np.void],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source, target = str(tmp_path / "a.csv"), str(tmp_path / "b.csv")
+    edgesnn.write(source, events)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main(["convert", source, target]) == 0
+    shown = capsys.readouterr().err
+    assert "100%" in shown
+    assert shown.endswith("\r\x1b[K"), "and takes it away"
+
+
+@pytest.mark.conformance
+def test_triggers_that_a_format_cannot_keep_are_said(
+    tmp_path: Path, shared: Callable[[str], Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    source = edgesnn.open(shared("recordings/evt3/evt3_vga_rospayload_640x480.raw"))
+    report = convert(source, tmp_path / "a.npz", stop_us=None)
+    count = len(source.triggers())
+    assert report["warnings"] == [f"{count} triggers were not written: npz has no place for them"]
+    assert report["warnings"][0] in caplog.text
+    np.testing.assert_array_equal(edgesnn.open(tmp_path / "a.npz").read(), source.read())
 
 
 @pytest.mark.parametrize(

@@ -218,6 +218,11 @@ def needs_sensor(kind: Format) -> bool:
     return getattr(kind, "needs_sensor", True)
 
 
+def keeps_triggers(kind: Format) -> bool:
+    """Say whether files of this format are written with external triggers."""
+    return getattr(kind, "keeps_triggers", True)
+
+
 def is_stream(kind: Format) -> TypeGuard[StreamFormat]:
     """Say whether this format's bytes can be fed to a decoder."""
     return hasattr(kind, "decoder")

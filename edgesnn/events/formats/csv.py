@@ -44,6 +44,7 @@ class Csv:
     verified = True
     takes_columns = True
     needs_sensor = False
+    keeps_triggers = False
     suffixes = (".csv", ".txt")
 
     def matches(self, head: Head) -> bool:

@@ -35,6 +35,7 @@ class Npz:
     verified = True
     takes_columns = True
     needs_sensor = False
+    keeps_triggers = False
     suffixes = (".npz",)
 
     def matches(self, head: Head) -> bool:
