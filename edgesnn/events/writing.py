@@ -18,7 +18,15 @@ import numpy.typing as npt
 from edgesnn.errors import RecordingError, UsageError
 from edgesnn.events import registry
 from edgesnn.events.decoder import check_options
-from edgesnn.events.formats.base import EncoderOptions, FormatEncoder, Sensor, WritableFormat, is_writable, needs_sensor
+from edgesnn.events.formats.base import (
+    EncoderOptions,
+    FormatEncoder,
+    Sensor,
+    WritableFormat,
+    first_time_bits,
+    is_writable,
+    needs_sensor,
+)
 from edgesnn.events.formats.checks import check_layout
 from edgesnn.events.output import LiveFile, WholeFile
 from edgesnn.events.types import EVENT, TRIGGER
@@ -84,6 +92,7 @@ class Writer:
         events: written so far, in all files.
         size_bytes: of the current file.
         paths: the files so far.
+        first_us: time of the first event of each of them, as it was given; None while there is none.
     """
 
     def __init__(
@@ -109,13 +118,20 @@ class Writer:
         self._live = live
         self._limits = (_limit(rotate_bytes, "rotate_bytes", live), _limit(rotate_us, "rotate_us", live))
         self._rebase = rebase
+        if any(self._limits) and not rebase and first_time_bits(self._kind) < 40:  # twelve days
+            raise UsageError(
+                "the later files would begin at times that the format cannot say",
+                where="rebase",
+                found=f"{self._kind.name}, rotated",
+                expected="rebase=True: times count from each file's first event, `first_us` has them as they were",
+            )
         self._number = -1
         self.events = 0
         self.paths: list[Path] = []
+        self.first_us: list[int | None] = []
         self._encoder: FormatEncoder
         self._file: WholeFile | LiveFile | None = None
         self._size = 0
-        self._first_us: int | None = None
         self._open()
 
     @property
@@ -142,7 +158,9 @@ class Writer:
         if self._full(events):
             self._finish()
             self._open()
-        first_us = int(events["t"][0]) if self._first_us is None and len(events) else self._first_us
+        first_us = self.first_us[-1]
+        if first_us is None and len(events):
+            first_us = int(events["t"][0])
         edges = np.zeros(0, TRIGGER) if triggers is None else triggers
         try:
             data = self._encoder.encode(*self._rebased(first_us, events, edges, t_end_us))
@@ -154,7 +172,7 @@ class Writer:
         except RecordingError:
             self.discard()
             raise
-        self._first_us = first_us
+        self.first_us[-1] = first_us
         self._size += len(data)
         self.events += len(events)
 
@@ -189,7 +207,7 @@ class Writer:
         self._file = LiveFile(path) if self._live else WholeFile(path)
         self._file.append(begin)
         self._size = len(begin)
-        self._first_us = None
+        self.first_us.append(None)
         self.paths.append(path)
 
     def _next_path(self) -> Path:
@@ -202,9 +220,10 @@ class Writer:
 
     def _full(self, events: Events) -> bool:
         rotate_bytes, rotate_us = self._limits
-        if self._first_us is None or not len(events):
+        first_us = self.first_us[-1]
+        if first_us is None or not len(events):
             return False
-        long = rotate_us is not None and int(events["t"][0]) - self._first_us >= rotate_us
+        long = rotate_us is not None and int(events["t"][0]) - first_us >= rotate_us
         return long or (rotate_bytes is not None and self._size >= rotate_bytes)
 
     def _rebased(

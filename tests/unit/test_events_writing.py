@@ -192,6 +192,21 @@ def test_rotation_by_time_and_by_size_numbers_the_files(tmp_path: Path, events: 
     np.testing.assert_array_equal(np.concatenate([edgesnn.open(path).read() for path in writer.paths]), events)
 
 
+def test_formats_of_short_clocks_are_rotated_with_rebased_times(tmp_path: Path, events: npt.NDArray[np.void]) -> None:
+    events["t"] *= 20  # 45 s: EVT3 says 16.8
+    with pytest.raises(edgesnn.UsageError, match="rebase=True"):
+        edgesnn.Writer(tmp_path / "a.raw", live=True, rotate_us=10_000_000, sensor=SENSOR)
+    assert list(tmp_path.iterdir()) == []
+    with edgesnn.Writer(tmp_path / "a.raw", live=True, rotate_us=10_000_000, sensor=SENSOR, rebase=True) as writer:
+        for packet in np.array_split(events, 50):
+            writer.write(packet)
+    assert len(writer.paths) >= 4
+    parts = [edgesnn.open(path).read() for path in writer.paths]
+    for part, first_us in zip(parts, writer.first_us, strict=True):
+        part["t"] += first_us
+    np.testing.assert_array_equal(np.concatenate(parts), events)
+
+
 def test_rebased_times_count_from_the_first_event(tmp_path: Path, events: npt.NDArray[np.void]) -> None:
     with edgesnn.Writer(tmp_path / "a.csv", rebase=True) as writer:
         writer.write(events[:10])

@@ -216,6 +216,16 @@ def test_an_archive_whose_directory_lies_about_sizes_is_still_bounded(tmp_path: 
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 << 10
 
 
+def test_a_huge_array_is_read_in_bounded_memory(tmp_path: Path) -> None:
+    path = tmp_path / "huge.npy"
+    np.save(path, np.zeros(10_000_000, EVENT))
+    recording = edgesnn.open(path)
+    assert sum(len(packet) for packet in recording.packets()) == 10_000_000  # warm
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert sum(len(packet) for packet in recording.packets(count=1000)) == 10_000_000
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 << 10
+
+
 def test_what_is_no_archive_of_events(tmp_path: Path, events: Array) -> None:
     path = tmp_path / "a.npz"
     np.savez(path, a=events, b=events)

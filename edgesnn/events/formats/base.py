@@ -223,6 +223,11 @@ def keeps_triggers(kind: Format) -> bool:
     return getattr(kind, "keeps_triggers", True)
 
 
+def first_time_bits(kind: Format) -> int:
+    """Say how many bits a file of this format has for the time that it begins with."""
+    return getattr(kind, "first_time_bits", 64)
+
+
 def is_stream(kind: Format) -> TypeGuard[StreamFormat]:
     """Say whether this format's bytes can be fed to a decoder."""
     return hasattr(kind, "decoder")

@@ -37,6 +37,7 @@ class Dat:
     verified = True
     needs_sensor = False
     suffixes = (".dat",)
+    first_time_bits = 32
 
     def matches(self, head: Head) -> bool:
         """Say whether a text header says it, or names no encoding and stands before the type and size of an event."""

@@ -25,6 +25,7 @@ class Evt2:
     native = True
     verified = True
     suffixes = (".raw",)
+    first_time_bits = 34
 
     def matches(self, head: Head) -> bool:
         """Say whether the header names this encoding."""

@@ -34,6 +34,7 @@ class Evt21:
     native = True
     verified = False
     suffixes = (".raw",)
+    first_time_bits = 34
 
     def matches(self, head: Head) -> bool:
         """Say whether the header names this encoding."""
