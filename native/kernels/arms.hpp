@@ -3,6 +3,9 @@
 
 #include "kernels/kernels.hpp"
 
+// What must end up in the caller's loop, with the caller's constants and in its registers.
+#define EDGESNN_INLINE inline __attribute__((always_inline))
+
 namespace edgesnn::kernels {
 
 #define EDGESNN_DECLARE(name, type) type name##__scalar;

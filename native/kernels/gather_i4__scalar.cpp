@@ -3,32 +3,14 @@
 #include "kernels/gather__scalar.hpp"
 
 namespace edgesnn::kernels {
-namespace {
-
-// Sixteen outputs from `column` on: the low or the high halves of sixteen bytes.
-void add_rows(const Matrix& m, const Active& a, size_t column, void* y) noexcept {
-    const auto* w = static_cast<const uint8_t*>(m.weights) + column / 32 * 16;
-    const int shift = column % 32 == 0 ? 0 : 4;
-    int32_t acc[kColumns] = {};
-    for (size_t i = 0; i < a.count; ++i) {
-        const uint8_t* row = w + a.index[i] * im4_bytes(m.stride);
-        for (size_t n = 0; n < kColumns; ++n) acc[n] += ((row[n] >> shift & 15) - 8) * a.x[a.index[i]];
-    }
-    finish(m, column, acc, y);
-}
-
-}  // namespace
 
 uint64_t counts_i4__scalar(const Matrix& m, const uint8_t* x, size_t x_stride, size_t rows, uint32_t* active,
                            void* y) noexcept {
-    uint64_t sum = 0;
-    auto* out = static_cast<char*>(y);
-    for (size_t row = 0; row < rows; ++row, x += x_stride, out += 4 * m.stride) {
-        const Active a = find_active(x, x_stride, active);
-        for (size_t column = 0; column < m.stride; column += kColumns) add_rows(m, a, column, out);
-        sum += a.sum;
-    }
-    return sum;
+    const auto* w = static_cast<const uint8_t*>(m.weights);
+    return gather(m, x, x_stride, rows, active, y, [&](size_t k, size_t column, size_t n) {
+        const uint8_t byte = w[k * im4_bytes(m.stride) + column / 32 * 16 + n];
+        return (column % 32 == 0 ? byte & 15 : byte >> 4) - 8;
+    });
 }
 
 // Inputs are 0 or 1: nothing to gain from knowing that here.

@@ -3,29 +3,12 @@
 #include "kernels/gather__scalar.hpp"
 
 namespace edgesnn::kernels {
-namespace {
-
-void add_rows(const Matrix& m, const Active& a, size_t column, void* y) noexcept {
-    int32_t acc[kColumns] = {};
-    for (size_t i = 0; i < a.count; ++i) {
-        const int8_t* w = static_cast<const int8_t*>(m.weights) + a.index[i] * m.stride + column;
-        for (size_t n = 0; n < kColumns; ++n) acc[n] += w[n] * a.x[a.index[i]];
-    }
-    finish(m, column, acc, y);
-}
-
-}  // namespace
 
 uint64_t counts_i8__scalar(const Matrix& m, const uint8_t* x, size_t x_stride, size_t rows, uint32_t* active,
                            void* y) noexcept {
-    uint64_t sum = 0;
-    auto* out = static_cast<char*>(y);
-    for (size_t row = 0; row < rows; ++row, x += x_stride, out += 4 * m.stride) {
-        const Active a = find_active(x, x_stride, active);
-        for (size_t column = 0; column < m.stride; column += kColumns) add_rows(m, a, column, out);
-        sum += a.sum;
-    }
-    return sum;
+    const auto* w = static_cast<const int8_t*>(m.weights);
+    return gather(m, x, x_stride, rows, active, y,
+                  [&](size_t k, size_t column, size_t n) { return w[k * m.stride + column + n]; });
 }
 
 // Inputs are 0 or 1: nothing to gain from knowing that here.

@@ -11,9 +11,6 @@ constexpr size_t kWidth = 4;
 #endif
 constexpr size_t kSixteen = 16 / kWidth;  // vectors of sixteen elements
 
-// What must end up in the caller's loop, with the caller's constants.
-#define EDGESNN_INLINE inline __attribute__((always_inline))
-
 typedef float Reals __attribute__((vector_size(4 * kWidth)));
 typedef int32_t Ints __attribute__((vector_size(4 * kWidth)));
 
