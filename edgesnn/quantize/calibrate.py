@@ -24,8 +24,7 @@ from edgesnn.quantize.moments import Moments
 from edgesnn.quantize.weights import MATRICES
 from edgesnn.runtime import Model, Session
 from edgesnn.runtime.backends.reference.windows import image, pair, windows
-from edgesnn.runtime.inputs import Active
-from edgesnn.runtime.windows import Encoding, Window, encoding_of, goes_on
+from edgesnn.runtime.windows import Encoding, Window, encoding_of, goes_on, run_arguments
 
 WINDOWS = 64
 """Windows that are run, all recordings together, where the caller does not say."""
@@ -60,7 +59,7 @@ def calibrate(
     """Run windows of recordings and return the moments of the inputs of every float32 matrix.
 
     Args:
-        document: a model of points, or of spikes whose `input.events` is given.
+        document: a model of points, or of spikes or dense frames whose `input.events` is given.
         paths: recordings; each is read into memory.
         most: windows, shared evenly among the recordings, at least one each: spread over a recording, or its first
             ones where the model's states go on from window to window.
@@ -118,7 +117,7 @@ def _run_window(session: Session, window: Window) -> None:
         session.run(window, keep="none")
         return
     session.new_window()
-    session.run(active=(window.indices, window.offsets), keep="none")
+    session.run(**run_arguments(session.model, window), keep="none")
 
 
 class _Watch:
@@ -150,7 +149,7 @@ class _Watch:
 
     def _events(self, window: Window) -> Array:
         assert not isinstance(window, PointWindow)  # no matrix takes it
-        return Active(window.indices, window.offsets).dense(self._input["shape"], self._input["bound"])
+        return window.counts(self._input["shape"])
 
 
 def _rows(view: NodeView, x: Array) -> Iterator[Array]:

@@ -124,7 +124,7 @@ def run_window(session: Session, window: Window, readout: Readout, work: Work | 
         output, steps = session.run(window, keep="last"), int(session.model.input["steps"])
     else:
         session.new_window()
-        output, steps = session.run(**_steps(session.model, window), keep="last"), len(window.offsets) - 1
+        output, steps = session.run(**run_arguments(session.model, window), keep="last"), len(window.offsets) - 1
     if work is not None:
         work.add(session)
     return _inference(session, output, steps)
@@ -135,7 +135,14 @@ def window_scores(session: Session, window: Window) -> FloatArray:
     if isinstance(window, PointWindow):
         return _scores(session, session.run(window))
     session.new_window()
-    return _scores(session, session.run(**_steps(session.model, window)))
+    return _scores(session, session.run(**run_arguments(session.model, window)))
+
+
+def run_arguments(model: Model, window: SpikeWindow) -> dict[str, Any]:
+    """Return a window's steps as `Session.run` takes them."""
+    if model.input["kind"] == "spikes":
+        return {"active": (window.indices, window.offsets)}
+    return {"xs": window.counts(model.input["shape"])}
 
 
 def _never_reset(model: Model) -> bool:
@@ -159,13 +166,6 @@ def _step_by_step(session: Session, window: Window, readout: Readout, work: Work
         if readout.stops(done.scores, done.steps):
             break
     return done
-
-
-def _steps(model: Model, window: SpikeWindow) -> dict[str, Any]:
-    """Return a window's steps as `Session.run` takes them."""
-    if model.input["kind"] == "spikes":
-        return {"active": (window.indices, window.offsets)}
-    return {"xs": window.counts(model.input["shape"])}
 
 
 def _each_step(model: Model, window: Window) -> Iterator[dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from edgesnn.errors import ModelError, UsageError
 from edgesnn.events.types import EVENT
 from edgesnn.graph import Builder, Document
 from edgesnn.pipeline import Pipeline
+from edgesnn.pipeline.bench import bench
 from edgesnn.prediction import Prediction
 from edgesnn.runtime import Model
 from edgesnn.runtime.windows import encoding_of, readout_of, run_window, window_scores
@@ -101,6 +104,30 @@ def test_replay_takes_another_sensor_when_told_how(tmp_path: Path, capsys: Any) 
     assert "another sensor" in capsys.readouterr().err
     assert main([*replay, "--adapt", "letterbox"]) == 0
     assert len(capsys.readouterr().out.splitlines()) > 8
+
+
+def numbered(document: Document) -> Document:
+    assert document.readout is not None
+    return replace(document, readout={**document.readout, "labels": [str(i) for i in range(len(LABELS))]})
+
+
+def test_eval_takes_another_sensor_where_the_model_says_how(tmp_path: Path, capsys: Any) -> None:
+    events, model, data = make_events((34, 34)), tmp_path / "m.safetensors", tmp_path / "data.npz"
+    classes = len(LABELS)
+    columns = {name: np.tile(events[name[0]], classes) for name in ("x", "y", "p", "t_us")}
+    np.savez(data, **columns, offsets=len(events) * np.arange(classes + 1), ids=range(classes), labels=range(classes))
+    flags = ["eval", str(model), "--data", str(data), "--ids", "0-9", "--sensor", "34x34", "--json"]
+    numbered(spikes_document()).save(model)
+    assert main(flags) == 4
+    assert "data.npz: the model takes events of another sensor: found 34x34" in capsys.readouterr().err
+    numbered(spikes_document(adapt="letterbox")).save(model)
+    assert main(flags) == 0
+    assert json.loads(capsys.readouterr().out)["work"]["spikes"] > 0
+
+
+@pytest.mark.parametrize("value", ["int", "float32"])
+def test_bench_takes_dense_frames(value: str) -> None:
+    assert bench(Model(frames_document(value)), seconds=0.01, least=3)["windows"] >= 2
 
 
 def frames_document(value: str, early_exit: dict[str, Any] | None = None, reset: str = "window") -> Document:

@@ -184,24 +184,39 @@ def test_spikes_of_events_calibrate_their_matrix_and_the_layers_after_it(tmp_pat
     Model(small, backend="reference").session().run(np.ones((2, 2, 4, 6), np.uint8))
 
 
-def events_model() -> Document:
+@pytest.mark.parametrize("value", ["int", "float32"])
+def test_dense_frames_of_events_calibrate_as_spikes_do(value: str, tmp_path: Path) -> None:
+    path = recording(tmp_path / "a.raw", (6, 4), 3000, 60_000)
+    spikes_, frames = (calibrate(events_model(kind, 255), [path], most=2) for kind in ("count", value))
+    for ours, theirs in zip(frames.moments["conv"], spikes_.moments["conv"], strict=True):
+        assert ours.count == theirs.count
+        np.testing.assert_array_equal(ours.part(slice(0, 9)), theirs.part(slice(0, 9)))
+        assert ours.part(slice(0, 9)).any()
+
+
+def test_recordings_of_another_sensor_calibrate_a_model_that_says_how(tmp_path: Path) -> None:
+    path = recording(tmp_path / "a.raw", (12, 8), 3000, 60_000)
+    with pytest.raises(ModelError, match="takes events of another sensor: found 12x8, expected 6x4"):
+        calibrate(events_model(), [path], most=2)
+    assert calibrate(events_model(adapt="downsample"), [path], most=2).moments["conv"][0].count > 0
+
+
+def events_model(value: str = "count", bound: int = 3, **adapt: str) -> Document:
     events = {"sensor": [6, 4], "bin_us": 500, "origin": "first", "rounding": "floor", "polarity_order": [0, 1]}
-    b = Builder(
-        input={
-            "kind": "spikes",
-            "shape": [2, 4, 6],
-            "value": "count",
-            "bound": 3,
-            "events": {**events, "steps": 20, "hop_steps": 20},
-        },
-        reset="never",
-    )
+    section = {
+        "kind": "spikes" if value == "count" else "dense",
+        "shape": [2, 4, 6],
+        "value": value,
+        "bound": 0 if value == "float32" else bound,
+        "events": {**events, "steps": 20, "hop_steps": 20, **adapt},
+    }
+    b = Builder(input=section, reset="never")
 
     def layer(*shape: int) -> dict[str, np.ndarray]:
         weight = skewed(shape[0], int(np.prod(shape[1:]))).reshape(shape)
         return {"weight": weight, "scale": np.ones(shape[0], np.float32), "bias": np.zeros(shape[0], np.float32)}
 
-    how = {"activations": "int", "padding": [1, 1], "groups": 2}
+    how = {"activations": "float32" if value == "float32" else "int", "padding": [1, 1], "groups": 2}
     x = b.add("conv2d", "input", name="conv", attributes=how, tensors=layer(4, 1, 3, 3))
     x = b.add("lif", x, name="lif", tensors={"alpha": [0.5], "v_th": [1.0]})
     x = b.add("reshape", x, name="flat", attributes={"shape": [96]})
