@@ -35,6 +35,25 @@ EventBlock::Cursor put_vector(EventBlock::Cursor at, int64_t t_us, uint32_t base
     return at;
 }
 
+// Takes ADDR_Y and ADDR_X words, most of a stream, without a branch on which of the two it is: each writes an event,
+// and the cursor moves behind it where it was one. Stops before anything else, an event outside, and a full block;
+// returns how many. y: the row, any number beyond the height where there is none.
+size_t take_rows_and_events(const uint8_t* data, size_t count, int64_t t_us, uint32_t width, uint32_t height,
+                            uint32_t& y, EventBlock::Cursor& at, const uint8_t* full) noexcept {
+    size_t i = 0;
+    for (; i < count && at < full; ++i) {
+        const uint32_t word = load_word(data + 2 * i);
+        if ((word & 0xD000) != 0) break;
+        const uint32_t is_event = word >> 13;
+        const uint32_t payload = word & 0x7FF;  // of a row, bit 11 says which camera of a pair
+        y = is_event != 0 ? y : payload;
+        if ((is_event & static_cast<uint32_t>(int{payload >= width} | int{y >= height})) != 0) break;
+        EventBlock::put(at, t_us, payload, y, word >> 11 & 1);
+        at += is_event * sizeof(Event);
+    }
+    return i;
+}
+
 }  // namespace
 
 Evt3Decoder::Evt3Decoder(DecoderOptions options) : WordDecoder(std::move(options), {"evt3", "EVT3", 2, 12, 12}) {
@@ -49,25 +68,24 @@ Status Evt3Decoder::decode_words(const uint8_t* data, size_t count, std::vector<
     int64_t base_us = timed() ? this->base_us() : 0;
     int64_t t_us = base_us | now.time_low;
     const auto width = static_cast<uint32_t>(width_);
-    const auto rows = [&] { return timed() && now.y >= 0 && now.y < height_; };
-    bool placed = rows();  // time and row are known and the row is inside
     Status status;
     for (size_t i = 0; i < count && status.ok(); ++i) {
+        if (timed()) {
+            auto y = static_cast<uint32_t>(now.y);
+            i += take_rows_and_events(data + 2 * i, count - i, t_us, width, static_cast<uint32_t>(height_), y, at,
+                                      block.full());
+            now.y = static_cast<int32_t>(y);
+            if (i == count) break;
+        }
         const uint32_t word = load_word(data + 2 * i);
         const uint32_t payload = word & 0xFFF;
         switch (word >> 12) {
             case kAddrY:
                 now.y = static_cast<int32_t>(payload & 0x7FF);  // bit 11 says which camera of a pair
-                placed = rows();
                 break;
-            case kAddrX: {
-                const uint32_t x = payload & 0x7FF;
-                if (placed && x < width)
-                    at = EventBlock::put(at, t_us, x, static_cast<uint32_t>(now.y), payload >> 11);
-                else
-                    status = misplaced_event(i, now, x);
+            case kAddrX:
+                at = event(i, now, payload, t_us, at, status);
                 break;
-            }
             case kVectBaseX:
                 now.base_x = static_cast<int32_t>(payload & 0x7FF);
                 now.base_p = static_cast<int32_t>(payload >> 11);
@@ -77,11 +95,11 @@ Status Evt3Decoder::decode_words(const uint8_t* data, size_t count, std::vector<
                 const uint32_t span = word >> 12 == kVect12 ? 12 : 8;
                 const uint32_t mask = payload & ((1u << span) - 1);
                 const auto base_x = static_cast<uint32_t>(now.base_x);
-                if (placed && now.base_x >= 0 && base_x + span <= width)
+                if (timed() && now.y >= 0 && now.y < height_ && now.base_x >= 0 && base_x + span <= width)
                     at = put_vector(at, t_us, base_x, static_cast<uint32_t>(now.y), static_cast<uint32_t>(now.base_p),
                                     mask);
                 else
-                    status = edge_vector(i, now, mask, t_us, at);
+                    at = edge_vector(i, now, mask, t_us, at, status);
                 if (now.base_x >= 0) now.base_x = std::min(now.base_x + static_cast<int32_t>(span), 2 * kField);
                 break;
             }
@@ -96,7 +114,6 @@ Status Evt3Decoder::decode_words(const uint8_t* data, size_t count, std::vector<
                 status = on_time_high(payload, i, out);
                 base_us = this->base_us();
                 t_us = base_us | now.time_low;
-                placed = rows();
                 break;
             case kExtTrigger:
                 if (!timed()) break;
@@ -117,31 +134,42 @@ Status Evt3Decoder::decode_words(const uint8_t* data, size_t count, std::vector<
     return status;
 }
 
-Status Evt3Decoder::misplaced_event(size_t index, const Context& context, uint32_t x) {
+EventBlock::Cursor Evt3Decoder::event(size_t index, Context context, uint32_t payload, int64_t t_us,
+                                      EventBlock::Cursor at, Status& status) {
+    const uint32_t x = payload & 0x7FF;
     if (!timed() || context.y < 0) {
         unplaced(1);
-        return {};
+        return at;
     }
-    if (context.y >= height_) return out_of_range(index, "y", static_cast<uint32_t>(context.y));
-    return out_of_range(index, "x", x);
+    if (context.y >= height_)
+        status = out_of_range(index, "y", static_cast<uint32_t>(context.y));
+    else if (x >= static_cast<uint32_t>(width_))
+        status = out_of_range(index, "x", x);
+    else
+        at = EventBlock::put(at, t_us, x, static_cast<uint32_t>(context.y), payload >> 11);
+    return at;
 }
 
-Status Evt3Decoder::edge_vector(size_t index, const Context& context, uint32_t mask, int64_t t_us,
-                                EventBlock::Cursor& at) {
+EventBlock::Cursor Evt3Decoder::edge_vector(size_t index, Context context, uint32_t mask, int64_t t_us,
+                                            EventBlock::Cursor at, Status& status) {
     const auto events = static_cast<int64_t>(__builtin_popcount(mask));
-    if (events == 0) return {};
+    if (events == 0) return at;
     if (!timed() || context.y < 0 || context.base_x < 0) {
         unplaced(events);
-        return {};
+        return at;
     }
-    if (context.y >= height_) return out_of_range(index, "y", static_cast<uint32_t>(context.y), events);
+    if (context.y >= height_) {
+        status = out_of_range(index, "y", static_cast<uint32_t>(context.y), events);
+        return at;
+    }
     const auto base_x = static_cast<uint32_t>(context.base_x);
     const uint32_t room = base_x < static_cast<uint32_t>(width_) ? static_cast<uint32_t>(width_) - base_x : 0;
     const uint32_t inside = room >= 12 ? mask : mask & ((1u << room) - 1);
     at = put_vector(at, t_us, base_x, static_cast<uint32_t>(context.y), static_cast<uint32_t>(context.base_p), inside);
-    const uint32_t beyond = mask & ~inside;
-    if (beyond == 0) return {};
-    return out_of_range(index, "x", base_x + static_cast<uint32_t>(__builtin_ctz(beyond)), __builtin_popcount(beyond));
+    if (const uint32_t beyond = mask & ~inside; beyond != 0)
+        status =
+            out_of_range(index, "x", base_x + static_cast<uint32_t>(__builtin_ctz(beyond)), __builtin_popcount(beyond));
+    return at;
 }
 
 void Evt3Decoder::save_words(StateWriter& writer) const {

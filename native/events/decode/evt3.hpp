@@ -22,9 +22,12 @@ class Evt3Decoder final : public WordDecoder {
     void save_words(StateWriter& writer) const override;
     void load_words(const StateReader& reader) override;
 
-    // The rare ends of single and vector events: nothing known yet, or (partly) outside the sensor.
-    Status misplaced_event(size_t index, const Context& context, uint32_t x);
-    Status edge_vector(size_t index, const Context& context, uint32_t mask, int64_t t_us, EventBlock::Cursor& at);
+    // The rare ends of single and vector events: nothing known yet, or (partly) outside the sensor. Cursor and context
+    // go by value: a loop keeps in registers only what has no address.
+    EventBlock::Cursor event(size_t index, Context context, uint32_t payload, int64_t t_us, EventBlock::Cursor at,
+                             Status& status);
+    EventBlock::Cursor edge_vector(size_t index, Context context, uint32_t mask, int64_t t_us, EventBlock::Cursor at,
+                                   Status& status);
 
     Context context_;
 };

@@ -134,7 +134,7 @@ EventBlock::Cursor WordDecoder::flush(EventBlock& block, EventBlock::Cursor end,
         append_marked(block.events(), block.count(), out);
         if (reached_us_ != kNoTime) reach(reached_us_);
     } else {
-        for (size_t i = 0; i < block.count(); ++i) hold_event(block.events()[i], out);
+        hold(block.events(), block.count(), out);
     }
     block.clear();
     return block.start();
@@ -147,21 +147,22 @@ void WordDecoder::trigger(int64_t t_us, uint32_t id, uint32_t edge, std::vector<
         return;
     }
     segments_.back().triggers.push_back(record);
-    held_one(out);
+    ++held_;
+    believe_when_full(out);
 }
 
-void WordDecoder::hold_event(const Event& event, std::vector<Event>& out) {
-    if (!high_.waiting()) {
-        append_marked(&event, 1, out);
-        return;
-    }
-    segments_.back().events.push_back(event);
-    held_one(out);
+void WordDecoder::hold(const Event* events, size_t count, std::vector<Event>& out) {
+    const size_t room = std::min(count, kHeldEvents - held_);
+    std::vector<Event>& waiting = segments_.back().events;
+    waiting.insert(waiting.end(), events, events + room);
+    held_ += room;
+    believe_when_full(out);
+    if (room < count) append_marked(events + room, count - room, out);
 }
 
-// One more is held; so many under a few words that they are no slip are believed.
-void WordDecoder::held_one(std::vector<Event>& out) {
-    if (++held_ < kHeldEvents) return;
+// So many that are held under a few words that they are no slip are believed.
+void WordDecoder::believe_when_full(std::vector<Event>& out) {
+    if (held_ < kHeldEvents) return;
     TimeHigh::Verdicts verdicts;
     const size_t settled = high_.believe_all(verdicts);
     settle_segments(verdicts, settled, out);

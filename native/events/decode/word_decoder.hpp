@@ -71,8 +71,8 @@ class WordDecoder : public Decoder {
     static constexpr int64_t kSegmentFields = 5;
 
     void open_segment(int64_t at);
-    void hold_event(const Event& event, std::vector<Event>& out);
-    void held_one(std::vector<Event>& out);
+    void hold(const Event* events, size_t count, std::vector<Event>& out);
+    void believe_when_full(std::vector<Event>& out);
     Status settle_segments(const TimeHigh::Verdicts& verdicts, size_t settled, std::vector<Event>& out);
     void save_segments(StateWriter& writer) const;
     std::vector<Segment> load_segments(const StateReader& reader, size_t expected) const;
