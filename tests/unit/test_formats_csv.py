@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -213,6 +214,30 @@ def test_a_quiet_scene_of_many_seconds_is_no_damage() -> None:
     data = "".join(f"{t},1,2,1\n" for t in (5, 9_000_000, 9_000_001, 60_000_000)).encode()
     decoder = edgesnn.Decoder("csv")
     assert [*decoder.feed(data)[0]["t"], *decoder.finish()[0]["t"]] == [5, 9_000_000, 9_000_001, 60_000_000]
+
+
+@pytest.mark.parametrize(
+    ("begin", "filler", "end"),
+    [
+        ("", "9", "x"),
+        ("1 2 3 ", "9", ""),
+        ("# sensor 5", " ", "x"),
+        ("t", "_", ""),
+        ("", " ", ""),
+        ("1", " ", "x"),
+        ("", ";", ""),
+        ("1.5e", "3", ""),
+        ("", "[", ""),
+    ],
+)
+def test_a_hostile_beginning_is_told_at_once(tmp_path: Path, begin: str, filler: str, end: str) -> None:
+    line = begin + filler * 60_000 + end
+    path = write(tmp_path, f"{line}\n{line}\n")
+    start = time.perf_counter()
+    for format in (None, "csv"):
+        with pytest.raises(edgesnn.RecordingError):
+            edgesnn.open(path, format=format).read()
+    assert time.perf_counter() - start < 5
 
 
 def test_names_without_lines_are_an_empty_recording(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ Array = npt.NDArray[Any]
 _COMMENT = ("#", "%", "//")
 _SEPARATOR = re.compile(r"[ \t]*[,;][ \t]*|[ \t]+")
 _SIZE = re.compile(r"(?:sensor|geometry|resolution)\W+(\d{1,5})\s*[x, ]\s*(\d{1,5})", re.IGNORECASE)
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _POLARITIES = {"true": 1.0, "on": 1.0, "false": 0.0, "off": 0.0}
 _MOST_LINES = 500
 _MOST_ODD = 0.1  # of times that fall
@@ -151,7 +151,7 @@ def _names(line: str) -> list[str]:
 
 
 def _size(line: str) -> Sensor | None:
-    match = _SIZE.search(line)
+    match = _SIZE.search(line[:200])
     return _checked((int(match[1]), int(match[2]))) if match else None
 
 
