@@ -40,6 +40,7 @@ struct OpCall {
     void* const* states;             // the node's states, whole, in the order of Op::states
     Scratch* scratch;                // what Op::scratch made for this workspace
     Counters* counters;
+    bool input_bits = false, output_bits = false;  // lie as bits: makes_bits, reads_bits
 };
 
 // What an element of an integer state may be in a snapshot; both ends are included.
@@ -91,11 +92,18 @@ class Op {
     // every step counts; null for others. And their states in a call.
     virtual const kernels::Neurons* neurons() const noexcept { return nullptr; }
     virtual kernels::NeuronStates neuron_states(const OpCall&) const noexcept { return {}; }
+    // Rows of which a maximum makes one; 0 for other operators.
+    virtual size_t pooled_rows() const noexcept { return 0; }
     // Whether `run_fused` can do its own work and that of `next`, the only reader of its output.
     virtual bool fuses(const Op& /*next*/) const noexcept { return false; }
     // `call` has this operator's inputs, counters and (not in tiles) output; `next` has the next one's output, states
     // and counters.
     virtual void run_fused(const OpCall&, const Op& /*op*/, const OpCall& /*next*/) const noexcept {}
+    // Whether the outputs of `run`, or where it fuses that of `run_fused`, may lie as bits; whether the inputs of
+    // `run_fused` may; whether they must.
+    virtual bool makes_bits() const noexcept { return false; }
+    virtual bool reads_bits() const noexcept { return false; }
+    virtual bool needs_bits() const noexcept { return false; }
     // Whether `latch` is to be called at the end of each step, when all values of the step are there.
     virtual bool latches() const noexcept { return false; }
     virtual void latch(const OpCall&) const noexcept {}

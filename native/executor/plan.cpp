@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "executor/fusion.hpp"
+
 namespace edgesnn::executor {
 namespace {
 
@@ -10,6 +12,12 @@ constexpr size_t kTileBytes = 128 << 10;  // of values and states in a tile; tun
 constexpr size_t kSmallBytes = 8 << 10;   // of a value whose steps are all kept
 constexpr size_t kChunkSteps = 16;        // slots of a call where the input does not say
 constexpr size_t kMaxBytes = size_t{1} << 33;
+
+// Of a row.
+size_t value_bytes(const Plan& plan, const std::vector<ValueType>& types, int value) {
+    const ValueType& type = types[static_cast<size_t>(value)];
+    return plan.bits[static_cast<size_t>(value)] ? sizeof(uint64_t) : type.stride() * type.item_size();
+}
 
 class Planner {
   public:
@@ -24,8 +32,13 @@ class Planner {
     }
 
     Plan make(const std::vector<int>& outputs, bool fuse) {
+        plan_.bits.assign(types_.size(), false);
         partner_.assign(steps_.size(), -1);
-        if (fuse) find_partners(outputs);
+        if (fuse) {
+            Fusion fusion = find_fusion(steps_, types_, outputs, loop_, points_);
+            partner_ = std::move(fusion.partner);
+            plan_.bits = std::move(fusion.bits);
+        }
         for (size_t i = 0; i < steps_.size(); ++i)
             for (size_t output = 0; output < steps_[i].op->outputs.size(); ++output) add(i, output);
         mark_shared(outputs);
@@ -52,31 +65,18 @@ class Planner {
             }
     }
 
-    // partner_[i] of neurons: the matrix that is fused with them; of that matrix: the neurons.
-    void find_partners(const std::vector<int>& outputs) {
-        std::vector<int> readers(types_.size(), 0);
-        for (const int value : outputs) ++readers[static_cast<size_t>(value)];
-        for (const Step& step : steps_)
-            for (const int input : step.inputs) ++readers[static_cast<size_t>(input)];
-        for (size_t i = 0; i < steps_.size(); ++i)
-            for (size_t j = i + 1; j < steps_.size(); ++j) {
-                const int value = steps_[i].first_output;
-                if (steps_[j].inputs != std::vector<int>{value} || readers[static_cast<size_t>(value)] != 1) continue;
-                if (loop_[i] >= 0 || loop_[j] >= 0 || steps_[j].op->rows(0) < 2 || !steps_[i].op->fuses(*steps_[j].op))
-                    continue;
-                partner_[i] = static_cast<int>(j), partner_[j] = static_cast<int>(i);
-            }
-    }
-
-    // The matrix of fused neurons works where the neurons stand.
-    void add_fused(size_t matrix, size_t neurons) {
-        const int value = steps_[neurons].first_output;
-        Entry entry{matrix, 0, steps_[matrix].inputs, value, steps_[neurons].op->rows(0), static_cast<int>(neurons)};
-        const size_t s = choose(entry, *steps_[matrix].op);
-        plan_.constant[static_cast<size_t>(value)] = false;
-        plan_.segment[static_cast<size_t>(value)] = static_cast<int>(s);
+    // The first of two works where the second stands.
+    void add_fused(size_t first, size_t second) {
+        const Op& op = *steps_[second].op;
+        const int value = steps_[second].first_output;
+        const auto v = static_cast<size_t>(value);
+        Entry entry{first, 0, steps_[first].inputs, value, op.rows(0), static_cast<int>(second)};
+        const size_t s = choose(entry, *steps_[first].op);
+        plan_.constant[v] = false;
+        plan_.segment[v] = static_cast<int>(s);
+        plan_.shared[v] = op.rows(0) != types_[v].rows();
         if (plan_.segments[s].kind != SegmentKind::tiled)  // memory for its sums
-            plan_.segment[static_cast<size_t>(steps_[matrix].first_output)] = static_cast<int>(s);
+            plan_.segment[static_cast<size_t>(steps_[first].first_output)] = static_cast<int>(s);
         plan_.segments[s].stepping.push_back(std::move(entry));
     }
 
@@ -171,9 +171,8 @@ class Planner {
         for (const auto* list : {&segment.constant, &segment.stepping})
             for (const Entry& entry : *list) {
                 const ValueType& type = types_[static_cast<size_t>(entry.value)];
-                if (!plan_.shared[static_cast<size_t>(entry.value)]) bytes += type.stride() * type.item_size();
-                const size_t step = entry.fused < 0 ? entry.step : static_cast<size_t>(entry.fused);
-                for (const OpState& state : steps_[step].op->states)
+                if (!plan_.shared[static_cast<size_t>(entry.value)]) bytes += value_bytes(plan_, types_, entry.value);
+                for (const OpState& state : last(entry).states)
                     if (state.dtype == Dtype::f32) bytes += type.stride() * sizeof(float);
             }
         return std::max<size_t>(bytes, 1);
@@ -182,8 +181,13 @@ class Planner {
     size_t joined_rows(const Segment& segment) const {
         size_t joined = 1;  // divides the segment's rows, as each operator's does
         for (const auto* list : {&segment.constant, &segment.stepping})
-            for (const Entry& entry : *list) joined = std::lcm(joined, steps_[entry.step].op->joined_rows());
+            for (const Entry& entry : *list) joined = std::lcm(joined, last(entry).joined_rows());
         return joined;
+    }
+
+    // The operator whose output the entry makes.
+    const Op& last(const Entry& entry) const {
+        return *steps_[entry.fused < 0 ? entry.step : static_cast<size_t>(entry.fused)].op;
     }
 
     static size_t choose_tile(size_t rows, size_t bytes_per_row, size_t joined) {
@@ -216,7 +220,7 @@ Layout make_layout(const Plan& plan, const std::vector<ValueType>& types, const 
     for (size_t v = 0; v < types.size(); ++v) {
         if (types[v].kind == Kind::window || (v != 0 && plan.segment[v] < 0)) continue;  // made nowhere
         Place& at = layout.values[v];
-        at.row_bytes = types[v].stride() * types[v].item_size();
+        at.row_bytes = value_bytes(plan, types, static_cast<int>(v));
         at.local = !plan.shared[v] && std::find(kept.begin(), kept.end(), static_cast<int>(v)) == kept.end();
         const size_t one = types[v].rows() * at.row_bytes;
         if (at.local) {

@@ -54,6 +54,7 @@ struct Segment {
 
 struct Plan {
     std::vector<Segment> segments;
+    std::vector<bool> bits;      // by value: lies as one word a row (fusion.hpp)
     std::vector<bool> constant;  // by value: the same at every step of a window
     std::vector<int> segment;    // by value: where it is made; -1 the input
     std::vector<bool> shared;    // by value: read by another segment, an output, or made by a batched segment
@@ -61,8 +62,8 @@ struct Plan {
 };
 
 // Values are numbered: 0 the input, then each step's outputs in order.
-// With `fuse` a matrix and the neurons after it may be one entry: what is between them is made nowhere then, or is the
-// matrix's own memory.
+// With `fuse` two operators may be one entry (fusion.hpp): what is between them is made nowhere then, or is the first
+// one's own memory.
 Plan make_plan(const ModelSpec& spec, const std::vector<Step>& steps, const std::vector<ValueType>& types,
                const std::vector<int>& outputs, bool fuse);
 

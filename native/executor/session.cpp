@@ -218,10 +218,12 @@ void Session::run_entry(const Entry& entry, size_t first_row, size_t rows, const
     if (entry.fused < 0) return op.run(work);
     const auto fused = static_cast<size_t>(entry.fused);
     OpCall next = work;
+    const Op& last = *model_->steps()[fused].op;
+    next.output = slots.workspace->address(entry.value, slot, last.output_row(first_row), thread);
     work.output = slots.workspace->address(model_->steps()[entry.step].first_output, slot, first_row, thread);
     next.states = slots.session(slot).step_states_[fused].data();
     next.counters = &counters_of(slots.session(slot), fused, thread);
-    op.run_fused(work, *model_->steps()[fused].op, next);
+    op.run_fused(work, last, next);
 }
 
 // The outputs of one row, shared among the threads.
@@ -260,6 +262,8 @@ OpCall Session::call(const Entry& entry, size_t first_row, size_t rows, const Sl
     call.states = session.step_states_[entry.step].data();
     call.scratch = slots.workspace->scratch(entry.step, thread);
     call.counters = &counters_of(session, entry.step, thread);
+    call.input_bits = !entry.inputs.empty() && plan_->bits[static_cast<size_t>(entry.inputs.front())];
+    call.output_bits = plan_->bits[static_cast<size_t>(entry.value)];
     return call;
 }
 

@@ -11,7 +11,7 @@
 
 namespace edgesnn::kernels {
 
-// weights: input-major rows [inputs][stride], int8 or float32, or for nibbles_i8 (inputs of 0 or 1, at most
+// weights: input-major rows [inputs][stride], int8 or float32, or for the nibbles_ kernels (inputs of 0 or 1, at most
 // kNibbleInputs) the table of nibble_table.hpp; y[n] = float(acc[n]) * scale[n] + bias[n]. Where scale is null:
 // the spikes_ and counts_ kernels give y[n] = acc[n] in int32 and do not read bias; lanes_f32: y[n] = acc[n] + bias[n].
 //
@@ -23,7 +23,8 @@ struct Matrix {
     const float* scale;
     const float* bias;
     size_t inputs;
-    size_t stride;  // padded outputs: of weights, scale, bias and y
+    size_t stride;                   // padded outputs: of weights, scale, bias and y
+    const int8_t* blocks = nullptr;  // of counts_neurons: the weights once more, for a small matrix (dot_blocks.hpp)
 };
 
 inline constexpr size_t im4_bytes(size_t stride) {
@@ -122,10 +123,22 @@ using NeuronsOfFloats = uint64_t(const Neurons& neurons, const NeuronStates& sta
                                  const float* bias, size_t rows, size_t stride, void* out) noexcept;
 using NeuronsOfInts = uint64_t(const Neurons& neurons, const NeuronStates& states, const int32_t* x, const float* scale,
                                const float* bias, size_t rows, size_t stride, void* out) noexcept;
-// nibbles_i8 and neurons_f32 in one, for usual neurons; `spikes` is set to the number of spikes. Returns the sum of all
-// x. stride <= 2048.
-using MatrixNeurons = uint64_t(const Matrix& matrix, const Neurons& neurons, float* v, const uint8_t* x,
-                               size_t x_stride, size_t rows, uint8_t* s, uint64_t* spikes) noexcept;
+// Rows of zeros and ones as words: column k of a row is bit k, the bits beyond are zero.
+inline constexpr size_t kBitColumns = 64;  // at most
+// A matrix and neurons_f32 in one, for usual neurons; `spikes` is set to the number of spikes. Returns the sum of all
+// x. nibbles_neurons: from bits to bits, stride <= kBitColumns. counts_neurons: x is at most 127, stride <= 2048,
+// `active` holds x_stride indices of scratch.
+using BitNeurons = uint64_t(const Matrix& matrix, const Neurons& neurons, float* v, const uint64_t* x, size_t rows,
+                            uint64_t* s, uint64_t* spikes) noexcept;
+using CountNeurons = uint64_t(const Matrix& matrix, const Neurons& neurons, float* v, const uint8_t* x, size_t x_stride,
+                              size_t rows, uint32_t* active, uint8_t* s, uint64_t* spikes) noexcept;
+// Bytes of 0 or 1 to bits and back; stride <= kBitColumns.
+using PackBits = void(const uint8_t* x, size_t rows, size_t stride, uint64_t* bits) noexcept;
+using UnpackBits = void(const uint64_t* bits, size_t rows, size_t stride, uint8_t* y) noexcept;
+// y[n] = max over the rows of bit n of a[row] + bit n of b[row]. rows >= 1.
+using MaxBits = void(const uint64_t* a, const uint64_t* b, size_t rows, size_t stride, uint8_t* y) noexcept;
+// Bit i % 64 of bits[i / 64] = a[i] < b[i], n % 64 == 0.
+using LessBits = void(const uint16_t* a, const uint16_t* b, size_t n, uint64_t* bits) noexcept;
 
 // Integer neurons (docs/operators.md, `cuba`): fire where v > above. x: bytes, or int32 where `wide`.
 struct Cuba {
@@ -158,40 +171,45 @@ struct ConvEvent {
 // Adds to acc: int32 (conv_i8, conv_i4) or float. Returns the sum of value * places reached (places alone: not counts).
 using ConvEvents = uint64_t(const Conv& conv, const ConvEvent* events, size_t count, void* acc) noexcept;
 
-#define EDGESNN_KERNELS(X)            \
-    X(spikes_i8, LinearEvents)        \
-    X(counts_i8, LinearEvents)        \
-    X(spikes_i4, LinearEvents)        \
-    X(counts_i4, LinearEvents)        \
-    X(nibbles_i8, LinearEvents)       \
-    X(nibbles_neurons, MatrixNeurons) \
-    X(events_f32, LinearEvents)       \
-    X(lanes_f32, LinearDense)         \
-    X(quantize_f32, Quantize)         \
-    X(dot_i8, Dot)                    \
-    X(dot_i4, Dot)                    \
-    X(add_u8, Add)                    \
-    X(max_u8, Max)                    \
-    X(random16, Random16)             \
-    X(add_f32, Binary)                \
-    X(multiply_f32, Binary)           \
-    X(scale_f32, ScaleFloats)         \
-    X(scale_i32, ScaleInts)           \
-    X(shift_f32, Shift)               \
-    X(relu_f32, Rows)                 \
-    X(relu2_f32, Rows)                \
-    X(sigmoid_f32, Rows)              \
-    X(silu_f32, Rows)                 \
-    X(exp_f32, Rows)                  \
-    X(softmax_f32, Rows)              \
-    X(layer_norm_f32, LayerNorm)      \
-    X(wkv_f32, Wkv)                   \
-    X(neurons_f32, NeuronsOfFloats)   \
-    X(neurons_i32, NeuronsOfInts)     \
-    X(cuba, UpdateCuba)               \
-    X(active_u8, FindActive)          \
-    X(conv_i8, ConvEvents)            \
-    X(conv_i4, ConvEvents)            \
+#define EDGESNN_KERNELS(X)          \
+    X(spikes_i8, LinearEvents)      \
+    X(counts_i8, LinearEvents)      \
+    X(spikes_i4, LinearEvents)      \
+    X(counts_i4, LinearEvents)      \
+    X(nibbles_i8, LinearEvents)     \
+    X(nibbles_neurons, BitNeurons)  \
+    X(counts_neurons, CountNeurons) \
+    X(pack_bits, PackBits)          \
+    X(unpack_bits, UnpackBits)      \
+    X(max_bits, MaxBits)            \
+    X(less_bits, LessBits)          \
+    X(events_f32, LinearEvents)     \
+    X(lanes_f32, LinearDense)       \
+    X(quantize_f32, Quantize)       \
+    X(dot_i8, Dot)                  \
+    X(dot_i4, Dot)                  \
+    X(add_u8, Add)                  \
+    X(max_u8, Max)                  \
+    X(random16, Random16)           \
+    X(add_f32, Binary)              \
+    X(multiply_f32, Binary)         \
+    X(scale_f32, ScaleFloats)       \
+    X(scale_i32, ScaleInts)         \
+    X(shift_f32, Shift)             \
+    X(relu_f32, Rows)               \
+    X(relu2_f32, Rows)              \
+    X(sigmoid_f32, Rows)            \
+    X(silu_f32, Rows)               \
+    X(exp_f32, Rows)                \
+    X(softmax_f32, Rows)            \
+    X(layer_norm_f32, LayerNorm)    \
+    X(wkv_f32, Wkv)                 \
+    X(neurons_f32, NeuronsOfFloats) \
+    X(neurons_i32, NeuronsOfInts)   \
+    X(cuba, UpdateCuba)             \
+    X(active_u8, FindActive)        \
+    X(conv_i8, ConvEvents)          \
+    X(conv_i4, ConvEvents)          \
     X(conv_f32, ConvEvents)
 
 struct Table {

@@ -1,162 +1,155 @@
-// acc[n] = sum over groups of four inputs of the dot product of their spikes with their weights, four at a time by
-// vpdpbusd; y[n] = float(acc[n]) * scale[n] + bias[n], or straight into the neurons. At most 32 inputs of 0 or 1. The
-// weights are the second part of nibble_table.hpp; those of up to 64 outputs stay in registers for all rows.
+// acc[n] = sum over groups of four inputs of table[group][pattern of spikes][n]; y[n] = float(acc[n]) * scale[n] +
+// bias[n], or straight into the neurons. At most 64 inputs of 0 or 1: 64 * 127 = 8,128 fits int16.
 #if defined(__x86_64__)
 #include <cstring>
+#include <type_traits>
 
 #include "kernels/arms.hpp"
 #include "kernels/avx512.hpp"
-#include "kernels/nibble_table.hpp"
 
 namespace edgesnn::kernels {
 namespace {
 
 #include "kernels/neuron_update.inl"
 
-struct Input {
-    const uint8_t* x;
-    size_t stride, rows;
-};
-
-inline __m512i four(const uint8_t* x) noexcept {
-    int32_t bytes;
-    std::memcpy(&bytes, x, sizeof(bytes));
-    return _mm512_set1_epi32(bytes);
-}
-
-// 16 * B outputs of G groups of four inputs, row by row; finish(row, b, acc) takes the sums.
-template <size_t G, size_t B, typename Finish>
-inline void chunk(const int8_t* w, const Input& in, const Finish& finish) noexcept {
-    __m512i weights[B][G];
-    for (size_t b = 0; b < B; ++b)
-        for (size_t g = 0; g < G; ++g) weights[b][g] = _mm512_loadu_si512(w + (b * G + g) * 64);
-    const uint8_t* x = in.x;
-    for (size_t row = 0; row < in.rows; ++row, x += in.stride) {
-        __m512i acc[B] = {};
-        for (size_t g = 0; g < G; ++g) {
-            const __m512i q = four(x + 4 * g);
-            for (size_t b = 0; b < B; ++b) acc[b] = _mm512_dpbusd_epi32(acc[b], q, weights[b][g]);
-        }
-        for (size_t b = 0; b < B; ++b) finish(row, b, acc[b]);
-    }
-}
-
-// Writes currents.
+// Sums of 16 * B columns of a table whose rows are `stride` apart, over `groups` groups of four inputs.
 template <size_t B>
-struct Currents {
-    Currents(const Matrix& m, size_t column, float* to) : y(to + column), stride(m.stride) {
+inline void sum_columns(const int16_t* table, size_t stride, size_t groups, uint64_t spikes,
+                        __m256i (&acc)[B]) noexcept {
+    __m512i pairs[(B + 1) / 2] = {};
+    __m256i odd = _mm256_setzero_si256();
+    for (size_t g = 0; g < groups; ++g, table += 16 * stride, spikes >>= 4) {
+        const int16_t* row = table + (spikes & 15) * stride;
+        for (size_t b = 0; b + 2 <= B; b += 2)
+            pairs[b / 2] = _mm512_add_epi16(pairs[b / 2], _mm512_loadu_si512(row + 16 * b));
+        if (B % 2 != 0)
+            odd = _mm256_add_epi16(odd, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(row + 16 * (B - 1))));
+    }
+    for (size_t b = 0; b + 2 <= B; b += 2) {
+        acc[b] = _mm512_castsi512_si256(pairs[b / 2]);
+        acc[b + 1] = _mm512_extracti64x4_epi64(pairs[b / 2], 1);
+    }
+    if (B % 2 != 0) acc[B - 1] = odd;
+}
+
+inline size_t groups_of(const Matrix& m) noexcept {
+    return (m.inputs + 3) / 4;
+}
+
+// Of 16 * B columns.
+template <size_t B>
+struct Scale {
+    Scale(const Matrix& m, size_t column) {
         for (size_t b = 0; b < B; ++b) {
             scale[b] = _mm512_loadu_ps(m.scale + column + 16 * b);
             bias[b] = _mm512_loadu_ps(m.bias + column + 16 * b);
         }
     }
-    __m512 current(size_t b, __m512i acc) const noexcept {
-        return _mm512_add_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(acc), scale[b]), bias[b]);
-    }
-    void operator()(size_t row, size_t b, __m512i acc) const noexcept {
-        _mm512_storeu_ps(y + row * stride + 16 * b, current(b, acc));
+    __m512 current(size_t b, __m256i acc) const noexcept {
+        const __m512 sum = _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(acc));
+        return _mm512_add_ps(_mm512_mul_ps(sum, scale[b]), bias[b]);
     }
 
     __m512 scale[B], bias[B];
-    float* y;
-    size_t stride;
 };
 
-// Updates neurons and writes what they did.
-template <size_t B, typename Flags>
-struct Updates {
-    Updates(const Matrix& m, const Neurons& n, float* v, size_t at, uint8_t* to, uint64_t& sum)
-        : currents(m, at, nullptr), neurons(n), column(at), s(to), spikes(sum) {
-        states.v = v;
-        for (size_t b = 0; b < B; ++b) given[b] = column_of(Flags::of(n), column + 16 * b);
-    }
-    void operator()(size_t row, size_t b, __m512i acc) const noexcept {
-        const Neurons n = Flags::of(neurons);
-        const size_t at = row * currents.stride + column + 16 * b;
-        const Outcome made[kSixteen] = {update(n, states, given[b], at, currents.current(b, acc))};
-        spikes += emit(n, made, at, s);
-    }
+template <size_t B>
+inline void currents(const Matrix& m, uint64_t spikes, size_t column, float* y) noexcept {
+    const Scale<B> scale(m, column);
+    __m256i acc[B];
+    sum_columns<B>(static_cast<const int16_t*>(m.weights) + column, m.stride, groups_of(m), spikes, acc);
+    for (size_t b = 0; b < B; ++b) _mm512_storeu_ps(y + column + 16 * b, scale.current(b, acc[b]));
+}
 
-    Currents<B> currents;
-    Column given[B];
-    const Neurons& neurons;
+// G groups of four inputs; 0 where the matrix says how many.
+template <size_t B, size_t G, typename Flags>
+uint64_t neurons(const Matrix& m, const Neurons& given, float* v, const uint64_t* x, size_t rows, uint64_t* s,
+                 uint64_t* spikes) noexcept {
+    const Neurons n = Flags::of(given);
+    const Scale<B> scale(m, 0);
+    Column columns[B];
+    for (size_t b = 0; b < B; ++b) columns[b] = column_of(n, 16 * b);
     NeuronStates states;
-    size_t column;
-    uint8_t* s;
-    uint64_t& spikes;
-};
+    states.v = v;
+    const auto* table = static_cast<const int16_t*>(m.weights);
+    const size_t groups = G != 0 ? G : groups_of(m);
+    uint64_t sum = 0, total = 0;
+    for (size_t row = 0, at = 0; row < rows; ++row) {
+        __m256i acc[B];
+        sum_columns<B>(table, 16 * B, groups, x[row], acc);
+        uint64_t fired = 0;
+        for (size_t b = 0; b < B; ++b, at += 16)
+            fired |= uint64_t{update(n, states, columns[b], at, scale.current(b, acc[b])).fired} << (16 * b);
+        s[row] = fired;
+        total += static_cast<unsigned>(__builtin_popcountll(fired));
+        sum += static_cast<unsigned>(__builtin_popcountll(x[row]));
+    }
+    *spikes = total;
+    return sum;
+}
 
-template <size_t B, typename Finish>
-void groups(const Matrix& m, size_t column, const Input& in, const Finish& finish) noexcept {
-    const size_t count = (m.inputs + 3) / 4;
-    const int8_t* w = dot_blocks(m) + column / 16 * count * 64;
-    switch (count) {
+// The common numbers of inputs have loops of their own, for the common neurons.
+template <size_t B, typename Flags>
+uint64_t by_groups(const Matrix& m, const Neurons& n, float* v, const uint64_t* x, size_t rows, uint64_t* s,
+                   uint64_t* spikes) noexcept {
+    using Reset = Neurons::Reset;
+    constexpr bool kCommon =
+        std::is_same_v<Flags, Usual<true, Reset::zero>> || std::is_same_v<Flags, Usual<true, Reset::subtract>>;
+    switch (kCommon ? groups_of(m) : 0) {
         case 1:
-            return chunk<1, B>(w, in, finish);
+            return neurons<B, kCommon ? 1 : 0, Flags>(m, n, v, x, rows, s, spikes);
         case 2:
-            return chunk<2, B>(w, in, finish);
-        case 3:
-            return chunk<3, B>(w, in, finish);
+            return neurons<B, kCommon ? 2 : 0, Flags>(m, n, v, x, rows, s, spikes);
         case 4:
-            return chunk<4, B>(w, in, finish);
-        case 5:
-            return chunk<5, B>(w, in, finish);
-        case 6:
-            return chunk<6, B>(w, in, finish);
-        case 7:
-            return chunk<7, B>(w, in, finish);
+            return neurons<B, kCommon ? 4 : 0, Flags>(m, n, v, x, rows, s, spikes);
+        case 8:
+            return neurons<B, kCommon ? 8 : 0, Flags>(m, n, v, x, rows, s, spikes);
+        case 16:
+            return neurons<B, kCommon ? 16 : 0, Flags>(m, n, v, x, rows, s, spikes);
         default:
-            return chunk<8, B>(w, in, finish);
+            return neurons<B, 0, Flags>(m, n, v, x, rows, s, spikes);
     }
 }
 
-inline uint64_t sum_of(const Input& in) noexcept {
-    const __mmask32 inside = in.stride > 16 ? 0xFFFFFFFFU : 0xFFFFU;
-    __m256i sums = _mm256_setzero_si256();
-    for (size_t row = 0; row < in.rows; ++row) {
-        const __m256i bytes = _mm256_maskz_loadu_epi8(inside, in.x + row * in.stride);
-        sums = _mm256_add_epi64(sums, _mm256_sad_epu8(bytes, _mm256_setzero_si256()));
-    }
-    alignas(32) uint64_t parts[4];
-    _mm256_store_si256(reinterpret_cast<__m256i*>(parts), sums);
-    return parts[0] + parts[1] + parts[2] + parts[3];
-}
-
-template <typename Flags>
-uint64_t neurons(const Matrix& m, const Neurons& n, float* v, const Input& in, uint8_t* s) noexcept {
-    uint64_t spikes = 0;
-    size_t column = 0;
-    for (; column + 64 <= m.stride; column += 64)
-        groups<4>(m, column, in, Updates<4, Flags>(m, n, v, column, s, spikes));
-    if (column + 32 <= m.stride) {
-        groups<2>(m, column, in, Updates<2, Flags>(m, n, v, column, s, spikes));
-        column += 32;
-    }
-    if (column < m.stride) groups<1>(m, column, in, Updates<1, Flags>(m, n, v, column, s, spikes));
-    return spikes;
+template <size_t B>
+uint64_t by_flags(const Matrix& m, const Neurons& n, float* v, const uint64_t* x, size_t rows, uint64_t* s,
+                  uint64_t* spikes) noexcept {
+    return with_usual_flags(n, [&](auto flags) { return by_groups<B, decltype(flags)>(m, n, v, x, rows, s, spikes); });
 }
 
 }  // namespace
 
 uint64_t nibbles_i8__avx512vnni(const Matrix& m, const uint8_t* x, size_t x_stride, size_t rows, uint32_t*,
                                 void* out) noexcept {
-    const Input in{x, x_stride, rows};
+    uint64_t sum = 0;
     float* y = static_cast<float*>(out);
-    size_t column = 0;
-    for (; column + 64 <= m.stride; column += 64) groups<4>(m, column, in, Currents<4>(m, column, y));
-    if (column + 32 <= m.stride) {
-        groups<2>(m, column, in, Currents<2>(m, column, y));
-        column += 32;
+    for (size_t row = 0; row < rows; ++row, x += x_stride, y += m.stride) {
+        uint64_t spikes = 0;
+        pack_bits__avx512vnni(x, 1, x_stride, &spikes);
+        sum += static_cast<unsigned>(__builtin_popcountll(spikes));
+        size_t column = 0;
+        for (; column + 64 <= m.stride; column += 64) currents<4>(m, spikes, column, y);
+        if (column + 32 <= m.stride) {
+            currents<2>(m, spikes, column, y);
+            column += 32;
+        }
+        if (column < m.stride) currents<1>(m, spikes, column, y);
     }
-    if (column < m.stride) groups<1>(m, column, in, Currents<1>(m, column, y));
-    return sum_of(in);
+    return sum;
 }
 
-uint64_t nibbles_neurons__avx512vnni(const Matrix& m, const Neurons& n, float* v, const uint8_t* x, size_t x_stride,
-                                     size_t rows, uint8_t* s, uint64_t* spikes) noexcept {
-    const Input in{x, x_stride, rows};
-    *spikes = with_usual_flags(n, [&](auto flags) { return neurons<decltype(flags)>(m, n, v, in, s); });
-    return sum_of(in);
+uint64_t nibbles_neurons__avx512vnni(const Matrix& m, const Neurons& n, float* v, const uint64_t* x, size_t rows,
+                                     uint64_t* s, uint64_t* spikes) noexcept {
+    switch (m.stride) {
+        case 16:
+            return by_flags<1>(m, n, v, x, rows, s, spikes);
+        case 32:
+            return by_flags<2>(m, n, v, x, rows, s, spikes);
+        case 48:
+            return by_flags<3>(m, n, v, x, rows, s, spikes);
+        default:
+            return by_flags<4>(m, n, v, x, rows, s, spikes);
+    }
 }
 
 }  // namespace edgesnn::kernels

@@ -249,27 +249,122 @@ void check(const char* arm, const char* name, ConvEvents* ours, ConvEvents* scal
     expect(same(a, b) && x == y, arm, name, "sums differ");
 }
 
-// A small matrix with its neurons against the two kernels one after the other.
-void check(const char* arm, const char* name, MatrixNeurons* ours, MatrixNeurons* scalar, Random& random) {
-    const int inputs = 1 + below(random, static_cast<int>(kNibbleInputs));
-    const size_t stride = padded(1 + below(random, 150)), x_stride = padded(inputs), rows = 1 + random() % 40;
-    std::vector<int8_t> weights(static_cast<size_t>(inputs) * stride);
-    for (int8_t& w : weights) w = static_cast<int8_t>(below(random, 255) - 127);
-    const std::vector<int16_t> table = nibble_table(weights.data(), static_cast<size_t>(inputs), stride);
-    const std::vector<float> scale = floats(random, stride, 0.02F), bias = floats(random, stride, 0.5F),
-                             alpha = floats(random, stride, 0.5F);
-    const std::vector<float> v_th(stride, 1.0F);
-    const Matrix m{table.data(), scale.data(), bias.data(), static_cast<size_t>(inputs), stride};
-    std::vector<float> v1(rows * stride), v2(rows * stride);
-    std::vector<uint8_t> s1(rows * stride), s2(rows * stride);
-    Neurons neurons = random_flags(random, true);
-    neurons.alpha = alpha.data(), neurons.v_th = v_th.data();
-    for (int step = 0; step < 3; ++step) {
-        const std::vector<uint8_t> x = counts(random, rows, static_cast<size_t>(inputs), x_stride, true);
-        uint64_t spikes1 = 0, spikes2 = 0;
-        const uint64_t a = ours(m, neurons, v1.data(), x.data(), x_stride, rows, s1.data(), &spikes1);
-        const uint64_t b = scalar(m, neurons, v2.data(), x.data(), x_stride, rows, s2.data(), &spikes2);
-        expect(a == b && spikes1 == spikes2, arm, name, "counts differ");
+// A matrix with its usual neurons, and the same by its bare sums and the equations.
+struct Fused {
+    Fused(Random& random, size_t inputs_, size_t stride_, size_t rows_)
+        : inputs(inputs_),
+          stride(stride_),
+          rows(rows_),
+          weights(inputs * stride),
+          scale(floats(random, stride, 0.02F)),
+          bias(floats(random, stride, 0.5F)),
+          alpha(floats(random, stride, 0.5F)),
+          v_th(stride, 1.0F),
+          v(rows * stride),
+          other_v(rows * stride),
+          s(rows * stride),
+          other_s(rows * stride),
+          neurons(random_flags(random, true)) {
+        for (int8_t& w : weights) w = static_cast<int8_t>(below(random, 255) - 127);
+        neurons.alpha = alpha.data(), neurons.v_th = v_th.data();
     }
-    expect(same(v1, v2) && same(s1, s2), arm, name, "membranes or spikes differ");
+    Matrix matrix(const void* data) const { return {data, scale.data(), bias.data(), inputs, stride}; }
+
+    // Whether the step of the same input gives the same sum, spikes and membranes.
+    bool agrees(const std::vector<uint8_t>& x, size_t x_stride, uint64_t sum, uint64_t spikes) {
+        std::vector<int32_t> sums(rows * stride);
+        std::vector<uint32_t> active(x_stride);
+        const Matrix bare{weights.data(), nullptr, nullptr, inputs, stride};
+        const uint64_t all = tables()[0]->counts_i8(bare, x.data(), x_stride, rows, active.data(), sums.data());
+        const uint64_t fired = one_by_one(neurons, sums, scale.data(), bias.data(), stride, other_v, other_s);
+        return all == sum && fired == spikes && same(s, other_s) && same(v, other_v);
+    }
+
+    size_t inputs, stride, rows;
+    std::vector<int8_t> weights;
+    std::vector<float> scale, bias, alpha, v_th, v, other_v;
+    std::vector<uint8_t> s, other_s;
+    Neurons neurons;
+};
+
+void check(const char* arm, const char* name, BitNeurons* ours, BitNeurons*, Random& random) {
+    const int inputs = 1 + below(random, static_cast<int>(kNibbleInputs));
+    const size_t stride = padded(1 + below(random, static_cast<int>(kBitColumns))), x_stride = padded(inputs);
+    Fused fused(random, static_cast<size_t>(inputs), stride, 1 + random() % 70);
+    const std::vector<int16_t> table = nibble_table(fused.weights.data(), fused.inputs, stride);
+    std::vector<uint64_t> x_bits(fused.rows), s_bits(fused.rows);
+    for (int step = 0; step < 3; ++step) {
+        const std::vector<uint8_t> x = counts(random, fused.rows, fused.inputs, x_stride, true);
+        tables()[0]->pack_bits(x.data(), fused.rows, x_stride, x_bits.data());
+        uint64_t spikes = 0;
+        const uint64_t sum = ours(fused.matrix(table.data()), fused.neurons, fused.v.data(), x_bits.data(), fused.rows,
+                                  s_bits.data(), &spikes);
+        tables()[0]->unpack_bits(s_bits.data(), fused.rows, stride, fused.s.data());
+        expect(fused.agrees(x, x_stride, sum, spikes), arm, name, "sums, spikes or membranes differ");
+    }
+}
+
+void check(const char* arm, const char* name, CountNeurons* ours, CountNeurons*, Random& random) {
+    const int inputs = 1 + below(random, 150);
+    const size_t stride = padded(1 + below(random, below(random, 8) ? 200 : 2048)), x_stride = padded(inputs);
+    Fused fused(random, static_cast<size_t>(inputs), stride, 1 + random() % 11);
+    const std::vector<int8_t> blocks = dot_blocks(fused.weights.data(), fused.inputs, stride);
+    Matrix matrix = fused.matrix(fused.weights.data());
+    if (below(random, 3) != 0) matrix.blocks = blocks.data();
+    std::vector<uint32_t> active(x_stride);
+    for (int step = 0; step < 3; ++step) {
+        std::vector<uint8_t> x = counts(random, fused.rows, fused.inputs, x_stride, below(random, 2) == 0);
+        for (uint8_t& value : x) value = std::min<uint8_t>(value, 127);
+        uint64_t spikes = 0;
+        const uint64_t sum = ours(matrix, fused.neurons, fused.v.data(), x.data(), x_stride, fused.rows, active.data(),
+                                  fused.s.data(), &spikes);
+        expect(fused.agrees(x, x_stride, sum, spikes), arm, name, "sums, spikes or membranes differ");
+    }
+}
+
+std::vector<uint64_t> bits_of(const std::vector<uint8_t>& x, size_t stride) {
+    std::vector<uint64_t> bits(x.size() / stride);
+    for (size_t i = 0; i < x.size(); ++i) bits[i / stride] |= uint64_t{x[i]} << (i % stride);
+    return bits;
+}
+
+void check(const char* arm, const char* name, PackBits* ours, PackBits*, Random& random) {
+    const size_t stride = padded(1 + below(random, static_cast<int>(kBitColumns))), rows = 1 + random() % 10;
+    const std::vector<uint8_t> x = counts(random, rows, stride, stride, true);
+    std::vector<uint64_t> bits(rows);
+    ours(x.data(), rows, stride, bits.data());
+    expect(bits == bits_of(x, stride), arm, name, "bits differ");
+}
+
+void check(const char* arm, const char* name, UnpackBits* ours, UnpackBits*, Random& random) {
+    const size_t stride = padded(1 + below(random, static_cast<int>(kBitColumns))), rows = 1 + random() % 10;
+    const std::vector<uint8_t> x = counts(random, rows, stride, stride, true);
+    std::vector<uint8_t> y(rows * stride + 1, 7);  // and one byte that is not written
+    ours(bits_of(x, stride).data(), rows, stride, y.data());
+    expect(y.back() == 7, arm, name, "writes beyond its rows");
+    y.pop_back();
+    expect(x == y, arm, name, "bytes differ");
+}
+
+void check(const char* arm, const char* name, MaxBits* ours, MaxBits*, Random& random) {
+    const size_t stride = padded(1 + below(random, static_cast<int>(kBitColumns))), rows = 1 + random() % 30;
+    const auto a = counts(random, rows, stride, stride, true), b = counts(random, rows, stride, stride, true);
+    std::vector<uint8_t> wanted(stride), y(stride, 7);
+    for (size_t i = 0; i < a.size(); ++i)
+        wanted[i % stride] = std::max(wanted[i % stride], static_cast<uint8_t>(a[i] + b[i]));
+    ours(bits_of(a, stride).data(), bits_of(b, stride).data(), rows, stride, y.data());
+    expect(y == wanted, arm, name, "maxima differ");
+}
+
+void check(const char* arm, const char* name, LessBits* ours, LessBits*, Random& random) {
+    const size_t n = 64 * (1 + random() % 5);
+    std::vector<uint16_t> a(n), b(n);
+    std::vector<uint64_t> bits(n / 64), wanted(n / 64);
+    for (size_t i = 0; i < n; ++i) {
+        a[i] = static_cast<uint16_t>(random()), b[i] = static_cast<uint16_t>(random());
+        if (below(random, 4) == 0) b[i] = static_cast<uint16_t>(a[i] + below(random, 3) - 1);
+        wanted[i / 64] |= uint64_t{a[i] < b[i]} << (i % 64);
+    }
+    ours(a.data(), b.data(), n, bits.data());
+    expect(bits == wanted, arm, name, "bits differ");
 }

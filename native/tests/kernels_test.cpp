@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/philox.hpp"
+#include "kernels/dot_blocks.hpp"
 #include "kernels/dot_sums.hpp"
 #include "kernels/nibble_table.hpp"
 

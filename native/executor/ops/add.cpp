@@ -17,6 +17,22 @@ class Add final : public Op {
         if (a.kind == Kind::integer && bound > 255) view.fail("sum may not fit a byte", std::to_string(bound));
         if (bound > INT32_MAX) view.fail("sum may not fit 32 bits", std::to_string(bound));
         outputs = {{a.kind, a.shape, bound, a.last}};
+        ones_ = a.kind == Kind::integer && a.bound == 1 && b.bound == 1 && !a.last;
+    }
+
+    // The maximum over rows of two values of zeros and ones, as bits.
+    bool fuses(const Op& next) const noexcept override {
+        return ones_ && next.pooled_rows() != 0 && outputs[0].stride() <= kernels::kBitColumns;
+    }
+    bool reads_bits() const noexcept override { return true; }
+    bool needs_bits() const noexcept override { return true; }
+
+    void run_fused(const OpCall& call, const Op& op, const OpCall& next) const noexcept override {
+        const auto *a = static_cast<const uint64_t*>(call.inputs[0]), *b = static_cast<const uint64_t*>(call.inputs[1]);
+        const size_t pooled = op.pooled_rows(), stride = outputs[0].stride();
+        auto* out = static_cast<uint8_t*>(next.output);
+        for (size_t row = 0; row < call.rows; row += pooled, out += stride)  // a tile holds all rows of a maximum
+            kernels::table().max_bits(a + row, b + row, pooled, stride, out);
     }
 
     void run(const OpCall& call) const noexcept override {
@@ -33,6 +49,9 @@ class Add final : public Op {
         const auto *a = static_cast<const uint32_t*>(call.inputs[0]), *b = static_cast<const uint32_t*>(call.inputs[1]);
         for (size_t i = 0; i < n; ++i) static_cast<uint32_t*>(call.output)[i] = a[i] + b[i];
     }
+
+  private:
+    bool ones_;
 };
 
 }  // namespace

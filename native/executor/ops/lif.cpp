@@ -52,6 +52,8 @@ class Lif final : public Op {
         return found;
     }
 
+    bool makes_bits() const noexcept override { return neurons() != nullptr && flags_.usual(); }
+
     void run(const OpCall& call) const noexcept override {
         const size_t stride = outputs[0].stride();
         if (skip_first_ && call.step == 0) {
@@ -60,6 +62,7 @@ class Lif final : public Op {
         }
         const kernels::NeuronStates places = neuron_states(call);
         const auto* x = static_cast<const float*>(call.inputs[0]);
+        if (call.output_bits) return run_bits(call, places, x);
         const uint64_t spikes =
             uniform_ ? kernels::table().neurons_f32(flags_, places, x, nullptr, nullptr, call.rows, stride, call.output)
                      : run_rows(call, places, x);
@@ -67,6 +70,19 @@ class Lif final : public Op {
     }
 
   private:
+    // A few rows of usual neurons at a time become bits.
+    void run_bits(const OpCall& call, kernels::NeuronStates places, const float* x) const noexcept {
+        constexpr size_t kRows = 32;
+        uint8_t bytes[kRows * kernels::kBitColumns];
+        const size_t stride = outputs[0].stride();
+        for (size_t row = 0; row < call.rows; row += kRows, x += kRows * stride, places.v += kRows * stride) {
+            const size_t rows = std::min(kRows, call.rows - row);
+            call.counters->spikes += static_cast<int64_t>(
+                kernels::table().neurons_f32(flags_, places, x, nullptr, nullptr, rows, stride, bytes));
+            kernels::table().pack_bits(bytes, rows, stride, static_cast<uint64_t*>(call.output) + row);
+        }
+    }
+
     void read_flags(const NodeView& view) {
         using N = Neurons;
         flags_.euler = view.text("decay", {"multiply", "euler"}) == "euler";

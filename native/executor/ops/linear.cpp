@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "executor/ops/weights.hpp"
+#include "kernels/dot_blocks.hpp"
 #include "kernels/dot_sums.hpp"
 #include "kernels/kernels.hpp"
 #include "kernels/nibble_table.hpp"
@@ -13,6 +14,10 @@ namespace edgesnn::executor {
 namespace {
 
 constexpr size_t kTableBytes = 16 << 10;  // half of a first-level cache
+constexpr size_t kFewInputs = 32;         // of one row, for which a table is worth its place in the cache
+constexpr size_t kRowsOfBits = 64;
+constexpr size_t kMostFused = 2048;  // outputs
+constexpr int64_t kMostCount = 127;  // of inputs that are fused
 
 constexpr size_t kSharedWeights = 256 << 10;  // of a matrix, at least, to wake threads for
 constexpr size_t kRowsAtOnce = 32;            // of quantised vectors through one pass over the weights
@@ -47,7 +52,7 @@ class Linear final : public Op {
         matrix_ = {weights_.data, weights_.wide ? nullptr : weights_.scale.data(), weights_.bias.data(), x.columns(),
                    outputs[0].stride()};
         if (x.kind == Kind::integer)
-            choose_events(x.bound);
+            choose_events(x.bound, view.input.kind == "points" && outputs[0].rows() > 1);
         else
             choose_dense();
     }
@@ -84,14 +89,21 @@ class Linear final : public Op {
 
     bool fuses(const Op& next) const noexcept override {
         const kernels::Neurons* neurons = next.neurons();
-        return !nibbles_.empty() && !skip_first_ && matrix_.stride <= 2048 && neurons != nullptr && neurons->usual();
+        return fused_ && matrix_.stride <= kMostFused && neurons != nullptr && neurons->usual();
     }
+    bool makes_bits() const noexcept override { return as_bits(); }
+    bool reads_bits() const noexcept override { return as_bits(); }
 
     void run_fused(const OpCall& call, const Op& op, const OpCall& next) const noexcept override {
+        const kernels::Neurons& neurons = *op.neurons();
+        float* v = op.neuron_states(next).v;
         uint64_t spikes = 0;
-        const uint64_t sum = kernels::table().nibbles_neurons(
-            matrix_, *op.neurons(), op.neuron_states(next).v, static_cast<const uint8_t*>(call.inputs[0]),
-            input_stride_, call.rows, static_cast<uint8_t*>(next.output), &spikes);
+        const uint64_t sum = as_bits()
+                                 ? run_bits(call, neurons, v, next, spikes)
+                                 : kernels::table().counts_neurons(
+                                       fused_matrix_, neurons, v, static_cast<const uint8_t*>(call.inputs[0]),
+                                       input_stride_, call.rows, static_cast<ActiveList*>(call.scratch)->indices.data(),
+                                       static_cast<uint8_t*>(next.output), &spikes);
         call.counters->synops += static_cast<int64_t>(sum) * weights_.outputs;
         next.counters->spikes += static_cast<int64_t>(spikes);
     }
@@ -122,18 +134,51 @@ class Linear final : public Op {
     }
 
   private:
-    void choose_events(int64_t bound) {
+    bool as_bits() const noexcept { return !nibbles_.empty() && matrix_.stride <= kernels::kBitColumns; }
+
+    // Rows of bytes become bits and bits bytes a few at a time.
+    uint64_t run_bits(const OpCall& call, const kernels::Neurons& neurons, float* v, const OpCall& next,
+                      uint64_t& spikes) const noexcept {
+        const kernels::Table& table = kernels::table();
+        uint64_t x_bits[kRowsOfBits], s_bits[kRowsOfBits], total = 0;
+        const size_t most = call.input_bits && next.output_bits ? call.rows : kRowsOfBits;
+        for (size_t row = 0; row < call.rows; row += most) {
+            const size_t rows = std::min(most, call.rows - row);
+            const auto* bytes = static_cast<const uint8_t*>(call.inputs[0]) + row * input_stride_;
+            if (!call.input_bits) table.pack_bits(bytes, rows, input_stride_, x_bits);
+            const uint64_t* x = call.input_bits ? static_cast<const uint64_t*>(call.inputs[0]) + row : x_bits;
+            uint64_t* s = next.output_bits ? static_cast<uint64_t*>(next.output) + row : s_bits;
+            uint64_t fired = 0;
+            total += table.nibbles_neurons(matrix_, neurons, v + row * matrix_.stride, x, rows, s, &fired);
+            spikes += fired;
+            if (!next.output_bits)
+                table.unpack_bits(s, rows, matrix_.stride, static_cast<uint8_t*>(next.output) + row * matrix_.stride);
+        }
+        return total;
+    }
+
+    // Rows of points are many: there a matrix has larger tables, and is one with its neurons.
+    void choose_events(int64_t bound, bool points) {
         const kernels::Table& table = kernels::table();
         const bool spikes = bound == 1;
         events_ = weights_.number == Number::f32  ? table.events_f32
                   : weights_.number == Number::i8 ? (spikes ? table.spikes_i8 : table.counts_i8)
                                                   : (spikes ? table.spikes_i4 : table.counts_i4);
-        const size_t groups = (matrix_.inputs + 3) / 4;
-        const bool few = matrix_.inputs <= kernels::kNibbleInputs && groups * 16 * matrix_.stride * 2 <= kTableBytes;
-        if (weights_.number != Number::i8 || weights_.wide || bound != 1 || !few) return;
-        events_ = table.nibbles_i8;
-        nibbles_ = kernels::nibble_table(static_cast<const int8_t*>(weights_.data), matrix_.inputs, matrix_.stride);
-        matrix_.weights = nibbles_.data();
+        if (weights_.number != Number::i8 || weights_.wide) return;
+        const auto* weights = static_cast<const int8_t*>(weights_.data);
+        const size_t inputs = matrix_.inputs, groups = (inputs + 3) / 4;
+        const size_t most = points ? kernels::kNibbleInputs : kFewInputs;
+        if (spikes && inputs <= most && groups * 16 * matrix_.stride * 2 <= kTableBytes) {
+            nibbles_ = kernels::nibble_table(weights, inputs, matrix_.stride);
+            events_ = table.nibbles_i8;
+        }
+        fused_ = (points || !nibbles_.empty()) && !skip_first_ && bound <= kMostCount;
+        fused_matrix_ = matrix_;
+        if (fused_ && inputs * matrix_.stride <= kernels::kDenseWeights) {
+            blocks_ = kernels::dot_blocks(weights, inputs, matrix_.stride);
+            fused_matrix_.blocks = blocks_.data();
+        }
+        if (!nibbles_.empty()) matrix_.weights = nibbles_.data();
     }
 
     void choose_dense() {
@@ -168,6 +213,9 @@ class Linear final : public Op {
     kernels::DotMatrix dot_matrix_{};
     std::vector<int32_t> sums_;
     std::vector<int16_t> nibbles_;
+    bool fused_ = false;  // with neurons, where they are usual
+    kernels::Matrix fused_matrix_{};
+    std::vector<int8_t> blocks_;
 };
 
 }  // namespace

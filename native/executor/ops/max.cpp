@@ -23,6 +23,7 @@ class Max final : public Op {
     }
 
     size_t rows(size_t) const noexcept override { return rows_; }
+    size_t pooled_rows() const noexcept override { return pooled_; }
     size_t joined_rows() const noexcept override { return pooled_; }
     size_t output_row(size_t row) const noexcept override { return row / pooled_; }
 

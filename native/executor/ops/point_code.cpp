@@ -12,13 +12,34 @@ namespace edgesnn::executor {
 namespace {
 
 constexpr float kGrid = 16384.0F;
-constexpr size_t kRowsAtOnce = 32;
+constexpr size_t kRowsAtOnce = 128;
+constexpr size_t kMostDrawn = kRowsAtOnce * 7 + 128;  // elements, with what is drawn before and beyond
 
 struct Prepared final : Scratch {
-    // Per element: its probability in 1/65536 (rate), or its value (direct).
-    std::vector<uint32_t> probabilities;
+    // Per element: its probability in 1/65536 (rate) as a limit of 16 bits and, for one of 1, a bit that is always set;
+    // or its value (direct).
+    std::vector<uint16_t> limits;
+    std::vector<uint64_t> always;
     std::vector<float> values;
     int64_t window = 0;
+};
+
+struct Limits16 {
+    uint16_t* limits;
+    uint64_t* always;
+    size_t element = 0;
+
+    void put(uint32_t probability) noexcept {
+        limits[element] = static_cast<uint16_t>(std::min(probability, 65535U));
+        always[element / 64] |= uint64_t{probability >> 16} << (element % 64);
+        ++element;
+    }
+};
+
+struct Values {
+    float* next;
+
+    void put(float value) noexcept { *next++ = value; }
 };
 
 class PointCode final : public Op {
@@ -45,7 +66,8 @@ class PointCode final : public Op {
     std::unique_ptr<Scratch> scratch() const override {
         auto prepared = std::make_unique<Prepared>();
         if (rate_) {
-            prepared->probabilities.resize(elements_ + 8);  // and what a row reads beyond
+            prepared->limits.resize(elements_ + kMostDrawn);  // and what is drawn beyond
+            prepared->always.resize((elements_ + kMostDrawn) / 64);
         } else {
             prepared->values.resize(elements_);
         }
@@ -53,20 +75,24 @@ class PointCode final : public Op {
     }
 
     bool shares_scratch() const noexcept override { return true; }
+    bool makes_bits() const noexcept override { return rate_; }
 
     void prepare(const encode::PointWindow& window, Scratch& scratch) const noexcept override {
         auto& prepared = static_cast<Prepared&>(scratch);
         prepared.window = window.number;
-        if (rate_)
+        if (rate_) {
+            std::fill(prepared.always.begin(), prepared.always.end(), uint64_t{0});
             fill(
-                window, prepared.probabilities.data(), [](int32_t d, double sd) { return probability(d, sd); },
+                window, Limits16{prepared.limits.data(), prepared.always.data()},
+                [](int32_t d, double sd) { return probability(d, sd); },
                 [](int32_t x) { return static_cast<uint32_t>(4 * x); },
                 [](int32_t p) { return static_cast<uint32_t>(65536 * p); });
-        else
+        } else {
             fill(
-                window, prepared.values.data(), [this](int32_t d, double sd) { return ratio(d, sd); },
+                window, Values{prepared.values.data()}, [this](int32_t d, double sd) { return ratio(d, sd); },
                 [](int32_t x) { return static_cast<float>(x) / kGrid; },
                 [](int32_t p) { return static_cast<float>(p); });
+        }
     }
 
     void run(const OpCall& call) const noexcept override {
@@ -74,16 +100,17 @@ class PointCode final : public Op {
         const size_t first = (call.output_index == 0 ? 0 : members_) + call.first_row * width;
         const auto& prepared = *static_cast<const Prepared*>(call.scratch);
         if (rate_)
-            draw(prepared, first, width, call.rows, call.step, static_cast<uint8_t*>(call.output));
+            draw(prepared, first, width, call);
         else
             copy(prepared.values.data() + first, width, call.rows, static_cast<float*>(call.output));
     }
 
   private:
-    // min(65536, floor(|d| * 65536 / sd)) in float64; 0 where sd is 0.
+    // min(65536, floor(|d| * 65536 / sd)) in float64; 0 where sd is 0. A conversion cuts what is not negative to its
+    // floor.
     static uint32_t probability(int32_t d, double sd) noexcept {
         if (!(sd > 0)) return 0;
-        return static_cast<uint32_t>(std::min(65536.0, std::floor(std::abs(static_cast<double>(d)) * 65536.0 / sd)));
+        return static_cast<uint32_t>(std::min(65536.0, std::abs(static_cast<double>(d)) * 65536.0 / sd));
     }
 
     float ratio(int32_t d, double sd) const noexcept {
@@ -91,9 +118,9 @@ class PointCode final : public Op {
         return static_cast<float>(static_cast<double>(signed_ ? d : std::abs(d)) / sd);
     }
 
-    // Writes all elements: differences, the group's minimum of each coordinate, the polarity; then the centroids.
-    template <typename T, typename Difference, typename Coordinate, typename Polarity>
-    void fill(const encode::PointWindow& window, T* out, Difference difference, Coordinate coordinate,
+    // Puts all elements: differences, the group's minimum of each coordinate, the polarity; then the centroids.
+    template <typename Out, typename Difference, typename Coordinate, typename Polarity>
+    void fill(const encode::PointWindow& window, Out out, Difference difference, Coordinate coordinate,
               Polarity polarity) const noexcept {
         const int32_t* points = window.coordinates.data();
         const size_t neighbours = static_cast<size_t>(window.neighbours);
@@ -106,44 +133,51 @@ class PointCode final : public Op {
                     lowest[i] = std::min(lowest[i], points[4 * members[k] + static_cast<int>(i)]);
             for (size_t k = 0; k < neighbours; ++k) {
                 const int32_t* point = points + 4 * members[k];
-                for (size_t i = 0; i < 3; ++i) *out++ = difference(point[i] - centre[i], window.sd);
-                for (size_t i = 0; i < 3; ++i) *out++ = coordinate(lowest[i]);
-                if (polarity_) *out++ = polarity(point[3]);
+                for (size_t i = 0; i < 3; ++i) out.put(difference(point[i] - centre[i], window.sd));
+                for (size_t i = 0; i < 3; ++i) out.put(coordinate(lowest[i]));
+                if (polarity_) out.put(polarity(point[3]));
             }
         }
         for (const int32_t centre : window.centroids)
-            for (int i = 0; i < 3; ++i) *out++ = coordinate(points[4 * centre + i]);
+            for (int i = 0; i < 3; ++i) out.put(coordinate(points[4 * centre + i]));
     }
 
-    // Bit of element e: r16(e) < probability(e).
-    void draw(const Prepared& prepared, size_t first, size_t width, size_t rows, int64_t step,
-              uint8_t* out) const noexcept {
-        const uint64_t inside = (uint64_t{1} << (8 * width)) - 1;  // the bytes of a row
-        uint16_t drawn[kRowsAtOnce * 8 + 128];                     // and what random16 writes beyond
-        for (size_t row = 0; row < rows; row += kRowsAtOnce) {
-            const size_t count = std::min(kRowsAtOnce, rows - row);
-            const size_t begin = first + row * width;
-            kernels::table().random16(seed_, begin / 8, (begin + count * width + 7) / 8, static_cast<uint32_t>(step),
-                                      static_cast<uint64_t>(prepared.window), drawn);
-            const uint16_t* random = drawn + begin % 8;
-            const uint32_t* limit = prepared.probabilities.data() + begin;
-            for (size_t r = 0; r < count; ++r, out += kLanes, random += width, limit += width)
-                fire(random, limit, inside, out);
+    // Bit of element e: r16(e) < probability(e). Rows of bits, or of bytes with zeros after them.
+    void draw(const Prepared& prepared, size_t first, size_t width, const OpCall& call) const noexcept {
+        const kernels::Table& table = kernels::table();
+        uint64_t drawn[kMostDrawn / 64], rows[kRowsAtOnce];
+        for (size_t row = 0; row < call.rows; row += kRowsAtOnce) {
+            const size_t count = std::min(kRowsAtOnce, call.rows - row);
+            const size_t begin = first + row * width, base = begin / 64 * 64;
+            draw_elements(prepared, base, begin + count * width, call.step, drawn);
+            uint64_t* out = call.output_bits ? static_cast<uint64_t*>(call.output) + row : rows;
+            cut_rows(drawn, begin - base, width, count, out);
+            if (!call.output_bits)
+                table.unpack_bits(rows, count, kLanes, static_cast<uint8_t*>(call.output) + row * kLanes);
         }
     }
 
-    // Eight elements, those of the row and what lies beyond; a row of bytes with zeros after it.
-    static void fire(const uint16_t* random, const uint32_t* limit, uint64_t inside, uint8_t* out) noexcept {
-        uint16_t drawn[8];
-        int32_t limits[8];
-        uint8_t fired[8];
-        std::memcpy(drawn, random, sizeof(drawn));
-        std::memcpy(limits, limit, sizeof(limits));
-        for (size_t i = 0; i < 8; ++i) fired[i] = drawn[i] < limits[i] ? 1 : 0;
-        uint64_t row[2] = {0, 0};
-        std::memcpy(row, fired, sizeof(fired));
-        row[0] &= inside;
-        std::memcpy(out, row, sizeof(row));
+    // Elements from `base`, a multiple of 64, at least to `end`; a word beyond them may be read.
+    void draw_elements(const Prepared& prepared, size_t base, size_t end, int64_t step,
+                       uint64_t* drawn) const noexcept {
+        const kernels::Table& table = kernels::table();
+        uint16_t random[kMostDrawn];
+        table.random16(seed_, base / 8, (end + 7) / 8, static_cast<uint32_t>(step),
+                       static_cast<uint64_t>(prepared.window), random);
+        const size_t words = (end - base + 63) / 64;
+        table.less_bits(random, prepared.limits.data() + base, 64 * words, drawn);
+        for (size_t i = 0; i < words; ++i) drawn[i] |= prepared.always[base / 64 + i];
+        drawn[words] = 0;
+    }
+
+    // Bits [at + r * width, at + (r + 1) * width) to word r.
+    static void cut_rows(const uint64_t* bits, size_t at, size_t width, size_t rows, uint64_t* out) noexcept {
+        const uint64_t inside = (uint64_t{1} << width) - 1;
+        for (size_t row = 0; row < rows; ++row, at += width) {
+            const uint64_t* word = bits + at / 64;
+            const size_t shift = at % 64;
+            out[row] = (word[0] >> shift | word[1] << 1 << (63 - shift)) & inside;
+        }
     }
 
     static void copy(const float* values, size_t width, size_t rows, float* out) noexcept {

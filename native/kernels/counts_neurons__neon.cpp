@@ -1,0 +1,20 @@
+// A matrix of small integers with its neurons, neon arm: see counts_neurons.inl.
+#if defined(__aarch64__)
+#include "kernels/arms.hpp"
+
+#define EDGESNN_ARM_NAME(name) name##__neon
+
+namespace edgesnn::kernels {
+namespace {
+
+#include "kernels/counts_neurons.inl"
+
+}  // namespace
+
+uint64_t counts_neurons__neon(const Matrix& m, const Neurons& n, float* v, const uint8_t* x, size_t x_stride,
+                              size_t rows, uint32_t* active, uint8_t* s, uint64_t* spikes) noexcept {
+    return by_rows(m, n, v, x, x_stride, rows, active, s, spikes);
+}
+
+}  // namespace edgesnn::kernels
+#endif
