@@ -41,6 +41,8 @@ FILES = (
     "dat/ncars_obj_004397_td.dat",
     "es/dvs_320x240.es",
     "aedat4/davis_sample.aedat4",
+    "aedat4/davis_sample.aedat4 as none",
+    "aedat4/davis_sample.aedat4 as zstd",
     "aedat2/aedat2_davis346_from_aedat4.aedat",
     "aedat31/aedat31_polarity_from_aedat4.aedat",
     "csv/events_t_x_y_on.csv",
@@ -64,7 +66,7 @@ def main() -> None:
     rows = []
     for name in FILES:
         if not args.format or name.split("/")[0].removesuffix("_bin") in args.format:
-            rows.append(measure(SHARED / name, args.seconds))
+            rows.append(measure_packed(*name.split(" as "), args.seconds))
             show(rows[-1])
     writers = [row for name in registry.names() if (row := write_speed(name, args.format)) is not None]
     for row in writers:
@@ -83,9 +85,22 @@ def show(row: dict[str, Any]) -> None:
     print(f"{row['file']:<40} {numbers}  {', '.join(slower)}")
 
 
-def measure(path: Path, seconds: float) -> dict[str, Any]:
-    """Check the file's events against its ground truth, then time them beside the peers."""
+def measure_packed(name: str, *rest: Any) -> dict[str, Any]:
+    """Measure a file, or the same events written with another compression."""
+    path = SHARED / name
     truth = json.loads(Path(f"{path}.json").read_text())
+    if len(rest) == 1:
+        return measure(path, truth, *rest)
+    compression, seconds = rest
+    recording = edgesnn.open(path)
+    with tempfile.TemporaryDirectory() as folder:
+        other = Path(folder) / f"{path.stem}_{compression}{path.suffix}"
+        edgesnn.write(other, recording.read(), sensor=recording.sensor, format="aedat4", compression=compression)
+        return measure(other, truth, seconds)
+
+
+def measure(path: Path, truth: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """Check the file's events against its ground truth, then time them beside the peers."""
     recording = edgesnn.open(path, sensor=tuple(truth["sensor"]) if truth["sensor"] else None)
     events = recording.read()
     if hashlib.sha256(events.tobytes()).hexdigest() != truth["events_sha256"]:

@@ -8,7 +8,7 @@ is not installed is left out.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,34 @@ def event_stream(path: Path, _: tuple[int, int]) -> Reader:
     return stream, lambda: np.concatenate(packets())
 
 
+def dv_processing(path: Path, _: tuple[int, int]) -> Reader:
+    import dv_processing as library
+
+    def batches() -> Iterator[Any]:
+        recording = library.io.MonoCameraRecording(str(path))
+        while recording.isRunning("events"):
+            yield recording.getNextEventBatch().numpy()
+
+    def columns() -> Mapping[str, Any]:
+        events = np.concatenate(list(batches()))
+        return {"t": events["timestamp"], "x": events["x"], "y": events["y"], "p": events["polarity"]}
+
+    return lambda: drain(batches()), columns
+
+
+def aedat(path: Path, _: tuple[int, int]) -> Reader:
+    import aedat as library
+
+    def packets() -> Iterator[Any]:
+        return (packet["events"] for packet in library.Decoder(str(path)) if "events" in packet)
+
+    def columns() -> Mapping[str, Any]:
+        events = np.concatenate(list(packets()))
+        return {"t": events["t"], "x": events["x"], "y": events["y"], "p": events["on"]}
+
+    return lambda: drain(packets()), columns
+
+
 def tonic(path: Path, _: tuple[int, int]) -> Reader:
     from tonic.io import make_structured_array, read_mnist_file
 
@@ -102,7 +130,7 @@ def numpy_array(path: Path, _: tuple[int, int]) -> Reader:
 
 
 PEERS: dict[str, dict[str, Maker]] = {
-    "aedat4": {"faery": faery},
+    "aedat4": {"dv_processing": dv_processing, "aedat": aedat, "faery": faery},
     "csv": {"faery": faery, "polars": polars},
     "dat": {"expelliarmus": expelliarmus("dat")},
     "es": {"event_stream": event_stream, "faery": faery},

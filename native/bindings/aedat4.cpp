@@ -8,6 +8,7 @@
 #include "bindings/bindings.hpp"
 #include "bindings/buffers.hpp"
 #include "bindings/decoding.hpp"
+#include "bindings/event_memory.hpp"
 
 namespace py = pybind11;
 
@@ -35,19 +36,43 @@ class PyAedat4Packets {
         }
         return error(status);
     }
-    py::object end() { return error(packets_.end(out_)); }
-    // A whole packet: begin, feed, end.
-    py::object packet(bool triggers, int64_t offset, const py::object& buffer) {
-        begin(triggers, offset);
-        const py::object failed = feed(buffer);
-        return failed.is_none() ? end() : failed;
+    void set_streams(std::vector<int32_t> numbers, int32_t events, int32_t triggers, bool lz4) {
+        streams_ = {std::move(numbers), events, triggers, lz4};
     }
+    // (bytes taken, whether what waits is to be taken, error)
+    py::tuple run(const py::object& buffer, int64_t offset, int64_t end) {
+        const ByteView view(buffer);
+        Status status;
+        size_t used = 0;
+        {
+            py::gil_scoped_release unlocked;
+            used = packets_.run(streams_, view.bytes(), offset, end, out_, status);
+        }
+        return py::make_tuple(used, packets_.odd(), error(status));
+    }
+    py::bytes take_pending() {
+        const std::vector<uint8_t> bytes = packets_.take_pending();
+        return py::bytes(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    }
+    py::tuple unfinished() const { return py::make_tuple(packets_.unfinished_at(), packets_.unfinished()); }
+    // (whether it was unpacked, error)
+    py::tuple unpack_lz4(const py::object& buffer) {
+        const ByteView view(buffer);
+        Status status;
+        bool unpacked = false;
+        {
+            py::gil_scoped_release unlocked;
+            unpacked = packets_.unpack_lz4(view.bytes(), out_, status);
+        }
+        return py::make_tuple(unpacked, error(status));
+    }
+    py::object end() { return error(packets_.end(out_)); }
     py::object cut(int64_t offset, int64_t have, const std::string& what) {
         return error(packets_.cut(offset, have, what));
     }
     py::object refuse(int64_t offset, const std::string& what) { return error(packets_.refuse(offset, what)); }
     py::object finish() { return error(packets_.finish(out_)); }
-    py::array take() { return event_array(std::exchange(out_, {})); }
+    py::array take() { return event_array(std::exchange(out_, EventMemory::shared().take())); }
     py::array triggers() {
         std::vector<Trigger> found;
         packets_.take_triggers(found);
@@ -62,6 +87,7 @@ class PyAedat4Packets {
     }
 
     Aedat4Packets packets_;
+    Aedat4Packets::Streams streams_;
     std::vector<Event> out_;
 };
 
@@ -71,17 +97,31 @@ py::tuple header(const py::object& buffer) {
     return py::make_tuple(found.compression, found.table_position, py::bytes(found.info));
 }
 
+// The content of a whole LZ4 frame of at most `most` bytes; None: it is left to the package lz4.
+py::object lz4_frame(const py::object& buffer, size_t most) {
+    const ByteView view(buffer);
+    events::Lz4Frame frame;
+    if (!frame.unpack(view.bytes(), most)) return py::none();
+    return py::bytes(reinterpret_cast<const char*>(frame.content().data), frame.content().size);
+}
+
 }  // namespace
 
 void bind_aedat4(py::module_& room) {
     room.def("aedat4_header", &header, py::arg("buffer"));
+    room.def("lz4_frame", &lz4_frame, py::arg("buffer"), py::arg("most"));
     py::class_<PyAedat4Packets>(room, "Aedat4Packets")
         .def(py::init<int32_t, int32_t, bool, std::string>(), py::arg("width"), py::arg("height"), py::arg("strict"),
              py::arg("where"))
         .def("begin", &PyAedat4Packets::begin, py::arg("triggers"), py::arg("offset"))
         .def("feed", &PyAedat4Packets::feed, py::arg("buffer"))
         .def("end", &PyAedat4Packets::end)
-        .def("packet", &PyAedat4Packets::packet, py::arg("triggers"), py::arg("offset"), py::arg("buffer"))
+        .def("set_streams", &PyAedat4Packets::set_streams, py::arg("numbers"), py::arg("events"), py::arg("triggers"),
+             py::arg("lz4"))
+        .def("run", &PyAedat4Packets::run, py::arg("buffer"), py::arg("offset"), py::arg("end"))
+        .def("take_pending", &PyAedat4Packets::take_pending)
+        .def("unfinished", &PyAedat4Packets::unfinished)
+        .def("unpack_lz4", &PyAedat4Packets::unpack_lz4, py::arg("buffer"))
         .def("cut", &PyAedat4Packets::cut, py::arg("offset"), py::arg("have"), py::arg("what"))
         .def("refuse", &PyAedat4Packets::refuse, py::arg("offset"), py::arg("what"))
         .def("finish", &PyAedat4Packets::finish)

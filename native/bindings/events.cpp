@@ -5,12 +5,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "bindings/bindings.hpp"
 #include "bindings/buffers.hpp"
 #include "bindings/decoding.hpp"
 #include "bindings/event_array.hpp"
+#include "bindings/event_memory.hpp"
 #include "events/decode/decoder.hpp"
 #include "events/encode/csv.hpp"
 #include "events/encode/encoder.hpp"
@@ -25,7 +27,10 @@ py::array owning_array(std::vector<T>&& records, const char* dtype) {
     auto owner = std::make_unique<std::vector<T>>(std::move(records));
     const auto count = static_cast<py::ssize_t>(owner->size());
     const void* data = owner->data();
-    const py::capsule base(owner.release(), [](void* p) { delete static_cast<std::vector<T>*>(p); });
+    const py::capsule base(owner.release(), [](void* p) {
+        const std::unique_ptr<std::vector<T>> last(static_cast<std::vector<T>*>(p));
+        if constexpr (std::is_same_v<T, Event>) EventMemory::shared().give(std::move(*last));
+    });
     const py::object type = py::module_::import("edgesnn.events.types").attr(dtype);
     return py::array(py::dtype::from_args(type), {count}, {static_cast<py::ssize_t>(sizeof(T))}, data, base);
 }
@@ -42,7 +47,7 @@ class PyDecoder {
     // (events, t_end_us or None, error or None): the events before an error are not lost.
     py::tuple feed(const py::object& buffer) {
         const ByteView view(buffer);
-        std::vector<Event> out;
+        std::vector<Event> out = EventMemory::shared().take();
         Status status;
         {
             py::gil_scoped_release unlocked;

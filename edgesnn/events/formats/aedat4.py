@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from edgesnn.errors import RecordingError
-from edgesnn.events.formats import aedat4_header
+from edgesnn.events.formats import aedat4_header, rooms
 from edgesnn.events.formats.aedat4_frames import FrameError, frame
 from edgesnn.events.formats.aedat4_header import IoHeader
 from edgesnn.events.formats.aedat4_packets import Packets
@@ -25,7 +25,6 @@ from edgesnn.events.formats.base import (
 from edgesnn.events.formats.checks import refuse_compression
 
 _LENGTH_BYTES = 4
-_CHUNK_BYTES = 1 << 16
 
 
 class Aedat4:
@@ -63,11 +62,10 @@ class _Reader:
 
     def __init__(self, options: ReaderOptions) -> None:
         self._path = options.path
-        with _open(self._path) as file:
-            data = file.read(HEAD_BYTES)
-            self._header = _io_header(data, self._path)
-            self._start = _data_offset(data)
-            self._end, self._complaint = _packets_end(file, self._header, self._start, self._path)
+        self._file = _open(self._path)
+        self._start = options.header.data_offset
+        self._header = _io_header(self._file.read(self._start), self._path, options.header.fields)
+        self._end, self._complaint = _packets_end(self._file, self._header, self._start, self._path)
         self._packets = Packets(
             self._header,
             sensor=options.sensor,
@@ -88,12 +86,15 @@ class _Reader:
 
     def __iter__(self) -> Iterator[Step]:
         left = self._end - self._start
-        with _open(self._path) as file:
+        room = rooms.borrow()
+        view = memoryview(room)
+        with self._file as file:
             file.seek(self._start)
-            while left and (chunk := file.read(min(left, _CHUNK_BYTES))):
-                left -= len(chunk)
-                events, _, error = self._packets.feed(chunk)
-                yield events, len(chunk), error
+            while left and (count := file.readinto(view[:left])):
+                left -= count
+                events, _, error = self._packets.feed(view[:count])
+                yield events, count, error
+        rooms.give_back(room)
         events, _, error = self._packets.finish()
         if error is None and self._complaint is not None:
             self._packets.refuse(self._end, self._complaint)
@@ -114,13 +115,13 @@ def _data_offset(data: bytes) -> int:
     return at + int.from_bytes(data[len(MAGIC) : at], "little")
 
 
-def _io_header(data: bytes, where: str) -> IoHeader:
+def _io_header(data: bytes, where: str, fields: dict[str, str] | None = None) -> IoHeader:
     end = _data_offset(data)
     if not data.startswith(MAGIC) or len(data) < len(MAGIC) + _LENGTH_BYTES or end > len(data):
         longer = len(data) == HEAD_BYTES
         what = "the IOHeader is larger than 60 KB" if longer else "the header is cut"
         raise aedat4_header.damaged(what, where, len(MAGIC))
-    return aedat4_header.read(memoryview(data)[len(MAGIC) : end], where, len(MAGIC))
+    return aedat4_header.read(memoryview(data)[len(MAGIC) : end], where, len(MAGIC), fields)
 
 
 def _packets_end(file: Any, header: IoHeader, start: int, where: str) -> tuple[int, str | None]:

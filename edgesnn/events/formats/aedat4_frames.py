@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from edgesnn.errors import RecordingError
+from edgesnn.events.formats import rooms
 
 PIECE_BYTES = 1 << 16
 _ZSTD_SLICE = 512  # holds 128 blocks, so at most 16 MiB come out of it
@@ -110,10 +111,14 @@ class Zstd:
     def __init__(self) -> None:
         self._zstd: Any = import_module("zstandard")
         self._unpack = self._zstd.ZstdDecompressor(max_window_size=_ZSTD_MOST_WINDOW)
-        self._room = memoryview(bytearray(PIECE_BYTES))
+        self._room = rooms.borrow()  # a frame that fits is unpacked straight into it
         self._stream: Any = None
         self.done = False
         self.unused = 0
+
+    def __del__(self) -> None:
+        if room := getattr(self, "_room", None):
+            rooms.give_back(room)
 
     def begin(self, size: int) -> None:
         """Begin the next packet."""
@@ -131,8 +136,9 @@ class Zstd:
     def _whole(self, piece: memoryview) -> Iterator[Any]:
         end = self._frame_bytes(piece)
         with self._unpack.stream_reader(piece[:end]) as reader:
-            while count := reader.readinto(self._room):
-                yield self._room[:count]
+            room = memoryview(self._room)
+            while count := reader.readinto(room):
+                yield room[:count]
         self.done = end <= len(piece)
         self.unused = max(len(piece) - end, 0)
 

@@ -54,8 +54,11 @@ def damaged(what: str, where: str, offset: int, **facts: str) -> RecordingError:
     return RecordingError(what, where=printable(where), offset=offset, **facts)
 
 
-def read(buffer: Any, where: str, offset: int) -> IoHeader:
-    """Read a length and the flatbuffer behind it, at byte `offset` of the file; RecordingError where it is none."""
+def read(buffer: Any, where: str, offset: int, fields: dict[str, str] | None = None) -> IoHeader:
+    """Read a length and the flatbuffer behind it, at byte `offset` of the file; RecordingError where it is none.
+
+    `fields`: those that were read from it before.
+    """
     from edgesnn import _native
 
     try:
@@ -64,7 +67,7 @@ def read(buffer: Any, where: str, offset: int) -> IoHeader:
         raise damaged(error.what, where, offset) from None
     if not 0 <= compression < len(COMPRESSIONS):
         raise damaged("an unknown compression", where, offset, found=str(compression), expected="0 to 4")
-    fields = _fields(info.decode("utf-8", "replace"))
+    fields = _fields(info.decode("utf-8", "replace")) if fields is None else fields
     streams = {
         int(name): type_
         for name, type_ in ((key.partition(".")[0], value) for key, value in fields.items() if _is_type(key))

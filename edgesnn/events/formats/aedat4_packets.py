@@ -61,7 +61,8 @@ class Packets:
         self._size = 0
         self._left = 0  # bytes of its content to come
         self._triggers: bool | None = None  # what it holds, None: it is passed over
-        self._joined = bytearray()  # of its content, where it comes in pieces
+        self._joined = bytearray()  # of its content, where it comes in pieces: the first _have bytes
+        self._have = 0
         self._piecewise_until = 0
         self._produced = 0  # bytes that were unpacked
         if header is not None:
@@ -88,22 +89,32 @@ class Packets:
             elif self._left:
                 view = self._content(view)
             else:
-                view = self._head(view)
+                view = self._head(view if self._begun else self._run(view))
         return self._result()
 
     def finish(self) -> Result:
         """Say that no byte follows. Returns as `feed` does."""
         if self._error is None and self.header is None and self._begun:
             self._error = aedat4_header.damaged("the header is cut", self._where, 0)
-        if self._joined:
-            self._unpack_cut()
         if self._error is None and self.header is not None:
-            have = len(self._begun) if self._begun else self._size - self._left + _HEAD_BYTES if self._left else 0
-            if have:
-                self._error = self._native.cut(self._start, have, f"the last AEDAT4 packet is cut after {have} bytes")
+            self._end_packet()
         if self._error is None and self.header is not None:
             self._error = self._native.finish()
         return self._result()
+
+    def _end_packet(self) -> None:
+        """The last packet is whole, or it is counted as cut."""
+        start, have = self._native.unfinished()
+        if not have:
+            view = self._pending(memoryview(b""))
+            while len(view):
+                view = self._content(view) if self._left else self._head(view)
+            if self._have:
+                self._unpack_cut()
+            start = self._start
+            have = len(self._begun) if self._begun else self._size - self._left + _HEAD_BYTES if self._left else 0
+        if have and self._error is None:
+            self._error = self._native.cut(start, have, f"the last AEDAT4 packet is cut after {have} bytes")
 
     def triggers(self) -> npt.NDArray[Any]:
         """Return the triggers decoded since the last call."""
@@ -127,6 +138,9 @@ class Packets:
         self._native = _native.events.Aedat4Packets(width, height, self._strict, printable(self._where))
         self._frame = frame(header.compression, self._where)
         self._read = {header.first(kind): triggers for kind, triggers in _CONTENTS.items()}
+        self._by_itself = header.compression != "zstd"
+        events, triggers = (-1 if (number := header.first(kind)) is None else number for kind in _CONTENTS)
+        self._native.set_streams(list(header.streams), events, triggers, header.compression == "lz4")
 
     def _io_header(self, view: memoryview) -> memoryview:
         """Take bytes of the connection's IOHeader."""
@@ -147,8 +161,24 @@ class Packets:
             self._begun = bytearray()
         return view[used:]
 
+    def _run(self, view: memoryview) -> memoryview:
+        """Take the packets that need no care; what is left begins with one that needs some."""
+        if not self._by_itself:
+            return view
+        used, odd, self._error = self._native.run(view, self._offset, -1 if self._end is None else self._end)
+        self._offset += used
+        return self._pending(view[used:]) if odd else view[used:]
+
+    def _pending(self, rest: memoryview) -> memoryview:
+        """Return what waits in the native part, and the rest behind it."""
+        pending = self._native.take_pending()
+        self._offset -= len(pending)
+        return memoryview(pending + rest)
+
     def _head(self, view: memoryview) -> memoryview:
         """Take bytes of a packet's header, and look at those behind it."""
+        if not len(view) or self._error is not None:
+            return view
         if not self._begun:
             self._start = self._offset
         used = _HEAD.size - len(self._begun)
@@ -200,18 +230,27 @@ class Packets:
         self._offset += len(piece)
         if self._triggers is None:
             return rest
-        if self._size > _JOINED_BYTES or self._start < self._piecewise_until or len(piece) == self._size:
+        piecewise = self._size > _JOINED_BYTES or self._start < self._piecewise_until or not self._frame.magic
+        if piecewise or len(piece) == self._size:
             unused = self._unpack(piece)
             return view[len(piece) - unused :]
-        self._joined += piece
+        if len(self._joined) < self._size:
+            self._joined = bytearray(min(2 * self._size, _JOINED_BYTES))
+        self._joined[self._have : self._have + len(piece)] = piece
+        self._have += len(piece)
         if self._left:
             return rest
-        joined, self._joined = self._joined, bytearray()
-        unused = self._unpack(memoryview(joined))
-        return memoryview(joined[-unused:] + rest) if unused else rest
+        joined, self._have = memoryview(self._joined)[: self._have], 0
+        unused = self._unpack(joined)
+        return memoryview(bytes(joined[len(joined) - unused :]) + rest) if unused else rest
 
     def _unpack(self, piece: memoryview) -> int:
         """Unpack and decode; return how many of the bytes are not this packet's, though its size says so."""
+        if self._by_itself and self._frame.magic and len(piece) == self._size:
+            unpacked, error = self._native.unpack_lz4(piece)
+            if unpacked:
+                self._error = error
+                return 0
         try:
             for out in self._frame.pieces(piece, len(piece) == self._size):
                 self._produced += len(out)
@@ -239,7 +278,7 @@ class Packets:
     def _unpack_cut(self) -> None:
         """Decode what is here of the last packet."""
         try:
-            for out in self._frame.pieces(memoryview(self._joined), False):
+            for out in self._frame.pieces(memoryview(self._joined)[: self._have], False):
                 self._error = self._error or self._native.feed(out)
         except FrameError:
             pass  # it is counted as cut

@@ -8,6 +8,7 @@ namespace edgesnn::events {
 namespace {
 
 constexpr int32_t kField = 32768;  // coordinates are int16
+constexpr uint32_t kLz4Magic = 0x184D2204;
 
 // TriggerType of the vendor's schema.
 enum : uint8_t {
@@ -30,6 +31,112 @@ void Aedat4Packets::begin(Kind kind, int64_t offset) {
     offset_ = offset;
     received_ = size_ = count_ = left_ = carried_ = 0;
     head_.clear();
+}
+
+size_t Aedat4Packets::run(const Streams& streams, Span<const uint8_t> bytes, int64_t offset, int64_t end,
+                          std::vector<Event>& out, Status& status) {
+    size_t at = 0;
+    odd_ = false;
+    if (!pending_.empty()) {
+        at = complete(streams, bytes, end);
+        const Front front = look(streams, {pending_.data(), pending_.size()}, pending_at_, end);
+        if (front.part) return at;
+        odd_ = !front.whole || !packet(streams, {pending_.data(), pending_.size()}, pending_at_, out, status);
+        if (odd_) return at;
+        pending_.clear();
+    }
+    while (status.ok() && at < bytes.size) {
+        const Span<const uint8_t> rest{bytes.data + at, bytes.size - at};
+        const int64_t start = offset + static_cast<int64_t>(at);
+        if (plain_left_ != 0) {
+            at += plain(rest, out, status);
+            continue;
+        }
+        const Front front = look(streams, rest, start, end);
+        if (front.part && front.size != 0 && !streams.lz4) {
+            begin_plain(streams, rest, start);
+            at += kHeader;
+            continue;
+        }
+        if (front.part) {
+            pending_.assign(rest.begin(), rest.end());
+            pending_at_ = start;
+            return bytes.size;
+        }
+        if (!front.whole || !packet(streams, {rest.data, front.size}, start, out, status)) break;
+        at += front.size;
+    }
+    return at;
+}
+
+// A packet that is not packed is decoded as it comes.
+void Aedat4Packets::begin_plain(const Streams& streams, Span<const uint8_t> bytes, int64_t start) {
+    const auto stream = load_le<int32_t>(bytes.data);
+    plain_read_ = stream == streams.events || stream == streams.triggers;
+    plain_left_ = plain_size_ = load_le<uint32_t>(bytes.data + 4);
+    offset_ = start;
+    if (plain_read_) begin(stream == streams.events ? Kind::events : Kind::triggers, start);
+}
+
+size_t Aedat4Packets::plain(Span<const uint8_t> bytes, std::vector<Event>& out, Status& status) {
+    const size_t count = std::min(plain_left_, bytes.size);
+    plain_left_ -= count;
+    if (!plain_read_) return count;
+    status = feed({bytes.data, count}, out);
+    if (status.ok() && plain_left_ == 0) status = end(out);
+    return count;
+}
+
+// Appends to the packet that waits what it lacks; returns how many bytes that took.
+size_t Aedat4Packets::complete(const Streams& streams, Span<const uint8_t> bytes, int64_t end) {
+    size_t at = 0;
+    while (at < bytes.size) {
+        const Front front = look(streams, {pending_.data(), pending_.size()}, pending_at_, end);
+        if (!front.part) break;
+        const size_t wanted = std::max(front.size, kHeader + 4) - pending_.size();
+        const size_t more = std::min(wanted, bytes.size - at);
+        pending_.insert(pending_.end(), bytes.data + at, bytes.data + at + more);
+        at += more;
+    }
+    return at;
+}
+
+// What the bytes begin with: a whole packet, a part of one that is worth waiting for, or neither.
+Aedat4Packets::Front Aedat4Packets::look(const Streams& streams, Span<const uint8_t> bytes, int64_t start,
+                                         int64_t end) {
+    if (bytes.size < kHeader + 4) return {0, false, true};
+    const auto stream = load_le<int32_t>(bytes.data);
+    const size_t size = load_le<uint32_t>(bytes.data + 4);
+    const uint32_t mark = load_le<uint32_t>(bytes.data + kHeader);
+    const bool known = std::find(streams.numbers.begin(), streams.numbers.end(), stream) != streams.numbers.end();
+    const bool inside = end < 0 || static_cast<int64_t>(size) <= end - start - static_cast<int64_t>(kHeader);
+    if (!known || size < 4 || !inside || mark != (streams.lz4 ? kLz4Magic : static_cast<uint32_t>(size - 4))) return {};
+    const size_t whole = kHeader + size;
+    return {whole, whole <= bytes.size, whole > bytes.size && whole <= kMostPending};
+}
+
+// Takes a whole packet; false: it is left as it is.
+bool Aedat4Packets::packet(const Streams& streams, Span<const uint8_t> bytes, int64_t start, std::vector<Event>& out,
+                           Status& status) {
+    const auto stream = load_le<int32_t>(bytes.data);
+    if (stream != streams.events && stream != streams.triggers) return true;
+    const Span<const uint8_t> content{bytes.data + kHeader, bytes.size - kHeader};
+    begin(stream == streams.events ? Kind::events : Kind::triggers, start);
+    if (streams.lz4) {
+        if (unpack_lz4(content, out, status)) return true;
+        stage_ = Stage::idle;
+        return false;
+    }
+    status = feed(content, out);
+    if (status.ok()) status = end(out);
+    return true;
+}
+
+bool Aedat4Packets::unpack_lz4(Span<const uint8_t> content, std::vector<Event>& out, Status& status) {
+    if (!lz4_.unpack(content, std::min(kMostUnpacked, content.size * 64 + (size_t{1} << 20)))) return false;
+    status = feed(lz4_.content(), out);
+    if (status.ok()) status = end(out);
+    return true;
 }
 
 Status Aedat4Packets::refuse(int64_t offset, const std::string& what) {
@@ -94,10 +201,10 @@ Status Aedat4Packets::records(Span<const uint8_t> bytes, std::vector<Event>& out
         at += used;
         if (carried_ < kRecord) return {};
         carried_ = 0;
-        run(carry_.data(), carry_.data() + kRecord, out, status);
+        blocks(carry_.data(), carry_.data() + kRecord, out, status);
         if (!status.ok()) return status;
     }
-    at = run(at, end, out, status);
+    at = blocks(at, end, out, status);
     if (!status.ok() || left_ == 0) return status;
     carried_ = static_cast<size_t>(end - at);
     std::memcpy(carry_.data(), at, carried_);
@@ -105,20 +212,20 @@ Status Aedat4Packets::records(Span<const uint8_t> bytes, std::vector<Event>& out
 }
 
 // Decodes whole records, as many as are left; returns where it stopped.
-const uint8_t* Aedat4Packets::run(const uint8_t* at, const uint8_t* end, std::vector<Event>& out, Status& status) {
+const uint8_t* Aedat4Packets::blocks(const uint8_t* at, const uint8_t* end, std::vector<Event>& out, Status& status) {
     const size_t whole = std::min(left_, static_cast<size_t>(end - at) / kRecord);
     const uint8_t* stop = at + whole * kRecord;
     if (out.capacity() - out.size() < whole) out.reserve(std::max(out.size() + whole, 2 * out.capacity()));
     while (at < stop && status.ok()) {
         const size_t count = std::min(kBlock, static_cast<size_t>(stop - at) / kRecord);
-        if (!plain(at, count, out)) status = one_by_one(at, count, out);
+        if (!ordinary(at, count, out)) status = one_by_one(at, count, out);
         at += count * kRecord;
     }
     return at;
 }
 
 // The common case: every event is inside the sensor and at most a second after the one before. Else nothing is changed.
-bool Aedat4Packets::plain(const uint8_t* at, size_t count, std::vector<Event>& out) {
+bool Aedat4Packets::ordinary(const uint8_t* at, size_t count, std::vector<Event>& out) {
     if (bound() == 0 || latest_us() != last_t_us_) return false;
     static_assert(sizeof(Event) == 13, "a record's first bytes are the event");
     uint8_t block[kBlock * sizeof(Event) + kRecord];
