@@ -136,12 +136,19 @@ Parameter NodeView::parameter(const char* role, const ValueType& type, float pad
     };
     const bool same_rows =
         given == 1 || (given != all && channel_axis == (type.last ? 0 : type.shape.size() - 1)) || type.rows() == 1;
+    // A row of one number, where the channels lie along rows.
+    const bool one_a_row = given == 1 || (given != all && !type.last && channel_axis + 1 != type.shape.size());
+    const size_t rows = same_rows ? 1 : type.rows(), columns = type.columns(), across = type.last ? type.rows() : 1;
     Parameter out;
     out.step = same_rows ? 0 : type.stride();
-    out.values.assign(same_rows ? type.stride() : type.rows() * type.stride(), padding);
-    for (size_t flat = 0; flat < all; ++flat) {
-        const size_t place = type.place(flat);
-        if (place < out.values.size()) out.values[place] = of(flat);
+    out.values.assign(rows * type.stride(), padding);
+    for (size_t row = 0; row < rows; ++row) {
+        float* to = out.values.data() + row * type.stride();
+        const size_t first = type.last ? row : row * columns;
+        if (one_a_row)
+            std::fill_n(to, columns, of(first));
+        else
+            for (size_t column = 0; column < columns; ++column) to[column] = of(first + column * across);
     }
     return out;
 }

@@ -17,15 +17,10 @@ class Concat final : public Op {
         if (to.kind == Kind::window || to.kind == Kind::token) view.fail("inputs cannot be joined", describe(to));
         if (to.shape[axis] > kMaxElements) view.fail("value is too large", describe(to));
         outputs = {to};
-        size_t inner = 1, before = 0;
-        for (size_t i = axis + 1; i < to.shape.size(); ++i) inner *= static_cast<size_t>(to.shape[i]);
-        const size_t whole = static_cast<size_t>(to.shape[axis]) * inner;
+        to_.emplace_back(to, axis);
         for (const ValueType& x : view.inputs) {
-            moves_.emplace_back();
-            const size_t span = static_cast<size_t>(x.shape[axis]) * inner, count = elements(x.shape);
-            for (size_t flat = 0; flat < count; ++flat)
-                moves_.back().add(x.place(flat), to.place(flat / span * whole + before + flat % span));
-            before += span;
+            from_.emplace_back(x, axis);
+            lengths_.push_back(static_cast<size_t>(x.shape[axis]));
         }
     }
 
@@ -33,7 +28,11 @@ class Concat final : public Op {
 
     void run(const OpCall& call) const noexcept override {
         clear_padding(outputs[0], call.output);
-        for (size_t i = 0; i < moves_.size(); ++i) moves_[i].copy(outputs[0].item_size(), call.inputs[i], call.output);
+        size_t to = 0;
+        for (size_t i = 0; i < from_.size(); ++i) {
+            copy_indices(from_[i], call.inputs[i], 0, lengths_[i], to_.front(), call.output, to);
+            to += lengths_[i];
+        }
     }
 
   private:
@@ -47,7 +46,8 @@ class Concat final : public Op {
         to.bound = std::max(to.bound, x.bound);
     }
 
-    std::vector<Moves> moves_;  // of each input
+    std::vector<AxisPlaces> from_, to_;  // of each input; one
+    std::vector<size_t> lengths_;        // of each input, along the axis
 };
 
 }  // namespace

@@ -48,8 +48,7 @@ class Delay final : public Op {
                         describe(input), describe(own));
         from_ = input;
         moves_ = input.last != own.last;
-        for (size_t flat = 0; moves_ && flat < elements(own.shape); ++flat)
-            move_.add(input.place(flat), own.place(flat));
+        reorder_ = Reorder(input, own);
     }
 
     void run(const OpCall& call) const noexcept override {
@@ -71,13 +70,13 @@ class Delay final : public Op {
     }
 
     void latch(const OpCall& call) const noexcept override {
-        const size_t bytes = slot_bytes_, item = outputs[0].item_size(), position = where(call);
+        const size_t bytes = slot_bytes_, position = where(call);
         uint8_t* to = static_cast<uint8_t*>(call.states[0]) + position * bytes;
         const auto* from = static_cast<const uint8_t*>(call.inputs[0]);
         if (!moves_)
             std::memcpy(to, from, bytes);
         else
-            move_.copy(item, from, to);
+            reorder_.copy(from, to);
         *static_cast<int64_t*>(call.states[1]) = static_cast<int64_t>((position + 1) % steps_);
     }
 
@@ -102,7 +101,7 @@ class Delay final : public Op {
 
     size_t steps_, slot_bytes_;
     bool moves_ = false;  // the input lies otherwise
-    Moves move_;
+    Reorder reorder_;
     ValueType from_;
     std::vector<int32_t> delays_;
 };

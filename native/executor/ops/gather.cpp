@@ -12,13 +12,17 @@ std::unique_ptr<Op> make_gather(const NodeView& view) {
     if (tensor.dtype != Dtype::i32 || tensor.layout != "vector")
         view.fail("tensor '" + tensor.name + "' has another type", "", "int32");
     const auto* values = static_cast<const int32_t*>(tensor.data);
-    std::vector<size_t> indices;
+    std::vector<IndexRun> runs;
     for (int64_t i = 0; i < tensor.shape[0]; ++i) {
         if (values[i] < 0 || values[i] >= x.shape[axis])
             view.fail("index is out of range", std::to_string(values[i]), "0 to " + std::to_string(x.shape[axis] - 1));
-        indices.push_back(static_cast<size_t>(values[i]));
+        const auto index = static_cast<uint32_t>(values[i]);
+        if (!runs.empty() && runs.back().first + runs.back().count == index)
+            ++runs.back().count;
+        else
+            runs.push_back({index, 1});
     }
-    return std::make_unique<Select>(x, axis, indices);
+    return std::make_unique<Select>(x, axis, std::move(runs));
 }
 
 }  // namespace edgesnn::executor

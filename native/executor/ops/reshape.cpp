@@ -7,21 +7,17 @@ namespace {
 
 class Reshape final : public Op {
   public:
-    Reshape(const ValueType& from, const ValueType& to) {
-        outputs = {to};
-        const size_t count = elements(to.shape);
-        for (size_t flat = 0; flat < count; ++flat) moves_.add(from.place(flat), to.place(flat));
-    }
+    Reshape(const ValueType& from, const ValueType& to) : reorder_(from, to) { outputs = {to}; }
 
     bool rowwise() const noexcept override { return false; }
 
     void run(const OpCall& call) const noexcept override {
         clear_padding(outputs[0], call.output);
-        moves_.copy(outputs[0].item_size(), call.inputs[0], call.output);
+        reorder_.copy(call.inputs[0], call.output);
     }
 
   private:
-    Moves moves_;
+    Reorder reorder_;
 };
 
 }  // namespace

@@ -2,24 +2,24 @@
 
 namespace edgesnn::executor {
 
-Select::Select(const ValueType& x, size_t axis, const std::vector<size_t>& indices) {
-    ValueType to = x;
-    to.shape[axis] = static_cast<int64_t>(indices.size());
-    outputs = {to};
-    size_t inner = 1;
-    for (size_t i = axis + 1; i < x.shape.size(); ++i) inner *= static_cast<size_t>(x.shape[i]);
-    const auto length = static_cast<size_t>(x.shape[axis]);
-    const size_t count = elements(x.shape) / length * indices.size(), chosen = inner * indices.size();
-    if (count > static_cast<size_t>(kMaxElements)) return;  // the model refuses the output's type
-    for (size_t flat = 0; flat < count; ++flat) {
-        const size_t from = flat / chosen * length * inner + indices[flat % chosen / inner] * inner + flat % inner;
-        moves_.add(x.place(from), to.place(flat));
-    }
+Select::Select(const ValueType& x, size_t axis, std::vector<IndexRun> indices)
+    : indices_(std::move(indices)), from_(x, axis), to_(chosen(x, axis, indices_), axis) {
+    outputs = {chosen(x, axis, indices_)};
+}
+
+ValueType Select::chosen(ValueType x, size_t axis, const std::vector<IndexRun>& indices) {
+    x.shape[axis] = 0;
+    for (const IndexRun& run : indices) x.shape[axis] += run.count;
+    return x;
 }
 
 void Select::run(const OpCall& call) const noexcept {
     clear_padding(outputs[0], call.output);
-    moves_.copy(outputs[0].item_size(), call.inputs[0], call.output);
+    size_t to = 0;
+    for (const IndexRun& run : indices_) {
+        copy_indices(from_, call.inputs[0], run.first, run.count, to_, call.output, to);
+        to += run.count;
+    }
 }
 
 }  // namespace edgesnn::executor

@@ -10,9 +10,8 @@ std::unique_ptr<Op> make_slice(const NodeView& view) {
     const size_t axis = view.axis("axis", x.shape.size());
     const int64_t start = view.integer("start", 0, x.shape[axis] - 1);
     const int64_t stop = view.integer("stop", start + 1, x.shape[axis]);
-    std::vector<size_t> indices;
-    for (int64_t i = start; i < stop; ++i) indices.push_back(static_cast<size_t>(i));
-    return std::make_unique<Select>(x, axis, indices);
+    const IndexRun run{static_cast<uint32_t>(start), static_cast<uint32_t>(stop - start)};
+    return std::make_unique<Select>(x, axis, std::vector<IndexRun>{run});
 }
 
 }  // namespace edgesnn::executor

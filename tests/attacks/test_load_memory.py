@@ -1,0 +1,70 @@
+"""Small files that name large values: loading one takes memory for what the file holds, not for what it names."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgesnn.graph import Builder
+
+LARGE = 2**26  # elements of uint8: one slot of a value is 64 MiB
+MOST_MIB = 48
+LOAD = """
+import resource, sys
+import edgesnn
+edgesnn.load(sys.argv[1], backend="native")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+models = [edgesnn.load(path, backend="native") for path in sys.argv[2:]]
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)
+"""
+
+Add = Callable[[Builder], str]
+
+
+def reshapes(b: Builder) -> str:
+    x = "input"
+    for i in range(6):
+        x = b.add("reshape", x, name=f"r{i}", attributes={"shape": [2**13, 2**13] if i % 2 == 0 else [LARGE]})
+    return x
+
+
+def slices(b: Builder) -> str:
+    x = "input"
+    for i in range(4):
+        x = b.add("slice", x, name=f"s{i}", attributes={"axis": -1, "start": 1, "stop": LARGE - 2 * i})
+    return x
+
+
+def joined(b: Builder) -> str:
+    half = b.add("slice", "input", name="half", attributes={"axis": -1, "start": 0, "stop": LARGE // 2})
+    return b.add("concat", [half, half], name="both", attributes={"axis": -1})
+
+
+def gathered(b: Builder) -> str:
+    rows = b.add("reshape", "input", name="rows", attributes={"shape": [2, LARGE // 2]})
+    return b.add("gather", rows, name="swapped", attributes={"axis": -2}, tensors={"indices": np.array([1, 0], "i4")})
+
+
+def delayed(b: Builder) -> str:
+    attributes = {"steps": 1, "shape": [LARGE], "value": "int", "bound": 1}
+    return b.add("delay", "input", name="past", attributes=attributes)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="peak memory of a process is read as POSIX gives it")
+@pytest.mark.parametrize("add", [reshapes, slices, joined, gathered, delayed])
+def test_a_small_file_with_large_values_is_loaded_in_little_memory(add: Add, tmp_path: Path) -> None:
+    paths = []
+    for size, name in ((64, "small"), (LARGE, "large")):
+        b = Builder(input={"kind": "spikes", "shape": [size]})
+        path = tmp_path / f"{name}.safetensors"
+        b.document(outputs=add(b) if size == LARGE else b.add("count", "input", name="total")).save(path)
+        paths.append(str(path))
+    assert Path(paths[1]).stat().st_size < 8192
+    ran = subprocess.run([sys.executable, "-c", LOAD, *paths], capture_output=True, text=True, timeout=120, check=True)
+    assert int(ran.stdout) < MOST_MIB
