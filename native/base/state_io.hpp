@@ -20,6 +20,8 @@ struct StateTensor {
 };
 using StateTensors = std::map<std::string, StateTensor>;
 
+constexpr int64_t kMostCounted = int64_t{1} << 53;  // that a snapshot may say was counted: no sum of such overflows
+
 template <typename T>
 constexpr const char* state_dtype() noexcept {
     static_assert(std::is_arithmetic_v<T>, "numbers only");
@@ -82,6 +84,18 @@ class StateReader {
             throw Error(ErrorKind::model, "snapshot tensor is not a scalar", section_ + "/" + name,
                         std::to_string(values.size()) + " values", "1 value");
         return values[0];
+    }
+    // `count` counters, each 0 to kMostCounted.
+    std::vector<int64_t> get_counts(const std::string& name, size_t count) const {
+        std::vector<int64_t> counts = get_array<int64_t>(name);
+        if (counts.size() != count)
+            throw Error(ErrorKind::model, "snapshot has another number of counters", section_ + "/" + name,
+                        std::to_string(counts.size()), std::to_string(count));
+        for (const int64_t n : counts)
+            if (n < 0 || n > kMostCounted)
+                throw Error(ErrorKind::model, "snapshot's counter is out of range", section_ + "/" + name,
+                            std::to_string(n), "0 to 2^53");
+        return counts;
     }
     // The section's tensors, named without it.
     StateTensors all() const {

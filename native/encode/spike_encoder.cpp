@@ -118,9 +118,7 @@ void SpikeEncoder::save(StateWriter& writer) const {
 }
 
 void SpikeEncoder::load(const StateReader& reader) {
-    const std::vector<int64_t> counts = reader.get_array<int64_t>("counters");
-    if (counts.size() != 2 || counts[0] < 0 || counts[1] < 0)
-        throw Error(ErrorKind::model, "snapshot of the encoder contradicts itself", "encode/counters");
+    const std::vector<int64_t> counts = reader.get_counts("counters", 2);
     if (reader.get<int64_t>("adapt") != static_cast<int64_t>(encoding_.adapt))
         throw Error(ErrorKind::model, "snapshot is of a sensor that was adapted otherwise", "encode/adapt");
     clamped_ = counts[0];

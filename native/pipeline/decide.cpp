@@ -109,12 +109,11 @@ void Decide::save(StateWriter& writer) const {
 
 void Decide::load(const StateReader& reader) {
     const std::vector<int32_t> s = reader.get_array<int32_t>("state");
-    const std::vector<int64_t> counts = reader.get_array<int64_t>("counters");
+    const std::vector<int64_t> counts = reader.get_counts("counters", 3);
     const bool sane = s.size() == 4 && s[0] >= -1 && s[0] < readout_.classes && s[1] >= 0 &&
                       s[1] < readout_.offset_windows && s[2] >= -1 && s[2] < readout_.classes && s[3] >= 0 &&
                       s[3] < readout_.onset_windows;
-    if (!sane || counts.size() != 3)
-        throw Error(ErrorKind::model, "snapshot of the decision contradicts itself", "decide");
+    if (!sane) throw Error(ErrorKind::model, "snapshot of the decision contradicts itself", "decide");
     state_ = {s[0], s[1], s[2], s[3]};
     std::copy(counts.begin(), counts.end(), decisions_);
 }

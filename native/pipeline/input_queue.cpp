@@ -251,8 +251,7 @@ std::deque<InputQueue::Packet> InputQueue::load_packets(const StateReader& reade
 }
 
 void InputQueue::load_counters(const StateTensors& tensors) {
-    const std::vector<int64_t> counts = StateReader(tensors, "counters").get_array<int64_t>("input");
-    if (counts.size() != 4) throw Error(ErrorKind::model, "snapshot has another number of counters", "counters/input");
+    const std::vector<int64_t> counts = StateReader(tensors, "counters").get_counts("input", 4);
     if (decoder_ != nullptr) decoder_->load(StateReader(tensors, "decoder"));
     events_in_ = counts[0], bytes_in_ = counts[1], packets_in_ = counts[2], impossible_ = counts[3];
 }

@@ -20,6 +20,7 @@ namespace {
 constexpr int64_t Counters::* kCounters[] = {
     &Counters::bad_words,     &Counters::out_of_range,    &Counters::unplaced_events, &Counters::time_resyncs,
     &Counters::time_backward, &Counters::truncated_bytes, &Counters::lost_packets};
+constexpr int64_t kMostTime = int64_t{1} << 60;  // arithmetic on it cannot overflow
 constexpr size_t kCounterCount = sizeof(kCounters) / sizeof(kCounters[0]);
 
 template <typename T>
@@ -173,11 +174,11 @@ void Decoder::load(const StateReader& reader) {
     const std::vector<uint8_t> format = reader.get_array<uint8_t>("format");
     if (const std::string found(format.begin(), format.end()); found != name_)
         throw Error(ErrorKind::model, "snapshot of a decoder of another format", "format", found, name_);
-    const std::vector<int64_t> values = reader.get_array<int64_t>("counters");
-    if (values.size() != kCounterCount)
-        throw Error(ErrorKind::model, "snapshot of a decoder has another number of counters", "counters",
-                    std::to_string(values.size()), std::to_string(kCounterCount));
+    const std::vector<int64_t> values = reader.get_counts("counters", kCounterCount);
     const int64_t t_end_us = reader.get<int64_t>("t_end_us");
+    if (t_end_us != kNoTime && (t_end_us < -kMostTime || t_end_us > kMostTime))
+        throw Error(ErrorKind::model, "snapshot of a decoder has reached no time that it could", "t_end_us",
+                    std::to_string(t_end_us));
     const int64_t last_t_us = reader.get<int64_t>("last_t_us");
     for (const int64_t t_us : {t_end_us, last_t_us})
         if (t_us != kNoTime && (t_us <= -kMaxUs || t_us >= kMaxUs))

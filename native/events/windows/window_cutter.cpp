@@ -187,10 +187,9 @@ void WindowCutter::save(StateWriter& writer) const {
 
 void WindowCutter::load(const StateReader& reader) {
     const std::vector<int64_t> state = reader.get_array<int64_t>("state");
-    const std::vector<int64_t> counts = reader.get_array<int64_t>("counters");
+    const std::vector<int64_t> counts = reader.get_counts("counters", 7);
     const std::vector<uint8_t> events = reader.get_array<uint8_t>("events");
     if (state.size() != 9) refuse("state");
-    if (counts.size() != 7) refuse("counters");
     if (events.size() % sizeof(Event) != 0) refuse("events");
     for (size_t i = 3; i < state.size(); ++i)
         if (state[i] < 0) refuse("state");
@@ -212,9 +211,10 @@ int64_t WindowCutter::last_number() const noexcept {
 
 void WindowCutter::check() const {
     const bool from_first = origin_us_ > -kTimeLimit && origin_us_ <= reached_us_;
-    const bool begun = options_.from_zero ? origin_us_ == 0 : from_first;
-    const bool in_time = reached_us_ >= -kTimeLimit && reached_us_ < kTimeLimit && (begun || !started_);
+    const bool begun = options_.from_zero || !started_ ? origin_us_ == 0 : from_first;
+    const bool in_time = reached_us_ >= -kTimeLimit && reached_us_ < kTimeLimit && begun;
     if (!in_time || number_ > last_number()) refuse("state");
+    if (lost_ > kMostCounted || first_event_ > static_cast<uint64_t>(kMostCounted)) refuse("state");
     if (silent_ > options_.max_silent || to_skip_ > options_.hop || covered_ > held()) refuse("state");
     if (!started_ && (held() != 0 || number_ != 0)) refuse("state");
     if (held() > options_.max_events) refuse("events");
