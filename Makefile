@@ -97,7 +97,7 @@ SANITIZED = address-undefined thread
 FUZZ_SECONDS ?= 60
 FUZZ_RUNS ?= 2000
 FUZZ_VENV := .venv-fuzz
-NATIVE_FUZZ = model snapshot
+NATIVE_FUZZ = model snapshot chain
 PYTHON_FUZZ = model_file snapshot_file
 CMAKE = $(TEST_VENV)/bin/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(TEST_VENV)/bin/ninja -DEDGESNN_MODULE=OFF
 
@@ -121,7 +121,7 @@ fuzz: native $(FUZZ_VENV)/.installed  ## fuzz each target for FUZZ_SECONDS, the 
 	    $(TEST_VENV)/bin/cmake --build build/fuzz >> build/fuzz.log || { cat build/fuzz.log; exit 1; }
 	@for name in $(NATIVE_FUZZ); do mkdir -p build/found/$$name && \
 	    UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 build/fuzz/$${name}_fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=400 -timeout=30 \
-	        -artifact_prefix=build/found/$$name- build/found/$$name fuzz/corpus/$$name || exit 1; \
+	        -entropic=0 -artifact_prefix=build/found/$$name- build/found/$$name fuzz/corpus/$$name || exit 1; \
 	done
 	@for name in $(PYTHON_FUZZ); do mkdir -p build/found/$$name && \
 	    PYTHONPATH=$(CURDIR) $(FUZZ_VENV)/bin/python fuzz/run.py $$name -runs=$(FUZZ_RUNS) -max_len=4096 \

@@ -10,8 +10,8 @@ using Text = std::string;
 
 namespace {
 
-constexpr size_t kFewElements = 1 << 11, kManyElements = 1 << 16;  // of a value: few, so that much can be tried
-constexpr size_t kMostState = 1 << 13;                             // of a state
+constexpr size_t kFewElements = 1 << 9, kManyElements = 1 << 14;  // of a value: few, so that much can be tried
+constexpr size_t kMostStates = 4;                                 // times the elements: of a state
 
 const char* const kOperators[] = {
     "point_code", "linear", "linear",     "conv1d",  "conv2d",     "conv2d", "lif",       "lif",
@@ -71,7 +71,7 @@ bool one_of(Kind kind, std::initializer_list<Kind> kinds) {
 
 ModelSpec SpecReader::read() {
     in_.hostile = in_.flag();
-    most_elements_ = in_.below(16) == 15 ? kManyElements : kFewElements;
+    most_elements_ = in_.below(64) == 63 ? kManyElements : kFewElements;
     spec_.identity = "fuzz";
     spec_.keepalive = storage_;
     read_input();
@@ -91,6 +91,8 @@ void SpecReader::read_input() {
             input.kind = "points";
             input.points = in_.from(1, 40), input.groups = in_.from(1, input.points);
             input.neighbours = in_.from(1, input.points), input.steps = in_.from(1, 5), input.seed = in_.byte();
+            while (static_cast<size_t>(input.groups * input.neighbours * 7) > most_elements_)
+                input.groups = (input.groups + 1) / 2, input.neighbours = (input.neighbours + 1) / 2;
             type = {Kind::window, {input.groups, input.neighbours}};
             break;
         case 1:
@@ -103,6 +105,8 @@ void SpecReader::read_input() {
             static constexpr int64_t kSizes[] = {1, 2, 3, 5, 8, 15, 16, 17, 33, 64, 100};
             const size_t rank = 1 + in_.below(3);
             for (size_t i = 0; i < rank; ++i) input.shape.push_back(in_.pick(kSizes) / (rank == 3 ? 5 : 1) + 1);
+            while (elements(input.shape) > most_elements_)
+                for (int64_t& n : input.shape) n = (n + 1) / 2;
             const bool integers = in_.below(3) != 0;
             input.value = integers ? "int" : "float32";
             static constexpr int64_t kBounds[] = {1, 1, 1, 2, 5, 255};
@@ -147,7 +151,7 @@ void SpecReader::admit(NodeSpec node) {
         for (const ValueType& type : op->outputs)
             if (elements(type.shape) > most_elements_) return;
         for (const OpState& state : op->states)
-            if (elements(state.shape) > kMostState) return;
+            if (elements(state.shape) > kMostStates * most_elements_) return;
         for (size_t i = 0; i < op->outputs.size(); ++i) values_.push_back({node.outputs[i], op->outputs[i]});
         for (const OpState& state : op->states)
             spec_.states.push_back({node.name + "." + state.suffix, state.shape, state.dtype, state.initial,

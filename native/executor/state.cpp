@@ -88,8 +88,12 @@ void initialise(const StateView& view) noexcept {
 void put_state(StateWriter& writer, const StateView& view) {
     const size_t item = item_size(view.spec->dtype);
     StateTensor tensor{dtype_name(view.spec->dtype), view.spec->shape, {}};
-    tensor.bytes.reserve(elements(view.spec->shape) * item);
-    each_element(view, [&](const uint8_t* at) { tensor.bytes.insert(tensor.bytes.end(), at, at + item); });
+    tensor.bytes.resize(elements(view.spec->shape) * item);
+    uint8_t* to = tensor.bytes.data();
+    each_element(view, [&](const uint8_t* at) {
+        std::memcpy(to, at, item);
+        to += item;
+    });
     writer.put(view.spec->name, std::move(tensor));
 }
 

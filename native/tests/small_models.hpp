@@ -199,15 +199,16 @@ inline std::shared_ptr<const Model> spikepoint(Sizes sizes = {}) {
 }
 
 // Images through a convolution and a pool into neurons that see their own spikes of one to three steps before.
-inline std::shared_ptr<const Model> recurrent() {
+inline std::shared_ptr<const Model> recurrent(int64_t height = 9, int64_t width = 11) {
+    const int64_t places = (height + 2) / 3 * ((width + 2) / 3);
     Graph g;
-    g.spikes({2, 9, 11}, 1);
+    g.spikes({2, height, width}, 1);
     g.convolution("conv", "input", {6, 2, 3, 3});
-    g.lif("first", "conv", {6, 9, 11}, -3, 3);
+    g.lif("first", "conv", {6, height, width}, -3, 3);
     g.node("pool2d", "pool", {"first"},
            {{"mode", Text("sum")}, {"kernel", Shape{3, 3}}, {"stride", Shape{3, 3}}, {"padding", Shape{1, 1}}});
-    g.node("reshape", "flat", {"pool"}, {{"shape", Shape{6 * 3 * 4}}});
-    g.linear("forward", "flat", 6 * 3 * 4, 20);
+    g.node("reshape", "flat", {"pool"}, {{"shape", Shape{6 * places}}});
+    g.linear("forward", "flat", 6 * places, 20);
     std::vector<int32_t> delays;
     for (int32_t i = 0; i < 20; ++i) delays.push_back(1 + i % 3);
     g.delay("before", "second", {20}, "int", 1, 3, delays);
@@ -215,7 +216,7 @@ inline std::shared_ptr<const Model> recurrent() {
     g.node("add", "current", {"forward", "back"});
     g.lif("second", "current", {20}, -1, 2);
     g.vote("vote", "second", 4, 5);
-    return g.build({"vote", "second"});
+    return g.build({"vote", "second"}, "vote");
 }
 
 // Counts through integer neurons, and a cycle of bare sums.
