@@ -79,6 +79,23 @@ def test_a_long_recording_is_written_in_packets(tmp_path: Path) -> None:
     np.testing.assert_array_equal(edgesnn.open(path).read(), events)
 
 
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+def test_a_table_of_many_packets_is_told(tmp_path: Path, compression: str) -> None:
+    rng = np.random.default_rng(1)
+    events = np.zeros(60_000, EVENT)
+    events["t"] = np.cumsum(rng.integers(0, 90, len(events)))
+    one = encoder(compression)
+    data = one.begin()
+    for at in range(0, len(events), 20):
+        data += one.encode(events[at : at + 20], np.zeros(0, TRIGGER), None)
+    path = tmp_path / "a.aedat4"
+    path.write_bytes(finished(one, data))
+    assert path.stat().st_size - len(data) > 20_000
+    recording = edgesnn.open(path)
+    np.testing.assert_array_equal(recording.read(), events)
+    assert not any(recording.counters.values())
+
+
 @pytest.mark.parametrize(
     ("rows", "edges", "message"),
     [

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 from edgesnn.errors import RecordingError
 from edgesnn.events.formats import aedat4_header, rooms
-from edgesnn.events.formats.aedat4_frames import FrameError, frame
+from edgesnn.events.formats.aedat4_frames import MAGICS
 from edgesnn.events.formats.aedat4_header import IoHeader
 from edgesnn.events.formats.aedat4_packets import Packets
 from edgesnn.events.formats.aedat4_writer import MAGIC, Aedat4Encoder
@@ -65,7 +64,7 @@ class _Reader:
         self._file = _open(self._path)
         self._start = options.header.data_offset
         self._header = _io_header(self._file.read(self._start), self._path, options.header.fields)
-        self._end, self._complaint = _packets_end(self._file, self._header, self._start, self._path)
+        self._end, self._complaint = _packets_end(self._file, self._header, self._start)
         self._packets = Packets(
             self._header,
             sensor=options.sensor,
@@ -124,7 +123,7 @@ def _io_header(data: bytes, where: str, fields: dict[str, str] | None = None) ->
     return aedat4_header.read(memoryview(data)[len(MAGIC) : end], where, len(MAGIC), fields)
 
 
-def _packets_end(file: Any, header: IoHeader, start: int, where: str) -> tuple[int, str | None]:
+def _packets_end(file: Any, header: IoHeader, start: int) -> tuple[int, str | None]:
     """Return where the packets end, and what is wrong with the place of the file data table."""
     size = file.seek(0, 2)
     table = header.table_position
@@ -133,17 +132,12 @@ def _packets_end(file: Any, header: IoHeader, start: int, where: str) -> tuple[i
     if table > size:
         return size, f"the file is cut: its header says that its table lies at byte {table}"
     file.seek(max(table, start))
-    if table >= start and _begins_table(file.read(4096), header, where):
+    if table >= start and _begins_table(file.read(12), header):
         return table, None
     return size, f"its header says that its table lies at byte {table}, where none is"
 
 
-def _begins_table(data: bytes, header: IoHeader, where: str) -> bool:
-    packed = frame(header.compression, where)
-    packed.begin(len(data))
-    try:
-        parts = islice(packed.pieces(memoryview(data), False), 64)
-        begin = b"".join(bytes(part[:64]) for part in parts)
-    except FrameError:
-        return False
-    return begin[8:12] == b"FTAB"
+def _begins_table(data: bytes, header: IoHeader) -> bool:
+    """Say whether a table begins so: where it is packed its frame does, eight bytes before that of any packet."""
+    magic = MAGICS[header.compression]
+    return data.startswith(magic) if magic else data[8:] == b"FTAB"

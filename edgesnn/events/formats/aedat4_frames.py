@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from edgesnn.errors import RecordingError
 from edgesnn.events.formats import rooms
 
+MAGICS = {"none": b"", "lz4": b"\x04\x22\x4d\x18", "zstd": b"\x28\xb5\x2f\xfd"}
 PIECE_BYTES = 1 << 16
 _ZSTD_SLICE = 512  # holds 128 blocks, so at most 16 MiB come out of it
 _ZSTD_MOST_WINDOW = 1 << 23
@@ -56,7 +57,7 @@ def frame(compression: str, where: str) -> Frame:
 class Plain:
     """Not packed at all."""
 
-    magic = b""
+    magic = MAGICS["none"]
     done = False
     unused = 0
 
@@ -74,7 +75,7 @@ class Plain:
 class Lz4:
     """LZ4 frames."""
 
-    magic = b"\x04\x22\x4d\x18"
+    magic = MAGICS["lz4"]
 
     def __init__(self) -> None:
         self._lz4: Any = import_module("lz4.frame")
@@ -106,7 +107,7 @@ class Lz4:
 class Zstd:
     """Zstandard frames."""
 
-    magic = b"\x28\xb5\x2f\xfd"
+    magic = MAGICS["zstd"]
 
     def __init__(self) -> None:
         self._zstd: Any = import_module("zstandard")
