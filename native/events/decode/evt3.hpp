@@ -22,12 +22,17 @@ class Evt3Decoder final : public WordDecoder {
     void save_words(StateWriter& writer) const override;
     void load_words(const StateReader& reader) override;
 
-    // The rare ends of single and vector events: nothing known yet, or (partly) outside the sensor. Cursor and context
-    // go by value: a loop keeps in registers only what has no address.
-    EventBlock::Cursor event(size_t index, Context context, uint32_t payload, int64_t t_us, EventBlock::Cursor at,
-                             Status& status);
-    EventBlock::Cursor edge_vector(size_t index, Context context, uint32_t mask, int64_t t_us, EventBlock::Cursor at,
-                                   Status& status);
+    // What a run of words works on.
+    struct Loop {
+        EventBlock block;
+        EventBlock::Cursor at;
+        Context now;
+        int64_t base_us;  // the time of low part 0, where it is known
+    };
+    size_t plain_words(const uint8_t* data, size_t count, Loop& loop);
+    Status other_word(uint32_t word, size_t index, Loop& loop, std::vector<Event>& out);
+    Status event(size_t index, uint32_t payload, int64_t t_us, Loop& loop);
+    Status vector(size_t index, uint32_t mask, int32_t span, int64_t t_us, Loop& loop);
 
     Context context_;
 };

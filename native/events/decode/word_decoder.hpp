@@ -44,6 +44,10 @@ class WordDecoder : public Decoder {
         reached_us_ = t_us > reached_us_ ? t_us : reached_us_;
         return at;
     }
+    // What pass() does to times that do not step back, for a loop where nothing waits.
+    bool waiting() const noexcept { return high_.waiting(); }
+    int64_t reached_us() const noexcept { return reached_us_; }
+    void set_reached(int64_t t_us) noexcept { reached_us_ = t_us; }
     // Hands on what lies before the cursor; returns the cursor of the empty block.
     EventBlock::Cursor flush(EventBlock& block, EventBlock::Cursor end, std::vector<Event>& out);
     void trigger(int64_t t_us, uint32_t id, uint32_t edge, std::vector<Event>& out);
