@@ -132,7 +132,7 @@ def numpy_array(path: Path, _: tuple[int, int]) -> Reader:
 PEERS: dict[str, dict[str, Maker]] = {
     "aedat4": {"dv_processing": dv_processing, "aedat": aedat, "faery": faery},
     "csv": {"faery": faery, "polars": polars},
-    "dat": {"expelliarmus": expelliarmus("dat")},
+    "dat": {"expelliarmus": expelliarmus("dat"), "faery": faery},
     "es": {"event_stream": event_stream, "faery": faery},
     "evt2": {"expelliarmus": expelliarmus("evt2"), "faery": faery, "evlib": evlib},
     "evt21": {"evlib": evlib},
