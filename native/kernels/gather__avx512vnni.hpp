@@ -18,22 +18,71 @@ inline __mmask64 first_bytes(size_t count) noexcept {
     return count >= 64 ? ~__mmask64{0} : (__mmask64{1} << count) - 1;
 }
 
-// Every vector of sixteen indices is stored whole: at most x_stride indices are written. What lies past the compressed
-// ones does not matter; `values` stands there because a compression waits for the old contents of its destination.
-inline Active find_active(const uint8_t* x, size_t x_stride, uint32_t* index) noexcept {
-    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    __m512i sums = _mm512_setzero_si512();
-    size_t count = 0;
-    for (size_t k = 0; k < x_stride; k += 64) {
-        const __m512i values = _mm512_maskz_loadu_epi8(first_bytes(x_stride - k), x + k);
+// A piece of an input vector: for each 64 bytes that are not all zero, which of them are not, and where they begin.
+struct Piece {
+    static constexpr size_t kBytes = 4096;
+
+    uint64_t masks[kBytes / 64];
+    uint32_t begins[kBytes / 64];
+    size_t blocks, ones;
+};
+
+// Reads x[begin, end), at most kBytes; adds the values to `sums`. No branch depends on them.
+inline void read_piece(Piece& piece, const uint8_t* x, size_t begin, size_t end, __m512i& sums) noexcept {
+    piece.blocks = piece.ones = 0;
+    for (size_t k = begin; k < end; k += 64) {
+        const __m512i values = _mm512_maskz_loadu_epi8(first_bytes(end - k), x + k);
         sums = _mm512_add_epi64(sums, _mm512_sad_epu8(values, _mm512_setzero_si512()));
-        uint64_t mask = _mm512_test_epi8_mask(values, values);
-        for (uint32_t at = static_cast<uint32_t>(k); mask != 0; mask >>= 16, at += 16) {
+        const uint64_t mask = _mm512_test_epi8_mask(values, values);
+        piece.masks[piece.blocks] = mask;
+        piece.begins[piece.blocks] = static_cast<uint32_t>(k);
+        piece.blocks += mask != 0 ? 1 : 0;
+        piece.ones += static_cast<unsigned>(__builtin_popcountll(mask));
+    }
+}
+
+// For few: the first four of a block are written whether it has them or not, so that only blocks of more are asked.
+inline void list_few(const Piece& piece, uint32_t* index) noexcept {
+    constexpr uint64_t kSomeBit = uint64_t{1} << 63;
+    for (size_t block = 0; block < piece.blocks; ++block) {
+        uint64_t mask = piece.masks[block];
+        const uint32_t begin = piece.begins[block];
+        const auto ones = static_cast<size_t>(__builtin_popcountll(mask));
+        for (size_t i = 0; i < 4; ++i, mask &= mask - 1)
+            index[i] = begin + static_cast<uint32_t>(__builtin_ctzll(mask | kSomeBit));
+        for (size_t i = 4; i < ones; ++i, mask &= mask - 1)
+            index[i] = begin + static_cast<uint32_t>(__builtin_ctzll(mask));
+        index += ones;
+    }
+}
+
+// Sixteen at a time, stored whole; as above, what is written past the list lies before the index of the last input.
+inline void list_many(const Piece& piece, size_t end, uint32_t* index) noexcept {
+    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    for (size_t block = 0; block < piece.blocks; ++block) {
+        uint64_t mask = piece.masks[block];
+        const size_t stop = end < piece.begins[block] + 64 ? end : piece.begins[block] + 64;
+        for (size_t at = piece.begins[block]; at < stop; at += 16, mask >>= 16) {
             const auto sixteen = static_cast<__mmask16>(mask);
             const __m512i indices = _mm512_add_epi32(lanes, _mm512_set1_epi32(static_cast<int>(at)));
-            _mm512_storeu_si512(index + count, _mm512_mask_compress_epi32(values, sixteen, indices));
-            count += static_cast<unsigned>(__builtin_popcount(sixteen));
+            _mm512_storeu_si512(index, _mm512_maskz_compress_epi32(sixteen, indices));
+            index += __builtin_popcount(sixteen);
         }
+    }
+}
+
+inline Active find_active(const uint8_t* x, size_t x_stride, uint32_t* index) noexcept {
+    __m512i sums = _mm512_setzero_si512();
+    size_t count = 0;
+    Piece piece;
+    for (size_t begin = 0; begin < x_stride; begin += Piece::kBytes) {
+        const size_t end = x_stride - begin < Piece::kBytes ? x_stride : begin + Piece::kBytes;
+        read_piece(piece, x, begin, end, sums);
+        if (piece.ones <= 2 * piece.blocks)
+            list_few(piece, index + count);
+        else
+            list_many(piece, end, index + count);
+        count += piece.ones;
     }
     return {x, index, count, static_cast<uint64_t>(_mm512_reduce_add_epi64(sums))};
 }

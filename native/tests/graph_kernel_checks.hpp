@@ -194,12 +194,17 @@ void check(const char* arm, const char* name, UpdateCuba* ours, UpdateCuba* scal
 }
 
 void check(const char* arm, const char* name, FindActive* ours, FindActive*, Random& random) {
-    const size_t n = padded(1 + below(random, 300));
-    const std::vector<uint8_t> x = counts(random, 1, n, n, below(random, 2) != 0);
-    std::vector<uint32_t> index(n), wanted;
-    for (size_t i = 0; i < n; ++i)
+    const size_t n = padded(1 + below(random, below(random, 8) ? 300 : 10000));
+    const int sparsity = 1 << below(random, 8);
+    std::vector<uint8_t> x(n);
+    std::vector<uint32_t> index(n + 1, 7), wanted;
+    for (size_t i = 0; i < n; ++i) {
+        x[i] = below(random, sparsity) == 0 ? static_cast<uint8_t>(1 + below(random, 255)) : 0;
         if (x[i] != 0) wanted.push_back(static_cast<uint32_t>(i));
-    index.resize(ours(x.data(), n, index.data()));
+    }
+    const size_t found = ours(x.data(), n, index.data());
+    expect(index[n] == 7, arm, name, "more is written than the list holds");
+    index.resize(found);
     expect(index == wanted, arm, name, "indices differ");
 }
 
