@@ -88,7 +88,7 @@ def add_adapt(group: Any) -> None:
     group.add_argument(
         "--adapt",
         choices=("letterbox", "crop", "downsample"),
-        help="how events of another sensor come onto the model's (default: the model file's way)",
+        help="how events of another sensor come onto the model's",
     )
 
 

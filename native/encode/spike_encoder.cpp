@@ -43,6 +43,8 @@ void SpikeEncoder::check_sensor(Sensor sensor) const {
 void SpikeEncoder::adapt(Sensor sensor) {
     if (sensor.width == placed_.width && sensor.height == placed_.height) return;
     placement_ = place(encoding_.adapt, sensor, encoding_.sensor);
+    for (int32_t& row : placement_.rows)
+        if (row > 0) row *= encoding_.sensor.width;
     placed_ = sensor;
 }
 
@@ -81,15 +83,13 @@ void SpikeEncoder::encode(const EventWindow& window, SpikeWindow& out) {
 }
 
 void SpikeEncoder::add(const Event& event, SpikeWindow& out) noexcept {
-    const auto width = static_cast<size_t>(encoding_.sensor.width),
-               height = static_cast<size_t>(encoding_.sensor.height);
-    const size_t channel = encoding_.swapped ? 1u - event.p : event.p;
-    const int32_t x = placement_.columns[event.x], y = placement_.rows[event.y];
-    if (x < 0 || y < 0) {
+    const int32_t column = placement_.columns[event.x], row = placement_.rows[event.y];
+    if ((column | row) < 0) {
         ++out.outside;
         return;
     }
-    const size_t index = (channel * height + static_cast<size_t>(y)) * width + static_cast<size_t>(x);
+    const size_t channel = encoding_.swapped ? 1u - event.p : event.p;
+    const size_t index = channel * (counts_.size() / 2) + static_cast<size_t>(row + column);
     if (counts_[index] >= encoding_.bound) {
         ++out.clamped;
         return;

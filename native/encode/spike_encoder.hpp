@@ -45,8 +45,8 @@ class SpikeEncoder final : public Encoder {
     void adapt(Sensor sensor);
 
     SpikeEncoding encoding_;
-    Sensor placed_;  // the sensor of the placement
-    Placement placement_;
+    Sensor placed_;                // the sensor of the placement
+    Placement placement_;          // rows: the index of their first element
     std::vector<uint8_t> counts_;  // of the step, by element; zeros between steps
     std::vector<uint64_t> marks_;  // a bit for each element that is not 0,
     std::vector<uint64_t> tops_;   // and one for each word of marks_ that is not 0
