@@ -101,7 +101,7 @@ def _flags(texts: list[str]) -> dict[str, dict[str, Any]]:
             raise UsageError("not a flag of a layer", where="--set", found=repr(text), expected="LAYER.FLAG=VALUE")
         try:
             flags.setdefault(layer, {})[flag] = json.loads(value)
-        except json.JSONDecodeError:
+        except ValueError:  # no JSON, or an integer of thousands of digits
             flags.setdefault(layer, {})[flag] = value
     return flags
 

@@ -68,14 +68,14 @@ def _from_module(name: str) -> dict[str, Array]:
         sys.path.insert(0, os.getcwd())
     try:
         module = importlib.import_module(name)
-    except Exception as error:  # a module may raise anything
+    except (Exception, SystemExit) as error:  # a module may raise anything; an exit would pass for a report
         raise UsageError("module cannot be imported", where=where, found=_reason(error)) from error
     function = getattr(module, "outputs", None)
     if not callable(function):
         raise UsageError("module has no function outputs()", where=where)
     try:
         given = function()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError("outputs() failed", where=where, found=_reason(error)) from error
     if not isinstance(given, Mapping):
         raise UsageError("outputs() gave no mapping", where=where, found=type(given).__name__)
@@ -89,7 +89,7 @@ def _array(value: Any, where: str) -> Array:
         raise UsageError("outputs() gave no array", where=where, found=_reason(error)) from None
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:200]
 
 

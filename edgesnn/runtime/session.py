@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -299,9 +299,13 @@ class Session:
 
 def step_many(model: Model, sessions: Sequence[Session], xs: Any, active: Any) -> Output:
     """Do one step of each session: see `Model.step_many`."""
+    sessions = list(sessions) if isinstance(sessions, Iterable) else [sessions]
     if not sessions or len(set(map(id, sessions))) != len(sessions):
         raise UsageError("sessions are none, or one stands twice", found=f"{len(sessions)} sessions")
     for session in sessions:
+        if not isinstance(session, Session):
+            found = type(session).__name__
+            raise UsageError("not a session", where="sessions", found=found, expected="a list of sessions")
         if session.model is not model:
             raise UsageError("session is another model's", found=repr(session.model), expected=repr(model))
     taken: list[Session] = []

@@ -55,7 +55,7 @@ def decode(blob: bytes, model: str, sections: Collection[str]) -> Arrays:
         raise ModelError("not a snapshot", where=WHERE, expected=f"metadata {KEY!r}")
     about = container.parse_json(metadata[KEY], WHERE)
     version = about.get("version")
-    if version != VERSION:
+    if type(version) is not int or version != VERSION:
         raise ModelError("snapshot of another version", where=WHERE, found=repr(version), expected=str(VERSION))
     if about.get("model") != model:
         found = f"model {str(about.get('model'))[:64]}"

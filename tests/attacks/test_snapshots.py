@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from edgesnn.errors import ModelError
-from edgesnn.graph import Builder
+from edgesnn.graph import Builder, container
+from edgesnn.graph.document import canonical
 from edgesnn.graph.values import MAX_STEPS
 from edgesnn.runtime import Model, Session, snapshot
 from tests.attacks.test_executor_inputs import BACKENDS, DOCUMENTS, counts, good, model_of
@@ -28,6 +29,10 @@ def _snapshots(session: Session) -> Iterator[tuple[str, bytes, str]]:
 
     yield "another model's", Model(counts()).session().snapshot(), "another model's"
     yield "newer", blob.replace(b'\\"version\\":1', b'\\"version\\":2'), "another version"
+    for version in (True, 1.0):
+        about = canonical({"version": version, "model": identity, "sections": ["session"]})
+        header, blobs = container.encode(arrays, {snapshot.KEY: about})
+        yield f"version {version}", b"".join([header, *blobs]), "another version"
     yield "version of a text", blob.replace(b'\\"version\\":1', b'\\"version\\":"'), "not valid JSON"
     yield "no section", snapshot.encode({}, identity, []), "other sections"
     yield "nothing in it", snapshot.encode({}, identity, ["session"]), "missing"

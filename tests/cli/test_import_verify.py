@@ -248,6 +248,7 @@ def test_models_of_tokens_are_verified_and_models_of_points_say_that_they_are_no
         ("raise KeyError('no dataset')", "outputs() failed: found KeyError: 'no dataset'"),
         ("return {'input': [[1, 2], [3]]}", "outputs() gave no array"),
         ("return 3", "outputs() gave no mapping"),
+        ("raise SystemExit(0)", "outputs() failed: found SystemExit: 0"),
     ],
 )
 def test_a_module_that_fails_is_named(model, tmp_path, monkeypatch, capsys, body, what):
@@ -258,9 +259,10 @@ def test_a_module_that_fails_is_named(model, tmp_path, monkeypatch, capsys, body
     assert main(["verify", str(model), "--against", f"python:{name}"]) == 2
     assert f"python:{name}" in (err := capsys.readouterr().err)
     assert what in err
-    (tmp_path / f"{name}_import.py").write_text("def outputs(:\n")
-    assert main(["verify", str(model), "--against", f"python:{name}_import"]) == 2
-    assert "module cannot be imported: found SyntaxError" in capsys.readouterr().err
+    for number, (text, error) in enumerate([("def outputs(:\n", "SyntaxError"), ("exit(0)\n", "SystemExit")]):
+        (tmp_path / f"{name}_import{number}.py").write_text(text)
+        assert main(["verify", str(model), "--against", f"python:{name}_import{number}"]) == 2
+        assert f"module cannot be imported: found {error}" in capsys.readouterr().err
 
 
 def test_models_are_not_written_into_folders_that_are_not_there(nir, model, tmp_path, capsys):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import edgesnn
+from edgesnn.errors import ModelError, UsageError
 from edgesnn.importers import import_nir
 from edgesnn.importers.registry import IMPORTERS, find
 from tests.nir_files import chain, ends, graph, write
@@ -158,6 +159,30 @@ def test_counts_stay_within_a_byte_before_sum_pools(tmp_path):
     assert document.analysis.values["q"].bound == 240
     found = edgesnn.Model(document, backend="reference").session().step(np.full((1, 4, 4), 3.5))
     assert found.tolist() == [[[48]]]
+    plain = import_nir(tmp_path / "a.nir", profile="plain", dt_us=1, flags={"n": {"spike": "floor"}})
+    assert (plain.nodes[0].attributes["cap"], plain.analysis.values["q"].bound) == (15, 240)
+    once = import_nir(tmp_path / "a.nir", profile="sinabs", flags={"n": {"spike": "binary"}})
+    assert (once.nodes[0].attributes["cap"], once.analysis.values["q"].bound) == (1, 16)
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "error", "what"),
+    [
+        ("spike", "often", ModelError, "attribute 'spike' is wrong"),
+        ("spike", ["floor"], ModelError, "attribute 'spike' is wrong"),
+        ("cap", "x", ModelError, "attribute 'cap' is wrong"),
+        ("cap", [2], ModelError, "attribute 'cap' is wrong"),
+        ("v_th", 1e39, UsageError, "not a number"),
+        ("v_th", 10**400, UsageError, "not a number"),
+        ("v_th", float("nan"), UsageError, "not a number"),
+    ],
+)
+def test_a_wrong_value_of_a_flag_is_refused_by_name(tmp_path, flag, value, error, what):
+    neurons = {"type": "IF", "r": np.ones(3), "v_threshold": np.ones(3)}
+    path = write(tmp_path / "a.nir", {**ends(3), "n": neurons}, chain("n"))
+    for profile in ("plain", "sinabs"):
+        with pytest.raises(error, match=what):
+            import_nir(path, profile=profile, dt_us=1, flags={"n": {flag: value}})
 
 
 @pytest.mark.parametrize("name", IMPORTERS)

@@ -30,6 +30,8 @@ def test_step_many_refuses_what_is_not_one_input_a_session_and_changes_nothing(b
         ([], x, "sessions are none"),
         ([sessions[0]] * 2, x, "one stands twice"),
         ([sessions[0], other], x, "session is another model's"),
+        ([sessions[0], None], x, "not a session: found NoneType"),
+        (None, x, "not a session: found NoneType"),
         (sessions, x[:1], "not one input a session: found 1, expected 2"),
         (sessions, x * 4, "not small integers"),
     ]

@@ -17,6 +17,8 @@ from edgesnn.importers.nir.profiles import NEURONS, Cell, make_neuron
 MAX_DELAY = 4096
 _ROUNDING = 1e-3
 """How far a delay may lie from a whole number of steps."""
+MULTI_SPIKES = ("floor", "half_up", "half_even")
+"""Values of `spike` that have a cap."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +71,15 @@ def delay_steps(fields: Fields, dt: float) -> Any:
 
 
 def neuron(context: Context, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a layer's attributes and tensors under the profile; `--set` is not yet in them."""
+    """Return a layer's attributes and tensors under the profile; of `--set` only whether there is a cap is in them."""
     fields, shape = context.fields(name), context.shapes[name]
     numbers = {key: spread(array, shape, fields, key) for key, array in fields.numbers().items()}
     options = context.options
     made = make_neuron(options.profile, Cell(fields.where, fields.type, numbers, options.dt, options.reset))
     attributes = {**made.attributes, "axis": channel_axis(shape)}
-    if "cap" in attributes:
-        attributes["cap"] = min(attributes["cap"], room(context.graph, name, options.where))
+    cap = attributes.pop("cap", MAX_COUNT)
+    if options.flags.get(name, {}).get("spike", attributes.get("spike")) in MULTI_SPIKES:
+        attributes["cap"] = min(cap, room(context.graph, name, options.where))
     return attributes, {role: compress(array, shape) for role, array in made.tensors.items()}
 
 
@@ -87,8 +90,10 @@ def bound_of(context: Context, name: str) -> int:
     fields = context.fields(name)
     if fields.type in NEURONS:
         attributes = {**neuron(context, name)[0], **context.options.flags.get(name, {})}
-        spike = attributes.get("spike", "binary")
-        return 0 if spike == "none" else 1 if spike == "binary" else int(attributes["cap"])
+        spike, cap = attributes.get("spike"), attributes.get("cap")
+        if spike in MULTI_SPIKES:
+            return cap if type(cap) is int else MAX_COUNT  # what else `--set` says is refused with the node
+        return 0 if spike == "none" else 1
     sources = context.graph.sources(name)
     if fields.type not in ("SumPool2d", "Flatten", "Delay") or len(sources) != 1:
         return 0

@@ -15,6 +15,7 @@ from edgesnn.importers.nir.fields import Fields
 
 VECTORS = ("alpha", "beta", "v_th", "v_reset", "gain", "leak", "v_min")
 """Tensors of `lif` that `--set` may name; a number stands for all neurons."""
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class Network:
@@ -70,7 +71,7 @@ class Network:
         for flag, value in self.context.options.flags.get(name, {}).items():
             self._set.add((name, flag))
             if flag in VECTORS and op == "lif":
-                if isinstance(value, bool) or not isinstance(value, (int, float)):
+                if type(value) not in (int, float) or not abs(value) <= _LARGEST:
                     raise UsageError("not a number", where=f"--set {name}.{flag}", found=repr(value))
                 tensors[flag] = np.array([value], dtype=np.float32)
             else:

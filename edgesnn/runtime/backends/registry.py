@@ -20,7 +20,7 @@ def find(name: str) -> Backend:
     Raises:
         BackendError: there is none of that name.
     """
-    target = BACKENDS.get(name)
+    target = BACKENDS.get(name) if isinstance(name, str) else None
     if target is None:
         known = ", ".join(("auto", *BACKENDS))
         raise BackendError("backend is not known", where="backend", found=repr(name), expected=known)
