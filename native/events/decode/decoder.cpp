@@ -128,17 +128,16 @@ void Decoder::append_rising(const Event* events, size_t count, std::vector<Event
 
 void Decoder::append(const Event* events, size_t count, std::vector<Event>& out) {
     int64_t last = last_t_us_;
-    int64_t end = t_end_us_;
-    int64_t backward = 0;
     for (size_t i = 0; i < count; ++i) {
         const int64_t t = events[i].t;
-        backward += t < last;
+        if (t < last) {
+            ++counters_.time_backward;
+            reach(last);
+        }
         last = t;
-        end = std::max(end, t);
     }
     last_t_us_ = last;
-    t_end_us_ = end;
-    counters_.time_backward += backward;
+    reach(last);
     out.insert(out.end(), events, events + count);
 }
 

@@ -28,48 +28,67 @@ Evt2Decoder::Evt2Decoder(DecoderOptions options) : WordDecoder(std::move(options
 Status Evt2Decoder::decode_words(const uint8_t* data, size_t count, std::vector<Event>& out) {
     EventBlock block;
     EventBlock::Cursor at = block.start();
-    int64_t base_us = timed() ? this->base_us() : 0;
-    uint32_t event_limit = timed() ? (kCdOn + 1) << 28 : 0;  // words below it are events whose time is known
-    const auto width = static_cast<uint32_t>(width_);
-    const auto height = static_cast<uint32_t>(height_);
     Status status;
-    for (size_t i = 0; i < count && status.ok(); ++i) {
-        const uint32_t word = load_word(data + 4 * i);
-        const int64_t t_us = base_us | (word >> 22 & 0x3F);
-        const uint32_t x = word >> 11 & 0x7FF;
-        const uint32_t y = word & 0x7FF;
-        if (word < event_limit && x < width && y < height) {
-            at = EventBlock::put(at, t_us, x, y, word >> 28);
-            if (at >= block.full()) at = flush(block, at, out);
+    for (size_t i = 0; i < count && status.ok();) {
+        if (timed()) {
+            const EventBlock::Cursor behind = put_events(data + 4 * i, count - i, at, block.full());
+            i += static_cast<size_t>(behind - at) / sizeof(Event);
+            at = behind;
+        }
+        if (at >= block.full()) {
+            at = flush(block, at, out);
             continue;
         }
-        switch (word >> 28) {
-            case kCdOff:
-            case kCdOn:
-                status = misplaced_event(i, x, y);
-                break;
-            case kTimeHigh:
-                if (same_time_high(word & 0xFFFFFFF)) break;
-                at = flush(block, at, out);
-                status = on_time_high(word & 0xFFFFFFF, i, out);
-                base_us = this->base_us();
-                event_limit = (kCdOn + 1) << 28;
-                break;
-            case kExtTrigger:
-                if (!timed()) break;
-                trigger(t_us, word >> 8 & 0x1F, word & 1, out);
-                at = pass(t_us, block, at, out);
-                at = flush(block, at, out);  // events after it may be earlier
-                break;
-            case kOthers:
-            case kContinued:
-                break;
-            default:
-                status = bad_word(i, word >> 28, word);
-        }
+        if (i == count) break;
+        status = other_word(load_word(data + 4 * i), i, block, at, out);
+        ++i;
     }
     flush(block, at, out);
     return status;
+}
+
+// Events inside the sensor, as many as come before anything else and there is room for: a word each. The loop is by
+// itself so that its variables stay in registers.
+EventBlock::Cursor Evt2Decoder::put_events(const uint8_t* data, size_t count, EventBlock::Cursor at,
+                                           const uint8_t* full) const noexcept {
+    const int64_t base_us = this->base_us();
+    const auto width = static_cast<uint32_t>(width_);
+    const auto height = static_cast<uint32_t>(height_);
+    for (const uint8_t* const end = data + 4 * count; data != end && at < full; data += 4) {
+        const uint32_t word = load_word(data);
+        const uint32_t x = word >> 11 & 0x7FF;
+        const uint32_t y = word & 0x7FF;
+        if (word >> 28 > kCdOn || x >= width || y >= height) break;
+        at = EventBlock::put(at, base_us | (word >> 22 & 0x3F), x, y, word >> 28);
+    }
+    return at;
+}
+
+// Any word that put_events does not take, number `index` of the run.
+Status Evt2Decoder::other_word(uint32_t word, size_t index, EventBlock& block, EventBlock::Cursor& at,
+                               std::vector<Event>& out) {
+    switch (word >> 28) {
+        case kCdOff:
+        case kCdOn:
+            return misplaced_event(index, word >> 11 & 0x7FF, word & 0x7FF);
+        case kTimeHigh:
+            if (same_time_high(word & 0xFFFFFFF)) return {};
+            at = flush(block, at, out);
+            return on_time_high(word & 0xFFFFFFF, index, out);
+        case kExtTrigger: {
+            if (!timed()) return {};
+            const int64_t t_us = base_us() | (word >> 22 & 0x3F);
+            trigger(t_us, word >> 8 & 0x1F, word & 1, out);
+            at = pass(t_us, block, at, out);
+            at = flush(block, at, out);  // events after it may be earlier
+            return {};
+        }
+        case kOthers:
+        case kContinued:
+            return {};
+        default:
+            return bad_word(index, word >> 28, word);
+    }
 }
 
 Status Evt2Decoder::misplaced_event(size_t index, uint32_t x, uint32_t y) {
