@@ -9,6 +9,8 @@
 #include <cstring>
 #if defined(__SSE2__)
 #include <emmintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 namespace edgesnn::events::csv {
@@ -23,39 +25,94 @@ struct Marks {
     uint32_t point = 0;
 };
 
+#if defined(__SSE2__)
+using Bytes = __m128i;
+inline Bytes load16(const uint8_t* at) noexcept {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+}
+inline Bytes digits_of(Bytes bytes) noexcept {
+    const __m128i above = _mm_sub_epi8(bytes, _mm_set1_epi8('0'));
+    return _mm_cmpeq_epi8(_mm_min_epu8(above, _mm_set1_epi8(9)), above);
+}
+inline Bytes equal_to(Bytes bytes, char wanted) noexcept {
+    return _mm_cmpeq_epi8(bytes, _mm_set1_epi8(wanted));
+}
+inline Bytes either(Bytes a, Bytes b) noexcept {
+    return _mm_or_si128(a, b);
+}
+inline uint32_t bits_of(Bytes mask) noexcept {
+    return static_cast<uint32_t>(_mm_movemask_epi8(mask));
+}
+#elif defined(__aarch64__)
+using Bytes = uint8x16_t;
+inline Bytes load16(const uint8_t* at) noexcept {
+    return vld1q_u8(at);
+}
+inline Bytes digits_of(Bytes bytes) noexcept {
+    return vcleq_u8(vsubq_u8(bytes, vdupq_n_u8('0')), vdupq_n_u8(9));
+}
+inline Bytes equal_to(Bytes bytes, char wanted) noexcept {
+    return vceqq_u8(bytes, vdupq_n_u8(static_cast<uint8_t>(wanted)));
+}
+inline Bytes either(Bytes a, Bytes b) noexcept {
+    return vorrq_u8(a, b);
+}
+inline uint32_t bits_of(Bytes mask) noexcept {
+    constexpr uint8_t kBits[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+    const uint8x16_t bits = vandq_u8(mask, vld1q_u8(kBits));
+    return vaddv_u8(vget_low_u8(bits)) | static_cast<uint32_t>(vaddv_u8(vget_high_u8(bits))) << 8;
+}
+#else
+struct Bytes {
+    uint8_t at[16];
+};
+template <typename Is>
+inline Bytes mask_where(Is&& is) noexcept {
+    Bytes mask;
+    for (int i = 0; i < 16; ++i) mask.at[i] = is(i) ? 0xFF : 0;
+    return mask;
+}
+inline Bytes load16(const uint8_t* at) noexcept {
+    Bytes bytes;
+    std::memcpy(bytes.at, at, 16);
+    return bytes;
+}
+inline Bytes digits_of(const Bytes& bytes) noexcept {
+    return mask_where([&](int i) { return static_cast<uint8_t>(bytes.at[i] - '0') <= 9; });
+}
+inline Bytes equal_to(const Bytes& bytes, char wanted) noexcept {
+    return mask_where([&](int i) { return bytes.at[i] == static_cast<uint8_t>(wanted); });
+}
+inline Bytes either(const Bytes& a, const Bytes& b) noexcept {
+    return mask_where([&](int i) { return (a.at[i] | b.at[i]) != 0; });
+}
+inline uint32_t bits_of(const Bytes& mask) noexcept {
+    uint32_t bits = 0;
+    for (int i = 0; i < 16; ++i) bits |= static_cast<uint32_t>(mask.at[i] & 1) << i;
+    return bits;
+}
+#endif
+
 template <bool kPoint, bool kMinus>
 inline Marks mark_bytes(const uint8_t* at) noexcept {
     Marks marks;
-#if defined(__SSE2__)
-    const auto mark = [&marks](__m128i bytes, int shift) {
-        const auto bits = [shift](__m128i mask) { return static_cast<uint32_t>(_mm_movemask_epi8(mask)) << shift; };
-        const __m128i above = _mm_sub_epi8(bytes, _mm_set1_epi8('0'));
-        __m128i number = _mm_cmpeq_epi8(_mm_min_epu8(above, _mm_set1_epi8(9)), above);
+    uint32_t number = 0;
+    for (int shift = 0; shift < 32; shift += 16) {
+        const Bytes bytes = load16(at + shift);
+        Bytes some = digits_of(bytes);
         if constexpr (kPoint) {
-            const __m128i point = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('.'));
-            marks.point |= bits(point);
-            number = _mm_or_si128(number, point);
+            const Bytes point = equal_to(bytes, '.');
+            marks.point |= bits_of(point) << shift;
+            some = either(some, point);
         }
         if constexpr (kMinus) {
-            const __m128i minus = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-'));
-            marks.minus |= bits(minus);
-            number = _mm_or_si128(number, minus);
+            const Bytes minus = equal_to(bytes, '-');
+            marks.minus |= bits_of(minus) << shift;
+            some = either(some, minus);
         }
-        marks.other |= bits(number);
-    };
-    mark(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)), 0);
-    mark(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at + 16)), 16);
-    marks.other = ~marks.other;
-#else
-    for (uint32_t i = 0; i < kWindow; ++i) {
-        const bool minus = kMinus && at[i] == '-';
-        const bool point = kPoint && at[i] == '.';
-        const bool digit = static_cast<uint8_t>(at[i] - '0') <= 9;
-        marks.other |= static_cast<uint32_t>(!(digit || minus || point)) << i;
-        marks.minus |= static_cast<uint32_t>(minus) << i;
-        marks.point |= static_cast<uint32_t>(point) << i;
+        number |= bits_of(some) << shift;
     }
-#endif
+    marks.other = ~number;
     return marks;
 }
 
