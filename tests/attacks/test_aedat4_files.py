@@ -113,6 +113,20 @@ def test_one_damaged_time_never_moves_the_clock(tmp_path: Path) -> None:
         assert skipping.counters["bad_words"] == 1
 
 
+def test_a_packet_of_wrong_times_never_moves_the_clock(tmp_path: Path) -> None:
+    events = some_events(300)
+    bad = events.copy()
+    bad["t"][100:150] = bad["t"][100:150] << 8
+    header, data = aedat4("none", bad, SENSOR, packet=50)
+    path = tmp_path / "a.aedat4"
+    path.write_bytes(header + data)
+    assert "its time is far ahead" in refusal(path)
+    skipping = edgesnn.open(path, on_corrupt="skip")
+    np.testing.assert_array_equal(skipping.read()["t"], np.delete(events["t"], np.arange(100, 150)))
+    assert skipping.t_end_us == events["t"][-1]
+    assert skipping.counters["bad_words"] == 50
+
+
 def test_a_pause_is_no_damage(tmp_path: Path) -> None:
     events = some_events(300)
     events["t"][150:] += 3_600_000_000

@@ -14,11 +14,14 @@ Event = tuple[int, int, int, int]
 class Clock:
     """Events of which it is not known yet whether the clock moved, and what became of the others."""
 
-    def __init__(self, sensor: tuple[int, int]) -> None:
+    def __init__(self, sensor: tuple[int, int], *, packets: bool) -> None:
         self.out = Outcome()
         self.sensor = sensor
+        self.packets = packets
+        self.packet = 0
         self.latest: int | None = None
         self.waiting: list[Event] = []
+        self.packets_of_waiting: list[int] = []
 
     def event(self, event: Event) -> None:
         t_us = event[0]
@@ -26,15 +29,15 @@ class Clock:
             self.out.counters["bad_words"] += 1
             return
         ahead = self.latest is None or t_us > self.latest + SECOND
-        kept = (
-            [one for one in self.waiting if ahead and one[0] <= t_us + SECOND]
-            if ahead
-            else [one for one in self.waiting if one[0] <= t_us]
-        )
-        self.out.counters["bad_words"] += len(self.waiting) - len(kept)
-        self.waiting = [*kept, event]
+        while self.waiting and (not ahead or self.waiting[-1][0] > t_us + SECOND):
+            self.waiting.pop()
+            self.packets_of_waiting.pop()
+            self.out.counters["bad_words"] += 1
+        self.waiting.append(event)
+        self.packets_of_waiting.append(self.packet)
         pair = self.latest is None and len(self.waiting) > 1 and t_us - self.waiting[-2][0] <= SECOND
-        if not ahead or pair or len(self.waiting) == 6:
+        spread = not self.packets or len(set(self.packets_of_waiting)) > 1
+        if not ahead or pair or (len(self.waiting) >= 6 and spread):
             self.believe()
 
     def believe(self) -> None:
@@ -49,7 +52,7 @@ class Clock:
                 self.out.counters["time_backward"] += 1
             self.out.events.append((t_us, x, y, p))
             self.out.reach(t_us)
-        self.waiting = []
+        self.waiting, self.packets_of_waiting = [], []
 
     def trigger(self, t_us: int, id_: int, p: int) -> None:
         self.out.triggers.append((t_us, id_, p))
@@ -61,7 +64,7 @@ def decode_aedat2(data: bytes, sensor: tuple[int, int], camera: str) -> Outcome:
     """Decode records of this camera."""
     width, height = CAMERAS[camera]
     bounds = min(width, sensor[0]), min(height, sensor[1])
-    clock = Clock(bounds)
+    clock = Clock(bounds, packets=False)
     for address, time in struct.iter_unpack(">II", data[: len(data) // 8 * 8]):
         if camera != "dvs128" and address >> 31:
             continue
@@ -96,10 +99,11 @@ def whole_time(clock: Clock, time: int) -> int:
 
 def decode_aedat31(data: bytes, sensor: tuple[int, int]) -> Outcome:
     """Decode packets; undamaged ones only."""
-    clock = Clock(sensor)
+    clock = Clock(sensor, packets=True)
     at, source = 0, None
     while at < len(data):
         kind, from_, size, _, overflow, capacity, number, _ = struct.unpack_from("<hhiiiiii", data, at)
+        clock.packet += 1
         source = from_ if source is None and kind == 1 else source
         for i in range(number if kind < 2 and source in (None, from_) else 0):
             value, time = struct.unpack_from("<Ii", data, at + 28 + 8 * i)

@@ -45,7 +45,7 @@ Aedat2Decoder::Aedat2Decoder(DecoderOptions options) : Aedat2Decoder(options, ca
 
 Aedat2Decoder::Aedat2Decoder(DecoderOptions options, const Camera& camera)
     : GuardedDecoder("aedat2", "AEDAT2", std::move(options), camera.width != 0 ? camera.width : 1024,
-                     camera.height != 0 ? camera.height : 512),
+                     camera.height != 0 ? camera.height : 512, false),
       camera_(camera),
       last_x_((camera.width != 0 ? camera.width : options_.width) - 1),
       last_y_((camera.height != 0 ? camera.height : options_.height) - 1),

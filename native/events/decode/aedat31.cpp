@@ -25,7 +25,7 @@ constexpr uint32_t kGenerator = 12;
 }  // namespace
 
 Aedat31Decoder::Aedat31Decoder(DecoderOptions options)
-    : GuardedDecoder("aedat31", "AEDAT3.1", std::move(options), kField, kField) {
+    : GuardedDecoder("aedat31", "AEDAT3.1", std::move(options), kField, kField, true) {
     check_variant({""});
 }
 
@@ -79,6 +79,7 @@ Aedat31Decoder::Packet Aedat31Decoder::parse(const uint8_t* at) noexcept {
 }
 
 Status Aedat31Decoder::begin(const Packet& packet) {
+    next_packet();
     lost_ = false;
     bytes_left_ = packet.bytes;
     events_left_ = 0;

@@ -23,9 +23,10 @@ enum : uint8_t {
 }  // namespace
 
 Aedat4Packets::Aedat4Packets(DecoderOptions options)
-    : GuardedDecoder("aedat4", "AEDAT4", std::move(options), kField, kField) {}
+    : GuardedDecoder("aedat4", "AEDAT4", std::move(options), kField, kField, true) {}
 
 void Aedat4Packets::begin(Kind kind, int64_t offset) {
+    next_packet();
     kind_ = kind;
     stage_ = Stage::head;
     offset_ = offset;

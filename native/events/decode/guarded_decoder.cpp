@@ -11,19 +11,25 @@ constexpr int64_t kLatestUs = int64_t{1} << 60;  // arithmetic on times cannot o
 }  // namespace
 
 GuardedDecoder::GuardedDecoder(const char* name, const char* title, DecoderOptions options, int32_t field_width,
-                               int32_t field_height)
-    : Decoder(name, std::move(options), field_width, field_height), title_(title) {}
+                               int32_t field_height, bool packets)
+    : Decoder(name, std::move(options), field_width, field_height), title_(title), packets_(packets) {}
 
 Status GuardedDecoder::judge(const Event& event, Place place, std::vector<Event>& out) {
     if (event.t < 0 || event.t >= kLatestUs) return bad_record(place, "its time is no time");
-    if (known() && event.t < bound_) {
-        if (Status status = drop_later_than(event.t); !status.ok()) return status;
-        return believe({event, place}, out);
-    }
-    if (Status status = drop_later_than(event.t + kAheadUs); !status.ok()) return status;
-    held_.push_back({event, place});
-    const bool first_pair = !known() && held_.size() > 1 && event.t - held_[held_.size() - 2].event.t <= kAheadUs;
-    return held_.size() == kRun || first_pair ? settle_held(out) : Status{};
+    const bool ahead = !known() || event.t >= bound_;
+    while (!held_.empty() && (!ahead || held_.back().event.t > event.t + kAheadUs))
+        if (Status status = drop_last(); !status.ok()) return status;
+    if (!ahead) return believe({event, place, packet_}, out);
+    held_.push_back({event, place, packet_});
+    return agreed() ? settle_held(out) : Status{};
+}
+
+// Those that wait are a clock of their own.
+bool GuardedDecoder::agreed() const noexcept {
+    const size_t count = held_.size();
+    if (!known() && count > 1 && held_[count - 1].event.t - held_[count - 2].event.t <= kAheadUs) return true;
+    const bool spread = !packets_ || held_.front().packet != held_.back().packet;
+    return (count >= kRun && spread) || count >= kHeldEvents;
 }
 
 Status GuardedDecoder::settle_held(std::vector<Event>& out) {
@@ -33,15 +39,10 @@ Status GuardedDecoder::settle_held(std::vector<Event>& out) {
     return {};
 }
 
-// Of those that wait, the ones later than t_us are damaged: an event after them is earlier.
-Status GuardedDecoder::drop_later_than(int64_t t_us) {
-    Status status;
-    const auto later = [t_us](const Held& one) { return one.event.t > t_us; };
-    for (const Held& one : held_)
-        if (status.ok() && later(one))
-            status = bad_record(one.place, "its time is far ahead of those before and after it");
-    held_.erase(std::remove_if(held_.begin(), held_.end(), later), held_.end());
-    return status;
+Status GuardedDecoder::drop_last() {
+    const Place place = held_.back().place;
+    held_.pop_back();
+    return bad_record(place, "its time is far ahead of those before and after it");
 }
 
 Status GuardedDecoder::believe(const Held& held, std::vector<Event>& out) {
@@ -76,25 +77,30 @@ void GuardedDecoder::save_guard(StateWriter& writer) const {
     std::vector<int64_t> places;
     for (const Held& one : held_) {
         events.push_back(one.event);
-        places.insert(places.end(), {one.place.at, one.place.number});
+        places.insert(places.end(), {one.place.at, one.place.number, one.packet});
     }
-    writer.put("bound_us", bound_);
+    const int64_t numbers[] = {bound_, packet_};
+    writer.put("guard", numbers, {2});
     save_records(writer, "held", events);
-    writer.put("places", places.data(), {static_cast<int64_t>(held_.size()), 2});
+    writer.put("places", places.data(), {static_cast<int64_t>(held_.size()), 3});
 }
 
 void GuardedDecoder::load_guard(const StateReader& reader) {
-    const auto bound = reader.get<int64_t>("bound_us");
+    const std::vector<int64_t> numbers = reader.get_array<int64_t>("guard");
     const std::vector<Event> events = load_events(reader, "held");
     const std::vector<int64_t> places = reader.get_array<int64_t>("places");
     const auto sane = [](const Event& e) { return e.t >= 0 && e.t < kLatestUs && e.p < 2; };
     const bool placed = std::all_of(places.begin(), places.end(), [](int64_t v) { return v >= 0 && v < kLatestUs; });
-    if (bound < 0 || bound > kLatestUs + kAheadUs || events.size() >= kRun || places.size() != 2 * events.size() ||
-        !placed || !std::all_of(events.begin(), events.end(), sane))
+    const bool guarded = numbers.size() == 2 && numbers[0] >= 0 && numbers[0] <= kLatestUs + kAheadUs + 1 &&
+                         numbers[1] >= 0 && numbers[1] < kLatestUs;
+    if (!guarded || events.size() >= kHeldEvents || places.size() != 3 * events.size() || !placed ||
+        !std::all_of(events.begin(), events.end(), sane))
         throw Error(ErrorKind::model, "snapshot of a decoder holds impossible values", title_);
-    bound_ = bound;
+    bound_ = numbers[0];
+    packet_ = numbers[1];
     held_.clear();
-    for (size_t i = 0; i < events.size(); ++i) held_.push_back({events[i], {places[2 * i], places[2 * i + 1]}});
+    for (size_t i = 0; i < events.size(); ++i)
+        held_.push_back({events[i], {places[3 * i], places[3 * i + 1]}, places[3 * i + 2]});
 }
 
 }  // namespace edgesnn::events

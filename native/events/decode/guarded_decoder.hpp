@@ -13,7 +13,7 @@ namespace edgesnn::events {
 class GuardedDecoder : public Decoder {
   protected:
     static constexpr int64_t kAheadUs = 1'000'000;
-    static constexpr size_t kRun = 6;  // so many events onward of each other are a clock of their own
+    static constexpr size_t kRun = 6;  // so many events onward of each other, of two packets, are a clock of their own
 
     // Where an event lies: byte of the stream, and its number (of the stream, of its packet), for messages.
     struct Place {
@@ -21,9 +21,10 @@ class GuardedDecoder : public Decoder {
         int64_t number = 0;
     };
 
-    // title: of the format, in messages.
+    // title: of the format, in messages. packets: its events lie in packets, of which next_packet() tells.
     GuardedDecoder(const char* name, const char* title, DecoderOptions options, int32_t field_width,
-                   int32_t field_height);
+                   int32_t field_height, bool packets);
+    void next_packet() noexcept { ++packet_; }
 
     // Times from 0 up to this (exclusive) are believed at once; 0 while something waits or before the first.
     int64_t bound() const noexcept { return held_.empty() ? bound_ : 0; }
@@ -51,12 +52,16 @@ class GuardedDecoder : public Decoder {
     struct Held {
         Event event;
         Place place;
+        int64_t packet = 0;
     };
 
-    Status drop_later_than(int64_t t_us);
+    Status drop_last();
+    bool agreed() const noexcept;
     Status believe(const Held& held, std::vector<Event>& out);
 
     const char* title_;
+    bool packets_;
+    int64_t packet_ = 0;
     int64_t bound_ = 0;
     std::vector<Held> held_;
 };
