@@ -217,7 +217,7 @@ def check_readout(value: Any, analysis: Analysis, outputs: Sequence[str], where:
     scores = analysis.values[section["node"]]
     labels = names(section["labels"], where, "readout.labels")
     if scores.kind != "float32" or scores.shape != (len(labels),) or len(set(labels)) != len(labels):
-        fail(where, "readout.labels", f"{len(set(labels))} labels", f"one label for each element of {scores}")
+        fail(where, "readout.labels", f"{len(set(labels))} different labels", f"one label for each element of {scores}")
     number(section["temperature"], 1e-6, 1e6, where, "readout.temperature")
     if type(section["calibrated"]) is not bool:
         fail(where, "readout.calibrated", section["calibrated"], "true or false")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgesnn.errors import ModelError
+from edgesnn.errors import ModelError, UsageError
 from edgesnn.graph import Builder, Document
 from edgesnn.importers.description import add_readout, input_section
 from edgesnn.importers.neuron import MAX_COUNT, Float64, Shape, channel_axis, compress
@@ -37,6 +37,10 @@ def from_torch(
         UsageError: a wrong argument.
     """
     layers = list(_layers(module, ""))
+    _check_shared(layers)
+    if not isinstance(getattr(example_input, "shape", None), Sequence):
+        found = type(example_input).__name__
+        raise UsageError("not an input", where="example_input", found=found, expected="a tensor of one step")
     shape = tuple(int(n) for n in example_input.shape)
     section = input_section(input, value, events, shape, _room(layers, 0))
     builder = Builder(input=section, reset="never" if events is None else "window")
@@ -115,18 +119,23 @@ def _layers(module: Any, name: str) -> Iterator[tuple[str, Any]]:
     """Yield the layers of nested containers in order, with their dotted names."""
     import torch
 
-    containers = (
-        "norse.SequentialState",
-        "norse.Lift",
-        "spikingjelly.SeqToANNContainer",
-        "spikingjelly.MultiStepContainer",
-    )
     plain = isinstance(module, torch.nn.Sequential) and type(module).forward is torch.nn.Sequential.forward
-    if not plain and class_name(module) not in containers:
+    if not plain and class_name(module) not in CONTAINERS:
         yield name or type(module).__name__, module
         return
-    for child_name, child in module.named_children():
-        yield from _layers(child, f"{name}.{child_name}" if name else child_name)
+    for child_name, child in module._modules.items():  # named_children leaves out one that stands there again
+        if child is not None:
+            yield from _layers(child, f"{name}.{child_name}" if name else child_name)
+
+
+def _check_shared(layers: Sequence[tuple[str, Any]]) -> None:
+    """Refuse one layer of neurons in two places: both would share one membrane (Norse keeps one a place)."""
+    places: dict[int, str] = {}
+    for name, layer in layers:
+        first = places.setdefault(id(layer), name)
+        if first != name and is_neuron(layer) and not class_name(layer).startswith("norse."):
+            where = f"module, layer {name!r}"
+            raise ModelError("neurons stand in two places and share their state", where=where, found=f"layer {first!r}")
 
 
 def _room(layers: Sequence[tuple[str, Any]], start: int) -> int:
@@ -159,7 +168,15 @@ def _kind(layer: Any) -> str:
         "flatten": (nn.Flatten,),
         "nothing": (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d),
     }
+    if not _computes_as(layer, ("torch", "spikingjelly", "sinabs")):
+        return "unknown"
     return next((kind for kind, types in kinds.items() if isinstance(layer, types)), "unknown")
+
+
+def _computes_as(layer: Any, packages: tuple[str, ...]) -> bool:
+    """Say whether a layer's forward is one of these packages', not of a class that was derived from theirs."""
+    made = next((cls for cls in type(layer).__mro__ if "forward" in vars(cls)), object)
+    return made.__module__.split(".")[0] in packages and "forward" not in vars(layer)
 
 
 def _add(row: Row, name: str, layer: Any, room: int) -> None:
@@ -245,7 +262,10 @@ def _add_neuron(row: Row, name: str, cell: Cell, where: str, room: int) -> None:
     bound = 0 if spike == "none" else 1 if spike == "binary" else attributes["cap"]
     if cell.recurrent is not None:
         _add_recurrence(row, name, cell, bound, where)
-    tensors = {role: compress(tensor, row.shape) for role, tensor in cell.neuron.tensors.items()}
+    try:
+        tensors = {role: compress(tensor, row.shape) for role, tensor in cell.neuron.tensors.items()}
+    except ValueError as error:
+        raise ModelError("constants do not fit the layer", where=where, found=str(error)[:120]) from None
     row.add("lif", name, row.shape, bound, attributes=attributes, tensors=tensors)
 
 

@@ -57,8 +57,11 @@ def read_cell(module: Any, where: str) -> Cell:
 
 def array(value: Any) -> Float64:
     """Return a tensor or number as float64."""
-    detached = value.detach().cpu().numpy() if hasattr(value, "detach") else value
-    return np.asarray(detached, dtype=np.float64)
+    if not hasattr(value, "detach"):
+        return np.asarray(value, dtype=np.float64)
+    if value.is_complex():
+        raise ModelError("module holds complex numbers", found=str(value.dtype), expected="real numbers")
+    return np.asarray(value.detach().cpu().double().numpy())
 
 
 def _refuse(module: Any, where: str, what: str, found: Any) -> ModelError:

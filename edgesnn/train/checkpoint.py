@@ -39,7 +39,16 @@ def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Return a checkpoint's content. Raises ModelError: it cannot be read, or lacks a field."""
+    """Return a checkpoint's content.
+
+    Raises:
+        ModelError: it cannot be read, or lacks a field.
+        ConfigError: torch is older than 2.10, in which loading weights only has known holes.
+    """
+    if tuple(int(n) for n in torch.__version__.split(".")[:2]) < (2, 10):
+        raise ConfigError(
+            "torch is too old to read a checkpoint safely", found=torch.__version__, expected="2.10 or newer"
+        )
     try:
         state = torch.load(path, weights_only=True)
     except Exception as error:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgesnn.errors import ModelError
+from edgesnn.errors import ModelError, UsageError
 from edgesnn.importers.torch_modules import from_torch
 from tests.running import BACKENDS, by_run, model_of
 
@@ -152,6 +152,38 @@ def test_options_without_a_counterpart_are_refused():
         from_torch(head, x)
     with pytest.raises(ModelError, match=r"found snntorch\.Lapicque"):
         from_torch(nn.Sequential(snn.Lapicque(beta=0.5)), x)
+
+
+def test_a_layer_in_two_places_is_imported_twice_and_shared_neurons_are_refused():
+    snn = framework("snntorch")
+    pool, neurons = nn.MaxPool2d(2), snn.Leaky(beta=0.5)
+    net = nn.Sequential(pool, nn.Conv2d(2, 3, 1), snn.Leaky(beta=0.5), pool)
+    document = from_torch(net, torch.zeros(2, 8, 8))
+    assert [node.op for node in document.nodes] == ["pool2d", "conv2d", "lif", "pool2d"]
+    with pytest.raises(ModelError, match=r"layer '3'.*neurons stand in two places.*found layer '1'"):
+        from_torch(nn.Sequential(nn.Linear(4, 4), neurons, nn.Linear(4, 4), neurons), torch.zeros(4))
+
+
+class Doubled(nn.Linear):
+    """Looks like a Linear and is none."""
+
+    def forward(self, x):
+        return super().forward(x) * 2
+
+
+def test_what_only_looks_like_a_known_layer_is_refused():
+    snn = framework("snntorch")
+    x = torch.zeros(4)
+    with pytest.raises(ModelError, match=r"layer '0'.*layer is not known: found .*Doubled"):
+        from_torch(nn.Sequential(Doubled(4, 4)), x)
+    with pytest.raises(ModelError, match="module holds complex numbers"):
+        from_torch(nn.Sequential(nn.Linear(4, 4, dtype=torch.complex64)), x)
+    with pytest.raises(ModelError, match=r"layer '0'.*constants do not fit"):
+        from_torch(nn.Sequential(snn.Leaky(beta=torch.rand(3))), x)
+    with pytest.raises(UsageError, match="example_input: not an input: found list"):
+        from_torch(nn.Sequential(nn.Linear(4, 4)), [0.0] * 4)
+    half = from_torch(nn.Sequential(nn.Linear(4, 4).bfloat16()), x)
+    assert [node.op for node in half.nodes] == ["linear"]
 
 
 # --- Norse ----------------------------------------------------------------------------------------------------------

@@ -152,6 +152,12 @@ def test_a_checkpoint_that_is_none_is_one_line(bars, tmp_path, capsys):
         assert words in line
 
 
+def test_an_old_torch_reads_no_checkpoint(monkeypatch, tmp_path):
+    monkeypatch.setattr(torch, "__version__", "2.9.1+cpu")
+    with pytest.raises(ConfigError, match=r"torch is too old to read a checkpoint safely: found 2\.9\.1"):
+        read_checkpoint(tmp_path / CHECKPOINT)
+
+
 def test_a_teacher_of_other_classes_is_refused(bars, tmp_path, capsys):
     command = ("train", "spikepoint", "--data", bars[1], "--epochs", "1", "--out")
     assert main([str(argument) for argument in (*command, tmp_path / "one", "--config", bars[0])]) == 0
