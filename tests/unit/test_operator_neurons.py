@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from edgesnn.errors import ModelError
-from edgesnn.graph import Document
+from edgesnn.graph import Builder, Document
+from edgesnn.runtime import Model
 from tests.one_operator import counts, document, run, session
 
 NONE = {"spike": "none", "reset": "none"}
@@ -193,3 +194,14 @@ def test_integer_neurons_compare_refractory_and_clamp() -> None:
 def test_integer_neurons_have_a_cold_start() -> None:
     stream = session(cuba(cold_start="skip"))
     assert np.asarray(stream.run([[200], [0], [200]]))[:, 0].tolist() == [0, 0, 1]
+
+
+def test_a_counter_below_zero_that_a_view_wrote_stays_the_same_on_both_backends() -> None:
+    b = Builder(input={"kind": "dense", "shape": [3], "value": "int", "bound": 9})
+    decay = {"current_decay": 0, "voltage_decay": 0, "gain": 1, "v_th": 100, "refractory": 2}
+    document = b.document(outputs=b.add("cuba", "input", name="cuba", attributes=decay))
+    for backend in ("native", "reference"):
+        session = Model(document, backend=backend).session()
+        session.state["cuba.refractory"][...] = -5
+        session.run(np.ones((2, 3), np.uint8), keep="none")
+        assert session.state["cuba.refractory"].tolist() == [-5] * 3, backend

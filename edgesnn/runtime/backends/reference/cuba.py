@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgesnn.graph.values import INT32_MAX
-from edgesnn.runtime.backends.reference.base import Array, ReferenceOperator, larger
+from edgesnn.runtime.backends.reference.base import Array, ReferenceOperator
 
 
 class Cuba(ReferenceOperator):
@@ -25,7 +25,7 @@ class Cuba(ReferenceOperator):
         if get("refractory"):
             held = states["refractory"] > 0
             fired, v = fired & ~held, np.where(held, states["v"], v)
-            states["refractory"][...] = np.where(fired, get("refractory"), larger(states["refractory"] - held, 0))
+            states["refractory"][...] = np.where(fired, get("refractory"), states["refractory"] - held)
         states["u"][...], states["v"][...] = u, v
         return (fired.astype(np.uint8),)
 
