@@ -152,6 +152,7 @@ void WordDecoder::trigger(int64_t t_us, uint32_t id, uint32_t edge, std::vector<
 }
 
 void WordDecoder::hold(const Event* events, size_t count, std::vector<Event>& out) {
+    if (count == 0) return;  // after an error nothing may wait where the clock does
     const size_t room = std::min(count, kHeldEvents - held_);
     std::vector<Event>& waiting = segments_.back().events;
     waiting.insert(waiting.end(), events, events + room);
