@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <iterator>
+#include <set>
 
 #include "kernels/kernels.hpp"
 
@@ -57,6 +58,16 @@ const OpEntry* find_operator(const std::string& name) {
     return nullptr;
 }
 
+// Of the tensors of a model, each once.
+size_t tensor_bytes(const ModelSpec& spec) {
+    std::set<const void*> seen;
+    size_t bytes = 0;
+    for (const NodeSpec& node : spec.nodes)
+        for (const auto& [role, tensor] : node.tensors)
+            if (seen.insert(tensor.data).second) bytes += elements(tensor.stored) * item_size(tensor.dtype);
+    return bytes;
+}
+
 bool same_layout(const std::vector<ValueType>& types) {
     for (const ValueType& type : types)
         if (type.last != types.front().last) return false;
@@ -79,6 +90,8 @@ std::shared_ptr<const Model> Model::build(ModelSpec spec) {
     model->workspaces_ = std::make_unique<WorkspacePool>(model->steps_, std::move(layout));
     return model;
 }
+
+Model::Model(ModelSpec spec) : spec_(std::move(spec)), spare_(kSpreadBytes + 4 * tensor_bytes(spec_)) {}
 
 void Model::add_input() {
     const InputSpec& input = spec_.input;
@@ -115,7 +128,7 @@ void Model::add_node(size_t index) {
             inputs[i] = plain(inputs[i], index);
             input_types[i] = type(inputs[i]);
         }
-    const NodeView view(node, std::move(input_types), spec_.input);
+    const NodeView view(node, std::move(input_types), spec_.input, spare_);
     std::unique_ptr<Op> op = entry->make(view);
     view.check_padding();
     add_step(std::move(op), index, std::move(inputs), node.outputs);

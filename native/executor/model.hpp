@@ -35,7 +35,7 @@ class Model {
     WorkspacePool& workspaces() const noexcept { return *workspaces_; }
 
   private:
-    explicit Model(ModelSpec spec) : spec_(std::move(spec)) {}
+    explicit Model(ModelSpec spec);
     void add_input();
     void add_node(size_t index);
     void add_step(std::unique_ptr<Op> op, size_t node, std::vector<int> inputs, const std::vector<std::string>& names);
@@ -49,6 +49,7 @@ class Model {
     std::vector<int> plain_;          // by value: its copy in plain rows, -1 for none
     std::vector<ValueType> types_;    // of values
     std::vector<Step> steps_;
+    size_t spare_;  // bytes that parameters may still take (parameter.hpp)
     std::vector<int> outputs_;
     int readout_ = -1;
     Plan plan_, whole_plan_;

@@ -117,6 +117,16 @@ std::vector<float> NodeView::spread(const char* role, size_t length, bool or_one
     return out;
 }
 
+Parameter NodeView::constant(const float& value, const ValueType& type) const {
+    return {&value, 1, type, 0, value, spare_};
+}
+
+bool NodeView::positive(const char* role) const {
+    const TensorSpec& vector = tensor(role);
+    const auto* values = static_cast<const float*>(vector.data);
+    return std::all_of(values, values + vector.shape[0], [](float value) { return value > 0.0F; });
+}
+
 Parameter NodeView::parameter(const char* role, const ValueType& type, float padding) const {
     const TensorSpec& vector = tensor(role);
     const size_t channel_axis = axis("axis", type.shape.size());
@@ -129,28 +139,7 @@ Parameter NodeView::parameter(const char* role, const ValueType& type, float pad
     const auto* values = static_cast<const float*>(vector.data);
     for (size_t i = 0; i < given; ++i)
         if (!std::isfinite(values[i])) fail("tensor '" + vector.name + "' has values that are not numbers");
-    size_t inner = 1;  // elements from one channel to the next
-    for (size_t i = channel_axis + 1; i < type.shape.size(); ++i) inner *= static_cast<size_t>(type.shape[i]);
-    const auto of = [&](size_t flat) {
-        return given == all ? values[flat] : values[given == 1 ? 0 : flat / inner % channels];
-    };
-    const bool same_rows =
-        given == 1 || (given != all && channel_axis == (type.last ? 0 : type.shape.size() - 1)) || type.rows() == 1;
-    // A row of one number, where the channels lie along rows.
-    const bool one_a_row = given == 1 || (given != all && !type.last && channel_axis + 1 != type.shape.size());
-    const size_t rows = same_rows ? 1 : type.rows(), columns = type.columns(), across = type.last ? type.rows() : 1;
-    Parameter out;
-    out.step = same_rows ? 0 : type.stride();
-    out.values.assign(rows * type.stride(), padding);
-    for (size_t row = 0; row < rows; ++row) {
-        float* to = out.values.data() + row * type.stride();
-        const size_t first = type.last ? row : row * columns;
-        if (one_a_row)
-            std::fill_n(to, columns, of(first));
-        else
-            for (size_t column = 0; column < columns; ++column) to[column] = of(first + column * across);
-    }
-    return out;
+    return {values, given, type, channel_axis, padding, spare_};
 }
 
 }  // namespace edgesnn::executor

@@ -11,6 +11,7 @@
 
 #include "base/error.hpp"
 #include "encode/point_window.hpp"
+#include "executor/parameter.hpp"
 #include "executor/value.hpp"
 #include "kernels/kernels.hpp"
 
@@ -112,19 +113,12 @@ class Op {
     std::vector<OpState> states;
 };
 
-// A parameter vector, as neurons read it: the same for each row (`step` 0), or for each place.
-struct Parameter {
-    std::vector<float> values;  // [stride], or [rows][stride]
-    size_t step = 0;            // from one row to the next: 0 or stride
-
-    const float* row(size_t row) const noexcept { return values.empty() ? nullptr : values.data() + row * step; }
-};
-
 // A node as an operator's maker sees it. The checks throw Error{model} that names the node and the tensor.
 class NodeView {
   public:
-    NodeView(const NodeSpec& spec, std::vector<ValueType> input_types, const InputSpec& model_input)
-        : node(spec), inputs(std::move(input_types)), input(model_input) {}
+    // `spare`: see Parameter.
+    NodeView(const NodeSpec& spec, std::vector<ValueType> input_types, const InputSpec& model_input, size_t& spare)
+        : node(spec), inputs(std::move(input_types)), input(model_input), spare_(spare) {}
 
     const NodeSpec& node;
     std::vector<ValueType> inputs;
@@ -149,10 +143,17 @@ class NodeView {
     // A float32 vector of `length` or, where `or_one`, of one element; all finite. Spread to `length` and padded with
     // `padding`.
     std::vector<float> spread(const char* role, size_t length, bool or_one, float padding) const;
-    // A float32 vector of one, of the channels on the node's `axis`, or of all elements of `type`; as `type` lies.
+    // A float32 vector of one, of the channels on the node's `axis`, or of all elements of `type`; all finite.
     Parameter parameter(const char* role, const ValueType& type, float padding) const;
+    // The same for all; `value` outlives it.
+    Parameter constant(const float& value, const ValueType& type) const;
+    // Whether all values of a parameter vector are above zero.
+    bool positive(const char* role) const;
     [[noreturn]] void fail(const std::string& what, const std::string& found = {},
                            const std::string& expected = {}) const;
+
+  private:
+    size_t& spare_;
 };
 
 using MakeOp = std::unique_ptr<Op> (*)(const NodeView&);

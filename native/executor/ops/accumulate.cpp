@@ -1,4 +1,6 @@
 // accumulate: running sum, running mean or leaky sum over the steps.
+#include <algorithm>
+
 #include "executor/op.hpp"
 #include "kernels/kernels.hpp"
 
@@ -32,19 +34,26 @@ class Accumulate final : public Op {
         }
         auto* y = static_cast<float*>(call.output);
         auto* sum = static_cast<float*>(call.states[0]) + call.first_row * stride;
-        for (size_t row = 0; row < call.rows; ++row, y += stride, sum += stride) {
-            const float* alpha = alpha_.row(call.first_row + row);
-            for (size_t n = 0; n < stride; ++n) {
-                const size_t at = row * stride + n;
-                const float x = integers_ ? static_cast<float>(static_cast<const uint8_t*>(call.inputs[0])[at])
-                                          : static_cast<const float*>(call.inputs[0])[at];
-                sum[n] = alpha == nullptr ? sum[n] + x : sum[n] * alpha[n] + x;
-                y[n] = sum[n] / divisor;
+        float kept[Parameter::kBlock];
+        for (size_t row = 0; row < call.rows; ++row)
+            for (size_t first = 0; first < stride; first += Parameter::kBlock) {
+                const size_t at = row * stride + first, length = std::min(Parameter::kBlock, stride - first);
+                const float* alpha = alpha_.block(call.first_row + row, first, length, kept);
+                add_block(call.inputs[0], at, alpha, length, divisor, sum + at, y + at);
             }
-        }
     }
 
   private:
+    void add_block(const void* inputs, size_t at, const float* alpha, size_t length, float divisor, float* sum,
+                   float* y) const noexcept {
+        for (size_t n = 0; n < length; ++n) {
+            const float x = integers_ ? static_cast<float>(static_cast<const uint8_t*>(inputs)[at + n])
+                                      : static_cast<const float*>(inputs)[at + n];
+            sum[n] = alpha == nullptr ? sum[n] + x : sum[n] * alpha[n] + x;
+            y[n] = sum[n] / divisor;
+        }
+    }
+
     std::string mode_;
     bool integers_;
     Parameter alpha_;

@@ -11,6 +11,9 @@ namespace edgesnn::executor {
 namespace {
 
 using kernels::Neurons;
+using Kept = float[7][Parameter::kBlock];  // blocks of parameters that are not spread
+
+constexpr float kNever = std::numeric_limits<float>::infinity();  // a threshold
 
 template <typename T, size_t N>
 T choose(const NodeView& view, const char* attribute, const std::pair<const char*, T> (&values)[N]) {
@@ -124,11 +127,10 @@ class Lif final : public Op {
         const bool counts = flags_.spike != Neurons::Spike::none && flags_.spike != Neurons::Spike::binary;
         if (view.has("v_th") == (flags_.spike == Neurons::Spike::none)) view.fail("v_th belongs to neurons that spike");
         if (view.has("v_th"))
-            v_th_ = view.parameter("v_th", x, std::numeric_limits<float>::infinity());  // padding never fires
+            v_th_ = view.parameter("v_th", x, kNever);  // padding never fires
         else
-            v_th_.values.assign(x.stride(), std::numeric_limits<float>::infinity());
-        if (counts && *std::min_element(v_th_.values.begin(), v_th_.values.end()) <= 0.0F)
-            view.fail("thresholds of counting neurons are not positive");
+            v_th_ = view.constant(kNever, x);
+        if (counts && !view.positive("v_th")) view.fail("thresholds of counting neurons are not positive");
         if ((flags_.current != Neurons::Current::none) != view.has("beta") ||
             (flags_.reset == Neurons::Reset::value) != view.has("v_reset"))
             view.fail("beta belongs to a current, v_reset to reset 'value', and neither elsewhere");
@@ -138,29 +140,41 @@ class Lif final : public Op {
         if (view.has("leak")) leak_ = view.parameter("leak", x, 0.0F);
         if (view.has("v_min")) v_min_ = view.parameter("v_min", x, 0.0F);
         for (const Parameter* p : {&alpha_, &v_th_, &beta_, &gain_, &leak_, &v_reset_, &v_min_})
-            uniform_ = uniform_ && p->step == 0;
-        choose_row(0, flags_);
+            uniform_ = uniform_ && p->uniform();
+        if (uniform_) choose_row(flags_);
     }
 
-    // Rows of parameters of their own.
-    uint64_t run_rows(const OpCall& call, kernels::NeuronStates at, const float* x) const noexcept {
-        const size_t stride = outputs[0].stride();
+    // Rows of parameters of their own, or of parameters that are not spread.
+    uint64_t run_rows(const OpCall& call, const kernels::NeuronStates& places, const float* x) const noexcept {
+        const size_t stride = outputs[0].stride(), item = outputs[0].item_size();
         auto* out = static_cast<uint8_t*>(call.output);
+        Kept kept;
         Neurons n = flags_;
         uint64_t spikes = 0;
-        for (size_t row = 0; row < call.rows; ++row) {
-            choose_row(call.first_row + row, n);
-            spikes += kernels::table().neurons_f32(n, at, x, nullptr, nullptr, 1, stride, out);
-            out += stride * outputs[0].item_size(), x += stride, at.v += stride;
-            if (at.i != nullptr) at.i += stride;
-            if (at.held != nullptr) at.held += stride;
-        }
+        for (size_t row = 0; row < call.rows; ++row)
+            for (size_t first = 0; first < stride; first += Parameter::kBlock) {
+                const size_t length = std::min(Parameter::kBlock, stride - first), offset = row * stride + first;
+                choose_block(call.first_row + row, first, length, kept, n);
+                kernels::NeuronStates at = places;
+                at.v += offset;
+                if (at.i != nullptr) at.i += offset;
+                if (at.held != nullptr) at.held += offset;
+                spikes +=
+                    kernels::table().neurons_f32(n, at, x + offset, nullptr, nullptr, 1, length, out + offset * item);
+            }
         return spikes;
     }
 
-    void choose_row(size_t row, Neurons& n) const noexcept {
-        n.alpha = alpha_.row(row), n.v_th = v_th_.row(row), n.beta = beta_.row(row), n.gain = gain_.row(row);
-        n.leak = leak_.row(row), n.v_reset = v_reset_.row(row), n.v_min = v_min_.row(row);
+    void choose_row(Neurons& n) const noexcept {
+        n.alpha = alpha_.row(0), n.v_th = v_th_.row(0), n.beta = beta_.row(0), n.gain = gain_.row(0);
+        n.leak = leak_.row(0), n.v_reset = v_reset_.row(0), n.v_min = v_min_.row(0);
+    }
+
+    void choose_block(size_t row, size_t first, size_t length, Kept& kept, Neurons& n) const noexcept {
+        n.alpha = alpha_.block(row, first, length, kept[0]), n.v_th = v_th_.block(row, first, length, kept[1]);
+        n.beta = beta_.block(row, first, length, kept[2]), n.gain = gain_.block(row, first, length, kept[3]);
+        n.leak = leak_.block(row, first, length, kept[4]), n.v_reset = v_reset_.block(row, first, length, kept[5]);
+        n.v_min = v_min_.block(row, first, length, kept[6]);
     }
 
     Neurons flags_;

@@ -1,4 +1,6 @@
 // scale: y = x * scale + bias, by channel or by element.
+#include <algorithm>
+
 #include "executor/op.hpp"
 #include "kernels/kernels.hpp"
 
@@ -18,27 +20,30 @@ class Scale final : public Op {
     }
 
     // Parameters of each place follow the rows of one step.
-    bool batchable() const noexcept override { return scale_.step == 0 && bias_.step == 0; }
+    bool batchable() const noexcept override { return scale_.uniform() && bias_.uniform(); }
 
     void run(const OpCall& call) const noexcept override {
         const size_t stride = outputs[0].stride();
         auto* y = static_cast<float*>(call.output);
-        if (integers_) return scale_bytes(call, y);
-        const auto* x = static_cast<const float*>(call.inputs[0]);
-        if (batchable()) return kernels::table().scale_f32(x, scale_.row(0), bias_.row(0), call.rows, stride, y);
+        if (batchable() && !integers_)
+            return kernels::table().scale_f32(static_cast<const float*>(call.inputs[0]), scale_.row(0), bias_.row(0),
+                                              call.rows, stride, y);
+        float kept[2][Parameter::kBlock];
         for (size_t row = 0; row < call.rows; ++row)
-            kernels::table().scale_f32(x + row * stride, scale_.row(call.first_row + row),
-                                       bias_.row(call.first_row + row), 1, stride, y + row * stride);
+            for (size_t first = 0; first < stride; first += Parameter::kBlock) {
+                const size_t at = row * stride + first, length = std::min(Parameter::kBlock, stride - first);
+                const float* scale = scale_.block(call.first_row + row, first, length, kept[0]);
+                const float* bias = bias_.block(call.first_row + row, first, length, kept[1]);
+                scale_block(call.inputs[0], at, scale, bias, length, y + at);
+            }
     }
 
   private:
-    void scale_bytes(const OpCall& call, float* y) const noexcept {
-        const size_t stride = outputs[0].stride();
-        const auto* x = static_cast<const uint8_t*>(call.inputs[0]);
-        for (size_t row = 0; row < call.rows; ++row, x += stride, y += stride) {
-            const float *scale = scale_.row(call.first_row + row), *bias = bias_.row(call.first_row + row);
-            for (size_t n = 0; n < stride; ++n) y[n] = static_cast<float>(x[n]) * scale[n] + bias[n];
-        }
+    void scale_block(const void* x, size_t at, const float* scale, const float* bias, size_t length,
+                     float* y) const noexcept {
+        if (!integers_) return kernels::table().scale_f32(static_cast<const float*>(x) + at, scale, bias, 1, length, y);
+        const auto* bytes = static_cast<const uint8_t*>(x) + at;
+        for (size_t n = 0; n < length; ++n) y[n] = static_cast<float>(bytes[n]) * scale[n] + bias[n];
     }
 
     bool integers_;
