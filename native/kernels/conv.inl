@@ -88,6 +88,7 @@ inline size_t scatter(const Conv& g, const ConvEvent& e, const Rows& rows, T* ac
     const auto weights = rows(first) + (e.channel - group * g.group_inputs) * g.plane;
     const ConvTap *x = g.taps_x + g.begin_x[e.x], *x_end = g.taps_x + g.begin_x[e.x + 1];
     const ConvTap *y = g.taps_y + g.begin_y[e.y], *y_end = g.taps_y + g.begin_y[e.y + 1];
+    if (x == x_end) return 0;  // the event lies between two strides, or no input reaches an output: no taps at all
     if (x_end - x == 3)
         add_taps<3>(y, y_end, x, x_end, weights, acc + first, add);
     else if (x_end - x == 2)
