@@ -10,7 +10,8 @@ using Text = std::string;
 
 namespace {
 
-constexpr size_t kFewElements = 1 << 9, kManyElements = 1 << 14;  // of a value: few, so that much can be tried
+// Of a value: mostly few, so that much can be tried.
+constexpr size_t kFewElements = 1 << 6, kSomeElements = 1 << 9, kManyElements = 1 << 14;
 constexpr size_t kMostStates = 4;                                 // times the elements: of a state
 
 const char* const kOperators[] = {
@@ -71,7 +72,8 @@ bool one_of(Kind kind, std::initializer_list<Kind> kinds) {
 
 ModelSpec SpecReader::read() {
     in_.hostile = in_.flag();
-    most_elements_ = in_.below(64) == 63 ? kManyElements : kFewElements;
+    const size_t size = in_.below(64);
+    most_elements_ = size == 63 ? kManyElements : size >= 56 ? kSomeElements : kFewElements;
     spec_.identity = "fuzz";
     spec_.keepalive = storage_;
     read_input();
