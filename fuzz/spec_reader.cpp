@@ -12,7 +12,7 @@ namespace {
 
 // Of a value: mostly few, so that much can be tried.
 constexpr size_t kFewElements = 1 << 6, kSomeElements = 1 << 9, kManyElements = 1 << 14;
-constexpr size_t kMostStates = 4;                                 // times the elements: of a state
+constexpr size_t kMostStates = 4;  // times the elements: of a state
 
 const char* const kOperators[] = {
     "point_code", "linear", "linear",     "conv1d",  "conv2d",     "conv2d", "lif",       "lif",
