@@ -14,7 +14,7 @@ DESCRIPTION = "Train SpikePoint on labelled recordings, split by recording; writ
 EPILOG = """example:
   edgesnn train spikepoint --config examples/train/digits.toml --data ../shared/datasets/nmnist_1000.npz --out runs/d
 
-The folder --out holds last.pt (checkpoint, every epoch), metrics.json, model.safetensors (float32) and
+The folder --out holds last.safetensors (checkpoint, every epoch), metrics.json, model.safetensors (float32) and
 model-int8.safetensors."""
 
 

@@ -1,73 +1,96 @@
-"""A run's checkpoint, `last.pt`: what it holds, and reading it without trusting it (no code in a file is run)."""
+"""A run's checkpoint, `last.safetensors`: tensors and a JSON document, so that no code in a file is ever run."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from edgesnn.errors import ConfigError, ModelError
+from edgesnn.graph import container
 from edgesnn.models.spikepoint import SpikePoint
 from edgesnn.train.config import TrainConfig, parse_config
 
-CHECKPOINT = "last.pt"
-
+CHECKPOINT = "last.safetensors"
+OLD_CHECKPOINT = "last.pt"
+VERSION = 1
+METADATA_KEY = "edgesnn.checkpoint"
+PARTS = ("model", "average", "optimizer")
 FIELDS: dict[str, type] = {
-    "model": dict,
-    "average": dict,
-    "optimizer": dict,
     "epoch": int,
     "step": int,
     "metrics": list,
-    "config": str,
+    "config": dict,
     "labels": list,
     "sensor": list,
 }
-"""What a checkpoint holds; `config` is the run's configuration as JSON."""
+"""What the JSON document holds besides its `version`; the tensors are those of PARTS, named `part/name`."""
 
 
 def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a checkpoint of `FIELDS`, replacing the one that is there in one step."""
-    part = path.with_name(path.name + ".part")
-    torch.save({name: state[name] for name in FIELDS}, part)
-    os.replace(part, path)
+    """Write a checkpoint, replacing the one that is there in one step.
+
+    Args:
+        path: the file.
+        state: `FIELDS`; `model` and `average`, tensors by name; `optimizer`, tensors by `parameter/name`.
+
+    Raises:
+        ModelError: the file cannot be written.
+    """
+    tensors = {f"{part}/{name}": tensor.detach().numpy() for part in PARTS for name, tensor in state[part].items()}
+    document = {"version": VERSION, **{name: state[name] for name in FIELDS}}
+    container.write(path, tensors, {METADATA_KEY: json.dumps(document, allow_nan=False)})
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Return a checkpoint's content.
+    """Return what `write_checkpoint` was given.
 
     Raises:
-        ModelError: it cannot be read, or lacks a field.
-        ConfigError: torch is older than 2.10, in which loading weights only has known holes.
+        ModelError: it cannot be read, lacks a field, or is of another version.
     """
-    if tuple(int(n) for n in torch.__version__.split(".")[:2]) < (2, 10):
-        raise ConfigError(
-            "torch is too old to read a checkpoint safely", found=torch.__version__, expected="2.10 or newer"
-        )
+    refuse_old(Path(path))
     try:
-        state = torch.load(path, weights_only=True)
-    except Exception as error:
-        raise _not_one(path, str(error).splitlines()[0] if str(error) else type(error).__name__) from None
-    if not isinstance(state, dict):
-        raise _not_one(path, f"a {type(state).__name__}")
-    wrong = [name for name, kind in FIELDS.items() if not isinstance(state.get(name), kind)]
+        metadata, arrays = container.map_file(path)
+        document = container.parse_json(metadata.get(METADATA_KEY, "{}"), str(path))
+    except ModelError as error:
+        raise _not_one(path, ": ".join(filter(None, (error.what, error.found)))) from None
+    version = document.get("version", VERSION)
+    if version != VERSION:
+        raise _not_one(path, f"version {version}", f"version {VERSION}")
+    wrong = [name for name, kind in FIELDS.items() if type(document.get(name)) is not kind]
     if wrong:
         raise _not_one(path, f"no usable {', '.join(wrong)}")
+    state: dict[str, Any] = {name: document[name] for name in FIELDS} | {part: {} for part in PARTS}
+    for full_name, array in arrays.items():
+        part, _, name = full_name.partition("/")
+        if part not in PARTS:
+            raise _not_one(path, f"tensor {full_name!r}", f"tensors of {', '.join(PARTS)}")
+        state[part][name] = torch.from_numpy(array.copy())
     return state
+
+
+def refuse_old(path: Path) -> None:
+    """Raise a ModelError where the file is a checkpoint as torch writes it: reading those may run code of theirs."""
+    with suppress(OSError), path.open("rb") as file:
+        if file.read(4) == b"PK\x03\x04":
+            raise ModelError(
+                "a checkpoint of an earlier version is not read",
+                where=str(path),
+                found="a file of torch.save",
+                expected=CHECKPOINT,
+                hint="train again, or finish the run with the version that began it",
+            )
 
 
 def config_of(state: Mapping[str, Any], path: str | Path) -> TrainConfig:
     """Return the configuration that a checkpoint was trained with. Raises ModelError."""
     try:
-        document = json.loads(state["config"])
-        if not isinstance(document, dict):
-            raise ValueError(f"a {type(document).__name__}")
-        return parse_config(document, where=str(path))
+        return parse_config(state["config"], where=str(path))
     except (ValueError, ConfigError) as error:
         raise _not_one(path, f"a configuration that is none: {error}") from None
 
@@ -80,12 +103,25 @@ def load_weights(module: nn.Module, weights: Mapping[str, Any], path: str | Path
         raise _not_one(path, " ".join(str(error).split())[:200]) from None
 
 
-def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any], path: str | Path) -> None:
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return an optimizer's tensors by `parameter/name`; all else of its state follows from the configuration."""
+    state = optimizer.state_dict()["state"]
+    return {f"{index}/{name}": tensor for index, own in state.items() for name, tensor in own.items()}
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], path: str | Path) -> None:
     """Set an optimizer's state. Raises ModelError: of other parameters."""
-    try:
-        optimizer.load_state_dict(dict(state))
-    except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
-        raise _not_one(path, f"an optimizer's state that is none: {error}") from None
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    shapes = {}
+    for i, parameter in enumerate(parameters):
+        shapes.update({f"{i}/step": (), f"{i}/exp_avg": parameter.shape, f"{i}/exp_avg_sq": parameter.shape})
+    if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != {n: tuple(s) for n, s in shapes.items()}:
+        raise _not_one(path, "an optimizer's state of other parameters")
+    state: dict[int, dict[str, Tensor]] = {i: {} for i in range(len(parameters))}
+    for full_name, tensor in tensors.items():
+        index, _, name = full_name.partition("/")
+        state[int(index)][name] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def load_checkpoint(path: str | Path) -> tuple[SpikePoint, TrainConfig, dict[str, Any]]:
@@ -121,5 +157,5 @@ def start_from(model: SpikePoint, path: str) -> None:
     model.load_state_dict(own)
 
 
-def _not_one(path: str | Path, found: str) -> ModelError:
-    return ModelError("not a checkpoint of a training run", where=str(path), found=found)
+def _not_one(path: str | Path, found: str, expected: str | None = None) -> ModelError:
+    return ModelError("not a checkpoint of a training run", where=str(path), found=found, expected=expected)

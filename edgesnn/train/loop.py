@@ -25,11 +25,14 @@ from edgesnn.models import plif
 from edgesnn.models.spikepoint import CBL, SpikePoint
 from edgesnn.train.checkpoint import (
     CHECKPOINT,
+    OLD_CHECKPOINT,
     config_of,
     load_optimizer,
     load_teacher,
     load_weights,
+    optimizer_tensors,
     read_checkpoint,
+    refuse_old,
     start_from,
     write_checkpoint,
 )
@@ -85,6 +88,8 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
         if resume and (folder / CHECKPOINT).exists():
             self._restore()
+        elif resume:
+            refuse_old(folder / OLD_CHECKPOINT)
 
     def run(self, report: Report, *, stop_after: int | None = None) -> dict[str, Any]:
         """Train to the last epoch (or stop after `stop_after` more) and return the last epoch's metrics."""
@@ -188,11 +193,11 @@ class Trainer:
         state = {
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": optimizer_tensors(self.optimizer),
             "epoch": self.epoch,
             "step": self.step,
             "metrics": self.metrics,
-            "config": json.dumps(as_document(self.config)),
+            "config": as_document(self.config),
             "labels": list(self.dataset.labels),
             "sensor": list(self.dataset.sensor),
         }

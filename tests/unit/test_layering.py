@@ -106,6 +106,16 @@ def test_other_packages_stay_in_their_rooms(path):
     assert not strangers, f"{room} must not import {strangers}"
 
 
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_importers_may_read_a_pickle(path):
+    """A checkpoint that a user was given may hold code."""
+    if room_of(path) == "importers":
+        return
+    assert not {name.split(".")[0] for name in imports(path)} & {"pickle", "marshal", "shelve", "joblib", "dill"}
+    readers = ("torch.load(", "torch.jit.load(", "allow_pickle=True")
+    assert not [word for word in readers if word in path.read_text("utf-8")]
+
+
 @pytest.mark.parametrize("package", sorted(set().union(*EXTRA.values())))
 def test_what_a_room_may_import_stands_in_the_requirements(package):
     """Also what only an older Python needs: `tomli` where there is no tomllib."""

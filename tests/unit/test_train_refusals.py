@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from tests.bars import write_bars
 
 torch = pytest.importorskip("torch")
 
-from edgesnn.train.checkpoint import CHECKPOINT, read_checkpoint  # noqa: E402
+from edgesnn.train.checkpoint import CHECKPOINT, read_checkpoint, write_checkpoint  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 RECORDING = ROOT / "recordings" / "air_drums.raw"
@@ -126,17 +127,15 @@ def test_a_flag_out_of_range_is_a_usage_error(flag, bars, capsys):
     )
 
 
-def damaged(good: Path) -> list[tuple[object, str]]:
-    state = read_checkpoint(good)
+def damaged(state: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
+    average, optimizer = state["average"], state["optimizer"]
     return [
-        ({"a": 1}, "no usable model"),
-        ([1, 2], "a list"),
-        ({**state, "config": "{"}, "configuration"),
-        ({**state, "config": "[1]"}, "configuration"),
-        ({**state, "config": '{"train": {"epochs": -3}}'}, "train.epochs = -3"),
+        ({**state, "config": {"train": {"epochs": -3}}}, "train.epochs = -3"),
+        ({**state, "config": [1]}, "no usable config"),
         ({**state, "model": {"a": torch.zeros(1)}}, "Missing key"),
-        ({**state, "average": {**state["average"], "hidden.linear.weight": torch.zeros(2)}}, "size mismatch"),
+        ({**state, "average": {**average, "hidden.linear.weight": torch.zeros(2)}}, "size mismatch"),
         ({**state, "optimizer": {}}, "optimizer"),
+        ({**state, "optimizer": {**optimizer, "0/exp_avg": torch.zeros(2)}}, "optimizer"),
         ({**state, "epoch": "one"}, "no usable epoch"),
     ]
 
@@ -145,17 +144,40 @@ def test_a_checkpoint_that_is_none_is_one_line(bars, tmp_path, capsys):
     command = ("train", "spikepoint", "--config", bars[0], "--data", bars[1], "--out", tmp_path, "--epochs", "1")
     assert main([str(argument) for argument in command]) == 0
     capsys.readouterr()
-    for content, words in damaged(tmp_path / CHECKPOINT):
-        torch.save(content, tmp_path / CHECKPOINT)
+    path = tmp_path / CHECKPOINT
+    good = path.read_bytes()
+    for state, words in damaged(read_checkpoint(path)):
+        write_checkpoint(path, state)
+        line = complaint(capsys, 4, *command, "--resume")
+        assert f"{CHECKPOINT}: not a checkpoint of a training run" in line
+        assert words in line
+    other = [
+        (good[:-8], "tensor ends after the file"),
+        (b"", "too short"),
+        (good.replace(b"optimizer/0/step", b"optimiser/0/step"), "'optimiser/0/step'"),
+        (good.replace(b'\\"version\\": 1', b'\\"version\\": 2'), "found version 2, expected version 1"),
+        ((tmp_path / "model.safetensors").read_bytes(), "no usable epoch"),
+    ]
+    for content, words in other:
+        path.write_bytes(content)
         line = complaint(capsys, 4, *command, "--resume")
         assert f"{CHECKPOINT}: not a checkpoint of a training run" in line
         assert words in line
 
 
-def test_an_old_torch_reads_no_checkpoint(monkeypatch, tmp_path):
-    monkeypatch.setattr(torch, "__version__", "2.9.1+cpu")
-    with pytest.raises(ConfigError, match=r"torch is too old to read a checkpoint safely: found 2\.9\.1"):
-        read_checkpoint(tmp_path / CHECKPOINT)
+def test_a_checkpoint_of_torch_is_refused_and_never_unpickled(bars, tmp_path, capsys):
+    class Trap:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (tmp_path.joinpath("opened").write_text, ("run",))
+
+    command = ("train", "spikepoint", "--config", bars[0], "--data", bars[1], "--epochs", "1", "--out")
+    torch.save(Trap(), tmp_path / "last.pt")
+    line = complaint(capsys, 4, *command, tmp_path, "--resume")
+    assert "last.pt: a checkpoint of an earlier version is not read" in line
+    assert f"expected {CHECKPOINT}" in line
+    config = with_lines(bars, tmp_path, {"train.init": f'"{tmp_path / "last.pt"}"'})
+    assert "is not read" in complaint(capsys, 4, *command, tmp_path / "two", "--config", config)
+    assert not (tmp_path / "opened").exists()
 
 
 def test_a_teacher_of_other_classes_is_refused(bars, tmp_path, capsys):
@@ -176,7 +198,7 @@ def test_weights_that_are_no_numbers_stop_the_training(bars, tmp_path, capsys):
     start = tmp_path / "one" / CHECKPOINT
     state = read_checkpoint(start)
     state["average"]["hidden.linear.weight"].fill_(float("nan"))
-    torch.save(state, start)
+    write_checkpoint(start, state)
     config = with_lines(bars, tmp_path, {"train.init": f'"{start}"'})
     line = complaint(capsys, 5, *command, tmp_path / "two", "--config", config)
     assert "diverged: found a loss or weights that are no numbers in epoch 1; try a smaller train.lr" in line
