@@ -46,18 +46,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     events.add_argument(
         "--input", choices=("dense", "spikes"), default="dense", help="float32 values, or small integers"
     )
-    events.add_argument("--value", choices=("count", "binary"), default="count", help="of spikes (default: count)")
+    events.add_argument("--value", choices=("count", "binary"), help="of spikes (default: count)")
     events.add_argument("--bin", metavar="TIME", type=duration_us, help="time of a step of events")
     add_sensor(parser)
     events.add_argument("--steps", metavar="N", type=int, help="steps of a window of events")
     events.add_argument("--hop-steps", metavar="N", type=int, help="steps from window to window (default: --steps)")
-    events.add_argument("--origin", choices=("first", "zero"), default="first", help="where bins count from")
-    events.add_argument("--rounding", choices=("floor", "nearest"), default="floor", help="how a time becomes a bin")
+    events.add_argument("--origin", choices=("first", "zero"), help="where bins count from (default: first)")
+    events.add_argument("--rounding", choices=("floor", "nearest"), help="how a time becomes a bin (default: floor)")
     events.add_argument(
         "--polarity-order",
         choices=("off-on", "on-off"),
-        default="off-on",
-        help="polarity of channel 0 and of channel 1",
+        help="polarity of channel 0 and of channel 1 (default: off-on)",
     )
     add_adapt(events)
     events.add_argument("--labels", metavar="FILE", help="names of the classes, one a line")
@@ -108,18 +107,19 @@ def _flags(texts: list[str]) -> dict[str, dict[str, Any]]:
 
 def _events(args: argparse.Namespace) -> dict[str, Any] | None:
     given = {"bin_us": args.bin, "sensor": args.sensor, "steps": args.steps}
+    more = {name: getattr(args, name) for name in ("hop_steps", "origin", "rounding", "polarity_order", "adapt")}
+    more = {name: value for name, value in more.items() if value is not None}
     if all(value is None for value in given.values()):
-        if args.adapt is not None:
-            raise UsageError("no sensor to adapt to", where="--adapt", expected="--bin, --sensor and --steps")
+        for name in more:
+            flag = f"--{name.replace('_', '-')}"
+            raise UsageError("no events become the input", where=flag, expected="--bin, --sensor and --steps too")
         return None
     missing = [f"--{name.removesuffix('_us')}" for name, value in given.items() if value is None]
     if missing:
         raise UsageError("events need all of --bin, --sensor and --steps", expected=" and ".join(missing))
-    order = [0, 1] if args.polarity_order == "off-on" else [1, 0]
-    events = {**given, "sensor": list(args.sensor), "origin": args.origin, "rounding": args.rounding}
-    hop = args.steps if args.hop_steps is None else args.hop_steps
-    adapt = {} if args.adapt is None else {"adapt": args.adapt}
-    return {**events, "polarity_order": order, "hop_steps": hop, **adapt}
+    if "polarity_order" in more:
+        more["polarity_order"] = [0, 1] if args.polarity_order == "off-on" else [1, 0]
+    return {**given, "sensor": list(args.sensor), **more}
 
 
 def _labels(path: str | None) -> list[str] | None:

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="model file, or a name in the zoo")
     parser.add_argument("--weights", required=True, choices=("int8", "int4"), help="bits of a weight")
     parser.add_argument(
-        "--group", type=int, choices=(32, 64, 128), default=32, help="inputs that share a multiplier (default: 32)"
+        "--group", type=int, choices=(32, 64, 128), help="of int4: inputs that share a multiplier (default: 32)"
     )
     parser.add_argument("--calibrate", metavar="RECORDING", nargs="+", default=[], help="recordings to clip ranges by")
     parser.add_argument("--windows", metavar="N", type=int, help="of the recordings to run, all together (default: 64)")
@@ -39,7 +39,17 @@ def run(args: argparse.Namespace) -> int:
     from edgesnn.runtime.model import locate
 
     before = read(locate(args.model))
-    after = quantize(before, args.weights, group=args.group, calibration=_calibration(args, before))
+    if args.group is not None and args.weights == "int8":
+        raise UsageError("groups of inputs belong to int4", where="--group", found="--weights int8")
+    group = 32 if args.group is None else args.group
+    after = quantize(before, args.weights, group=group, calibration=_calibration(args, before))
+    if args.group is not None and not any(node.attributes.get("group") for node in after.nodes):
+        raise UsageError(
+            "the model has no matrix that takes groups",
+            where="--group",
+            found="int4 weights of spikes, which have one scale per output channel",
+            hint="leave it out",
+        )
     after = with_readout(after, **readout_numbers(args))
     after.save(args.output)
     report = _report(args.output, before, after)

@@ -27,7 +27,7 @@ def with_readout(
         min_steps: of an early exit: the first step that may stop a window; 1 where it was not set.
 
     Raises:
-        ModelError: the model has no readout.
+        ModelError: the model has no readout; an early exit of one whose states go on after a window.
         UsageError: a number out of its range, or min_steps without an early exit.
 
     >>> from edgesnn.graph import Builder
@@ -47,11 +47,26 @@ def with_readout(
     if rejection is not None:
         readout["rejection"] = _number(rejection)
     readout["early_exit"] = _early_exit(readout["early_exit"], early_exit, min_steps)
+    if readout["early_exit"] is not None:
+        check_windows_stop(document, document.where)
     try:
         fields.check_readout(readout, document.analysis, document.outputs, document.where)
     except ModelError as error:
         raise UsageError(error.what, where=error.where, found=error.found, expected=error.expected) from None
     return replace(document, readout=readout)
+
+
+def check_windows_stop(document: Document, where: str) -> None:
+    """Raise a ModelError where a window that stops early would leave out steps that the next one's states need."""
+    for state in document.states:
+        if state.reset != "window":
+            raise ModelError(
+                "windows of this model cannot stop early",
+                where=f"{where}, readout.early_exit",
+                found=f"state {state.name!r} of reset policy {state.reset!r}",
+                expected="states that are reset at every window",
+                hint="a state that goes on needs every step; an import with --bin, --sensor and --steps has windows",
+            )
 
 
 def _early_exit(before: Any, confidence: float | None, min_steps: int | None) -> Any:

@@ -12,26 +12,29 @@ EVENT_DEFAULTS: dict[str, Any] = {"origin": "first", "rounding": "floor", "polar
 
 
 def input_section(
-    kind: str, value: str, events: Mapping[str, Any] | None, shape: Sequence[int], largest: int
+    kind: str, value: str | None, events: Mapping[str, Any] | None, shape: Sequence[int], largest: int
 ) -> dict[str, Any]:
     """Return the document's `input` section.
 
     Args:
         kind: "dense" or "spikes".
-        value: of spikes, "count" or "binary".
+        value: of spikes, "count" (None too) or "binary".
         events: fields of `input.events`; sensor, bin_us and steps must be there, hop_steps is steps by default.
         shape: of the input.
         largest: count that the network can take.
 
     Raises:
-        UsageError: another kind or value, a field that is missing.
+        UsageError: another kind or value, a value where there are no spikes, a field that is missing.
     """
     if kind not in ("dense", "spikes"):
         raise UsageError("no such input", where="input", found=repr(kind), expected="dense or spikes")
     described = None if events is None else _described(events)
     if kind == "dense":
+        if value is not None:
+            raise UsageError("only spikes have a value", where="value", found=repr(value), expected="input spikes")
         section = {"kind": "dense", "shape": list(shape), "value": "float32", "bound": 0}
         return section if described is None else {**section, "events": described}
+    value = "count" if value is None else value
     if value not in ("count", "binary"):
         raise UsageError("no such value", where="value", found=repr(value), expected="count or binary")
     bound = 1 if value == "binary" else largest

@@ -20,7 +20,7 @@ def from_torch(
     example_input: Any,
     *,
     input: str = "dense",
-    value: str = "count",
+    value: str | None = None,
     events: Mapping[str, Any] | None = None,
     labels: Sequence[str] | None = None,
 ) -> Document:

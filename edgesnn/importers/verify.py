@@ -7,6 +7,7 @@ import hashlib
 import importlib
 import os
 import sys
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ class Expected:
         input: [S, T, ...].
         spikes: layer -> [S, T, ...].
         membranes: layer -> [S, T, ...], after each step; may lack layers.
+        unknown: keys that mean nothing here.
     """
 
     source: str
@@ -45,6 +47,7 @@ class Expected:
     input: Array
     spikes: Mapping[str, Array]
     membranes: Mapping[str, Array]
+    unknown: tuple[str, ...] = ()
 
 
 def load_expected(against: str, model: Model) -> Expected:
@@ -54,6 +57,9 @@ def load_expected(against: str, model: Model) -> Expected:
         UsageError: no such module or function, or one that fails or returns no arrays.
         ModelError: a model of points, a file that is no .npz, a missing key, a layer that the model lacks, shapes that
             do not fit, what is not a number.
+
+    Warns:
+        UserWarning: keys that mean nothing here: what they hold is not compared.
     """
     if against.startswith(PYTHON):
         return _checked(_from_module(against.removeprefix(PYTHON)), against, None, model)
@@ -120,7 +126,15 @@ def _checked(arrays: Mapping[str, Array], source: str, sha256: str | None, model
         if kind is not None:
             name = key.removeprefix(kind)
             layers[kind][name] = _fit(array, (*given.shape[:2], *_shape(model, name, key, kind, source)), key, source)
-    return Expected(source, sha256, given, layers[SPIKES], layers[MEMBRANE])
+    return Expected(source, sha256, given, layers[SPIKES], layers[MEMBRANE], _unknown(arrays, source))
+
+
+def _unknown(arrays: Mapping[str, Array], source: str) -> tuple[str, ...]:
+    names = tuple(key for key in arrays if key != "input" and not key.startswith((SPIKES, MEMBRANE)))
+    if names:
+        shown = ", ".join(repr(name) for name in names)
+        warnings.warn(f"{source}: not compared: {shown}; keys are input, {SPIKES}LAYER, {MEMBRANE}LAYER", stacklevel=4)
+    return names
 
 
 def _check_numbers(array: Array, where: str) -> None:
@@ -194,6 +208,7 @@ def verify(model: Model, expected: Expected) -> dict[str, Any]:
         "edgesnn": __version__,
         "equal": all(fact["mismatches"] == 0 for fact in facts.values()),
         "layers": report,
+        "unknown_keys": list(expected.unknown),
         "first_divergence": first,
     }
 

@@ -15,6 +15,7 @@ from edgesnn.encode.adapt import ADAPTS, Adapt
 from edgesnn.encode.points import PointEncoding, PointWindow
 from edgesnn.encode.spikes import SpikeEncoding, SpikeWindow
 from edgesnn.errors import ModelError, UsageError
+from edgesnn.graph.readout import check_windows_stop
 from edgesnn.runtime.arithmetic import FloatArray
 from edgesnn.runtime.decide import Readout
 from edgesnn.runtime.model import Model
@@ -96,11 +97,8 @@ def readout_of(model: Model) -> Readout:
         hint = "import it with --labels FILE (docs/import.md)"
         raise ModelError("the model cannot decide", where=f"{model.name}, readout", found="none", hint=hint)
     readout = Readout.from_document(model.readout)
-    if readout.early_exit is not None and _never_reset(model):
-        hint = "a state that is never reset needs every step"
-        raise ModelError(
-            "windows of this model cannot stop early", where=f"{model.name}, readout.early_exit", hint=hint
-        )
+    if readout.early_exit is not None:
+        check_windows_stop(model.document, model.name)
     return readout
 
 

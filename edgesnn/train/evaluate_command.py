@@ -11,6 +11,7 @@ import edgesnn
 from edgesnn.encode.adapt import check_adapt
 from edgesnn.encode.spikes import SpikeEncoding
 from edgesnn.errors import ModelError, UsageError
+from edgesnn.graph.readout import check_windows_stop
 from edgesnn.quantize import quantize
 from edgesnn.runtime import Model
 from edgesnn.runtime.windows import encoding_of, readout_of
@@ -57,6 +58,11 @@ def evaluate(
     model = edgesnn.load(model_name, backend=backend)
     encoding_of(model)
     labels = readout_of(model).labels
+    if early_exit:
+        check_windows_stop(model.document, model.name)
+    for name in precisions:
+        if precisions.count(name) > 1:
+            raise UsageError("a precision stands twice", where="--precisions", found=repr(name))
     others = [_at(model, name) for name in precisions]
     width, height = model.sensor or (0, 0)
     if ids is not None and (part not in (None, "validate") or not data.endswith(".npz")):

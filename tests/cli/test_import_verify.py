@@ -132,6 +132,12 @@ def test_events_and_labels_make_a_model_that_decides(tmp_path):
         (["--profile", "norse", "--set", "lif.warp=1"], 4, "attribute 'warp' is unknown"),
         (["--profile", "norse", "--set", "nobody.compare=ge"], 2, "no such layer"),
         (["--profile", "norse", "--labels", "/nowhere/labels"], 2, "labels cannot be read"),
+        (["--profile", "norse", "--value", "count"], 2, "value: only spikes have a value: found 'count'"),
+        (["--profile", "norse", "--hop-steps", "4"], 2, "--hop-steps: no events become the input"),
+        (["--profile", "norse", "--origin", "first"], 2, "--origin: no events become the input"),
+        (["--profile", "norse", "--rounding", "floor"], 2, "--rounding: no events become the input"),
+        (["--profile", "norse", "--polarity-order", "off-on"], 2, "--polarity-order: no events become the input"),
+        (["--profile", "norse", "--adapt", "crop"], 2, "--adapt: no events become the input"),
     ],
 )
 def test_import_refuses_in_one_line(nir, tmp_path, capsys, flags, code, what):
@@ -139,6 +145,24 @@ def test_import_refuses_in_one_line(nir, tmp_path, capsys, flags, code, what):
     assert main(["import", str(nir), "--from", "nir", *flags, "-o", str(path)]) == code
     assert what in capsys.readouterr().err
     assert not path.exists()
+
+
+def test_a_reset_of_no_neuron_is_refused(tmp_path, capsys):
+    path = write(tmp_path / "plain.nir", {**ends(2, 3), "fc": NODES["fc"]}, chain("fc"))
+    command = ["import", str(path), "--from", "nir", "--profile", "norse", "-o", str(tmp_path / "no.safetensors")]
+    assert main([*command, "--reset", "zero"]) == 2
+    assert "reset: no neuron of the file resets: found 'zero'" in capsys.readouterr().err
+    assert main(command) == 0
+
+
+@pytest.mark.parametrize(("dt", "warned"), [("200us", False), ("201us", True), ("1s", True)])
+def test_a_step_that_is_longer_than_a_time_constant_is_warned_of_by_the_layers_name(nir, tmp_path, capsys, dt, warned):
+    path = tmp_path / "net.safetensors"
+    assert main(["import", str(nir), "--from", "nir", "--profile", "sinabs", "--dt", dt, "-o", str(path)]) == 0
+    said = capsys.readouterr().err
+    assert ("node 'lif': a step of" in said) == warned
+    assert said.count("is longer than its tau of 200 us") == warned
+    assert path.exists()
 
 
 def test_import_says_which_kinds_there_are(nir, capsys):
@@ -169,6 +193,14 @@ def test_verify_agrees_and_writes_the_result_beside_the_identity(model, tmp_path
     assert written.provenance["verified"] == [report]
     assert main(["verify", str(model), "--against", against, "--backend", "reference", "--write"]) == 0
     assert len(read(model).provenance["verified"]) == 1
+
+
+def test_verify_names_the_keys_that_it_does_not_know(model, tmp_path, capsys):
+    against = outputs(tmp_path / "more.npz", **{"label": np.zeros(1), "spike/lif": by_hand()[0]})
+    assert main(["verify", str(model), "--against", against, "--backend", "reference", "--json"]) == 0
+    said = capsys.readouterr()
+    assert "warning: more.npz: not compared: 'label', 'spike/lif'; keys are input, spikes/LAYER" in said.err
+    assert json.loads(said.out)["unknown_keys"] == ["label", "spike/lif"]
 
 
 def test_verify_names_the_first_divergence(model, tmp_path, capsys):

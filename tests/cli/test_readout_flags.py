@@ -97,3 +97,46 @@ def test_nothing_said_is_the_same_document() -> None:
         with_readout(bare, rejection=0.5)
     with pytest.raises(UsageError, match="temperature is wrong"):
         with_readout(document, temperature="2")  # type: ignore[arg-type]
+
+
+def test_an_early_exit_of_states_that_go_on_is_refused(nir: list[str], tmp_path: Path, capsys: Any) -> None:
+    nodes = {**ends(8, 2), "fc": {"type": "Linear", "weight": np.ones((2, 8), np.float32)}}
+    ones = np.ones(2)
+    nodes["lif"] = {"type": "LIF", "tau": ones, "r": ones, "v_leak": 0 * ones, "v_threshold": ones}
+    write(tmp_path / "net.nir", nodes, chain("fc", "lif"))
+    command, labels = ["import", nir[0], "--from", "nir", "--profile", "norse"], ["--labels", str(tmp_path / "labels")]
+    out = ["-o", str(tmp_path / "net.safetensors")]
+    assert main([*command, *labels, "--early-exit", "0.9", *out]) == 4
+    message = capsys.readouterr().err
+    assert "windows of this model cannot stop early: found state 'lif.v' of reset policy 'never'" in message
+    assert "--bin, --sensor and --steps" in message
+    assert not (tmp_path / "net.safetensors").exists()
+    assert main([*command, *labels, *out]) == 0
+    assert main(["import", *nir, *labels, "--early-exit", "0.9"]) == 0
+    with pytest.raises(ModelError, match="cannot stop early"):
+        with_readout(spikes_document(reset="never"), early_exit=0.5)
+
+
+def test_groups_that_nothing_takes_are_refused(tmp_path: Path, capsys: Any) -> None:
+    b = Builder(input={"kind": "spikes", "shape": [64]})
+    vectors = {"scale": np.ones(4, "f4"), "bias": np.zeros(4, "f4")}
+    weight = {"weight": np.ones((4, 64), "f4"), **vectors}
+    b.add("linear", "input", name="fc", attributes={"activations": "int"}, tensors=weight)
+    path, out = tmp_path / "m.safetensors", tmp_path / "q.safetensors"
+    b.document(outputs="fc").save(path)
+    command = ["quantize", str(path), "-o", str(out), "--group", "32", "--weights"]
+    assert main([*command, "int8"]) == 2
+    assert "--group: groups of inputs belong to int4: found --weights int8" in capsys.readouterr().err
+    assert main([*command, "int4"]) == 2
+    assert "--group: the model has no matrix that takes groups" in capsys.readouterr().err
+    assert not out.exists()
+    b.add(
+        "linear",
+        "fc",
+        name="out",
+        attributes={"activations": "float32"},
+        tensors={**weight, "weight": np.ones((4, 4), "f4")},
+    )
+    b.document(outputs="out").save(path)
+    assert main([*command, "int4"]) == 0
+    assert [node.attributes["group"] for node in read(out).nodes] == [0, 32]

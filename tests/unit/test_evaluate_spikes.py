@@ -26,11 +26,11 @@ from tests.unit.test_pipeline_spikes import make_events
 STEPS = 8
 
 
-def sides(early_exit: dict[str, Any] | None = None) -> Any:
+def sides(early_exit: dict[str, Any] | None = None, reset: str = "window") -> Any:
     """Return a model that counts the steps with an event on the left and on the right of a sensor of two pixels."""
     events = {"sensor": [2, 1], "bin_us": 1000, "origin": "zero", "rounding": "floor", "polarity_order": [0, 1]}
     section = {"kind": "spikes", "shape": [2, 1, 2], "events": {**events, "steps": STEPS, "hop_steps": STEPS}}
-    builder = Builder(input=section, reset="window")
+    builder = Builder(input=section, reset=reset)
     flat = builder.add("reshape", "input", name="flat", attributes={"shape": [4]})
     weight = np.array([[1, 0, 1, 0], [0, 1, 0, 1]], np.float32)
     tensors = {"weight": weight, "scale": np.ones(2, np.float32), "bias": np.zeros(2, np.float32)}
@@ -153,6 +153,7 @@ def test_what_cannot_be_evaluated_is_refused_in_one_line(data: Path, tmp_path: P
     model = saved(sides(), tmp_path)
     base = (model, "--data", str(data), "--ids", "1-5")
     assert "no such precision: found 'int2'" in refusal(capsys, 2, *base, "--precisions", "int2")
+    assert "a precision stands twice: found 'int8'" in refusal(capsys, 2, *base, "--precisions", "int8,int8")
     assert "not a confidence: found '1.5'" in refusal(capsys, 2, *base, "--early-exit", "0.5,1.5")
     assert "not a confidence: found 'x'" in refusal(capsys, 2, *base, "--early-exit", "x")
     wide = refusal(capsys, 4, *base, "--sensor", "4x4")
@@ -160,6 +161,10 @@ def test_what_cannot_be_evaluated_is_refused_in_one_line(data: Path, tmp_path: P
     assert "events are outside the sensor: found 2x1, expected inside 1x1" in refusal(
         capsys, 3, *base, "--sensor", "1x1"
     )
+    going_on = tmp_path / "going_on.safetensors"
+    sides(reset="never").save(going_on)
+    line = refusal(capsys, 4, str(going_on), *base[1:], "--early-exit", "0.5")
+    assert "windows of this model cannot stop early: found state 'lif.v' of reset policy 'never'" in line
     small = tmp_path / "int8.safetensors"
     quantize(sides()).save(small)
     line = refusal(capsys, 4, str(small), *base[1:], "--precisions", "int8,int4")

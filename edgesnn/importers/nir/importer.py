@@ -22,6 +22,7 @@ from edgesnn.importers.nir.reader import read_nir
 from edgesnn.importers.nir.shapes import find_shapes
 
 DEFAULT_DT_US = 100.0
+_ROUNDING = 1e-6  # of a time constant that is one step, as float32
 
 
 def import_nir(
@@ -32,7 +33,7 @@ def import_nir(
     dt_us: float | None = None,
     flags: Mapping[str, Mapping[str, Any]] | None = None,
     input: str = "dense",
-    value: str = "count",
+    value: str | None = None,
     events: Mapping[str, Any] | None = None,
     labels: Sequence[str] | None = None,
 ) -> Document:
@@ -45,7 +46,7 @@ def import_nir(
         dt_us: microseconds of a step; None takes 100, with a warning for profile plain.
         flags: layer -> flag -> value, over what the profile says: {"lif1": {"compare": "ge", "v_th": 0.5}}.
         input: "dense" (float32 values) or "spikes" (small integers).
-        value: of input "spikes": "count" or "binary".
+        value: of input "spikes": "count" (the default) or "binary".
         events: how events become spikes or frames of counts: the fields of `input.events` (docs/model-file.md), those
             with a default left out as you like; None makes a model that is stepped with arrays.
         labels: names of the classes, one for each element of the one output; they make it a model that decides.
@@ -53,11 +54,16 @@ def import_nir(
     Raises:
         ModelError: not a NIR file, an unknown primitive, a neuron that the framework does not have, anything that does
             not fit; names node, found and expected.
-        UsageError: an argument that is none of those above, or a flag of a layer that there is not.
+        UsageError: an argument that is none of those above, or that changes nothing: a flag of a layer that there is
+            not, a reset of no neuron.
+
+    Warns:
+        UserWarning: no time step with profile plain; one that is longer than a neuron's time constant.
     """
     where = os.fspath(path)
     options = _options(profile, reset, dt_us, flags or {}, where)
     graph = flatten(read_nir(path), where)
+    _check_resets(graph, reset)
     shapes = find_shapes(graph, where)
 
     def keeps_time(name: str) -> bool:
@@ -73,6 +79,7 @@ def import_nir(
     if labels is not None:
         scores = one_output(outputs, where)
         outputs[0], readout = add_readout(builder, scores, network.bound(scores), labels)
+    _warn_of_long_steps(graph, options)
     provenance = _provenance(Path(path), options, graph, plan.cut)
     return builder.document(outputs=outputs, readout=readout, provenance=provenance)
 
@@ -90,6 +97,25 @@ def _options(
         warnings.warn(f"a NIR file holds no time step: {DEFAULT_DT_US:g} us is taken; pass --dt", stacklevel=3)
     step_us = float(DEFAULT_DT_US if dt_us is None else dt_us)
     return Options(profile, step_us, reset or PROFILES[profile].reset, flags, where)
+
+
+def _check_resets(graph: FlatGraph, reset: str | None) -> None:
+    """Refuse a reset that nothing in the file would be changed by."""
+    if reset is not None and not any(node.type in ("IF", "LIF", "CubaLIF") for node in graph.nodes.values()):
+        raise UsageError("no neuron of the file resets", where="reset", found=repr(reset), expected="none")
+
+
+def _warn_of_long_steps(graph: FlatGraph, options: Options) -> None:
+    for name, node in graph.nodes.items():
+        if node.type not in NEURONS:
+            continue
+        for field, values in Fields(name, node, options.where).numbers().items():
+            if field.startswith("tau") and options.dt > values.min() * (1 + _ROUNDING):
+                warnings.warn(
+                    f"{options.where}, node {name!r}: a step of {options.dt_us:g} us is longer than its {field} of"
+                    f" {values.min() * 1e6:g} us, so its decay is not followed; pass a smaller --dt",
+                    stacklevel=3,
+                )
 
 
 def _provenance(path: Path, options: Options, graph: FlatGraph, cut: tuple[tuple[str, str], ...]) -> dict[str, Any]:
