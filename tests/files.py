@@ -12,7 +12,7 @@ import numpy as np
 from edgesnn.events import registry
 from edgesnn.events.formats.base import EncoderOptions, is_writable
 from edgesnn.events.types import TRIGGER
-from tests.property import aedat_files, aedat_streams, streams
+from tests.property import aedat_files, aedat_streams, ros_files, streams
 
 SENSOR = streams.SENSOR
 DAT_HEADER = b"% Data file containing CD events.\n% Version 2\n% Width 320\n% Height 240\n\x0c\x08"
@@ -110,6 +110,12 @@ def npz(kind: str) -> WholeFile:
     return WholeFile("npz", ".npz", b"", out.getvalue())
 
 
+def rosbag2(encoding: str, mode: str = "none") -> WholeFile:
+    """A bag of one topic with events and another."""
+    packets = ros_files.packets(encoding, np.random.default_rng(4), 12)
+    return WholeFile("rosbag2", ".db3", b"", ros_files.bag2(packets, mode=mode))
+
+
 def table() -> np.ndarray:
     """400 events as records of other types than ours."""
     rows = np.arange(400)
@@ -139,6 +145,9 @@ WHOLE: dict[str, Callable[[], WholeFile]] = {
     "npy": npy,
     "npz": lambda: npz("records"),
     "npz-columns": lambda: npz("columns"),
+    "rosbag2": lambda: rosbag2("evt3"),
+    "rosbag2-dvs": lambda: rosbag2("dvs"),
+    "rosbag2-zstd": lambda: rosbag2("mono", "message"),
 }
 
 

@@ -59,7 +59,7 @@ def add_sensor(parser: argparse.ArgumentParser) -> None:
 
 
 def add_recording(parser: argparse.ArgumentParser, *, format_flag: str = "--format") -> None:
-    """Add what says how a recording is to be read: `--sensor`, `--format`, `--columns`, `--on-corrupt`."""
+    """Add what says how a recording is to be read: `--sensor`, `--format`, `--columns`, `--topic`, `--on-corrupt`."""
     add_sensor(parser)
     parser.add_argument(
         format_flag, dest="format", metavar="NAME", help="format of the recording, where its content does not tell it"
@@ -69,6 +69,7 @@ def add_recording(parser: argparse.ArgumentParser, *, format_flag: str = "--form
         metavar="T,X,Y,P",
         help="columns of a table that does not name them; - for one to leave out",
     )
+    parser.add_argument("--topic", metavar="NAME", help="of a ROS bag in which more than one topic has events")
     parser.add_argument(
         "--on-corrupt", choices=("strict", "skip"), default="strict", help="damaged data: stop, or count and go on"
     )
@@ -79,7 +80,12 @@ def open_recording(args: argparse.Namespace) -> Recording:
     import edgesnn
 
     return edgesnn.open(
-        args.file, format=args.format, sensor=args.sensor, on_corrupt=args.on_corrupt, columns=args.columns
+        args.file,
+        format=args.format,
+        sensor=args.sensor,
+        on_corrupt=args.on_corrupt,
+        columns=args.columns,
+        topic=args.topic,
     )
 
 

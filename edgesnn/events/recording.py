@@ -29,6 +29,7 @@ from edgesnn.events.formats.base import (
     Step,
     is_container,
     takes_columns,
+    takes_topic,
 )
 from edgesnn.events.packets import regroup
 from edgesnn.events.seek import Place, Span, TimeIndex
@@ -48,6 +49,7 @@ def open(
     sensor: Sensor | None = None,
     on_corrupt: str = "strict",
     columns: str | None = None,
+    topic: str | None = None,
 ) -> Recording:
     """Open a recording; its format is found from its content.
 
@@ -58,18 +60,21 @@ def open(
         on_corrupt: "strict" raises at the first damage, "skip" counts it and goes on.
         columns: of a table (csv, npy, npz), where it does not name them: "t,x,y,p", "x,y,p,t_s", "-" for one to leave
             out.
+        topic: of a bag (rosbag2), where more than one of its topics has events.
 
     Raises:
         RecordingError: no such file, not a file, empty, or of no known format.
-        UsageError: not a path; a wrong format name, sensor, policy or columns.
+        UsageError: not a path; a wrong format name, sensor, policy, columns or topic.
     """
     check_options(sensor, on_corrupt)
     if not isinstance(path, (str, os.PathLike)):
         raise UsageError("not a path", where="open", found=repr(path), expected="a file's name")
-    head = _read_head(path, columns)
+    head = _read_head(path, columns, topic)
     kind = registry.get(format) if format is not None else registry.detect(head)
     if columns is not None and not takes_columns(kind):
         raise UsageError("only tables have columns", where="columns", found=f"{kind.name}, {columns!r}")
+    if topic is not None and not takes_topic(kind):
+        raise UsageError("only bags have topics", where="topic", found=f"{kind.name}, {topic!r}")
     header = kind.header(head)
     if header.complaint and sensor is None and on_corrupt == "strict":
         raise RecordingError(
@@ -100,7 +105,7 @@ class Recording:
     Attributes:
         path: the file.
         format: the format's name.
-        verified: the reader of this format was compared with a real file of somebody else's.
+        verified: the reader of this kind of file was compared with a real file of somebody else's.
         sensor: (width, height), None where neither the file nor the caller says it.
         on_corrupt: "strict" or "skip".
         fields: the lines of the file's header, name -> text.
@@ -116,7 +121,7 @@ class Recording:
     def __init__(self, head: Head, kind: Format, header: Header, *, sensor: Sensor | None, on_corrupt: str) -> None:
         self.path = Path(head.where)
         self.format = kind.name
-        self.verified = kind.verified
+        self.verified = kind.verified and header.verified
         self.sensor = (int(sensor[0]), int(sensor[1])) if sensor is not None else header.sensor
         self.on_corrupt = on_corrupt
         self.fields = header.fields
@@ -304,14 +309,14 @@ class _StreamReader:
         yield events, 0, error
 
 
-def _read_head(path: str | os.PathLike[str], columns: str | None = None) -> Head:
+def _read_head(path: str | os.PathLike[str], columns: str | None = None, topic: str | None = None) -> Head:
     where = os.fspath(path)
     with _open_file(where) as file:
         size = os.fstat(file.fileno()).st_size
         data = _read_fully(file, HEAD_BYTES)
     if not data:
         raise RecordingError("the file is empty", where=where, found="0 bytes", expected="a recording")
-    return Head(data, size, Path(where).suffix.lower(), where, columns)
+    return Head(data, size, Path(where).suffix.lower(), where, columns, topic)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

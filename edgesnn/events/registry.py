@@ -26,6 +26,7 @@ FORMATS = {
     "nmnist": "edgesnn.events.formats.nmnist:Nmnist",
     "npy": "edgesnn.events.formats.npy:Npy",
     "npz": "edgesnn.events.formats.npz:Npz",
+    "rosbag2": "edgesnn.events.formats.rosbag2:Rosbag2",
 }
 
 # What files begin with that people try: a name says more than "unknown".
@@ -33,7 +34,6 @@ _FOREIGN = (
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
     (b"#!AER-DAT", "an AEDAT file"),
     (b"#ROSBAG", "a ROS 1 bag"),
-    (b"SQLite format 3\0", "an SQLite file (a ROS 2 bag?)"),
     (b"\x89MCAP", "an MCAP file (a ROS 2 bag?)"),
     (b"\x93NUMPY", "a .npy array"),
     (b"PK\x03\x04", "a zip archive (.npz?)"),

@@ -29,6 +29,7 @@ FILES = [
     "es/dvs_320x240.es",
     "npy/events_structured.npy",
     "npz/events.npz",
+    "rosbag2_db3/event_camera_msgs_evt3.db3",
 ]
 GESTURES = [f"gesture_bin/dvs128_gesture_class{label}.bin" for label in range(10)]
 
@@ -62,7 +63,7 @@ def test_format_and_sensor_come_from_the_file(case: tuple[Path, Truth]) -> None:
     path, truth = case
     recording = edgesnn.open(path)
     folder = path.parent.name
-    assert recording.format == {"nmnist_bin": "nmnist"}.get(folder, folder)
+    assert recording.format == {"nmnist_bin": "nmnist", "rosbag2_db3": "rosbag2"}.get(folder, folder)
     assert recording.sensor == (
         None if recording.format in ("csv", "nmnist", "npy", "npz") else HEADERS.get(path.name, truth["sensor"])
     )

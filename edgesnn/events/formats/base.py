@@ -24,6 +24,7 @@ class Head:
         suffix: lower case, with the dot; "" if there is none.
         where: the file's name, for messages.
         columns: what the caller says of a table's columns ("t,x,y,p"), None: find it out.
+        topic: of a bag, as the caller says it, None: the only one with events.
     """
 
     data: bytes
@@ -31,6 +32,7 @@ class Head:
     suffix: str
     where: str
     columns: str | None = None
+    topic: str | None = None
 
 
 HEAD_BYTES = 65_536
@@ -45,7 +47,8 @@ class Header:
         sensor: (width, height), None where the file does not say it.
         fields: the header's lines, name -> text.
         complaint: what is wrong with the sensor size that the file names, None if nothing is.
-        variant: what else the decoder must know of this file (a byte order, a record type, columns); "" if nothing.
+        variant: what else the decoder must know of this file (a byte order, columns, a topic); "" if nothing.
+        verified: files of this kind were compared with a real one of somebody else's, where the format was.
     """
 
     data_offset: int = 0
@@ -53,6 +56,7 @@ class Header:
     fields: dict[str, str] = field(default_factory=dict)
     complaint: str | None = None
     variant: str = ""
+    verified: bool = True
 
 
 @dataclass(frozen=True)
@@ -211,6 +215,11 @@ def is_writable(kind: Format) -> TypeGuard[WritableFormat]:
 def takes_columns(kind: Format) -> bool:
     """Say whether this format is a table whose columns a caller may name."""
     return getattr(kind, "takes_columns", False)
+
+
+def takes_topic(kind: Format) -> bool:
+    """Say whether this format is a bag of topics, of which a caller may name one."""
+    return getattr(kind, "takes_topic", False)
 
 
 def needs_sensor(kind: Format) -> bool:

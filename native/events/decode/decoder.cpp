@@ -13,6 +13,7 @@
 #include "events/decode/evt21.hpp"
 #include "events/decode/evt3.hpp"
 #include "events/decode/nmnist.hpp"
+#include "events/decode/ros.hpp"
 
 namespace edgesnn::events {
 namespace {
@@ -59,6 +60,7 @@ constexpr Maker kMakers[] = {
     {"evt21", make<Evt21Decoder>},
     {"evt3", make<Evt3Decoder>},
     {"nmnist", make<NmnistDecoder>},
+    {"ros", make<RosDecoder>},
 };
 // clang-format on
 

@@ -1,0 +1,133 @@
+"""Bags of ROS 2 in SQLite files. docs/formats.md, "ROS bags"."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import islice
+from typing import BinaryIO
+
+from edgesnn.errors import RecordingError
+from edgesnn.events.formats.base import Head, Header, Reader, ReaderOptions, open_file, printable
+from edgesnn.events.formats.ros_messages import MOST_BYTES
+from edgesnn.events.formats.ros_packets import Place
+from edgesnn.events.formats.ros_reader import Damage, Found, RosReader, Topic, damage, read_header
+from edgesnn.events.formats.sqlite_rows import MAGIC, PageError, Row, SqliteFile
+from edgesnn.events.formats.unpacking import ZSTD_MAGIC, UnpackError, unzstd
+
+_MOST_TOPICS = 1000
+_MOST_TOPIC_BYTES = 1 << 20
+_TOPICS = ["id", "name", "type", "serialization_format"]
+_MESSAGES = ["id", "topic_id", "timestamp", "data"]
+
+
+class Rosbag2:
+    """The .db3 file of a bag: event packets and event arrays; messages packed one by one with zstd too."""
+
+    name = "rosbag2"
+    title = "ROS 2 bag (SQLite)"
+    has_magic = True
+    native = False
+    verified = True
+    takes_topic = True
+
+    def matches(self, head: Head) -> bool:
+        """Say whether it is an SQLite file."""
+        return head.data.startswith(MAGIC)
+
+    def header(self, head: Head) -> Header:
+        """Read the topics and the first messages."""
+        return read_header(_SqliteBag(head.where), head)
+
+    def reader(self, options: ReaderOptions) -> Reader:
+        """Begin a pass over the file."""
+        return RosReader(_SqliteBag(options.path), options)
+
+
+class _SqliteBag:
+    """See `Bag`."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._where = printable(path)
+
+    def topics(self) -> list[Topic]:
+        """Return all topics."""
+        with open_file(self._path) as file:
+            try:
+                _, rows = self._open(file, "topics", _TOPICS)
+                found = []
+                for row in islice(rows, _MOST_TOPICS):
+                    if isinstance(row, PageError):
+                        raise row
+                    if row.size < _MOST_TOPIC_BYTES:
+                        found.append((row.number, row.values()))
+            except PageError as error:
+                raise self._unreadable(error) from None
+        return [
+            Topic(values[1], values[2], frozenset([number]), True)
+            for number, values in found
+            if len(values) > 3 and isinstance(values[1], str) and isinstance(values[2], str) and values[3] == "cdr"
+        ]
+
+    def messages(self, topic: Topic) -> Iterator[Found]:
+        """Yield the messages of a topic by their numbers, as they were written."""
+        with open_file(self._path) as file:
+            try:
+                sqlite, rows = self._open(file, "messages", _MESSAGES)
+            except PageError as error:
+                raise self._unreadable(error) from None
+            for row in rows:
+                try:
+                    if isinstance(row, PageError):
+                        raise row
+                    if row.integer(1) in topic.ids:
+                        yield self._found(row)
+                except PageError as error:
+                    if error.cut:
+                        break
+                    yield Found(1, damage=self._damage(error.what, error.at))
+            if sqlite.missing:
+                what = f"the file is cut: {sqlite.missing} bytes are missing"
+                yield Found(1, damage=self._damage(what, sqlite.size, "truncated_bytes", sqlite.missing))
+        if os.path.exists(log := self._path + "-wal") and os.path.getsize(log):
+            what = f"the bag was not closed: its last messages are in {os.path.basename(self._where)}-wal"
+            yield Found(1, damage=self._damage(what, 0, hint="open it once with sqlite3, or pass --on-corrupt=skip"))
+
+    def _open(self, file: BinaryIO, name: str, columns: list[str]) -> tuple[SqliteFile, Iterator[Row | PageError]]:
+        """Return the file and the rows of a table of a bag."""
+        sqlite = SqliteFile(file)
+        table = sqlite.tables().get(name)
+        if table is None or table.columns[: len(columns)] != columns:
+            raise RecordingError(
+                "an SQLite file that is no ROS 2 bag",
+                where=self._where,
+                found=f"no table {name}" if table is None else f"{name} with columns {', '.join(table.columns)[:200]}",
+                expected=f"{name} with columns {', '.join(columns)}",
+            )
+        return sqlite, sqlite.rows(table.root)
+
+    def _unreadable(self, error: PageError) -> RecordingError:
+        what = "the SQLite file cannot be read"
+        return RecordingError(what, where=self._where, offset=error.at, found=error.what, expected="a ROS 2 bag")
+
+    def _found(self, row: Row) -> Found:
+        """Read a message; PageError where it cannot be."""
+        if row.size > MOST_BYTES:
+            raise PageError(f"message {row.number} has {row.size} bytes, more than {MOST_BYTES}", row.at)
+        values = row.values()
+        data = values[3] if len(values) == len(_MESSAGES) else None
+        if not isinstance(data, bytes):
+            raise PageError(f"message {row.number} holds no bytes", row.at)
+        place = Place(self._where, row.number, row.at, exact=False)
+        if not data.startswith(ZSTD_MAGIC):
+            return Found(row.size, place, data)
+        try:
+            return Found(row.size, place, unzstd(data, MOST_BYTES, self._where))
+        except UnpackError as error:
+            raise PageError(f"message {row.number}: {error}", row.at) from None
+
+    def _damage(
+        self, what: str, at: int, counter: str = "bad_words", amount: int = 1, hint: str | None = None
+    ) -> Damage:
+        return damage(what, self._where, at, counter, amount, hint)
