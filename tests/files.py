@@ -12,7 +12,7 @@ import numpy as np
 from edgesnn.events import registry
 from edgesnn.events.formats.base import EncoderOptions, is_writable
 from edgesnn.events.types import TRIGGER
-from tests.property import aedat_files, aedat_streams, ros_files, streams
+from tests.property import aedat_files, aedat_streams, hdf5_files, ros_files, streams
 
 SENSOR = streams.SENSOR
 DAT_HEADER = b"% Data file containing CD events.\n% Version 2\n% Width 320\n% Height 240\n\x0c\x08"
@@ -116,6 +116,12 @@ def rosbag2(encoding: str, mode: str = "none") -> WholeFile:
     return WholeFile("rosbag2", ".db3", b"", ros_files.bag2(packets, mode=mode))
 
 
+def hdf5(make: Callable[[np.ndarray], bytes], sensor: tuple[int, int] | None) -> WholeFile:
+    """A file of several chunks a column; its superblock says where it ends."""
+    data = make(aedat_files.rising_events(np.random.default_rng(14), 400, SENSOR, 1_000_000))
+    return WholeFile("hdf5", ".h5", data[:96], data[96:], sensor=sensor or SENSOR, says_its_end=True)
+
+
 def table() -> np.ndarray:
     """400 events as records of other types than ours."""
     rows = np.arange(400)
@@ -141,6 +147,8 @@ WHOLE: dict[str, Callable[[], WholeFile]] = {
     "evt21": lambda: raw("evt21", "2.1"),
     "evt21-legacy": lambda: raw("evt21", "2.1", "legacy"),
     "evt3": lambda: raw("evt3", "3.0"),
+    "hdf5-dsec": lambda: hdf5(hdf5_files.dsec, None),
+    "hdf5-mvsec": lambda: hdf5(hdf5_files.mvsec, None),
     "nmnist": nmnist,
     "npy": npy,
     "npz": lambda: npz("records"),

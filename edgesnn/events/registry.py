@@ -23,6 +23,7 @@ FORMATS = {
     "evt2": "edgesnn.events.formats.evt2:Evt2",
     "evt21": "edgesnn.events.formats.evt21:Evt21",
     "evt3": "edgesnn.events.formats.evt3:Evt3",
+    "hdf5": "edgesnn.events.formats.hdf5:Hdf5",
     "nmnist": "edgesnn.events.formats.nmnist:Nmnist",
     "npy": "edgesnn.events.formats.npy:Npy",
     "npz": "edgesnn.events.formats.npz:Npz",
@@ -31,7 +32,6 @@ FORMATS = {
 
 # What files begin with that people try: a name says more than "unknown".
 _FOREIGN = (
-    (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
     (b"#!AER-DAT", "an AEDAT file"),
     (b"#ROSBAG", "a ROS 1 bag"),
     (b"\x89MCAP", "an MCAP file (a ROS 2 bag?)"),

@@ -109,7 +109,7 @@ def test_damaged_anywhere(tmp_path: Path, label: str) -> None:
         path = put(tmp_path, file, data, header)
         events, counters, message = read(path, file, "skip")
         assert_inside(events)
-        assert file.format in ("csv", "npy", "npz") or (events["t"] >= 0).all()
+        assert file.format in ("csv", "hdf5", "npy", "npz") or (events["t"] >= 0).all()
         strict_events, _, strict_message = read(path, file, "strict")
         np.testing.assert_array_equal(strict_events, events[: len(strict_events)])
         if message:

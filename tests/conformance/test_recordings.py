@@ -27,6 +27,8 @@ FILES = [
     "csv/events_t_x_y_on.csv",
     "dat/ncars_obj_004397_td.dat",
     "es/dvs_320x240.es",
+    "dsec_h5/dsec_events_a.h5",
+    "mvsec_h5/mvsec_like_data.hdf5",
     "npy/events_structured.npy",
     "npz/events.npz",
     "rosbag2_db3/event_camera_msgs_evt3.db3",
@@ -38,8 +40,13 @@ Truth = dict[str, Any]
 
 # What their independent reader could not say: the size, and what is needed to unpack them.
 SENSORS = {"aedat4/davis_sample.aedat4": (320, 240)}
-# What the header of a converted file says, wrongly.
-HEADERS = {"aedat31_polarity_from_aedat4.aedat": (240, 180)}
+# What the header of a converted file says, wrongly; files that do not say what is known of their camera.
+HEADERS = {
+    "aedat31_polarity_from_aedat4.aedat": (240, 180),
+    "dsec_events_a.h5": None,
+    "mvsec_like_data.hdf5": None,
+}
+NAMES = {"nmnist_bin": "nmnist", "dsec_h5": "hdf5", "mvsec_h5": "hdf5", "hdf5_ecf": "hdf5", "rosbag2_db3": "rosbag2"}
 PACKAGES = {"aedat4/davis_sample.aedat4": "lz4.frame"}
 
 
@@ -63,7 +70,7 @@ def test_format_and_sensor_come_from_the_file(case: tuple[Path, Truth]) -> None:
     path, truth = case
     recording = edgesnn.open(path)
     folder = path.parent.name
-    assert recording.format == {"nmnist_bin": "nmnist", "rosbag2_db3": "rosbag2"}.get(folder, folder)
+    assert recording.format == NAMES.get(folder, folder)
     assert recording.sensor == (
         None if recording.format in ("csv", "nmnist", "npy", "npz") else HEADERS.get(path.name, truth["sensor"])
     )

@@ -25,6 +25,7 @@ ROWS = [
     {"graph"},
     {"encode"},
     {"events"},
+    {"hdf5"},
     {"mqtt"},
     {"prediction", "schemas", "broker_url"},
     {"errors", "units", "version", "clock", "_native", "zoo"},
@@ -34,6 +35,7 @@ LEVEL = {room: len(ROWS) - index for index, row in enumerate(ROWS) for room in r
 # What a room may import besides the standard library, numpy and edgesnn.
 EXTRA = {
     "train": {"torch", "tonic", "tomli"},
+    "events": {"h5py", "hdf5plugin"},
     "importers": {"h5py", "torch"},
     "models": {"torch"},
     "mqtt": {"paho"},

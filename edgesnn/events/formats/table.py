@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -44,9 +44,24 @@ class Rows(Protocol):
 
 
 class TableReader:
-    """A pass over a table; see `Reader`. The columns are told by its first rows."""
+    """A pass over a table; see `Reader`. The columns are told by its first rows.
 
-    def __init__(self, rows: Rows, title: str, options: ReaderOptions, columns_said: str) -> None:
+    Args:
+        rows, title, options, columns_said: the table, and what is said of it.
+        first_row: the number of the first row that `rows` gives, for messages.
+        why: what is wrong with a row, where `rows` knows it.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        title: str,
+        options: ReaderOptions,
+        columns_said: str,
+        *,
+        first_row: int = 0,
+        why: Callable[[int], str | None] = lambda _: None,
+    ) -> None:
         self._rows = rows
         self._title = title
         self._options = options
@@ -55,7 +70,8 @@ class TableReader:
         self._width, self._height = options.sensor or (65536, 65536)
         self._strict = options.on_corrupt == "strict"
         self._guard = _Guard()
-        self._row = 0
+        self._row = first_row
+        self._why = why
         self._last_us: int | None = None
         self.t_end_us: int | None = None
         self.counters = dict(NO_COUNTERS)
@@ -117,12 +133,14 @@ class TableReader:
 
     def _refuse(self, row: int, what: str, block: list[Array], at: int) -> RecordingError:
         values = [f"{name}={column[at]}" for name, column in zip(self._order, block, strict=True)] if at >= 0 else []
+        why = self._why(row)
+        hint = "if the columns are others pass --columns, if the sensor is pass --sensor, to go on --on-corrupt=skip"
         return RecordingError(
-            f"{self._title} row {row}: {what}",
+            f"{self._title} row {row}: {why or what}",
             where=printable(self._options.path),
             offset=self._rows.offset(row),
-            found=" ".join(values) or None,
-            hint="if the columns are others pass --columns, if the sensor is pass --sensor, to go on --on-corrupt=skip",
+            found=" ".join(values) if values and not why else None,
+            hint="to go on pass --on-corrupt=skip" if why else hint,
         )
 
     def _end(self) -> RecordingError | None:

@@ -1,4 +1,4 @@
-"""NIR files to models: `child.py` (HDF5, in a process of its own), `reader.py` (what it found, checked), `flatten.py`
+"""NIR files to models: `child.py` (HDF5, the worker's side), `reader.py` (what it found, checked), `flatten.py`
 (subgraphs, cycles), `shapes.py`, `profiles.py` (neurons as each framework runs them), `layers.py`, `importer.py`.
 """
 

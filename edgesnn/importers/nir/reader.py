@@ -1,28 +1,24 @@
-"""NIR files as plain data: the child process that reads HDF5, and the checks on what it gave."""
+"""NIR files as plain data: asked of a process that reads HDF5, and the checks on what it gave."""
 
 from __future__ import annotations
 
-import io
-import json
 import os
-import subprocess
-import sys
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgesnn.errors import ModelError
+from edgesnn.hdf5 import Job, JobError
 
 Array = npt.NDArray[Any]
 
 MEMORY_BYTES = 4 << 30
 TIMEOUT_S = 120.0
-_CHILD = Path(__file__).with_name("child.py")
+_CHILD = "edgesnn.importers.nir.child"
+_MOST_BYTES = (1 << 30) + (1 << 24)  # child.MAX_BYTES, and what each array is filled up with
 _HINT = "a .nir file is HDF5 with /version and /node, as nir.write makes it"
 
 
@@ -47,7 +43,7 @@ def read_nir(path: str | os.PathLike[str], *, memory_bytes: int = MEMORY_BYTES) 
 
     Args:
         path: the file.
-        memory_bytes: address space that the reading process may use.
+        memory_bytes: by how much the address space of the reading process may grow.
 
     Raises:
         ModelError: no such file, not HDF5, no NIR graph, too large, or the reading process died; h5py is not installed.
@@ -55,44 +51,29 @@ def read_nir(path: str | os.PathLike[str], *, memory_bytes: int = MEMORY_BYTES) 
     where = os.fspath(path)
     if not os.path.isfile(where):
         raise ModelError("no such file", where=where)
-    tree, arrays = _unpack(_run(where, memory_bytes), where)
+    tree, arrays = _run(where, memory_bytes)
     if "node" not in tree["groups"] or "version" not in tree["fields"]:
         names = sorted([*tree["groups"], *tree["fields"]])
         raise ModelError("not a NIR file", where=where, found=", ".join(names) or "nothing", hint=_HINT)
     return _graph(tree["groups"]["node"], arrays, where, "the graph")
 
 
-def _run(where: str, memory_bytes: int) -> bytes:
-    command = [sys.executable, str(_CHILD), os.path.abspath(where), str(memory_bytes)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
+def _run(where: str, memory_bytes: int) -> tuple[dict[str, Any], list[Array]]:
+    """Return the tree of the file and the arrays that it names by number."""
+    request = {"path": os.path.abspath(where)}
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT_S, env=environment, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise ModelError("reading the file took too long", where=where, found=f"more than {TIMEOUT_S:.0f} s") from None
-    if done.returncode == 0:
-        return done.stdout
-    said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-    last = said[-1][:300] if said else "nothing on standard error"
-    if "No module named 'h5py'" in last:
-        raise ModelError("h5py is not installed", where=where, hint="pip install 'edgesnn[nir]'")
-    if done.returncode == 3:
-        raise ModelError("file cannot be read as NIR", where=where, found=last, hint=_HINT)
-    how = f"signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"
-    raise ModelError("the process that reads the file died", where=where, found=f"{how}: {last}", hint=_HINT)
+        job = Job(_CHILD, request, memory_bytes=memory_bytes, timeout_s=TIMEOUT_S, most_bytes=_MOST_BYTES)
+        for said, arrays in job:
+            return said["tree"], arrays
+        raise JobError("died", "it gave no tree")
+    except JobError as error:
+        if error.kind == "missing":
+            raise ModelError(error.what, where=where, hint="pip install 'edgesnn[nir]'") from None
+        what = "file cannot be read as NIR" if error.kind == "refused" else error.what
+        raise ModelError(what, where=where, found=error.text, hint=_HINT) from None
 
 
-def _unpack(data: bytes, where: str) -> tuple[dict[str, Any], dict[int, Array]]:
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            tree = json.loads(file["tree"].tobytes())
-            return tree, {int(name): file[name] for name in file.files if name != "tree"}
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
-        raise ModelError("the process that reads the file gave no tree", where=where, found=str(error)) from None
-
-
-def _graph(group: Mapping[str, Any], arrays: Mapping[int, Array], where: str, name: str) -> NirGraph:
+def _graph(group: Mapping[str, Any], arrays: Sequence[Array], where: str, name: str) -> NirGraph:
     """Return a graph of a group that should be one."""
     fields, groups = group["fields"], group["groups"]
     if fields.get("type") != "NIRGraph" or "nodes" not in groups:
@@ -111,7 +92,7 @@ def _graph(group: Mapping[str, Any], arrays: Mapping[int, Array], where: str, na
     return NirGraph(nodes, _edges(fields.get("edges"), arrays, where, name))
 
 
-def _edges(number: Any, arrays: Mapping[int, Array], where: str, name: str) -> tuple[tuple[str, str], ...]:
+def _edges(number: Any, arrays: Sequence[Array], where: str, name: str) -> tuple[tuple[str, str], ...]:
     edges = arrays[number] if isinstance(number, int) else np.zeros((0, 2), np.str_)
     if edges.size == 0:
         return ()

@@ -1,0 +1,142 @@
+"""Event recordings in HDF5: Prophesee's, DSEC's, MVSEC's. docs/formats.md, "HDF5"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgesnn.errors import RecordingError
+from edgesnn.events.formats.base import Head, Header, Reader, ReaderOptions, Sensor, printable
+from edgesnn.events.formats.table import TableReader
+from edgesnn.hdf5 import Job, JobError
+
+MAGIC = b"\x89HDF\r\n\x1a\n"
+_CHILD = "edgesnn.events.formats.hdf5_child"
+_MEMORY_BYTES = 1 << 30
+_KNOWN = "CD/events (Prophesee), events/{t,x,y,p} (DSEC) or davis/left/events (MVSEC)"
+_MOST_SIDE = 2048
+
+Array = npt.NDArray[Any]
+
+
+class Hdf5:
+    """Three layouts: `ecf`, `dsec`, `mvsec`. A process of its own reads the file."""
+
+    name = "hdf5"
+    title = "HDF5"
+    has_magic = True
+    native = False
+    verified = False
+
+    def matches(self, head: Head) -> bool:
+        """Say whether the signature is there."""
+        return head.data.startswith(MAGIC)
+
+    def header(self, head: Head) -> Header:
+        """Ask what the file holds; refuse one that is cut without asking."""
+        _refuse_cut(head)
+        found = _describe(head.where)
+        sensor, complaint = _sensor(found.get("sensor"))
+        return Header(0, sensor, found["fields"], complaint, found["layout"])
+
+    def reader(self, options: ReaderOptions) -> Reader:
+        """Begin a pass over the file."""
+        rows = _Rows(options)
+        return TableReader(rows, self.title, options, "", first_row=rows.first, why=rows.why)
+
+
+class _Rows:
+    """The rows that a worker sends; see `table.Rows`.
+
+    Attributes:
+        first: number of the first row that is read.
+    """
+
+    def __init__(self, options: ReaderOptions) -> None:
+        self._where = options.path
+        request = {"path": options.path, "start_us": options.start_us}
+        self._messages = iter(Job(_CHILD, request, memory_bytes=_MEMORY_BYTES))
+        found, _ = self._next() or ({}, [])
+        self.names: Sequence[str] = found["names"]
+        self._offset_us = int(found.get("t_offset", 0))
+        self._lost: list[tuple[int, int, int, str]] = []  # of the last block
+        self._at = 0
+        self._ahead = self._next()
+        self.first = self._ahead[0]["row"] if self._ahead else 0
+
+    def read(self) -> tuple[list[Array], int]:
+        if self._ahead is None:
+            return [np.zeros(0) for _ in self.names], 0
+        message, block = self._ahead
+        self._ahead = self._next()
+        self._lost, self._at = message["lost"], message["at"]
+        if len(block) != len(self.names) or len({column.shape for column in block}) != 1 or block[0].ndim != 1:
+            raise _refusal(JobError("died", "it sent no columns"), self._where)
+        for at, name in enumerate(self.names):
+            if name == "t_us" and self._offset_us:
+                block[at] = block[at].astype(np.int64) + self._offset_us
+            elif name == "p" and self._lost:
+                block[at] = block[at].astype(np.float64)
+                for start, stop, _, _ in self._lost:
+                    block[at][start - message["row"] : stop - message["row"]] = np.nan
+        return block, message["bytes"]
+
+    def offset(self, row: int) -> int:
+        return next((at for start, stop, at, _ in self._lost if start <= row < stop), self._at)
+
+    def why(self, row: int) -> str | None:
+        """Say why a row could not be read; None where it was."""
+        return next((f"it cannot be read: {why}" for start, stop, _, why in self._lost if start <= row < stop), None)
+
+    def ending(self) -> tuple[str, str, int] | None:
+        return None
+
+    def _next(self) -> tuple[dict[str, Any], list[Array]] | None:
+        try:
+            return next(self._messages, None)
+        except JobError as error:
+            raise _refusal(error, self._where) from None
+
+
+def _describe(where: str) -> dict[str, Any]:
+    try:
+        for found, _ in Job(_CHILD, {"path": where, "describe": True}, memory_bytes=_MEMORY_BYTES):
+            return found
+    except JobError as error:
+        raise _refusal(error, where) from None
+    raise _refusal(JobError("died", "it said nothing"), where)
+
+
+def _refusal(error: JobError, where: str) -> RecordingError:
+    if error.kind == "missing":
+        return RecordingError(error.what, where=printable(where), hint="pip install 'edgesnn[events]'")
+    expected = _KNOWN if error.kind == "refused" else None
+    return RecordingError(error.what, where=printable(where), found=error.text, expected=expected)
+
+
+def _sensor(said: str | None) -> tuple[Sensor | None, str | None]:
+    """Return the size that the file says, and what is wrong with it."""
+    match = re.fullmatch(r"(\d{1,9})x(\d{1,9})", said or "")
+    if match is None:
+        return None, None
+    sensor = int(match[1]), int(match[2])
+    if all(0 < side <= _MOST_SIDE for side in sensor):
+        return sensor, None
+    return None, f"the file says {said}, possible are 1x1 to {_MOST_SIDE}x{_MOST_SIDE}"
+
+
+def _refuse_cut(head: Head) -> None:
+    """Raise RecordingError where the superblock says that the file is longer (HDF5 specification, II.A)."""
+    version = head.data[8] if len(head.data) > 8 else 0
+    at, size = {0: (40, 13), 1: (44, 13)}.get(version, (28, 9))
+    if len(head.data) > size and head.data[size] != 8:
+        return  # addresses of another size: left to libhdf5
+    end = int.from_bytes(head.data[at : at + 8], "little") if len(head.data) >= at + 8 else at + 8
+    if head.size < end:
+        raise RecordingError(
+            "the file is cut", where=printable(head.where), offset=head.size, found=f"{head.size} of {end} bytes"
+        )

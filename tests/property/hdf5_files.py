@@ -1,0 +1,41 @@
+"""Small HDF5 recordings as their owners lay them out, written with h5py."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import h5py
+import hdf5plugin
+import numpy as np
+
+
+def dsec(events: np.ndarray, *, offset_us: int = 5_000_000, index: bool = True, options: Any = None) -> bytes:
+    """Columns packed with Blosc and zstd, chunks of different lengths, the index of milliseconds."""
+    out = io.BytesIO()
+    t = events["t"] - offset_us
+    base = 0 if not len(t) or t.min() >= 0 else int(t.min()) // 1000 * 1000
+    t, offset_us = t - base, offset_us + base
+    blosc = options if options is not None else dict(hdf5plugin.Blosc(cname="zstd", clevel=5))
+    with h5py.File(out, "w") as file:
+        columns = {"t": t.astype("<u4"), "x": events["x"], "y": events["y"], "p": events["p"]}
+        for (name, column), rows in zip(columns.items(), (50, 80, 80, 120), strict=True):
+            file.create_dataset(f"events/{name}", data=column, chunks=(rows,), maxshape=(None,), **blosc)
+        file["t_offset"] = np.int64(offset_us)
+        if index:
+            last_ms = int(t[-1]) // 1000 if len(t) else 0
+            file["ms_to_idx"] = np.searchsorted(t, np.arange(last_ms + 2) * 1000).astype("<u8")
+    return out.getvalue()
+
+
+def mvsec(events: np.ndarray, *, image: bool = False, seconds: np.ndarray | None = None) -> bytes:
+    """Rows of x, y, seconds and polarity (1, -1), deflated."""
+    out = io.BytesIO()
+    rows = np.empty((len(events), 4))
+    rows[:, 0], rows[:, 1], rows[:, 3] = events["x"], events["y"], np.where(events["p"], 1, -1)
+    rows[:, 2] = events["t"] / 1e6 if seconds is None else seconds
+    with h5py.File(out, "w") as file:
+        file.create_dataset("davis/left/events", data=rows, chunks=(64, 1), maxshape=(None, 4), compression="gzip")
+        if image:
+            file["davis/left/image_raw"] = np.zeros((1, 260, 346), np.uint8)
+    return out.getvalue()

@@ -1,0 +1,119 @@
+"""A worker that dies, hangs, floods memory or babbles is an error of the caller's, with what is known of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+
+from edgesnn.hdf5 import Job, JobError, process
+
+MODULE = "tests.hdf5_jobs"
+
+
+def job(do: str, **options: Any) -> Job:
+    return Job(MODULE, {"do": do}, **options)
+
+
+def failure(do: str, **options: Any) -> JobError:
+    with pytest.raises(JobError) as caught:
+        list(job(do, **options))
+    return caught.value
+
+
+def gone(pid: int) -> bool:
+    for _ in range(200):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_messages_and_arrays_come_as_they_were_sent() -> None:
+    for number, (message, arrays) in enumerate(job("echo")):
+        assert message["number"] == number
+        assert [array.tolist() for array in arrays] == [list(range(number)), float(number), [[], []], [["a", "bc"]]]
+        assert [array.dtype.kind for array in arrays] == ["i", "f", "u", "U"]
+
+
+def test_each_job_has_a_worker_of_its_own_and_two_run_side_by_side() -> None:
+    pairs = list(zip(job("echo"), job("echo"), strict=True))
+    pids = {message["pid"] for pair in pairs for message, _ in pair}
+    assert len(pairs) == 3
+    assert len(pids) == 2
+    assert os.getpid() not in pids
+
+
+@pytest.mark.parametrize(
+    ("do", "kind", "text"),
+    [
+        ("refuse", "refused", "it is green"),
+        ("crash", "died", "signal 11"),
+        ("crash_inside_a_message", "died", "exit code 7"),
+        ("flood", "refused", "MemoryError"),
+        ("babble", "died", ""),
+        ("lie", "died", ""),
+        ("need", "missing", "no_such_package"),
+    ],
+)
+def test_what_goes_wrong_is_said(do: str, kind: str, text: str) -> None:
+    error = failure(do, memory_bytes=1 << 28)
+    assert error.kind == kind
+    assert text in error.text
+    assert error.what
+
+
+def test_a_worker_that_hangs_is_ended() -> None:
+    hanging = iter(job("hang", timeout_s=0.5))
+    pid = next(hanging)[0]["pid"]
+    with pytest.raises(JobError) as caught:
+        next(hanging)
+    assert caught.value.kind == "slow"
+    assert gone(pid)
+
+
+def test_a_worker_ends_when_its_job_is_let_go_of() -> None:
+    hanging = job("hang")
+    pid = next(iter(hanging))[0]["pid"]
+    del hanging
+    assert gone(pid)
+
+
+def test_more_than_a_message_may_have_is_not_taken() -> None:
+    assert failure("talk_too_much", most_bytes=1000).kind == "died"
+
+
+def test_a_server_that_was_ended_is_replaced() -> None:
+    list(job("echo"))
+    server = process._server._process
+    assert server is not None
+    server.kill()
+    server.wait()
+    assert len(list(job("echo"))) == 3
+
+
+def test_a_forked_child_has_a_server_of_its_own() -> None:
+    list(job("echo"))
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if len(list(job("echo"))) == 3 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert len(list(job("echo"))) == 3
+
+
+def test_nothing_is_left_when_the_caller_ends() -> None:
+    code = (
+        "from edgesnn.hdf5 import Job, process\n"
+        f"job = Job({MODULE!r}, {{'do': 'hang'}})\n"
+        "print(next(iter(job))[0]['pid'], process._server._process.pid, flush=True)\n"
+        "import os; os._exit(0)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert all(gone(int(pid)) for pid in out.stdout.split())
