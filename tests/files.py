@@ -110,6 +110,12 @@ def npz(kind: str) -> WholeFile:
     return WholeFile("npz", ".npz", b"", out.getvalue())
 
 
+def rosbag1(encoding: str, mode: str = "none") -> WholeFile:
+    """A bag of one topic with events and another, in chunks."""
+    data = ros_files.bag1(ros_files.packets(encoding, np.random.default_rng(4), 12), mode=mode)
+    return WholeFile("rosbag1", ".bag", data[: 13 + 4096], data[13 + 4096 :], says_its_end=True)
+
+
 def rosbag2(encoding: str, mode: str = "none") -> WholeFile:
     """A bag of one topic with events and another."""
     packets = ros_files.packets(encoding, np.random.default_rng(4), 12)
@@ -153,6 +159,9 @@ WHOLE: dict[str, Callable[[], WholeFile]] = {
     "npy": npy,
     "npz": lambda: npz("records"),
     "npz-columns": lambda: npz("columns"),
+    "rosbag1": lambda: rosbag1("evt3"),
+    "rosbag1-bz2": lambda: rosbag1("dvs", "bz2"),
+    "rosbag1-lz4": lambda: rosbag1("libcaer", "lz4"),
     "rosbag2": lambda: rosbag2("evt3"),
     "rosbag2-dvs": lambda: rosbag2("dvs"),
     "rosbag2-zstd": lambda: rosbag2("mono", "message"),

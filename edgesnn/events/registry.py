@@ -27,6 +27,7 @@ FORMATS = {
     "nmnist": "edgesnn.events.formats.nmnist:Nmnist",
     "npy": "edgesnn.events.formats.npy:Npy",
     "npz": "edgesnn.events.formats.npz:Npz",
+    "rosbag1": "edgesnn.events.formats.rosbag1:Rosbag1",
     "rosbag2": "edgesnn.events.formats.rosbag2:Rosbag2",
 }
 

@@ -31,6 +31,7 @@ FILES = [
     "mvsec_h5/mvsec_like_data.hdf5",
     "npy/events_structured.npy",
     "npz/events.npz",
+    "rosbag1/event_camera_msgs_evt3.bag",
     "rosbag2_db3/event_camera_msgs_evt3.db3",
 ]
 GESTURES = [f"gesture_bin/dvs128_gesture_class{label}.bin" for label in range(10)]

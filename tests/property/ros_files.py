@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
 from rosbags.rosbag2 import Writer as Writer2
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
@@ -92,6 +93,19 @@ def bag2(
         with writer:
             write_all(writer, 2, {TOPIC: list(packets), **(more or {})})
         return next(path.glob("bag.*[3p]")).read_bytes()
+
+
+def bag1(packets: Iterable[Packet], *, mode: str = "none", more: Topics | None = None) -> bytes:
+    """A bag of ROS 1 in small chunks; mode: "none", "lz4", "bz2"."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.bag"
+        writer = Writer1(path)
+        writer.chunk_threshold = 1500
+        if mode != "none":
+            writer.set_compression(Writer1.CompressionFormat[mode.upper()])
+        with writer:
+            write_all(writer, 1, {TOPIC: list(packets), **(more or {})})
+        return path.read_bytes()
 
 
 def write_all(writer: Any, ros: int, topics: Topics) -> None:

@@ -92,7 +92,7 @@ def read_header(bag: Bag, head: Head) -> Header:
     """Choose the topic, and read from its first messages what all of them are."""
     topic = choose(bag.topics(), head.topic, head.where)
     said: Counter[tuple[Sensor, str]] = Counter()
-    for found in islice(bag.messages(topic), _LOOK):
+    for found in islice((found for found in bag.messages(topic) if found.place), _LOOK):
         try:
             message = parse(topic.type, found.data, cdr=topic.cdr)
             said[message.size, message.encoding] += 1
@@ -157,15 +157,15 @@ class RosReader:
 
     def __iter__(self) -> Iterator[Step]:
         topic = choose(self._bag.topics(), self._options.header.variant, self._options.path)
+        taken = 0  # bytes of messages that wait to be decoded
         for found in self._bag.messages(topic):
-            taken = found.taken
+            taken += found.taken
             for events, _, error in self._take(found, topic):
                 yield events, taken, error
                 taken = 0
                 if error is not None:
                     return
-            if taken:
-                yield np.zeros(0, EVENT), taken, None
+        yield np.zeros(0, EVENT), taken, None
         if self._events is not None:
             for events, _, error in self._events.finish():
                 yield events, 0, error

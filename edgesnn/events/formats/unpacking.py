@@ -1,14 +1,21 @@
-"""Packed bytes of which it is known how much may come out of them."""
+"""Bytes of a file, packed or not, as far as they are looked at; it is bounded how much may come out of them."""
 
 from __future__ import annotations
 
+import bz2
+import os
+from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import Any
+from typing import Any, BinaryIO
 
 from edgesnn.errors import RecordingError
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-_MOST_WINDOW = 1 << 23
+_PIECE_BYTES = 1 << 18
+_WINDOW_BYTES = 1 << 16  # searched at once
+_MOST_WINDOW = 1 << 23  # that zstd may look back
+_FREE_BYTES = 16 << 20  # that packed bytes may become, however few they are
+_MOST_TIMES = 256  # what they may become beyond that
 
 
 class UnpackError(Exception):
@@ -39,3 +46,151 @@ def unzstd(data: bytes | memoryview, most: int, where: str) -> bytes:
     except zstd.ZstdError as error:
         raise UnpackError(f"its zstd frame is damaged ({error})") from None
     return out
+
+
+class Source:
+    """Pieces of bytes as one stream. `position`: how many were taken; `produced`: how many came."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._buffer = b""
+        self._at = 0
+        self.position = 0
+        self.produced = 0
+
+    def peek(self, count: int) -> memoryview:
+        """Return the next so many bytes without taking them; fewer at the end. Raises UnpackError."""
+        if len(self._buffer) - self._at < count:
+            parts = [self._buffer[self._at :]]
+            have = len(parts[0])
+            while have < count and (piece := next(self._pieces, b"")):
+                parts.append(piece)
+                have += len(piece)
+                self.produced += len(piece)
+            self._buffer, self._at = b"".join(parts), 0
+        return memoryview(self._buffer)[self._at : self._at + count]
+
+    def skip(self, count: int) -> int:
+        """Take so many bytes unseen; return how many there were. Raises UnpackError."""
+        skipped = 0
+        while skipped < count and len(view := self.peek(min(count - skipped, _PIECE_BYTES))):
+            self._at += len(view)
+            skipped += len(view)
+        self.position += skipped
+        return skipped
+
+    def take(self, count: int) -> memoryview:
+        """Return the next so many bytes; fewer at the end. Raises UnpackError."""
+        view = self.peek(count)
+        self._at += len(view)
+        self.position += len(view)
+        return view
+
+    def search(self, find: Callable[[bytes], int | None], overlap: int) -> bool:
+        """Skip to the first place that `find` tells in a window of bytes; False: there is none to the end.
+
+        overlap: bytes of a window that are looked at again in the next. Raises UnpackError.
+        """
+        while len(window := self.peek(_WINDOW_BYTES)):
+            at = find(bytes(window))
+            if at is not None:
+                self.skip(at)
+                return True
+            self.skip(len(window) if len(window) < _WINDOW_BYTES else _WINDOW_BYTES - overlap)
+        return False
+
+
+class FileSource(Source):
+    """Bytes [start, end) of a file."""
+
+    def __init__(self, file: BinaryIO, start: int, end: int) -> None:
+        super().__init__(self._read())
+        self._file = file
+        self._next = start
+        self._end = end
+
+    def skip(self, count: int) -> int:
+        """Take so many bytes unseen; those that were not read yet never are."""
+        have = min(count, len(self._buffer) - self._at)
+        self._at += have
+        jump = min(count - have, max(self._end - self._next, 0))
+        self._next += jump
+        self.position += have + jump
+        return have + jump
+
+    def _read(self) -> Iterator[bytes]:
+        while True:
+            piece = os.pread(self._file.fileno(), max(min(_PIECE_BYTES, self._end - self._next), 0), self._next)
+            self._next += len(piece)
+            yield piece
+
+
+def unpacked(packed: FileSource, size: int, compression: str, where: str) -> Source:
+    """Return what the next `size` bytes of a file become: compression "none", "lz4", "bz2" or "zstd".
+
+    Raises UnpackError where there is no such compression; reading does where the bytes are damaged or become too many.
+    """
+    makers = {"none": _plain, "lz4": _lz4, "bz2": _bz2, "zstd": _zstd}
+    if compression not in makers:
+        raise UnpackError(f"compression {compression[:20]!r} is not read")
+    return Source(_bounded(makers[compression](packed, size, where), size))
+
+
+def _bounded(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
+    produced = 0
+    for piece in pieces:
+        produced += len(piece)
+        if produced > _FREE_BYTES + _MOST_TIMES * size:
+            raise UnpackError(f"{size} bytes become more than events do")
+        yield piece
+
+
+def _plain(packed: FileSource, size: int, _: str) -> Iterator[bytes]:
+    while size > 0 and len(piece := packed.take(min(size, _PIECE_BYTES))):
+        size -= len(piece)
+        yield bytes(piece)
+
+
+def _lz4(packed: FileSource, size: int, where: str) -> Iterator[bytes]:
+    return _frames(package("lz4.frame", where).LZ4FrameDecompressor, "lz4", packed, size)
+
+
+def _bz2(packed: FileSource, size: int, _: str) -> Iterator[bytes]:
+    return _frames(bz2.BZ2Decompressor, "bz2", packed, size)
+
+
+def _frames(maker: Callable[[], Any], name: str, packed: FileSource, size: int) -> Iterator[bytes]:
+    """Unpack one frame piece by piece."""
+    unpack = maker()
+    try:
+        for piece in _plain(packed, size, ""):
+            given = piece
+            while not unpack.eof and (given or not unpack.needs_input):
+                out, given = unpack.decompress(given, max_length=_PIECE_BYTES), b""
+                if out:
+                    yield out
+    except (RuntimeError, OSError, EOFError, ValueError) as error:
+        raise UnpackError(f"its {name} data are damaged ({error})") from None
+
+
+def _zstd(packed: FileSource, size: int, where: str) -> Iterator[bytes]:
+    zstd = package("zstandard", where)
+    try:
+        with zstd.ZstdDecompressor(max_window_size=_MOST_WINDOW).stream_reader(_Reads(packed, size)) as reader:
+            while out := reader.read(_PIECE_BYTES):
+                yield out
+    except zstd.ZstdError as error:
+        raise UnpackError(f"its zstd data are damaged ({error})") from None
+
+
+class _Reads:
+    """The next `size` bytes of a source as something to read from."""
+
+    def __init__(self, packed: FileSource, size: int) -> None:
+        self._packed = packed
+        self._left = size
+
+    def read(self, count: int) -> bytes:
+        piece = bytes(self._packed.take(min(count, self._left)))
+        self._left -= len(piece)
+        return piece
