@@ -12,7 +12,7 @@ import numpy as np
 from edgesnn.events import registry
 from edgesnn.events.formats.base import EncoderOptions, is_writable
 from edgesnn.events.types import TRIGGER
-from tests.property import aedat_files, aedat_streams, hdf5_files, ros_files, streams
+from tests.property import aedat_files, aedat_streams, hdf5_files, mcap_files, ros_files, streams
 
 SENSOR = streams.SENSOR
 DAT_HEADER = b"% Data file containing CD events.\n% Version 2\n% Width 320\n% Height 240\n\x0c\x08"
@@ -110,6 +110,14 @@ def npz(kind: str) -> WholeFile:
     return WholeFile("npz", ".npz", b"", out.getvalue())
 
 
+def mcap(encoding: str, mode: str) -> WholeFile:
+    """An MCAP file of one topic with events and another; mode: "none", "lz4", "zstd", "flat" (without chunks)."""
+    packets = ros_files.packets(encoding, np.random.default_rng(4), 12)
+    data = mcap_files.mcap(packets, mode)
+    header = 8 + 9 + int.from_bytes(data[9:17], "little")
+    return WholeFile("mcap", ".mcap", data[:header], data[header:], says_its_end=True)
+
+
 def rosbag1(encoding: str, mode: str = "none") -> WholeFile:
     """A bag of one topic with events and another, in chunks."""
     data = ros_files.bag1(ros_files.packets(encoding, np.random.default_rng(4), 12), mode=mode)
@@ -155,6 +163,10 @@ WHOLE: dict[str, Callable[[], WholeFile]] = {
     "evt3": lambda: raw("evt3", "3.0"),
     "hdf5-dsec": lambda: hdf5(hdf5_files.dsec, None),
     "hdf5-mvsec": lambda: hdf5(hdf5_files.mvsec, None),
+    "mcap": lambda: mcap("evt3", "none"),
+    "mcap-flat": lambda: mcap("dvs", "flat"),
+    "mcap-lz4": lambda: mcap("libcaer_cmp", "lz4"),
+    "mcap-zstd": lambda: mcap("mono", "zstd"),
     "nmnist": nmnist,
     "npy": npy,
     "npz": lambda: npz("records"),

@@ -24,6 +24,7 @@ FORMATS = {
     "evt21": "edgesnn.events.formats.evt21:Evt21",
     "evt3": "edgesnn.events.formats.evt3:Evt3",
     "hdf5": "edgesnn.events.formats.hdf5:Hdf5",
+    "mcap": "edgesnn.events.formats.mcap:Mcap",
     "nmnist": "edgesnn.events.formats.nmnist:Nmnist",
     "npy": "edgesnn.events.formats.npy:Npy",
     "npz": "edgesnn.events.formats.npz:Npz",
@@ -35,7 +36,7 @@ FORMATS = {
 _FOREIGN = (
     (b"#!AER-DAT", "an AEDAT file"),
     (b"#ROSBAG", "a ROS 1 bag"),
-    (b"\x89MCAP", "an MCAP file (a ROS 2 bag?)"),
+    (b"\x89MCAP", "an MCAP file of another version"),
     (b"\x93NUMPY", "a .npy array"),
     (b"PK\x03\x04", "a zip archive (.npz?)"),
     (b"\x1f\x8b", "a gzip archive"),

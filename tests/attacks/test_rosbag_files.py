@@ -18,9 +18,12 @@ import zstandard
 
 import edgesnn
 from edgesnn.events.formats.rosbag1 import MAGIC
-from tests.property.ros_files import PACKET, TOPIC, Packet, bag1, bag2, packets, serialized
+from tests.property.ros_files import PACKET, TOPIC, Packet, bag1, bag2, mcap, packets, serialized
 
 U32 = struct.Struct("<I")
+
+
+MAKERS = {"bag": bag1, "db3": bag2, "mcap": mcap}
 
 
 def record1(fields: dict[str, bytes], data: bytes) -> bytes:
@@ -206,10 +209,10 @@ def test_pages_that_name_each_other_end(tmp_path: Path) -> None:
         assert time.monotonic() - start < 20
 
 
-@pytest.mark.parametrize("kind", ["bag", "db3"])
+@pytest.mark.parametrize("kind", ["bag", "db3", "mcap"])
 def test_a_damaged_page_or_chunk_loses_itself_alone(tmp_path: Path, kind: str) -> None:
     some = mono(300)
-    data = bytearray({"bag": bag1, "db3": bag2}[kind](some))
+    data = bytearray(MAKERS[kind](some))
     path = tmp_path / f"a.{kind}"
     middle = len(data) // 2 // 4096 * 4096
     data[middle : middle + 600] = b"\xff" * 600
@@ -221,15 +224,15 @@ def test_a_damaged_page_or_chunk_loses_itself_alone(tmp_path: Path, kind: str) -
         lengths(edgesnn.open(path))
 
 
-@pytest.mark.parametrize("kind", ["bag", "bag-lz4", "db3"])
+@pytest.mark.parametrize("kind", ["bag", "bag-lz4", "db3", "mcap", "mcap-storage"])
 def test_a_long_bag_is_read_in_bounded_memory(tmp_path: Path, kind: str) -> None:
     one = mono(1, size=20_000)[0]
     some = [Packet("mono", one.data, seq, one.base_ns + seq * 5_000_000) for seq in range(400)]
-    path = tmp_path / f"a.{kind[:3]}"
     name, _, mode = kind.partition("-")
-    path.write_bytes({"bag": bag1, "db3": bag2}[name](some, mode=mode or "none"))
+    path = tmp_path / f"a.{name}"
+    path.write_bytes(MAKERS[name](some, mode=mode or "none"))
     del some
-    assert kind == "bag-lz4" or path.stat().st_size > 60 << 20
-    events, grown = read_apart(path, {"bag": bag1, "db3": bag2}[name](mono(4), mode=mode or "none"))
+    assert mode or path.stat().st_size > 60 << 20
+    events, grown = read_apart(path, MAKERS[name](mono(4), mode=mode or "none"))
     assert events == 400 * 20_000
     assert grown < 32 << 10

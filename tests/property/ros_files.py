@@ -95,6 +95,11 @@ def bag2(
         return next(path.glob("bag.*[3p]")).read_bytes()
 
 
+def mcap(packets: Iterable[Packet], *, mode: str = "none", more: Topics | None = None) -> bytes:
+    """An MCAP file; mode: "none", "storage" (zstd)."""
+    return bag2(packets, storage=StoragePlugin.MCAP, mode=mode, more=more)
+
+
 def bag1(packets: Iterable[Packet], *, mode: str = "none", more: Topics | None = None) -> bytes:
     """A bag of ROS 1 in small chunks; mode: "none", "lz4", "bz2"."""
     with tempfile.TemporaryDirectory() as folder:

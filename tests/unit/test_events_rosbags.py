@@ -12,15 +12,15 @@ import pytest
 
 import edgesnn
 from edgesnn.cli.main import main
-from tests.property.ros_files import PACKET, TOPIC, Packet, bag1, bag2, packets, serialized
+from tests.property.ros_files import PACKET, TOPIC, Packet, bag1, bag2, mcap, packets, serialized
 from tests.property.ros_reference import decode_packets
 from tests.property.streams import SENSOR
 from tests.property.test_ros_packets import ENCODINGS, oracle
 
 Bagger = Callable[..., bytes]
 
-BAGS: dict[str, Bagger] = {"rosbag1": bag1, "rosbag2": bag2}
-SUFFIXES = {"rosbag1": ".bag", "rosbag2": ".db3"}
+BAGS: dict[str, Bagger] = {"mcap": mcap, "rosbag1": bag1, "rosbag2": bag2}
+SUFFIXES = {"mcap": ".mcap", "rosbag1": ".bag", "rosbag2": ".db3"}
 
 KINDS = pytest.mark.parametrize("kind", BAGS)
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from edgesnn.errors import RecordingError
+from edgesnn.events.formats.bag_walk import OVERLAP, Chunk, RecordError, Walk, peek_whole
 from edgesnn.events.formats.base import Head, Header, Reader, ReaderOptions, open_file, printable
 from edgesnn.events.formats.ros_messages import MOST_BYTES
-from edgesnn.events.formats.ros_packets import Place
 from edgesnn.events.formats.ros_reader import Found, RosReader, Topic, damage, read_header
-from edgesnn.events.formats.unpacking import FileSource, Source, UnpackError, unpacked
+from edgesnn.events.formats.unpacking import FileSource, Source
 
 MAGIC = b"#ROSBAG V2.0\n"
 _MESSAGE, _BAG, _INDEX, _CHUNK, _CHUNK_INFO, _CONNECTION = 2, 3, 4, 5, 6, 7
@@ -24,15 +24,6 @@ _MOST_CONNECTION = 1 << 24
 _MOST_CONNECTIONS = 10_000
 _SCANNED_BYTES = 64 << 20  # for connections, where the bag has no index
 _CUT = "the file is cut: its header says that its index lies behind its end"
-_OVERLAP = 512  # the header of a chunk or message is shorter
-
-
-class RecordError(Exception):
-    """No record is here; the text says why. `cut`: the bytes end inside one."""
-
-    def __init__(self, what: str, *, cut: bool = False) -> None:
-        super().__init__(what)
-        self.cut = cut
 
 
 @dataclass(frozen=True)
@@ -80,6 +71,7 @@ class _Bag:
         self._path = path
         self._where = printable(path)
         self._known: set[int] = set()
+        self._whole = False  # it has its index
 
     def topics(self) -> list[Topic]:
         """Return all topics: of the index at the bag's end, else of the connections in its first chunks."""
@@ -87,6 +79,7 @@ class _Bag:
             size = os.fstat(file.fileno()).st_size
             index = self._index_position(file, size)
             found = self._connections(FileSource(file, index, size)) if index else {}
+            self._whole = bool(found)
             if not found:
                 for record, data in self._scan(file, size):
                     self._connect(record, data, found)
@@ -103,8 +96,8 @@ class _Bag:
         with open_file(self._path) as file:
             size = os.fstat(file.fileno()).st_size
             index = self._index_position(file, size)
-            walk = _Walk(self._where, topic.ids, self._known)
-            yield from walk.records_of(file, len(MAGIC), size)
+            walk = _Walk(self._where, topic.ids, self._known, whole=self._whole)
+            yield from walk.messages(file, len(MAGIC), size)
             if index > size and not walk.cut:
                 yield Found(1, damage=damage(_CUT, self._where, size, "truncated_bytes", index - size))
 
@@ -146,109 +139,70 @@ class _Bag:
 
     def _scan(self, file: BinaryIO, size: int) -> Iterator[tuple[Record, bytes]]:
         """Yield the connections that stand in the first chunks."""
-        walk = _Walk(self._where, frozenset(), set())
-        for _ in walk.records_of(file, len(MAGIC), min(size, _SCANNED_BYTES)):
+        walk = _Walk(self._where, frozenset(), set(), whole=False)
+        for _ in walk.messages(file, len(MAGIC), min(size, _SCANNED_BYTES)):
             pass
         yield from walk.connections
 
 
-class _Walk:
-    """One walk over the records of a bag."""
+class _Walk(Walk):
+    """See `Walk`."""
 
-    def __init__(self, where: str, wanted: frozenset[int], known: set[int]) -> None:
-        self._where = where
-        self._wanted = wanted
-        self._known = known
-        self._number = 0  # of the next message
-        self.cut = False
+    def __init__(self, where: str, wanted: frozenset[int], known: set[int], *, whole: bool) -> None:
+        super().__init__(where, wanted, known, whole=whole)
         self.connections: list[tuple[Record, bytes]] = []
 
-    def records_of(self, file: BinaryIO, start: int, end: int) -> Iterator[Found]:
-        """Yield what the records of the file hold."""
-        source = FileSource(file, start, end)
-        while True:
-            at = start + source.position
-            try:
-                record = read_record(source)
-            except RecordError as error:
-                yield self._lost(error, at, end - at)
-                if error.cut or not source.search(lambda window: find_record(window, b"op=\x05", 1), _OVERLAP):
-                    return
-                continue
-            if record is None:
-                return
-            source.skip(record.head_bytes)
-            have = min(record.data_bytes, end - at - record.head_bytes)
-            if record.op == _CHUNK:
-                yield from self._chunk(source, record, at, have)
-            source.skip(start_of_next(at, record) - start - source.position)
-            yield Found(start + source.position - at)
-            if have < record.data_bytes:
-                yield self._lost(RecordError("the last record is cut", cut=True), at, record.data_bytes - have)
-                return
+    def length(self, source: Source) -> int | None:
+        """Return the bytes of the record that comes next."""
+        record = read_record(source)
+        return None if record is None else record.head_bytes + record.data_bytes
 
-    def _chunk(self, source: FileSource, record: Record, at: int, have: int) -> Iterator[Found]:
-        """Yield the messages of a chunk; `have`: bytes of it that the file has."""
-        name = record.fields.get(b"compression", b"none").decode("utf-8", "replace")
-        exact = at + record.head_bytes if name == "none" else None
-        try:
-            chunk = unpacked(source, have, name, self._where)
-            yield from self._records(chunk, at, exact, cut=have < record.data_bytes)
-            promised = record.integer(b"size")
-            if have == record.data_bytes and promised not in (None, chunk.produced):
-                what = f"a chunk that becomes {chunk.produced} bytes, not {promised}"
-                yield Found(0, damage=damage(what, self._where, at))
-        except UnpackError as error:
-            yield Found(0, damage=damage(f"a chunk that cannot be unpacked: {error}", self._where, at))
+    def chunk(self, source: Source) -> Chunk | None:
+        """Return the next record as a chunk."""
+        record = read_record(source)
+        if record is None or record.op != _CHUNK:
+            return None
+        compression = record.fields.get(b"compression", b"none").decode("utf-8", "replace")
+        return Chunk(compression, record.head_bytes, record.data_bytes, record.integer(b"size"))
 
-    def _records(self, chunk: Source, at: int, exact: int | None, *, cut: bool) -> Iterator[Found]:
-        """Yield the messages among the records of a chunk at this byte of the file."""
-        while True:
-            try:
-                record = read_record(chunk)
-                if record is None:
-                    return
-                data = self._data(chunk, record)
-            except RecordError as error:
-                if cut and error.cut:
-                    return
-                yield Found(0, damage=damage(f"in this chunk: {error}", self._where, at))
-                if not chunk.search(lambda window: find_record(window, b"op=\x02", 1), _OVERLAP):
-                    return
-                continue
-            if data is not None:
-                begin = at if exact is None else exact + chunk.position - len(data)
-                yield Found(0, Place(self._where, self._number, begin, exact is not None), data)
-                self._number += 1
-
-    def _data(self, chunk: Source, record: Record) -> memoryview | None:
-        """Take a record of a chunk; return its data where it is a message that is wanted. Raises RecordError."""
+    def take(self, source: Source, *, inside: bool) -> memoryview | None:
+        """Take the next record."""
+        record = read_record(source)
+        if record is None:
+            return None
+        if not inside:
+            _check_between(record)
+            return None
         number = record.integer(b"conn")
         if record.op not in (_MESSAGE, _CONNECTION) or number is None:
             raise RecordError(f"a record of kind {record.op}")
-        if record.op == _MESSAGE and self._known and number not in self._known:
+        if record.op == _MESSAGE and self.known and number not in self.known:
             raise RecordError(f"a message of connection {number}, which there is not")
-        if record.data_bytes > MOST_BYTES:
-            raise RecordError(f"a record of {record.data_bytes} bytes, more than {MOST_BYTES}")
-        view = chunk.peek(record.head_bytes + record.data_bytes)
-        if len(view) < record.head_bytes + record.data_bytes:
-            raise RecordError("its last record is cut", cut=True)
-        chunk.take(len(view))
-        data = view[record.head_bytes :]
+        length = record.head_bytes + record.data_bytes
+        data = peek_whole(source, length, MOST_BYTES)[record.head_bytes :]
+        source.skip(length)
         if record.op == _CONNECTION and len(self.connections) < _MOST_CONNECTIONS:
             self.connections.append((record, bytes(data)))
-        return data if record.op == _MESSAGE and number in self._wanted else None
+        return data if record.op == _MESSAGE and number in self.wanted else None
 
-    def _lost(self, error: RecordError, at: int, amount: int) -> Found:
-        self.cut = self.cut or error.cut
-        counter, amount = ("truncated_bytes", max(amount, 1)) if error.cut else ("bad_words", 1)
-        what = f"the file is cut: {error}" if error.cut else f"no record of a bag: {error}"
-        return Found(1, damage=damage(what, self._where, at, counter, amount))
+    def find_chunk(self, window: bytes) -> int | None:
+        """Return where a chunk begins."""
+        return find_record(window, b"op=\x05", 1)
+
+    def find_message(self, window: bytes) -> int | None:
+        """Return where a message begins."""
+        return find_record(window, b"op=\x02", 1)
 
 
-def start_of_next(at: int, record: Record) -> int:
-    """Return where the record after this one lies."""
-    return at + record.head_bytes + record.data_bytes
+def _check_between(record: Record) -> None:
+    """Raise RecordError where such a record cannot stand between chunks."""
+    entry_bytes = {_INDEX: 12, _CHUNK_INFO: 8}.get(record.op)
+    if entry_bytes is None:
+        sane = record.op == _BAG or (record.op == _CONNECTION and record.integer(b"conn") is not None)
+    else:
+        sane = record.integer(b"count") == record.data_bytes // entry_bytes
+    if not sane:
+        raise RecordError(f"a record of kind {record.op}, {record.data_bytes} bytes")
 
 
 def read_record(source: Source) -> Record | None:
@@ -292,7 +246,7 @@ def find_record(window: bytes, mark: bytes, start: int) -> int | None:
     while hit >= 0:
         for at in range(max(hit - 128, start), hit - 7):
             size = _U32.unpack_from(window, at)[0]
-            if _LEAST_HEADER <= size <= _OVERLAP // 2 and at + 4 + size <= len(window):
+            if _LEAST_HEADER <= size <= OVERLAP // 2 and at + 4 + size <= len(window):
                 try:
                     if read_fields(window[at + 4 : at + 4 + size]).get(b"op") == mark[-1:]:
                         return at

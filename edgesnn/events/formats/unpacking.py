@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import os
+import zlib
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any, BinaryIO
@@ -49,14 +50,22 @@ def unzstd(data: bytes | memoryview, most: int, where: str) -> bytes:
 
 
 class Source:
-    """Pieces of bytes as one stream. `position`: how many were taken; `produced`: how many came."""
+    """Pieces of bytes as one stream.
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
+    Attributes:
+        position: how many bytes were taken.
+        produced: how many came.
+        crc: CRC-32 of those that came, where it is checked.
+    """
+
+    def __init__(self, pieces: Iterator[bytes], *, checked: bool = False) -> None:
         self._pieces = pieces
         self._buffer = b""
         self._at = 0
+        self._checked = checked
         self.position = 0
         self.produced = 0
+        self.crc = 0
 
     def peek(self, count: int) -> memoryview:
         """Return the next so many bytes without taking them; fewer at the end. Raises UnpackError."""
@@ -67,6 +76,8 @@ class Source:
                 parts.append(piece)
                 have += len(piece)
                 self.produced += len(piece)
+                if self._checked:
+                    self.crc = zlib.crc32(piece, self.crc)
             self._buffer, self._at = b"".join(parts), 0
         return memoryview(self._buffer)[self._at : self._at + count]
 
@@ -125,7 +136,7 @@ class FileSource(Source):
             yield piece
 
 
-def unpacked(packed: FileSource, size: int, compression: str, where: str) -> Source:
+def unpacked(packed: FileSource, size: int, compression: str, where: str, *, checked: bool = False) -> Source:
     """Return what the next `size` bytes of a file become: compression "none", "lz4", "bz2" or "zstd".
 
     Raises UnpackError where there is no such compression; reading does where the bytes are damaged or become too many.
@@ -133,7 +144,7 @@ def unpacked(packed: FileSource, size: int, compression: str, where: str) -> Sou
     makers = {"none": _plain, "lz4": _lz4, "bz2": _bz2, "zstd": _zstd}
     if compression not in makers:
         raise UnpackError(f"compression {compression[:20]!r} is not read")
-    return Source(_bounded(makers[compression](packed, size, where), size))
+    return Source(_bounded(makers[compression](packed, size, where), size), checked=checked)
 
 
 def _bounded(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
