@@ -161,6 +161,7 @@ WHOLE: dict[str, Callable[[], WholeFile]] = {
     "evt21": lambda: raw("evt21", "2.1"),
     "evt21-legacy": lambda: raw("evt21", "2.1", "legacy"),
     "evt3": lambda: raw("evt3", "3.0"),
+    "hdf5-ecf": lambda: hdf5(hdf5_files.ecf, SENSOR),
     "hdf5-dsec": lambda: hdf5(hdf5_files.dsec, None),
     "hdf5-mvsec": lambda: hdf5(hdf5_files.mvsec, None),
     "mcap": lambda: mcap("evt3", "none"),

@@ -27,6 +27,7 @@ FILES = [
     "csv/events_t_x_y_on.csv",
     "dat/ncars_obj_004397_td.dat",
     "es/dvs_320x240.es",
+    "hdf5_ecf/ecf_1280x720.hdf5",
     "dsec_h5/dsec_events_a.h5",
     "mvsec_h5/mvsec_like_data.hdf5",
     "npy/events_structured.npy",

@@ -11,13 +11,12 @@ import numpy.typing as npt
 
 from edgesnn.errors import RecordingError
 from edgesnn.events.formats.base import Head, Header, Reader, ReaderOptions, Sensor, printable
+from edgesnn.events.formats.hdf5_ecf import EcfReader
+from edgesnn.events.formats.hdf5_messages import Messages, describe, refusal
 from edgesnn.events.formats.table import TableReader
-from edgesnn.hdf5 import Job, JobError
+from edgesnn.hdf5 import JobError
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
-_CHILD = "edgesnn.events.formats.hdf5_child"
-_MEMORY_BYTES = 1 << 30
-_KNOWN = "CD/events (Prophesee), events/{t,x,y,p} (DSEC) or davis/left/events (MVSEC)"
 _MOST_SIDE = 2048
 
 Array = npt.NDArray[Any]
@@ -39,13 +38,16 @@ class Hdf5:
     def header(self, head: Head) -> Header:
         """Ask what the file holds; refuse one that is cut without asking."""
         _refuse_cut(head)
-        found = _describe(head.where)
+        found = describe(head.where)
         sensor, complaint = _sensor(found.get("sensor"))
         return Header(0, sensor, found["fields"], complaint, found["layout"])
 
     def reader(self, options: ReaderOptions) -> Reader:
         """Begin a pass over the file."""
-        rows = _Rows(options)
+        messages = Messages(options.path, options.start_us)
+        if messages.described.get("packed"):
+            return EcfReader(options, messages)
+        rows = _Rows(options, messages)
         return TableReader(rows, self.title, options, "", first_row=rows.first, why=rows.why)
 
 
@@ -56,26 +58,25 @@ class _Rows:
         first: number of the first row that is read.
     """
 
-    def __init__(self, options: ReaderOptions) -> None:
+    def __init__(self, options: ReaderOptions, messages: Messages) -> None:
         self._where = options.path
-        request = {"path": options.path, "start_us": options.start_us}
-        self._messages = iter(Job(_CHILD, request, memory_bytes=_MEMORY_BYTES))
-        found, _ = self._next() or ({}, [])
+        self._messages = messages
+        found = messages.described
         self.names: Sequence[str] = found["names"]
         self._offset_us = int(found.get("t_offset", 0))
         self._lost: list[tuple[int, int, int, str]] = []  # of the last block
         self._at = 0
-        self._ahead = self._next()
+        self._ahead = self._messages.next()
         self.first = self._ahead[0]["row"] if self._ahead else 0
 
     def read(self) -> tuple[list[Array], int]:
         if self._ahead is None:
             return [np.zeros(0) for _ in self.names], 0
         message, block = self._ahead
-        self._ahead = self._next()
+        self._ahead = self._messages.next()
         self._lost, self._at = message["lost"], message["at"]
         if len(block) != len(self.names) or len({column.shape for column in block}) != 1 or block[0].ndim != 1:
-            raise _refusal(JobError("died", "it sent no columns"), self._where)
+            raise refusal(JobError("died", "it sent no columns"), self._where)
         for at, name in enumerate(self.names):
             if name == "t_us" and self._offset_us:
                 block[at] = block[at].astype(np.int64) + self._offset_us
@@ -94,28 +95,6 @@ class _Rows:
 
     def ending(self) -> tuple[str, str, int] | None:
         return None
-
-    def _next(self) -> tuple[dict[str, Any], list[Array]] | None:
-        try:
-            return next(self._messages, None)
-        except JobError as error:
-            raise _refusal(error, self._where) from None
-
-
-def _describe(where: str) -> dict[str, Any]:
-    try:
-        for found, _ in Job(_CHILD, {"path": where, "describe": True}, memory_bytes=_MEMORY_BYTES):
-            return found
-    except JobError as error:
-        raise _refusal(error, where) from None
-    raise _refusal(JobError("died", "it said nothing"), where)
-
-
-def _refusal(error: JobError, where: str) -> RecordingError:
-    if error.kind == "missing":
-        return RecordingError(error.what, where=printable(where), hint="pip install 'edgesnn[events]'")
-    expected = _KNOWN if error.kind == "refused" else None
-    return RecordingError(error.what, where=printable(where), found=error.text, expected=expected)
 
 
 def _sensor(said: str | None) -> tuple[Sensor | None, str | None]:

@@ -8,6 +8,7 @@
 #include "events/decode/aedat31.hpp"
 #include "events/decode/csv.hpp"
 #include "events/decode/dat.hpp"
+#include "events/decode/ecf.hpp"
 #include "events/decode/es.hpp"
 #include "events/decode/evt2.hpp"
 #include "events/decode/evt21.hpp"
@@ -55,6 +56,7 @@ constexpr Maker kMakers[] = {
     {"aedat31", make<Aedat31Decoder>},
     {"csv", make<CsvDecoder>},
     {"dat", make<DatDecoder>},
+    {"ecf", make<EcfDecoder>},
     {"es", make<EsDecoder>},
     {"evt2", make<Evt2Decoder>},
     {"evt21", make<Evt21Decoder>},

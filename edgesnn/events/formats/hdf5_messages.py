@@ -1,0 +1,57 @@
+"""What the worker that reads an HDF5 file says, its failures as errors that name the file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy.typing as npt
+
+from edgesnn.errors import RecordingError
+from edgesnn.events.formats.base import printable
+from edgesnn.hdf5 import Job, JobError
+
+_CHILD = "edgesnn.events.formats.hdf5_child"
+_MEMORY_BYTES = 1 << 29
+_KNOWN = "CD/events (Prophesee), events/{t,x,y,p} (DSEC) or davis/left/events (MVSEC)"
+
+Message = tuple[dict[str, Any], list[npt.NDArray[Any]]]
+
+
+class Messages:
+    """The messages of one pass over a file.
+
+    Attributes:
+        described: what the file is: layout, names of its columns, rows, fields, sensor.
+    """
+
+    def __init__(self, where: str, start_us: int | None = None, *, described_alone: bool = False) -> None:
+        self._where = where
+        request = {"path": where, "start_us": start_us, "describe": described_alone}
+        try:
+            self._messages = iter(Job(_CHILD, request, memory_bytes=_MEMORY_BYTES))
+        except JobError as error:
+            raise refusal(error, where) from None
+        first = self.next()
+        if first is None:
+            raise refusal(JobError("died", "it said nothing"), where)
+        self.described = first[0]
+
+    def next(self) -> Message | None:
+        """Return the next message, None at the end. Raises RecordingError."""
+        try:
+            return next(self._messages, None)
+        except JobError as error:
+            raise refusal(error, self._where) from None
+
+
+def describe(where: str) -> dict[str, Any]:
+    """Return what a file is."""
+    return Messages(where, described_alone=True).described
+
+
+def refusal(error: JobError, where: str) -> RecordingError:
+    """Return the error of a job as one that names the file."""
+    if error.kind == "missing":
+        return RecordingError(error.what, where=printable(where), hint="pip install 'edgesnn[events]'")
+    expected = _KNOWN if error.kind == "refused" else None
+    return RecordingError(error.what, where=printable(where), found=error.text, expected=expected)

@@ -1,0 +1,204 @@
+"""Data sets of HDF5 as rows of events, sent in blocks: the worker's side. docs/formats.md, "HDF5"."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgesnn.hdf5.wire import Link, Refused
+
+BLOCK_ROWS = 1 << 16
+MOST_CHUNK_BYTES = 1 << 26
+MOST_FIELDS = 100
+_FREE_BYTES = 16 << 20  # that a file may unpack to, however small it is
+_MOST_TIMES = 256  # that columns of events may unpack to
+
+Array = npt.NDArray[Any]
+Lost = tuple[int, int, int, str]
+"""(first row, row behind the last, byte of the file, why)."""
+
+
+def member(group: Any, path: str, *, group_wanted: bool = False) -> Any:
+    """Return the data set (or group) at this path inside the file, None where there is none."""
+    import h5py
+
+    item = group
+    for name in path.split("/"):
+        if not isinstance(item, h5py.Group) or not isinstance(item.get(name, getlink=True), h5py.HardLink):
+            return None
+        item = item[name]
+    return item if isinstance(item, h5py.Group if group_wanted else h5py.Dataset) else None
+
+
+def attributes(file: Any) -> dict[str, str]:
+    """Return the attributes of a file as texts."""
+    fields = {}
+    for name in list(file.attrs)[:MOST_FIELDS]:
+        value = file.attrs[name]
+        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+        fields[str(name)[:200]] = text[:200]
+    return fields
+
+
+def refuse_bomb(stored_bytes: int, size: int) -> None:
+    """Refuse what unpacks to far more than events do."""
+    if size > _FREE_BYTES + _MOST_TIMES * stored_bytes:
+        raise Refused(f"it unpacks to more than events do: {stored_bytes} bytes that become {size}")
+
+
+def filters(item: Any) -> list[int]:
+    """Return the numbers of a data set's filters."""
+    plan = item.id.get_create_plist()
+    return [int(plan.get_filter(at)[0]) for at in range(plan.get_nfilters())]
+
+
+def require_filters(item: Any) -> None:
+    """Raise ModuleNotFoundError where a package has the compression of a data set and is not there, else Refused."""
+    import h5py
+
+    plan = item.id.get_create_plist()
+    for number, _, _, name in map(plan.get_filter, range(plan.get_nfilters())):
+        if not h5py.h5z.filter_avail(number):
+            import hdf5plugin  # noqa: F401 - says that it is missing
+
+            raise Refused(f"{item.name} is packed with {name.decode('utf-8', 'replace')!r} (filter {number})")
+
+
+class Stored:
+    """A data set of rows, and where they lie in the file."""
+
+    def __init__(self, item: Any) -> None:
+        if item.external is not None or item.is_virtual:
+            raise Refused(f"{item.name} keeps its data in another file")
+        if not 1 <= len(item.shape or ()) <= 2:
+            raise Refused(f"{item.name} of shape {item.shape} holds no rows")
+        require_filters(item)
+        self.item = item
+        self.rows = int(item.shape[0])
+        self.width = int(item.shape[1]) if len(item.shape) == 2 else 1
+        self.row_bytes = int(item.dtype.itemsize) * self.width
+        self.bytes = int(item.id.get_storage_size())
+        self.chunk = item.chunks
+        self.chunk_rows = int(item.chunks[0]) if item.chunks else max(self.rows, 1)
+        if item.chunks and int(np.prod(item.chunks)) * item.dtype.itemsize > MOST_CHUNK_BYTES:
+            raise Refused(f"{item.name} has chunks of more than {MOST_CHUNK_BYTES} bytes")
+
+    def places(self, row: int) -> Iterator[tuple[int, int]]:
+        """Yield (byte of the file, bytes) of each part of this row; (0, 0) of one that was never written."""
+        if self.chunk is None:
+            yield int(self.item.id.get_offset() or 0), max(self.bytes, 1)
+            return
+        first = row // self.chunk_rows * self.chunk_rows
+        for column in range(0, self.width, self.chunk[1] if self.width > 1 else 1):
+            info = self.item.id.get_chunk_info_by_coord((first, column) if len(self.chunk) == 2 else (first,))
+            yield int(info.byte_offset or 0), int(info.size)
+
+    def place(self, row: int) -> int:
+        """Return the byte of the file at which this row's chunk begins."""
+        return min(at for at, _ in self.places(row))
+
+    def written(self, start: int, stop: int) -> bool:
+        """Say whether all chunks of these rows are in the file: HDF5 fills the others with zeros."""
+        firsts = range(start // self.chunk_rows * self.chunk_rows, stop, self.chunk_rows)
+        return all(size for row in firsts for _, size in self.places(row))
+
+    def columns(self, start: int, stop: int) -> list[Array]:
+        """Return these rows, column by column."""
+        return self._split(self.item[start:stop])
+
+    def blank(self, rows: int) -> list[Array]:
+        """Return so many rows of zeros as `columns` does."""
+        return self._split(np.zeros((rows, *self.item.shape[1:]), self.item.dtype))
+
+    def _split(self, block: Array) -> list[Array]:
+        if block.dtype.names:
+            return [block[name] for name in block.dtype.names]
+        return [block] if block.ndim == 1 else [block[:, column] for column in range(self.width)]
+
+
+class Table:
+    """Rows of events, in one data set or in several side by side.
+
+    Args:
+        layout: its name.
+        stored: the data sets.
+        names: of all columns in their order, "-" for one that is left out.
+    """
+
+    def __init__(self, layout: str, stored: list[Stored], names: list[str]) -> None:
+        self.layout = layout
+        self.stored = stored
+        self.names = names
+        lengths = {one.rows for one in stored}
+        if len(lengths) != 1:
+            raise Refused(f"the columns do not go together: lengths {sorted(lengths)}")
+        self.rows = lengths.pop()
+        self.bytes = sum(one.bytes for one in stored)
+        refuse_bomb(self.bytes, sum(one.rows * one.row_bytes for one in stored))
+
+    def describe(self, file: Any) -> dict[str, Any]:
+        """Return what is known of the file before its events are read."""
+        fields = {"rows": str(self.rows)}
+        for name in list(file.attrs)[:MOST_FIELDS]:
+            value = file.attrs[name]
+            fields[str(name)[:200]] = (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value))[
+                :200
+            ]
+        return {"layout": self.layout, "names": self.names, "rows": self.rows, "fields": fields, "sensor": None}
+
+    def first_row(self, start_us: int) -> int:
+        """Return a row all of whose earlier events are before this time."""
+        return 0
+
+    def send(self, link: Link, start_us: int | None) -> None:
+        """Send the rows in blocks."""
+        first = 0 if start_us is None else self.first_row(start_us)
+        largest = max(one.chunk_rows for one in self.stored)
+        step = max(BLOCK_ROWS // largest, 1) * largest if largest <= 4 * BLOCK_ROWS else BLOCK_ROWS
+        start = first
+        while start < self.rows:
+            stop = min((start // step + 1) * step, self.rows)
+            arrays, lost = self._block(start, stop)
+            taken = max(self.bytes * stop // self.rows - self.bytes * start // self.rows, 1)
+            link.send(
+                {"row": start, "bytes": taken, "lost": lost, "at": min(one.place(start) for one in self.stored)}, arrays
+            )
+            start = stop
+
+    def _block(self, start: int, stop: int) -> tuple[list[Array], list[Lost]]:
+        """Return the columns of these rows, and which of them could not be read."""
+        if all(one.written(start, stop) for one in self.stored):
+            with contextlib.suppress(OSError, RuntimeError, ValueError):
+                return [column for one in self.stored for column in one.columns(start, stop)], []
+        parts, lost = [], []
+        for first, last in self._pieces(start, stop):
+            piece, loss = self._piece(first, last)
+            parts.append(piece)
+            lost += [loss] if loss else []
+        return [np.concatenate(pieces) for pieces in zip(*parts, strict=True)], lost
+
+    def _piece(self, start: int, stop: int) -> tuple[list[Array], Lost | None]:
+        """Return the columns of rows in one chunk, zeros where a data set does not give them."""
+        piece: list[Array] = []
+        for one in self.stored:
+            try:
+                why = None if one.written(start, stop) else "its chunk was never written"
+                piece += one.columns(start, stop) if why is None else []
+            except (OSError, RuntimeError, ValueError) as error:
+                why = " ".join(str(error).split())[:80]
+            if why is not None:
+                blank = [column for each in self.stored for column in each.blank(stop - start)]
+                return blank, (start, stop, one.place(start), why)
+        return piece, None
+
+    def _pieces(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Yield the stretches of rows that lie in one chunk of each data set."""
+        cuts = {start, stop}
+        for one in self.stored:
+            cuts |= set(range(start // one.chunk_rows * one.chunk_rows + one.chunk_rows, stop, one.chunk_rows))
+        yield from pairwise(sorted(cuts))
