@@ -122,6 +122,11 @@ def summarise(results: Sequence[Scored], labels: Sequence[str]) -> dict[str, Any
     }
 
 
+def votes_that_differ(a: Sequence[Scored], b: Sequence[Scored]) -> int:
+    """Return on how many recordings two models vote otherwise."""
+    return sum(x.vote != y.vote for x, y in zip(a, b, strict=True))
+
+
 def _mean(values: Sequence[int]) -> float | None:
     return float(np.mean(values)) if len(values) else None
 
@@ -165,11 +170,13 @@ def _work(work: dict[str, Any] | None, windows: int) -> list[str]:
 def _precisions(reports: dict[str, Any]) -> list[str]:
     if not reports:
         return []
-    lines = [f"{'precision':<12}{'by vote':>10}{'windows':>10}{'stable':>10}{'onset':>10}  stored as"]
+    head = f"{'precision':<12}{'by vote':>10}{'windows':>10}{'stable':>10}{'onset':>10}{'votes differ':>14}"
+    lines = [head + "  stored as"]
     for name, report in reports.items():
         shares = (report["by_vote"], report["by_window"], report["by_hysteresis"])
         row = "".join(f"{100 * share:>8.1f} %" for share in shares)
-        lines.append(f"{name:<12}{row}{_text(report['onset_ms']['median']):>10}  {report['model']['precision']}")
+        row += f"{_text(report['onset_ms']['median']):>10}{report['votes_that_differ']:>14}"
+        lines.append(f"{name:<12}{row}  {report['model']['precision']}")
     return lines
 
 

@@ -18,7 +18,7 @@ from edgesnn.runtime.windows import encoding_of, readout_of
 from edgesnn.runtime.work import Work
 from edgesnn.train.datasets import DataConfig, Dataset, OtherClassesError, Sample, load_dataset
 from edgesnn.train.early_exit import curve
-from edgesnn.train.evaluate import score, summarise
+from edgesnn.train.evaluate import Scored, score, summarise, votes_that_differ
 from edgesnn.train.progress import Progress
 
 SCHEMA = "edgesnn.eval/1"
@@ -47,7 +47,7 @@ def evaluate(
         sensor: "WxH" of files that do not say it; None: the model's.
         backend: of `edgesnn.load`.
         precisions: of `PRECISIONS`: report "precisions", the same figures of the model at each; other precisions than
-            its own are quantised from a float32 model.
+            its own are quantised from a float32 model; "votes_that_differ": on how many recordings from the model's.
         early_exit: thresholds of the confidence: report "early_exit", the rows of `edgesnn.train.early_exit.curve`.
 
     Raises:
@@ -77,18 +77,21 @@ def evaluate(
     samples = _chosen(dataset, part, ids)
     _check_sensor(model, dataset)
 
-    def report(one: Model) -> dict[str, Any]:
+    def report(one: Model) -> tuple[dict[str, Any], list[Scored]]:
         work = Work()
         results = _with_progress(samples, lambda told: score(one, samples, dataset.sensor, told, work))
         head = {"name": one.name, "sha256": one.identity, "precision": one.precision, "backend": one.backend}
         summary = summarise(results, labels)
-        return {"model": head, **summary, "work": work.mean(summary["windows"])}
+        return {"model": head, **summary, "work": work.mean(summary["windows"])}, results
 
-    own = report(model)
+    own, results = report(model)
     made = {"schema": SCHEMA, "model": own.pop("model"), "data": dataset.source, "part": part, **own}
     if others:
-        pairs = zip(precisions, others, strict=True)
-        made["precisions"] = {name: report(other) for name, other in pairs}
+        made["precisions"] = {}
+        for name, other in zip(precisions, others, strict=True):
+            part_report, part_results = report(other)
+            differ = votes_that_differ(part_results, results)
+            made["precisions"][name] = {**part_report, "votes_that_differ": differ}
     if early_exit:
         made["early_exit"] = _with_progress(
             samples, lambda told: curve(model, samples, dataset.sensor, early_exit, told)

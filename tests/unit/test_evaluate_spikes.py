@@ -26,13 +26,15 @@ from tests.unit.test_pipeline_spikes import make_events
 STEPS = 8
 
 
-def sides(early_exit: dict[str, Any] | None = None, reset: str = "window") -> Any:
+SIDES = np.array([[1, 0, 1, 0], [0, 1, 0, 1]], np.float32)
+
+
+def sides(early_exit: dict[str, Any] | None = None, reset: str = "window", weight: Any = SIDES) -> Any:
     """Return a model that counts the steps with an event on the left and on the right of a sensor of two pixels."""
     events = {"sensor": [2, 1], "bin_us": 1000, "origin": "zero", "rounding": "floor", "polarity_order": [0, 1]}
     section = {"kind": "spikes", "shape": [2, 1, 2], "events": {**events, "steps": STEPS, "hop_steps": STEPS}}
     builder = Builder(input=section, reset=reset)
     flat = builder.add("reshape", "input", name="flat", attributes={"shape": [4]})
-    weight = np.array([[1, 0, 1, 0], [0, 1, 0, 1]], np.float32)
     tensors = {"weight": weight, "scale": np.ones(2, np.float32), "bias": np.zeros(2, np.float32)}
     current = builder.add("linear", flat, name="fc", attributes={"activations": "int"}, tensors=tensors)
     leak = {"alpha": np.ones(1, np.float32), "v_th": np.ones(1, np.float32)}
@@ -96,6 +98,15 @@ def test_precisions_stand_side_by_side(data: Path, tmp_path: Path, capsys: Any) 
     assert main(["eval", model, *flags]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:3] for line in lines[-3:]] == [[name, "60.0", "%"] for name in ("float32", "int8", "int4")]
+
+
+def test_votes_that_a_precision_changes_are_counted(data: Path, tmp_path: Path, capsys: Any) -> None:
+    """Eight events on the left are 8 * 0.2 and 8 * 0.28: one spike and two; in int4 0.28 of a largest 4 is nothing."""
+    weight = np.array([[0.2, 0, 0.2, 0], [0.28, 4, 0.28, 4]], np.float32)
+    flags = ["--data", str(data), "--ids", "1-5", "--precisions", "float32,int8,int4"]
+    report = evaluated(capsys, saved(sides(weight=weight), tmp_path), *flags)
+    assert [part["votes_that_differ"] for part in report["precisions"].values()] == [0, 0, 1]
+    assert report["precisions"]["int4"]["confusion"][0][0] == report["confusion"][0][0] + 1
 
 
 def test_early_exit_costs_what_can_be_computed(data: Path, tmp_path: Path, capsys: Any) -> None:

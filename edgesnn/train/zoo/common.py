@@ -42,11 +42,6 @@ def scored(document: Document, samples: Sequence[Sample], sensor: tuple[int, int
         return score(edgesnn.load(path, copy=True), samples, sensor, lambda done: None)
 
 
-def votes_that_differ(a: Sequence[Scored], b: Sequence[Scored]) -> int:
-    """Return on how many recordings two models vote otherwise."""
-    return sum(x.vote != y.vote for x, y in zip(a, b, strict=True))
-
-
 def run_summary(run: Path) -> dict[str, Any]:
     """Return a training run's config, epochs, seconds and last accuracies."""
     document = json.loads((run / METRICS).read_text(encoding="utf-8"))

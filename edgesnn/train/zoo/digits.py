@@ -16,7 +16,7 @@ from edgesnn.graph import Document
 from edgesnn.models.spikepoint import parameter_count
 from edgesnn.train.checkpoint import CHECKPOINT, load_checkpoint
 from edgesnn.train.datasets import Dataset, load_dataset
-from edgesnn.train.evaluate import summarise
+from edgesnn.train.evaluate import summarise, votes_that_differ
 from edgesnn.train.histogram import baseline_accuracy, train_baseline
 from edgesnn.train.zoo import common
 from edgesnn.train.zoo.digits_card import digits_card
@@ -65,7 +65,7 @@ def measure(documents: dict[str, Document], dataset: Dataset) -> dict[str, Any]:
     for precision, rows in results.items():
         figures[precision] = summarise(rows, dataset.labels)
         figures[precision]["later_half"] = summarise(rows[1::2], dataset.labels)
-    figures["votes_that_differ"] = common.votes_that_differ(results["int8"], results["float32"])
+    figures["votes_that_differ"] = votes_that_differ(results["int8"], results["float32"])
     return figures
 
 

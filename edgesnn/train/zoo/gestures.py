@@ -22,7 +22,7 @@ from edgesnn.models.spikepoint import parameter_count
 from edgesnn.train.checkpoint import CHECKPOINT, load_checkpoint
 from edgesnn.train.config import TrainConfig
 from edgesnn.train.datasets import BACKGROUND, DataConfig, Dataset, Sample, load_dataset
-from edgesnn.train.evaluate import Scored, summarise
+from edgesnn.train.evaluate import Scored, summarise, votes_that_differ
 from edgesnn.train.histogram import baseline_accuracy, train_baseline
 from edgesnn.train.zoo import common
 from edgesnn.train.zoo.gestures_card import gesture_card
@@ -66,7 +66,7 @@ def measure(
         for precision, document in documents.items()
     }
     figures: dict[str, Any] = {p: _figures(rows, dataset.labels, config.encoding) for p, rows in results.items()}
-    figures["votes_that_differ"] = common.votes_that_differ(*(rows["simulated"] for rows in results.values()))
+    figures["votes_that_differ"] = votes_that_differ(*(rows["simulated"] for rows in results.values()))
     net = train_baseline(dataset, config.encoding, config.augment)
     figures["baseline"] = {
         part: baseline_accuracy(net, parts[part], config.encoding, dataset.sensor) for part in ("simulated", "real")
