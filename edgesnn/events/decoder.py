@@ -97,6 +97,13 @@ class Decoder:
         """Finish as `finish` does, but return (events, t_end_us, error)."""
         return self._decoder.finish()
 
+    def lost(self) -> None:
+        """Say that bytes are missing before the next: half a word is forgotten, and rows that later words lean on.
+
+        Of the formats of words (EVT2, EVT2.1, EVT3); the others lean on none.
+        """
+        self._decoder.lost()
+
     def triggers(self) -> npt.NDArray[Any]:
         """Return the external triggers decoded since the last call, dtype `edgesnn.events.types.TRIGGER`."""
         return self._decoder.triggers()

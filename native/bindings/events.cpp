@@ -63,6 +63,7 @@ class PyDecoder {
         const Status status = decoder_->finish(out);
         return result(std::move(out), status);
     }
+    void lost() { decoder_->lost(); }
     py::array triggers() {
         std::vector<Trigger> out;
         decoder_->take_triggers(out);
@@ -159,6 +160,7 @@ void bind_events(py::module_& m) {
              py::arg("format"), py::arg("width"), py::arg("height"), py::arg("strict"), py::arg("offset"),
              py::arg("where"), py::arg("variant") = "")
         .def("feed", &PyDecoder::feed, py::arg("buffer"))
+        .def("lost", &PyDecoder::lost)
         .def("finish", &PyDecoder::finish)
         .def("triggers", &PyDecoder::triggers)
         .def_property_readonly("t_end_us", &PyDecoder::t_end_us)

@@ -335,3 +335,15 @@ def test_what_is_no_buffer_is_a_type_error(wrong: object) -> None:
 def test_names_of_formats_are_checked() -> None:
     with pytest.raises(edgesnn.UsageError, match="evt2, evt21, evt3"):
         edgesnn.Decoder("evt4")
+
+
+def test_after_lost_bytes_evt3_knows_no_row_and_no_half_word() -> None:
+    words = np.array([0x8000, 0x6005, 0x0007, 0x3001, 0x8000, 0x2003], "<u2").tobytes()
+    decoder = edgesnn.Decoder("evt3", sensor=(64, 48))
+    assert decoder.feed(words + b"\x09")[0].tolist() == [(5, 3, 7, 0)]
+    decoder.lost()
+    events, t_end_us = decoder.feed(np.array([0x2004, 0x4001, 0x0008, 0x4001, 0x3002, 0x4001], "<u2").tobytes())
+    assert events.tolist() == [(5, 2, 8, 0)]
+    assert t_end_us == 5
+    assert decoder.counters["unplaced_events"] == 3
+    assert decoder.finish()[1] == 5

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from edgesnn.errors import RecordingError
 from edgesnn.events.formats.base import DecoderOptions, Result, Sensor, native_decoder
 from edgesnn.events.formats.ros_messages import DVS, EventMessage
@@ -75,17 +73,13 @@ class RosEvents:
         """Messages are missing before the next: rows and columns that later words lean on are not known any more."""
         yield from self.flush()
         self._gap = True
-        if self._words:
-            state = self._decoder.save()
-            context, carry = state["decoder/context"], state["decoder/carry"]
-            state["decoder/context"] = np.array([-1, -1, 0, context[3]], context.dtype)
-            state["decoder/carry"] = carry[:0]
-            self._decoder.load(state)
+        self._decoder.lost()
 
     def take(self, message: EventMessage, place: Place) -> Iterator[Result]:
         """Decode a message; small ones wait for those behind them."""
         self._places.append((self._bytes, place, message.at))
-        del self._places[: -2 * _PLACES if len(self._places) > 2 * _PLACES else 0]
+        if len(self._places) > 2 * _PLACES:
+            del self._places[:_PLACES]
         parts = [message.data] if self._words else self._framed(message)
         self._bytes += len(message.data)
         self._gap = False

@@ -68,6 +68,9 @@ class Decoder {
     // No byte follows: settles what waited for one. Call once.
     Status finish(std::vector<Event>& out) noexcept;
 
+    // Bytes are missing before the next: forgets half a word, and the rows and columns that later words lean on.
+    virtual void lost() noexcept {}
+
     // The largest sensor time reached, by events or by words that only carry time; kNoTime before the first.
     int64_t t_end_us() const noexcept { return t_end_us_; }
     const Counters& counters() const noexcept { return counters_; }

@@ -41,6 +41,11 @@ Evt3Decoder::Evt3Decoder(DecoderOptions options) : WordDecoder(std::move(options
     check_variant({""});
 }
 
+void Evt3Decoder::lost() noexcept {
+    WordDecoder::lost();
+    context_.y = context_.base_x = -1;
+}
+
 // In parts that return a Status each it was a quarter as fast: cursor and context must stay in registers.
 Status Evt3Decoder::decode_words(const uint8_t* data, size_t count, std::vector<Event>& out) {
     Loop loop;

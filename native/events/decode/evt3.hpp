@@ -8,6 +8,7 @@ namespace edgesnn::events {
 class Evt3Decoder final : public WordDecoder {
   public:
     explicit Evt3Decoder(DecoderOptions options);
+    void lost() noexcept override;
 
   private:
     // What later words lean on. -1: not seen yet.

@@ -14,6 +14,9 @@
 namespace edgesnn::events {
 
 class WordDecoder : public Decoder {
+  public:
+    void lost() noexcept override { carried_ = 0; }
+
   protected:
     struct Format {
         const char* name;   // "evt3"
