@@ -31,14 +31,14 @@ def dsec(events: np.ndarray, *, offset_us: int = 5_000_000, index: bool = True, 
     return out.getvalue()
 
 
-def mvsec(events: np.ndarray, *, image: bool = False, seconds: np.ndarray | None = None) -> bytes:
+def mvsec(events: np.ndarray, *, image: bool = False, rows: int = 64) -> bytes:
     """Rows of x, y, seconds and polarity (1, -1), deflated."""
     out = io.BytesIO()
-    rows = np.empty((len(events), 4))
-    rows[:, 0], rows[:, 1], rows[:, 3] = events["x"], events["y"], np.where(events["p"], 1, -1)
-    rows[:, 2] = events["t"] / 1e6 if seconds is None else seconds
+    matrix = np.empty((len(events), 4))
+    matrix[:, 0], matrix[:, 1], matrix[:, 3] = events["x"], events["y"], np.where(events["p"], 1, -1)
+    matrix[:, 2] = events["t"] / 1e6
     with h5py.File(out, "w") as file:
-        file.create_dataset("davis/left/events", data=rows, chunks=(64, 1), maxshape=(None, 4), compression="gzip")
+        file.create_dataset("davis/left/events", data=matrix, chunks=(rows, 1), maxshape=(None, 4), compression="gzip")
         if image:
             file["davis/left/image_raw"] = np.zeros((1, 260, 346), np.uint8)
     return out.getvalue()

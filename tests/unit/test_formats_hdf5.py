@@ -304,6 +304,23 @@ def test_an_empty_recording(tmp_path: Path) -> None:
     assert any("empty" in warning for warning in recording.warnings)
 
 
+@pytest.mark.parametrize("package", ["h5py", "hdf5plugin"])
+def test_a_package_that_is_not_installed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    path = put(tmp_path, hdf5_files.dsec(some()))
+    (tmp_path / "empty").mkdir()
+    missing = f"raise ModuleNotFoundError(\"No module named '{package}'\", name='{package}')\n"
+    (tmp_path / "empty" / f"{package}.py").write_text(missing)
+    monkeypatch.syspath_prepend(str(tmp_path / "empty"))
+    monkeypatch.setattr(process, "_server", process._Server())
+    assert f"{package} is not installed; pip install 'edgesnn[events]'" in refusal(path)
+    process._server.stop()
+    plain = put(tmp_path, hdf5_files.dsec(some(), options={}))
+    if package == "hdf5plugin":
+        assert len(edgesnn.open(plain).read()) == 5000
+
+
 def test_a_process_that_cannot_be_started_is_an_error_that_names_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -311,3 +328,20 @@ def test_a_process_that_cannot_be_started_is_an_error_that_names_the_file(
     monkeypatch.setattr("sys.executable", str(tmp_path / "no-such-python"))
     monkeypatch.setattr(process, "_server", process._Server())
     assert "could not be started" in refusal(path)
+
+
+@pytest.mark.parametrize("layout", ["dsec", "mvsec", "ecf"])
+def test_a_long_recording_takes_bounded_memory(tmp_path: Path, layout: str) -> None:
+    events = some(20_000)
+    many = np.tile(events, 100)
+    many["t"] += np.repeat(np.arange(100) * (int(events["t"][-1] - events["t"][0]) + 3), len(events))
+    if layout == "ecf":
+        data = hdf5_files.ecf(many[: 15 * len(events)], rows=16_384, layouts=("y, x and p",))
+    else:
+        data = columns(many, chunks=(1 << 14,)) if layout == "dsec" else hdf5_files.mvsec(many, rows=1 << 13)
+    path = put(tmp_path, data)
+    sum(len(packet) for packet in edgesnn.open(path).packets(stop_us=int(many["t"][200_000])))  # warm
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    total = sum(len(packet) for packet in edgesnn.open(path).packets())
+    assert total == (300_000 if layout == "ecf" else 2_000_000)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 << 10

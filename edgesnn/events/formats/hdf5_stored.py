@@ -109,6 +109,8 @@ class Stored:
 
     def columns(self, start: int, stop: int) -> list[Array]:
         """Return these rows, column by column."""
+        if self.width > 1:  # several times as fast as all at once, where chunks hold one column
+            return [self.item[start:stop, column] for column in range(self.width)]
         return self._split(self.item[start:stop])
 
     def blank(self, rows: int) -> list[Array]:

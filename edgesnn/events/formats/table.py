@@ -95,6 +95,8 @@ class TableReader:
         """Return the events of some rows, and in strict the error of the first row that is none."""
         named = {name[0]: (block[at], name) for at, name in enumerate(self._order) if name != "-"}
         t, known = _times(named["t"][0], columns.SCALES[named["t"][1]])
+        if (plain := self._plain(t, known, *(named[axis][0] for axis in "xyp"))) is not None:
+            return plain, None
         whole = {axis: _whole(named[axis][0]) for axis in "xyp"}
         good = known & whole["x"][1] & whole["y"][1] & whole["p"][1] & (np.abs(whole["p"][0]) <= 1)
         x, y = whole["x"][0], whole["y"][0]
@@ -122,6 +124,20 @@ class TableReader:
             self.counters[counter] += len(found)
         self._count(events["t"])
         return events, error
+
+    def _plain(self, t: Array, known: Mask, x: Array, y: Array, p: Array) -> Array | None:
+        """Return the events of rows that need no care: small numbers inside the sensor, times that rise; else None."""
+        if any(column.dtype.kind not in "ub" or column.dtype.itemsize > 2 for column in (x, y, p)) or not len(t):
+            return None
+        inside = int(x.max()) < self._width and int(y.max()) < self._height and int(p.max()) <= 1
+        if not inside or not known.all() or not self._guard.follows(t):
+            return None
+        events = np.empty(len(t), EVENT)
+        for name, values in (("t", t), ("x", x), ("y", y), ("p", p)):
+            events[name] = values
+        self._row += len(t)
+        self._last_us = self.t_end_us = int(t[-1])
+        return events
 
     def _count(self, t: Array) -> None:
         if not len(t):
@@ -166,6 +182,16 @@ class _Guard:
         self._latest: int | None = None
         self._held = np.zeros(0, EVENT)  # the last event, while it is ahead and the next one is not known
         self._held_row = np.zeros(0, np.int64)
+
+    def follows(self, t: Array) -> bool:
+        """Say whether all these times rise from the latest on, no step is ahead, and none is held; then take them."""
+        if self._latest is None or len(self._held) or not 0 <= int(t[0]) - self._latest <= AHEAD_US:
+            return False
+        steps = np.diff(t)
+        if len(steps) and (int(steps.min()) < 0 or int(steps.max()) > AHEAD_US):
+            return False
+        self._latest = int(t[-1])
+        return True
 
     def pass_on(self, events: Array, rows: Array, *, final: bool) -> tuple[Array, Array, Array]:
         """Return (events, their rows, rows that are left out) of these and the one that was held."""
