@@ -7,6 +7,7 @@ is not installed is left out.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
@@ -55,6 +56,41 @@ def evlib(path: Path, _: tuple[int, int]) -> Reader:
         frame = read()
         t = frame["t"].dt.total_microseconds().to_numpy()
         return {"t": t, "x": frame["x"].to_numpy(), "y": frame["y"].to_numpy(), "p": frame["polarity"].to_numpy() == 1}
+
+    return read, columns
+
+
+def eventcv(path: Path, _: tuple[int, int]) -> Reader:
+    import eventcv as library
+    import hdf5plugin
+
+    os.environ.setdefault("HDF5_PLUGIN_PATH", hdf5plugin.PLUGIN_PATH)
+
+    def read() -> Any:
+        return library.load(str(path))
+
+    def columns() -> Mapping[str, Any]:
+        return dict(zip("xytp", read().numpy().T, strict=True))
+
+    return read, columns
+
+
+def h5py_columns(path: Path, _: tuple[int, int]) -> Reader:
+    import h5py
+    import hdf5plugin  # noqa: F401 - its compressions
+
+    def read() -> Mapping[str, Any]:
+        with h5py.File(path) as file:
+            if "davis" in file:
+                rows = file["davis/left/events"][()]
+                return {"t": rows[:, 2], "x": rows[:, 0], "y": rows[:, 1], "p": rows[:, 3]}
+            return {"t": file["events/t"][()] + file["t_offset"][()], **{n: file["events"][n][()] for n in "xyp"}}
+
+    def columns() -> Mapping[str, Any]:
+        found = dict(read())
+        if found["t"].dtype.kind == "f":
+            found["t"] = np.rint(found["t"] * 1e6)
+        return {**found, "p": found["p"] > 0}
 
     return read, columns
 
@@ -137,6 +173,7 @@ PEERS: dict[str, dict[str, Maker]] = {
     "evt2": {"expelliarmus": expelliarmus("evt2"), "faery": faery, "evlib": evlib},
     "evt21": {"evlib": evlib},
     "evt3": {"expelliarmus": expelliarmus("evt3"), "faery": faery, "evlib": evlib},
+    "hdf5": {"evlib": evlib, "eventcv": eventcv, "h5py": h5py_columns},
     "nmnist": {"tonic": tonic},
     "npy": {"numpy": numpy_array},
     "npz": {"numpy": numpy_array},
