@@ -60,7 +60,10 @@ class Walk:
         self.ended = False  # what follows holds no message
 
     def length(self, source: Source) -> int | None:
-        """Return the bytes of the record that comes next, which stays; None at the end. Raises RecordError."""
+        """Return the bytes of the record that comes next, which stays; None at the end. Raises RecordError.
+
+        The other methods are asked of the same record, after this.
+        """
         raise NotImplementedError
 
     def chunk(self, source: Source) -> Chunk | None:

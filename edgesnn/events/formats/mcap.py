@@ -135,11 +135,12 @@ class _Walk(Walk):
     def __init__(self, where: str, wanted: frozenset[int], known: set[int], *, whole: bool) -> None:
         super().__init__(where, wanted, known, whole=whole)
         self.names = _Names()
+        self._next: tuple[int, int] | None = None
         self._flat = False  # there were messages outside of chunks
 
     def length(self, source: Source) -> int | None:
         """Return the bytes of the record that comes next."""
-        head = read_head(source)
+        head = self._next = read_head(source)
         return None if head is None else _HEAD.size + head[1]
 
     def chunk(self, source: Source) -> Chunk | None:
@@ -154,7 +155,7 @@ class _Walk(Walk):
 
     def take(self, source: Source, *, inside: bool) -> memoryview | None:
         """Take the next record."""
-        head = read_head(source)
+        head = self._next
         if head is None:
             return None
         op, length = head

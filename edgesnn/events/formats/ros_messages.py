@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from edgesnn.errors import RecordingError
 from edgesnn.events.formats.base import Sensor
@@ -21,7 +21,10 @@ DVS = "dvs"
 """What the events of an array are called here, beside the encodings of packets."""
 
 _U32 = struct.Struct("<I")
-_U64 = struct.Struct("<Q")
+_SIZE = struct.Struct("<II")  # height, width
+_NUMBERS = struct.Struct("<QQ")  # seq, time_base
+_ROS1_STAMP = struct.Struct("<12xI")  # a number, seconds, nanoseconds; the length of the frame's name
+_CDR_STAMP = struct.Struct("<8xI")
 _LITTLE_CDR = b"\x00\x01"
 _MOST_TEXT = 4096
 _MOST_PADDING = 7  # bytes behind the last field of a CDR message
@@ -34,8 +37,7 @@ class MessageError(Exception):
     """These bytes are no message of the type; the text says why."""
 
 
-@dataclass(frozen=True)
-class EventMessage:
+class EventMessage(NamedTuple):
     """One message.
 
     Attributes:
@@ -110,39 +112,35 @@ class _Fields:
         if cdr and view[:2] != _LITTLE_CDR:
             raise MessageError("it is not little-endian CDR")
 
-    def number(self, kind: struct.Struct) -> int:
+    def numbers(self, layout: struct.Struct, align: int = 4) -> tuple[int, ...]:
+        """Return the next numbers; CDR aligns them."""
         if self.cdr:
-            self.at += -(self.at - 4) % kind.size
-        value: int = kind.unpack_from(self.view, self.at)[0]
-        self.at += kind.size
-        return value
+            self.at += -(self.at - 4) % align
+        values = layout.unpack_from(self.view, self.at)
+        self.at += layout.size
+        return values
 
-    def text(self) -> str:
-        length = self.number(_U32)
-        if length > _MOST_TEXT or self.at + length > len(self.view):
+    def text(self, length: int) -> str:
+        """Return the next text, of so many bytes."""
+        start, self.at = self.at, self.at + length
+        if length > _MOST_TEXT or self.at > len(self.view):
             raise MessageError("a text in it has an impossible length")
-        value = bytes(self.view[self.at : self.at + length])
-        self.at += length
-        return value.rstrip(b"\0").decode("utf-8", "replace")
+        return bytes(self.view[start : self.at]).rstrip(b"\0").decode("utf-8", "replace")
 
     def header(self) -> Sensor:
         """Pass over the header; return the (width, height) behind it."""
-        if not self.cdr:
-            self.number(_U32)
-        self.number(_U32)
-        self.number(_U32)
-        self.text()
-        height = self.number(_U32)
-        return self.number(_U32), height
+        self.text(*self.numbers(_CDR_STAMP if self.cdr else _ROS1_STAMP))
+        height, width = self.numbers(_SIZE)
+        return width, height
 
 
 def _packet(fields: _Fields) -> EventMessage:
     size = fields.header()
-    seq, base_ns = fields.number(_U64), fields.number(_U64)
-    encoding = fields.text()
+    seq, base_ns = fields.numbers(_NUMBERS, 8)
+    encoding = fields.text(*fields.numbers(_U32))
     big_endian = bytes(fields.view[fields.at : fields.at + 1])
     fields.at += 1
-    length = fields.number(_U32)
+    (length,) = fields.numbers(_U32)
     if big_endian != b"\0":
         raise MessageError("its events are big-endian")
     data = fields.view[fields.at : fields.at + length]
@@ -153,7 +151,7 @@ def _packet(fields: _Fields) -> EventMessage:
 
 def _array(fields: _Fields) -> EventMessage:
     size = fields.header()
-    count = fields.number(_U32)
+    (count,) = fields.numbers(_U32)
     length = count * _ROS1_EVENT if not fields.cdr else max(count * _CDR_EVENT - _CDR_LESS, 0)
     data = fields.view[fields.at : fields.at + length]
     if len(data) < length:

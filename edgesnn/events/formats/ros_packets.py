@@ -5,8 +5,7 @@ from __future__ import annotations
 import struct
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from edgesnn.errors import RecordingError
 from edgesnn.events.formats.base import DecoderOptions, Result, Sensor, native_decoder
@@ -22,8 +21,7 @@ _PACKED, _ALIGNED = 0, 1
 _FIRST_BYTES = 14  # of aligned events the first is packed, with a byte of padding
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where a message lies, for errors.
 
     Attributes:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -60,8 +60,7 @@ class Damage:
     error: RecordingError
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """A message of the topic, or damage; `taken`: bytes of the file since what was found before."""
 
     taken: int
@@ -173,6 +172,7 @@ class RosReader:
                     return
 
     def _start(self, encoding: str) -> RosEvents:
+        refuse_encoding(encoding, printable(self._options.path))
         self._events = RosEvents(encoding, self._options.sensor, self._options.on_corrupt)
         return self._events
 
@@ -201,7 +201,6 @@ class RosReader:
             raise MessageError(f"its encoding is {message.encoding!r}, not {self._events.encoding!r}")
         if self._size is not None and message.size != self._size:
             raise MessageError("its size is {}x{}, not {}x{}".format(*message.size, *self._size))
-        refuse_encoding(message.encoding, printable(self._options.path))
         return message
 
     def _decode(self, message: EventMessage, place: Place) -> Iterator[Result]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from edgesnn.errors import RecordingError
 from edgesnn.events.formats.bag_walk import OVERLAP, Chunk, RecordError, Walk, peek_whole
@@ -26,8 +25,7 @@ _SCANNED_BYTES = 64 << 20  # for connections, where the bag has no index
 _CUT = "the file is cut: its header says that its index lies behind its end"
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """The header of a record, and how many bytes of data follow the `head_bytes` that it takes."""
 
     op: int
@@ -151,15 +149,16 @@ class _Walk(Walk):
     def __init__(self, where: str, wanted: frozenset[int], known: set[int], *, whole: bool) -> None:
         super().__init__(where, wanted, known, whole=whole)
         self.connections: list[tuple[Record, bytes]] = []
+        self._next: Record | None = None
 
     def length(self, source: Source) -> int | None:
         """Return the bytes of the record that comes next."""
-        record = read_record(source)
+        record = self._next = read_record(source)
         return None if record is None else record.head_bytes + record.data_bytes
 
     def chunk(self, source: Source) -> Chunk | None:
         """Return the next record as a chunk."""
-        record = read_record(source)
+        record = self._next
         if record is None or record.op != _CHUNK:
             return None
         compression = record.fields.get(b"compression", b"none").decode("utf-8", "replace")
@@ -167,7 +166,7 @@ class _Walk(Walk):
 
     def take(self, source: Source, *, inside: bool) -> memoryview | None:
         """Take the next record."""
-        record = read_record(source)
+        record = self._next
         if record is None:
             return None
         if not inside:

@@ -11,7 +11,7 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 MAGIC = b"SQLite format 3\0"
 HEADER_BYTES = 100
@@ -41,8 +41,7 @@ class Table:
     columns: list[str]
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One row, as far as its values lie in its page; `values` reads the others.
 
     Attributes:
@@ -224,7 +223,7 @@ def _values(data: bytes, most: int = 1 << 10) -> list[Any]:
         end, at = _varint(data, 0)
         body = end
         while at < end and len(values) < most:
-            kind, at = _varint(data, at)
+            kind, at = (data[at], at + 1) if data[at] < 128 else _varint(data, at)
             size = _INTEGERS.get(kind) or (8 if kind == 7 else 0 if kind < 12 else (kind - 12) // 2)
             raw = data[body : body + size]
             body += size
