@@ -52,6 +52,8 @@ FILES = (
     "npy/events_structured.npy",
     "npz/events.npz",
     "nmnist_bin/nmnist_sample.bin",
+    "rosbag1/event_camera_msgs_evt3.bag",
+    "rosbag2_db3/event_camera_msgs_evt3.db3",
 )
 WRITTEN_FROM = "evt2/evt2_gen3_640x480_a.raw"
 CHUNK_BYTES = 1 << 16
@@ -68,7 +70,7 @@ def main() -> None:
     print("file                                      Mev/s   MB/s  bytes/event  peers (times slower)")
     rows = []
     for name in FILES:
-        if not args.format or name.split("/")[0].removesuffix("_bin") in args.format:
+        if not args.format or name.split("/")[0].removesuffix("_bin").removesuffix("_db3") in args.format:
             rows.append(measure_packed(*name.split(" as "), args.seconds))
             show(rows[-1])
     writers = [row for name in registry.names() if (row := write_speed(name, args.format)) is not None]

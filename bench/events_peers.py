@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import numpy as np
@@ -165,6 +166,22 @@ def numpy_array(path: Path, _: tuple[int, int]) -> Reader:
     return read, read
 
 
+def rosbags(path: Path, sensor: tuple[int, int]) -> Reader:
+    """The messages of a bag through rosbags, their words through faery by way of a file."""
+    import faery as library
+    from rosbags.highlevel import AnyReader
+
+    def decode(use: Callable[[Any], Any]) -> Any:
+        with AnyReader([path]) as reader, NamedTemporaryFile(suffix=".raw") as file:
+            file.write("% evt 3.0\n% geometry {}x{}\n% end\n".format(*sensor).encode())
+            for connection, _, raw in reader.messages():
+                file.write(reader.deserialize(raw, connection.msgtype).events.tobytes())
+            file.flush()
+            return use(library.events_stream_from_file(Path(file.name)))
+
+    return lambda: decode(drain), lambda: decode(lambda stream: stream.to_array())
+
+
 PEERS: dict[str, dict[str, Maker]] = {
     "aedat4": {"dv_processing": dv_processing, "aedat": aedat, "faery": faery},
     "csv": {"faery": faery, "polars": polars},
@@ -177,6 +194,8 @@ PEERS: dict[str, dict[str, Maker]] = {
     "nmnist": {"tonic": tonic},
     "npy": {"numpy": numpy_array},
     "npz": {"numpy": numpy_array},
+    "rosbag1": {"rosbags": rosbags},
+    "rosbag2": {"rosbags": rosbags},
 }
 
 
