@@ -15,13 +15,46 @@ using namespace edgesnn::pipeline;
 
 namespace {
 
-constexpr encode::Sensor kSensor{5, 4};
+constexpr encode::Sensor kSensor{5, 4};                 // of the models
+constexpr encode::Sensor kLarger{12, 7}, kOther{3, 9};  // of recordings that are adapted
 constexpr small_models::Sizes kSizes{3, 2};
 constexpr int64_t kWindowUs = 1000;
 constexpr size_t kMostDecisions = 8;  // of one call: silent windows end before
 constexpr size_t kEvents = 40;
 constexpr const char* kDecoders[] = {nullptr, "evt3", "evt2", "evt21", "nmnist", "aedat2", "aedat31", "csv"};
-enum Encoding { points_by_time, points_by_count, spikes, spikes_nearest, kEncodings };
+enum Encoding {
+    points_by_time,
+    points_by_count,
+    spikes,
+    spikes_nearest,
+    letterboxed,
+    cropped,
+    downsampled,
+    going_on,  // states that no window resets
+    kEncodings
+};
+
+Encoding encoding_of(size_t kind) {
+    return static_cast<Encoding>(kind % kEncodings);
+}
+
+encode::Adapt adapt_of(Encoding encoding) {
+    switch (encoding) {
+        case letterboxed:
+            return encode::Adapt::letterbox;
+        case cropped:
+            return encode::Adapt::crop;
+        case downsampled:
+            return encode::Adapt::downsample;
+        default:
+            return encode::Adapt::none;
+    }
+}
+
+encode::Sensor sensor_of(Encoding encoding) {
+    if (encoding == cropped) return kOther;
+    return adapt_of(encoding) == encode::Adapt::none ? kSensor : kLarger;
+}
 
 std::unique_ptr<encode::Encoder> make_encoder(Encoding encoding, ChainOptions& options) {
     if (encoding <= points_by_count) {
@@ -32,9 +65,11 @@ std::unique_ptr<encode::Encoder> make_encoder(Encoding encoding, ChainOptions& o
         if (options.windows.by_count) options.windows.length = 20, options.windows.hop = 30;
         return std::make_unique<encode::PointEncoder>(made);
     }
-    encode::SpikeEncoding made{kSensor, {100, encoding == spikes_nearest}, 6, 3, false, 1};
+    const int64_t hop = encoding == going_on ? 6 : 3;
+    encode::SpikeEncoding made{kSensor, {100, encoding == spikes_nearest}, 6, hop, false, 1, adapt_of(encoding)};
     options.windows.length = made.steps, options.windows.hop = made.hop_steps, options.windows.grid = made.grid;
-    options.windows.from_zero = options.run_idle = encoding == spikes_nearest;
+    options.windows.from_zero = encoding == spikes_nearest;
+    options.run_idle = encoding == spikes_nearest || encoding == going_on;
     return std::make_unique<encode::SpikeEncoder>(made);
 }
 
@@ -42,18 +77,21 @@ std::unique_ptr<Chain> make_chain(size_t kind) {
     static const std::shared_ptr<const executor::Model> of_points = small_models::spikepoint(kSizes);
     static const std::shared_ptr<const executor::Model> of_spikes =
         small_models::recurrent(kSensor.height, kSensor.width);
-    const auto encoding = static_cast<Encoding>(kind % kEncodings);
+    static const std::shared_ptr<const executor::Model> never_reset =
+        small_models::with_resets(*of_spikes, {"never", "line", "tokens"});
+    const Encoding encoding = encoding_of(kind);
     const char* decoder = kDecoders[kind / kEncodings % std::size(kDecoders)];
     const bool strict = kind / kEncodings / std::size(kDecoders) != 0;
-    const auto& model = encoding <= points_by_count ? of_points : of_spikes;
+    const auto& model = encoding <= points_by_count ? of_points : encoding == going_on ? never_reset : of_spikes;
     ChainOptions options;
-    options.sensor = kSensor, options.strict = strict;
+    options.sensor = sensor_of(encoding), options.strict = strict;
     options.windows.max_events = 64, options.windows.max_silent = 8;
     const auto classes = static_cast<int32_t>(executor::elements(model->type(model->outputs().front()).shape));
     options.readout = {classes, 0.5f, 0.4f, 0.4f, 2, 0.3f, 2};
+    if (encoding == letterboxed) options.readout.exit_confidence = 0.6f, options.readout.exit_steps = 2;
     std::unique_ptr<encode::Encoder> encoder = make_encoder(encoding, options);
     events::DecoderOptions decoding;
-    decoding.width = kSensor.width, decoding.height = kSensor.height;
+    decoding.width = options.sensor.width, decoding.height = options.sensor.height;
     decoding.on_corrupt = strict ? events::OnCorrupt::strict : events::OnCorrupt::skip;
     return std::make_unique<Chain>(options, decoder == nullptr ? nullptr : events::make_decoder(decoder, decoding),
                                    std::move(encoder), make_window_model(model, options.readout));
@@ -61,11 +99,12 @@ std::unique_ptr<Chain> make_chain(size_t kind) {
 
 constexpr size_t kKinds = kEncodings * std::size(kDecoders) * 2;
 
-std::array<Event, kEvents> make_events(int64_t first_us, int64_t step_us) {
+std::array<Event, kEvents> make_events(encode::Sensor sensor, int64_t first_us, int64_t step_us) {
     std::array<Event, kEvents> made{};
     for (size_t i = 0; i < kEvents; ++i) {
         const int64_t t = first_us + static_cast<int64_t>(i) * step_us;
-        made[i] = {t, static_cast<uint16_t>(i * 7 % 5), static_cast<uint16_t>(i * 3 % 4), static_cast<uint8_t>(i % 2)};
+        const auto x = static_cast<int32_t>(i) * 7 % sensor.width, y = static_cast<int32_t>(i) * 3 % sensor.height;
+        made[i] = {t, static_cast<uint16_t>(x), static_cast<uint16_t>(y), static_cast<uint8_t>(i % 2)};
     }
     return made;
 }
@@ -92,7 +131,7 @@ std::vector<StateTensors> make_states(size_t kind) {
     std::vector<StateTensors> states{chain->save()};
     Outcome out;
     for (int64_t i = 0; i < 4; ++i) {
-        const auto events = make_events(10'000 + i * 2'000, 30);
+        const auto events = make_events(sensor_of(encoding_of(kind)), 10'000 + i * 2'000, 30);
         chain->input().push_events({events.data(), events.size()}, events::kNoTime, {true, i, 0});
         states.push_back(chain->save());
         drain(*chain, out, i == 1 ? 1 : kMostDecisions);
@@ -108,10 +147,10 @@ const std::vector<StateTensors>& states_of(size_t kind) {
 }
 
 // Pushes what the bytes say: events at some time, bytes for the decoder, the end.
-void push(Chain& chain, fuzz::Bytes bytes, Outcome& out) {
+void push(Chain& chain, encode::Sensor sensor, fuzz::Bytes bytes, Outcome& out) {
     static constexpr int64_t kTimes[] = {18'000, 0, -5'000, int64_t{1} << 59, -(int64_t{1} << 59)};
     const uint8_t what = bytes.byte();
-    const auto events = make_events(bytes.pick(kTimes), bytes.flag() ? 30 : 150);
+    const auto events = make_events(sensor, bytes.pick(kTimes), bytes.flag() ? 30 : 150);
     uint8_t raw[32];
     for (uint8_t& byte : raw) byte = bytes.byte();
     try {
@@ -148,8 +187,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     twin->load(saved);
     fuzz::must(fuzz::same(twin->save(), saved), "load is not the inverse of save");
     Outcome one, two;
-    push(*chain, bytes, one);
-    push(*twin, bytes, two);
+    const encode::Sensor sensor = sensor_of(encoding_of(kind));
+    push(*chain, sensor, bytes, one);
+    push(*twin, sensor, bytes, two);
     fuzz::must(one.numbers == two.numbers, "a chain that was saved and loaded decides otherwise");
     fuzz::must(one.status.kind == two.status.kind, "a chain that was saved and loaded fails otherwise");
     fuzz::must(chain->counters() == twin->counters(), "a chain that was saved and loaded counts otherwise");

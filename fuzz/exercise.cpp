@@ -139,6 +139,7 @@ void exercise_points(const std::shared_ptr<const Model>& model, Bytes& bytes) {
         must(!by_steps || equal(total, by_run.total()), "run and steps count otherwise");
     }
     check_reload(model, by_run, other);
+    if (bytes.below(4) == 3) new_window(model, by_run);
 }
 
 void check_many(const std::shared_ptr<const Model>& model, const Session& before, Bytes& bytes) {
@@ -196,8 +197,11 @@ void exercise_arrays(const std::shared_ptr<const Model>& model, Bytes& bytes) {
     Session by_run(model);
     Outputs run;
     by_run.run(ArraySource(type, inputs.array.data()), steps, run);
-    if (bytes.below(3) == 2) return check_many(model, by_run, bytes);
-    check_again(model, inputs, steps, by_run, run, bytes);
+    if (bytes.below(3) == 2)
+        check_many(model, by_run, bytes);
+    else
+        check_again(model, inputs, steps, by_run, run, bytes);
+    if (bytes.below(4) == 3) new_window(model, by_run);
 }
 
 }  // namespace
@@ -217,6 +221,20 @@ StateTensors saved(const Session& session) {
     StateWriter writer("session");
     session.save(writer);
     return writer.tensors();
+}
+
+void new_window(const std::shared_ptr<const Model>& model, Session& session) {
+    const ModelSpec& spec = model->spec();
+    const StateTensors first = saved(Session(model));
+    StateTensors expected = saved(session);
+    bool goes_on = !spec.states.empty() && spec.input.kind != "points";
+    for (const StateSpec& state : spec.states) {
+        goes_on = goes_on && state.reset != "window";
+        if (state.reset == "window") expected.at("session/" + state.name) = first.at("session/" + state.name);
+    }
+    if (!goes_on) expected.at("session/step") = first.at("session/step");
+    session.begin_window();
+    must(same(saved(session), expected), "a new window resets what it must not, or not what it must");
 }
 
 bool same(const StateTensors& a, const StateTensors& b) {

@@ -1,5 +1,6 @@
-// What must hold of any model that builds, whatever its sessions are fed: run is so many steps is step_many, and save,
-// load and recording change nothing. A departure ends the process, as a sanitizer's finding does.
+// What must hold of any model that builds, whatever its sessions are fed: run is so many steps is step_many; save,
+// load and recording change nothing; a new window resets what its policy says. A departure ends the process, as a
+// sanitizer's finding does.
 #pragma once
 
 #include <memory>
@@ -22,6 +23,9 @@ class Outputs final : public executor::StepSink {
 
 // The states and the step number of a session.
 StateTensors saved(const executor::Session& session);
+
+// Begins a new window, which takes the states of policy "window", and no others, back to where they begin.
+void new_window(const std::shared_ptr<const executor::Model>& model, executor::Session& session);
 
 // Whether two saved states are the same; what is not a number equals what is not a number.
 bool same(const StateTensors& a, const StateTensors& b);

@@ -1,6 +1,7 @@
 """Fuzz the reader of model files: the bytes of a file as they are, or edits of a good file's document and tensors.
 
-Anything but a model or a ModelError is a finding. A small model that loads does three steps on the native backend.
+Anything but a model or a ModelError is a finding. A small model that loads does three steps on the native backend,
+begins a window, which resets what its policies say, and does one of events where it says how they become its input.
 """
 
 from __future__ import annotations
@@ -15,19 +16,39 @@ from typing import Any
 
 import numpy as np
 
+from edgesnn.encode.native import encode_spikes
+from edgesnn.encode.spikes import SpikeEncoding
 from edgesnn.errors import ModelError
+from edgesnn.events.types import EVENT
 from edgesnn.graph import Document, container, read
-from edgesnn.runtime import Model
+from edgesnn.runtime import Model, Session
+from edgesnn.runtime.windows import encoding_of, readout_of, run_window
 from fuzz.choices import Choices
-from tests.small_graphs import integers, language, recurrent
+from tests.small_graphs import integers, language, of_events, recurrent, with_resets
 
-DOCUMENTS = (recurrent, language, integers)
+
+def _mixed() -> Document:
+    """Return a document of every reset policy."""
+    policies = (
+        {"reset": "tokens", "tokens": 3},
+        {"reset": "line", "idle_ms": 9},
+        {"reset": "window"},
+        {"reset": "never"},
+    )
+    return with_resets(language(), *policies)
+
+
+DOCUMENTS = (recurrent, language, integers, of_events, _mixed)
 MOST_ELEMENTS = 1 << 16  # of the input of a model that is run
 STEPS = 3
+MOST_STEPS = 64  # of a window that is run
+SENSOR_MAX = 65535
 VALUES: tuple[Any, ...] = (
     None, True, False, 0, 1, 2, 3, -1, 4, 16, 255, 256, 4096, 2**28, 2**31, 2**63, 10**30, 0.0, 0.5, -1.5, 1e38, 1e300,
     "", "input", "int", "float32", "int8", "int4", "none", "skip", "value", "vector", "im", "im4", "om16x4", "om16x8",
-    "rows", "dense", "spikes", "tokens", "points", [], [0], [1], [2, 2], [-1, 3], [2**28, 2**28], {}, [[1]], [None],
+    "rows", "dense", "spikes", "tokens", "points", "window", "line", "never", "letterbox", "crop", "downsample",
+    {"policy": "tokens", "tokens": 3}, {"policy": "window", "idle_ms": 7}, {"policy": "tokens"},
+    [], [0], [1], [2, 2], [-1, 3], [2**28, 2**28], {}, [[1]], [None],
 )  # fmt: skip
 
 
@@ -124,4 +145,36 @@ def _step(model: Model, document: Document) -> None:
     if states + sum(value.elements for value in document.analysis.values.values()) > 1 << 20:
         return
     model.session().run(np.zeros((STEPS, *section.get("shape", [])), np.int64))
-    model.session().run(np.ones((STEPS, *section.get("shape", [])), np.int64) * min(section.get("vocab", 2) - 1, 1))
+    session = model.session()
+    session.run(np.ones((STEPS, *section.get("shape", [])), np.int64) * min(section.get("vocab", 2) - 1, 1))
+    _begin_window(session, document)
+    if section.get("events") is not None:
+        _see_events(model, document)
+
+
+def _begin_window(session: Session, document: Document) -> None:
+    """Begin a new window: states of that policy are as at first, the others stay."""
+    before, first = (
+        {name: array.copy() for name, array in s.state.items()} for s in (session, session.model.session())
+    )
+    session.new_window()
+    for state in document.states:
+        expected = first if state.reset == "window" else before
+        assert np.array_equal(session.state[state.name], expected[state.name], equal_nan=state.dtype == "float32")
+
+
+def _see_events(model: Model, document: Document) -> None:
+    """Do a window of events of the model's own sensor and of another."""
+    width, height = document.input["events"]["sensor"]
+    if document.input["events"]["steps"] > MOST_STEPS:
+        return
+    for sensor in ((width, height), (min(2 * width + 1, SENSOR_MAX), height + 2)):
+        try:
+            encoding, readout = encoding_of(model), readout_of(model)
+            assert isinstance(encoding, SpikeEncoding)
+            events = np.zeros(2, EVENT)
+            events["t"] = [encoding.bin_us, 2 * encoding.bin_us]
+            window = encode_spikes(events, encoding, sensor)
+        except ModelError:
+            continue
+        run_window(model.session(), window, readout)

@@ -15,43 +15,52 @@ from edgesnn.errors import ModelError
 from edgesnn.graph import container
 from edgesnn.runtime import Model, Session, snapshot
 from fuzz.choices import Choices
-from tests.small_graphs import integers, language, recurrent
+from tests.small_graphs import integers, language, recurrent, with_resets
 
 DOCUMENTS = (recurrent, language, integers)
 SHAPES: tuple[tuple[int, ...], ...] = ((4, 2, 8, 6), (4,), (4, 20))
+RESETS: tuple[tuple[dict[str, Any], ...], ...] = (
+    ({"reset": "never"},),
+    ({"reset": "window"},),
+    ({"reset": "tokens", "tokens": 2}, {"reset": "window", "idle_ms": 5}, {"reset": "never"}, {"reset": "line"}),
+)
 VALUES = (0, 1, -1, 2, 3, 127, 255, 2**31 - 1, -(2**31), 2**62, 2**63 - 1, -(2**63), 0.5, -1e38, 3e38, np.nan, np.inf)
 
 
 @cache
 def _models(number: int) -> tuple[Model, Model]:
-    document = DOCUMENTS[number]()
+    """Return the models of a document and its reset policies: `number` counts the documents first."""
+    document = with_resets(DOCUMENTS[number % len(DOCUMENTS)](), *RESETS[number // len(DOCUMENTS)])
     return Model(document, backend="native"), Model(document, backend="reference")
 
 
 @cache
 def _good(number: int) -> bytes:
     session = _models(number)[0].session()
-    session.run(np.ones(SHAPES[number], np.int64))
+    session.run(np.ones(SHAPES[number % len(SHAPES)], np.int64))
     return session.snapshot()
 
 
 def one_input(data: bytes) -> None:
     """Restore a snapshot that the bytes describe."""
     choices = Choices(data)
-    number = choices.below(len(DOCUMENTS))
+    number = choices.below(len(DOCUMENTS) * len(RESETS))
     blob = choices.rest() if choices.byte() % 4 == 0 else _edited(choices, _good(number))
-    answers = [_restored(model.session(), blob, SHAPES[number]) for model in _models(number)]
+    shape, again = SHAPES[number % len(SHAPES)], choices.below(2) == 1
+    answers = [_restored(model.session(), blob, shape, again) for model in _models(number)]
     np.testing.assert_array_equal(*answers)
 
 
-def _restored(session: Session, blob: bytes, shape: tuple[int, ...]) -> Any:
-    """Return what the session answers after the snapshot; nothing where it was refused."""
+def _restored(session: Session, blob: bytes, shape: tuple[int, ...], new_window: bool) -> Any:
+    """Return what the session answers after the snapshot, in a new window or not; nothing where it was refused."""
     before = session.snapshot()
     try:
         session.restore(blob)
     except ModelError:
         assert session.snapshot() == before, "a refused snapshot changes the state"
         return np.zeros(0)
+    if new_window:
+        session.new_window()
     with np.errstate(all="ignore"):
         return session.run(np.ones(shape, np.int64))
 

@@ -1,5 +1,5 @@
-// A saved state with departures into sessions of fixed models: load refuses it and changes nothing, or takes it, and
-// the session and another that loads what it saves go on alike.
+// A saved state with departures into sessions of fixed models, of all reset policies: load refuses it and changes
+// nothing, or takes it, and the session and another that loads what it saves go on alike.
 #include "exercise.hpp"
 #include "state_departures.hpp"
 #include "tests/small_models.hpp"
@@ -41,8 +41,16 @@ struct Fixed {
 };
 
 const std::vector<Fixed>& fixed() {
-    static const std::vector<Fixed> all{Fixed(small_models::spikepoint(kSizes)), Fixed(small_models::recurrent(4, 5)),
-                                        Fixed(small_models::integers()), Fixed(small_models::tokens())};
+    static const std::vector<Fixed> all = [] {
+        std::vector<Fixed> made;
+        const std::vector<std::vector<small_models::Text>> resets{
+            {"window"}, {"window", "never", "line", "tokens"}, {"never"}};
+        for (const auto& policies : resets)
+            for (const auto& model : {small_models::spikepoint(kSizes), small_models::recurrent(4, 5),
+                                      small_models::integers(), small_models::tokens()})
+                made.emplace_back(small_models::with_resets(*model, policies));
+        return made;
+    }();
     return all;
 }
 
@@ -65,6 +73,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
     Session twin(chosen.model);
     twin.load(StateReader(fuzz::saved(session), "session"));
+    if (bytes.flag()) fuzz::new_window(chosen.model, session), fuzz::new_window(chosen.model, twin);
     fuzz::Outputs one, two;
     go_on(session, steps, one);
     go_on(twin, steps, two);

@@ -116,7 +116,7 @@ void SpecReader::depart_wiring(NodeSpec& node) {
 }
 
 void SpecReader::depart_ends() {
-    switch (in_.below(5)) {
+    switch (in_.below(6)) {
         case 0:
             spec_.outputs.push_back("nothing");
             return;
@@ -129,8 +129,11 @@ void SpecReader::depart_ends() {
         case 3:
             if (!spec_.states.empty()) spec_.states.pop_back();
             return;
-        default:
+        case 4:
             if (!spec_.states.empty()) spec_.states[in_.below(spec_.states.size())].shape.push_back(in_.number());
+            return;
+        default:
+            if (!spec_.states.empty()) spec_.states[in_.below(spec_.states.size())].reset = in_.flag() ? "" : "always";
     }
 }
 

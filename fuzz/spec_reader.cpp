@@ -20,6 +20,8 @@ const char* const kOperators[] = {
     "concat",     "slice",  "gather",     "reshape", "max",        "mean",   "vote",      "count",
     "accumulate", "scale",  "activation", "softmax", "layer_norm", "wkv",    "embedding", "token_shift"};
 
+const char* const kResets[] = {"never", "window", "line", "window", "tokens"};
+
 Shape stored_shape(const Shape& shape, const Text& layout, Dtype dtype, int64_t group) {
     const auto up = [](int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; };
     const int64_t n = shape[0];
@@ -157,8 +159,8 @@ void SpecReader::admit(NodeSpec node) {
             if (elements(state.shape) > kMostStates * most_elements_) return;
         for (size_t i = 0; i < op->outputs.size(); ++i) values_.push_back({node.outputs[i], op->outputs[i]});
         for (const OpState& state : op->states)
-            spec_.states.push_back({node.name + "." + state.suffix, state.shape, state.dtype, state.initial,
-                                    in_.flag() ? "window" : "never"});
+            spec_.states.push_back(
+                {node.name + "." + state.suffix, state.shape, state.dtype, state.initial, in_.pick(kResets)});
     } catch (const Error&) {
         if (in_.below(4) != 0) return;
     }

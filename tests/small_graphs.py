@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -71,6 +73,28 @@ def integers() -> Document:
     decay = {"current_decay": 1024, "voltage_decay": 128, "gain": 64, "v_th": 5000, "refractory": 2}
     x = b.add("cuba", x, name="cuba", attributes=decay)
     return b.document(outputs=b.add("count", x, name="total"))
+
+
+def of_events() -> Document:
+    """Return a net over events of any sensor that decides, stops early, and resets what it keeps at every window."""
+    events = {"sensor": [4, 3], "bin_us": 1000, "origin": "zero", "rounding": "nearest", "polarity_order": [1, 0]}
+    section = {"kind": "spikes", "shape": [2, 3, 4], "value": "count", "bound": 3}
+    b = Builder(
+        input={**section, "events": {**events, "steps": 5, "hop_steps": 5, "adapt": "letterbox"}}, reset="window"
+    )
+    x = b.add("reshape", "input", name="flat", attributes={"shape": [24]})
+    weight = {"weight": np.arange(-36, 36).reshape(3, 24).astype(np.int8), "scale": np.ones(3), "bias": np.zeros(3)}
+    x = b.add("linear", x, name="fc", attributes={"activations": "int"}, tensors=weight)
+    x = b.add("lif", x, name="lif", tensors={"alpha": [0.5], "v_th": [9.0]})
+    x = b.add("count", x, name="count")
+    early = {"confidence": 0.75, "min_steps": 2}
+    return b.document(outputs=x, readout={"node": x, "labels": ["a", "b", "c"], "early_exit": early})
+
+
+def with_resets(document: Document, *policies: Mapping[str, Any]) -> Document:
+    """Return the document with these reset policies (fields of a state), one after the other."""
+    states = [replace(state, **policies[i % len(policies)]) for i, state in enumerate(document.states)]
+    return replace(document, states=tuple(states))
 
 
 def counting(value: str = "count", bound: int = 3) -> Document:

@@ -254,6 +254,13 @@ inline std::shared_ptr<const Model> tokens() {
     return g.build({"mean", "mixed"});
 }
 
+// The same model with these reset policies, one after the other.
+inline std::shared_ptr<const Model> with_resets(const Model& model, const std::vector<Text>& resets) {
+    ModelSpec spec = model.spec();
+    for (size_t i = 0; i < spec.states.size(); ++i) spec.states[i].reset = resets[i % resets.size()];
+    return Model::build(std::move(spec));
+}
+
 // A window that the SpikePoint takes.
 inline encode::PointWindow window(int64_t number, Sizes sizes = {}) {
     Random random(static_cast<unsigned>(number));
