@@ -107,6 +107,18 @@ const uint8_t* unpack_polarities(const uint8_t* at, const uint8_t* end, size_t c
     return at;
 }
 
+// x (the upper bits) and p (the lowest) of four events in 16 bits each.
+void store_four(uint64_t four, uint16_t* x, uint8_t* p) noexcept {
+    constexpr uint64_t kX = 0x7FF'07FF'07FF'07FF;
+    constexpr uint64_t kP = 0x1'0001'0001'0001;
+    const uint64_t xs = four >> 1 & kX;
+    uint64_t ps = four & kP;
+    ps |= ps >> 8;
+    std::memcpy(x, &xs, sizeof xs);
+    const auto low = static_cast<uint32_t>((ps & 0xFFFF) | (ps >> 16 & 0xFFFF'0000));
+    std::memcpy(p, &low, sizeof low);
+}
+
 // Four events in three words of 16 bits: 12 bits each of x (11-1) and polarity (0); words hold 12 and the low 4, the
 // high 8 and the low 8, the high 4 and 12.
 const uint8_t* unpack_xp(const uint8_t* at, const uint8_t* end, size_t count, uint16_t* x, uint8_t* p) {
@@ -116,11 +128,10 @@ const uint8_t* unpack_xp(const uint8_t* at, const uint8_t* end, size_t count, ui
         const uint32_t a = load_le<uint16_t>(at);
         const uint32_t b = load_le<uint16_t>(at + 2);
         const uint32_t c = load_le<uint16_t>(at + 4);
-        const uint32_t four[] = {a >> 4, (b >> 8) << 4 | (a & 15), (c >> 12) << 8 | (b & 255), c & 4095};
-        for (size_t j = 0; j < 4; ++j) {
-            x[i + j] = static_cast<uint16_t>(four[j] >> 1);
-            p[i + j] = static_cast<uint8_t>(four[j] & 1);
-        }
+        const uint64_t second = (b >> 8) << 4 | (a & 15);
+        const uint64_t third = (c >> 12) << 8 | (b & 255);
+        const uint64_t four = a >> 4 | second << 16 | third << 32 | static_cast<uint64_t>(c & 4095) << 48;
+        store_four(four, x + i, p + i);
     }
     return at;
 }
@@ -237,9 +248,9 @@ Status EcfDecoder::chunk(const Frame& frame, std::vector<Event>& out) {
 EcfDecoder::Times EcfDecoder::look(const Frame& frame, size_t count) const {
     Times times;
     const uint8_t* at = frame.bytes.data;
-    auto last = static_cast<uint64_t>(latest_us());
-    uint64_t farthest = 0;
     times.first_us = load_le<uint64_t>(at + 4);
+    uint64_t last = known() ? static_cast<uint64_t>(latest_us()) : times.first_us;
+    uint64_t farthest = 0;
     times.end = walk_times(at + kInfo, at + frame.bytes.size, count, times.first_us, [&](uint64_t t, size_t, size_t) {
         farthest = std::max(farthest, t - last);
         last = t;
@@ -269,7 +280,9 @@ Status EcfDecoder::put(const Frame& frame, const Times& times, size_t count, siz
     uint32_t outside = 0;
     for (size_t i = 0; i < taken; ++i)
         outside |= static_cast<uint32_t>(columns_.x[i] >= width_) | static_cast<uint32_t>(columns_.y[i] >= height_);
-    const bool plain = bound() != 0 && latest_us() == last_t_us_ && times.smooth && outside == 0 && taken == count;
+    const bool calm = times.smooth && outside == 0 && taken == count;
+    const auto goes_on = [&] { return calm && bound() != 0 && latest_us() == last_t_us_; };
+    bool plain = goes_on();
     EventBlock block;
     EventBlock::Cursor cursor = block.start();
     Status status;
@@ -291,6 +304,7 @@ Status EcfDecoder::put(const Frame& frame, const Times& times, size_t count, siz
             const Place place{frame.place, frame.row + static_cast<int64_t>(i)};
             status = judge({t_us, columns_.x[i], columns_.y[i], columns_.p[i]}, place, out);
             if (!status.ok()) return false;
+            plain = goes_on();
         }
         return stop < taken;
     });
