@@ -7,6 +7,8 @@ TEST_VENV := .venv-test
 NUMPY1_VENV := .venv-numpy1
 BUILD := build/test
 PYTEST_ARGS ?=
+TEST_JOBS ?= $(shell n=$$(nproc); echo $$((n < 4 ? n : 4)))
+PARALLEL = -n $(TEST_JOBS) --dist worksteal
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
@@ -71,17 +73,17 @@ native-test: native
 
 test: native-test  ## install what the tests need, build, and run every test at its small size
 	@EDGESNN_MOSQUITTO="$$(sh tools/get_mosquitto.sh)"; [ -z "$$EDGESNN_MOSQUITTO" ] || export EDGESNN_MOSQUITTO; \
-	    echo "$$ $(TEST_VENV)/bin/python -m pytest -m 'not full' $(PYTEST_ARGS)"; \
-	    PATH="$(CURDIR)/$(TEST_VENV)/bin:$$PATH" timeout --signal=INT --kill-after=30 1500 $(TEST_VENV)/bin/python -m pytest -m 'not full' $(PYTEST_ARGS)
+	    echo "$$ $(TEST_VENV)/bin/python -m pytest $(PARALLEL) -m 'not full' $(PYTEST_ARGS)"; \
+	    PATH="$(CURDIR)/$(TEST_VENV)/bin:$$PATH" timeout --signal=INT --kill-after=30 1500 $(TEST_VENV)/bin/python -m pytest $(PARALLEL) -m 'not full' $(PYTEST_ARGS)
 
 test-full: native-test  ## the same with the full sizes
 	@EDGESNN_MOSQUITTO="$$(sh tools/get_mosquitto.sh)"; [ -z "$$EDGESNN_MOSQUITTO" ] || export EDGESNN_MOSQUITTO; \
-	    echo "$$ $(TEST_VENV)/bin/python -m pytest $(PYTEST_ARGS)"; \
-	    PATH="$(CURDIR)/$(TEST_VENV)/bin:$$PATH" $(TEST_VENV)/bin/python -m pytest $(PYTEST_ARGS)
+	    echo "$$ $(TEST_VENV)/bin/python -m pytest $(PARALLEL) $(PYTEST_ARGS)"; \
+	    PATH="$(CURDIR)/$(TEST_VENV)/bin:$$PATH" $(TEST_VENV)/bin/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 test-numpy1: native $(NUMPY1_VENV)/.installed  ## the tests that need no torch, with numpy 1.26
-	@echo "$$ $(NUMPY1_VENV)/bin/python -m pytest -m 'not full' tests/unit tests/conformance"
-	@PATH="$(CURDIR)/$(NUMPY1_VENV)/bin:$$PATH" $(NUMPY1_VENV)/bin/python -m pytest -m 'not full' tests/unit tests/conformance
+	@echo "$$ $(NUMPY1_VENV)/bin/python -m pytest $(PARALLEL) -m 'not full' tests/unit tests/conformance"
+	@PATH="$(CURDIR)/$(NUMPY1_VENV)/bin:$$PATH" $(NUMPY1_VENV)/bin/python -m pytest $(PARALLEL) -m 'not full' tests/unit tests/conformance
 
 lint: $(TEST_VENV)/.installed  ## ruff, mypy --strict, clang-format, oldest Python, layering
 	$(TEST_VENV)/bin/ruff check $(PYTHONS)
