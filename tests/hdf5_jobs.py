@@ -37,7 +37,7 @@ class Jobs:
 
     @staticmethod
     def crash_inside_a_message(link: Link) -> None:
-        link._connection.sendall(b"\x10\0\0\0")
+        link.write(b"\x10\0\0\0")
         os._exit(7)
 
     @staticmethod
@@ -58,12 +58,12 @@ class Jobs:
 
     @staticmethod
     def babble(link: Link) -> None:
-        link._connection.sendall(b"\xff" * 4096)
+        link.write(b"\xff" * 4096)
 
     @staticmethod
     def lie(link: Link) -> None:
         document = b'{"message": {}, "arrays": [["<f8", [1000000]]]}'
-        link._connection.sendall(len(document).to_bytes(4, "little") + b"\x10\0\0\0" + document + bytes(16))
+        link.write(len(document).to_bytes(4, "little") + b"\x10\0\0\0" + document + bytes(16))
 
     @staticmethod
     def need(link: Link) -> None:

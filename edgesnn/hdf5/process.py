@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import json
 import os
 import socket
@@ -19,6 +20,7 @@ from edgesnn.hdf5 import wire
 MEMORY_BYTES = 1 << 29
 TIMEOUT_S = 60.0
 MOST_BYTES = 1 << 26
+_PIPE_BYTES = 1 << 20  # Linux's most: the fewer times the two sides wait for each other
 _SERVER = Path(__file__).with_name("server.py")
 _ROOT = str(Path(__file__).resolve().parents[2])
 
@@ -73,17 +75,19 @@ class Job:
     ) -> None:
         self._timeout_s = timeout_s
         self._most_bytes = most_bytes
-        self._connection, theirs = socket.socketpair()
+        self._pipe, their_pipe = os.pipe()
         self._status, their_status = os.pipe()
-        self._connection.settimeout(timeout_s)
+        os.set_blocking(self._pipe, False)
+        with contextlib.suppress(OSError):  # more than a user may have: it goes with the usual size, slower
+            fcntl.fcntl(self._pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         order = json.dumps({"module": module, "request": request, "memory_bytes": memory_bytes}).encode()
         try:
-            _server.send(order, [theirs.fileno(), their_status])
+            _server.send(order, [their_pipe, their_status])
         except OSError as error:
             self.close()
             raise JobError("died", f"it could not be started: {error}") from None
         finally:
-            theirs.close()
+            os.close(their_pipe)
             os.close(their_status)
 
     def __iter__(self) -> Iterator[tuple[dict[str, Any], list[wire.Array]]]:
@@ -105,15 +109,15 @@ class Job:
 
     def close(self) -> None:
         """End the worker; twice is no error."""
-        with contextlib.suppress(AttributeError, OSError):
-            self._connection.close()
-        status, self._status = getattr(self, "_status", -1), -1
-        if status >= 0:
-            os.close(status)
+        for name in ("_pipe", "_status"):
+            descriptor = getattr(self, name, -1)
+            setattr(self, name, -1)
+            if descriptor >= 0:
+                os.close(descriptor)
 
     def _receive(self) -> tuple[dict[str, Any], list[wire.Array]]:
         try:
-            said = wire.receive(self._connection, self._most_bytes)
+            said = wire.receive(self._pipe, self._most_bytes, self._timeout_s)
         except TimeoutError:
             raise JobError("slow", f"nothing in {self._timeout_s:.0f} s") from None
         except wire.WireError as error:
@@ -124,7 +128,8 @@ class Job:
 
     def _how(self) -> str:
         """Return how the worker ended, "" where nobody says it."""
-        self._connection.close()
+        os.close(self._pipe)
+        self._pipe = -1
         with open(self._status, "rb", closefd=False) as status:
             return status.read(200).decode("ascii", "replace")
 

@@ -1,7 +1,7 @@
 """The process in which HDF5 is read; run as a script by `process.py`, with the descriptor of its orders.
 
-It imports h5py once and forks a worker for each order: {"module", "request", "memory_bytes"}, with two descriptors, the
-connection of the job and the pipe on which is said how the worker ended. It ends, and its workers with it, when its
+It imports h5py once and forks a worker for each order: {"module", "request", "memory_bytes"}, with two pipes, for the
+job's messages and for how the worker ended. It ends, and its workers with it, when its
 caller does.
 """
 
@@ -56,7 +56,7 @@ class Server:
         order, descriptors, _, _ = socket.recv_fds(self._control, 1 << 16, 2)
         if not order:
             return False
-        connection, status = descriptors
+        pipe, status = descriptors
         order = json.loads(order)
         with contextlib.suppress(ImportError):
             import_module(order["module"])  # once, not in each worker
@@ -66,8 +66,8 @@ class Server:
             statuses = [other for _, other in self._workers.values()]
             for mine in (end, status, self._control.fileno(), *self._workers, *statuses):
                 os.close(mine)
-            work(socket.socket(fileno=connection), order)
-        os.close(connection)
+            work(pipe, order)
+        os.close(pipe)
         os.close(theirs)
         self._workers[end] = process, status
         self._watched[status] = process
@@ -84,11 +84,11 @@ class Server:
         os.close(end)
 
 
-def work(connection: socket.socket, order: dict[str, Any]) -> NoReturn:
+def work(pipe: int, order: dict[str, Any]) -> NoReturn:
     """Do one job and end this process."""
     from edgesnn.hdf5.wire import Link
 
-    link, code = Link(connection), 1
+    link, code = Link(pipe), 1
     try:
         _limit(order["memory_bytes"])
         try:

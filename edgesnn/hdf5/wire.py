@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import math
-import socket
+import os
+import select
 import struct
 from collections.abc import Sequence
 from typing import Any
@@ -35,29 +36,40 @@ class Refused(Exception):  # noqa: N818 - an answer, not a failure
 class Link:
     """The worker's side of a job."""
 
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
+    def __init__(self, pipe: int) -> None:
+        self._pipe = pipe
 
     def send(self, message: dict[str, Any], arrays: Sequence[Array] = ()) -> None:
         """Send one message; waits while the caller has not taken those before."""
         whole = [np.asarray(array, order="C") for array in arrays]
         shapes = [[array.dtype.str, list(array.shape)] for array in whole]
         document = json.dumps({"message": message, "arrays": shapes}).encode()
-        self._connection.sendall(_HEAD.pack(len(document), sum(map(_room, whole))) + document)
+        self.write(_HEAD.pack(len(document), sum(map(_room, whole))) + document)
         for array in whole:
             if array.nbytes:
-                self._connection.sendall(array.reshape(-1).view(np.uint8).data)
-                self._connection.sendall(bytes(_room(array) - array.nbytes))
+                self.write(array.reshape(-1).view(np.uint8).data)
+                self.write(bytes(_room(array) - array.nbytes))
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Write all of these bytes."""
+        view = memoryview(data)
+        while len(view):
+            view = view[os.write(self._pipe, view) :]
 
 
-def receive(connection: socket.socket, most_bytes: int) -> tuple[dict[str, Any], list[Array]] | None:
+def receive(pipe: int, most_bytes: int, timeout_s: float) -> tuple[dict[str, Any], list[Array]] | None:
     """Return the next message and its arrays; None: the other side has ended.
+
+    Args:
+        pipe: a descriptor that does not block.
+        most_bytes: of the arrays.
+        timeout_s: how long the other side may be silent.
 
     Raises:
         WireError: it is no message, cut, or its arrays have more than so many bytes.
-        TimeoutError: as the connection's timeout says.
+        TimeoutError: the other side was silent for so long.
     """
-    head = _take(connection, _HEAD.size)
+    head = _take(pipe, _HEAD.size, timeout_s)
     if not len(head):
         return None
     if len(head) < _HEAD.size:
@@ -65,7 +77,7 @@ def receive(connection: socket.socket, most_bytes: int) -> tuple[dict[str, Any],
     document_bytes, array_bytes = _HEAD.unpack(head)
     if document_bytes > _MOST_DOCUMENT or array_bytes > most_bytes:
         raise WireError(f"a message of {document_bytes} and {array_bytes} bytes")
-    document, data = _take(connection, document_bytes), _take(connection, array_bytes)
+    document, data = _take(pipe, document_bytes, timeout_s), _take(pipe, array_bytes, timeout_s)
     if len(document) < document_bytes or len(data) < array_bytes:
         raise WireError("a message is cut")
     try:
@@ -91,15 +103,19 @@ def _room(array: Array) -> int:
     return -(-array.nbytes // _ALIGN) * _ALIGN
 
 
-def _take(connection: socket.socket, count: int) -> bytearray:
+def _take(pipe: int, count: int, timeout_s: float) -> bytearray:
     """Return so many bytes; fewer: the other side has ended."""
     data = bytearray(count)
     view = memoryview(data)
     while len(view):
         try:
-            have = connection.recv_into(view)
-        except ConnectionError:
-            have = 0
+            have = os.readv(pipe, [view])
+        except BlockingIOError:
+            poll = select.poll()
+            poll.register(pipe, select.POLLIN)
+            if not poll.poll(timeout_s * 1000):
+                raise TimeoutError from None
+            continue
         if not have:
             break
         view = view[have:]
