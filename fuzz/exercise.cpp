@@ -1,8 +1,6 @@
 #include "exercise.hpp"
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 
 #include "executor/window_check.hpp"
 
@@ -250,12 +248,6 @@ bool same(const StateTensors& a, const StateTensors& b) {
         if (x != y) return false;
     }
     return true;
-}
-
-void must(bool holds, const char* what) {
-    if (holds) return;
-    std::fprintf(stderr, "%s\n", what);
-    std::abort();
 }
 
 void exercise(const std::shared_ptr<const Model>& model, Bytes& bytes) {

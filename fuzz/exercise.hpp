@@ -8,6 +8,7 @@
 
 #include "bytes.hpp"
 #include "executor/session.hpp"
+#include "must.hpp"
 
 namespace edgesnn::fuzz {
 
@@ -29,9 +30,6 @@ void new_window(const std::shared_ptr<const executor::Model>& model, executor::S
 
 // Whether two saved states are the same; what is not a number equals what is not a number.
 bool same(const StateTensors& a, const StateTensors& b);
-
-// Ends the process with a message where `holds` is false.
-void must(bool holds, const char* what);
 
 // Runs sessions of the model over inputs drawn from the bytes.
 void exercise(const std::shared_ptr<const executor::Model>& model, Bytes& bytes);

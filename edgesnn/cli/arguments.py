@@ -64,14 +64,19 @@ def add_recording(parser: argparse.ArgumentParser, *, format_flag: str = "--form
     parser.add_argument(
         format_flag, dest="format", metavar="NAME", help="format of the recording, where its content does not tell it"
     )
+    add_columns(parser)
+    parser.add_argument("--topic", metavar="NAME", help="of a ROS bag in which more than one topic has events")
+    parser.add_argument(
+        "--on-corrupt", choices=("strict", "skip"), default="strict", help="damaged data: stop, or count and go on"
+    )
+
+
+def add_columns(parser: argparse.ArgumentParser) -> None:
+    """Add `--columns`, as `edgesnn.open` takes it."""
     parser.add_argument(
         "--columns",
         metavar="T,X,Y,P",
         help="columns of a table that does not name them; - for one to leave out",
-    )
-    parser.add_argument("--topic", metavar="NAME", help="of a ROS bag in which more than one topic has events")
-    parser.add_argument(
-        "--on-corrupt", choices=("strict", "skip"), default="strict", help="damaged data: stop, or count and go on"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from edgesnn.cli.arguments import add_json, add_readout, print_json, readout_numbers
+from edgesnn.cli.arguments import add_columns, add_json, add_readout, print_json, readout_numbers
 from edgesnn.errors import UsageError
 
 HELP = "make a model file with int8 or int4 weights of one with float32 weights"
@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--calibrate", metavar="RECORDING", nargs="+", default=[], help="recordings to clip ranges by")
     parser.add_argument("--windows", metavar="N", type=int, help="of the recordings to run, all together (default: 64)")
+    add_columns(parser)
     add_readout(parser)
     parser.add_argument("-o", "--output", required=True, metavar="OUT", help="model file to write")
     add_json(parser)
@@ -70,10 +71,12 @@ def _calibration(args: argparse.Namespace, document: Any) -> Any:
     from edgesnn.quantize.calibrate import WINDOWS, calibrate
 
     if not args.calibrate:
-        if args.windows is not None:
-            raise UsageError("windows of no recording", where="--windows", hint="name recordings with --calibrate")
+        for flag in ("windows", "columns"):
+            if getattr(args, flag) is not None:
+                raise UsageError(f"{flag} of no recording", where=f"--{flag}", hint="name recordings with --calibrate")
         return None
-    return calibrate(document, args.calibrate, most=WINDOWS if args.windows is None else args.windows)
+    most = WINDOWS if args.windows is None else args.windows
+    return calibrate(document, args.calibrate, most=most, columns=args.columns)
 
 
 def _report(path: str, before: Any, after: Any) -> dict[str, Any]:

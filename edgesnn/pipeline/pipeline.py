@@ -47,6 +47,8 @@ class Pipeline:
         speed: "max", or a factor of the recording's own pace such as "1x".
         on_corrupt: "strict" (the default for recordings) or "skip" (the default for pushed packets).
         format: of the recording, where its content does not tell it; of pushed bytes.
+        variant: of the format of pushed bytes, as `edgesnn.Decoder`: "legacy" of EVT2.1, the columns of CSV.
+        columns: of a path to a table, as `edgesnn.open`.
         window_events: windows of this many events instead of the model file's windows by time.
         hop_events: events from the start of one such window to the next; default `window_events`.
         adapt: how another sensor's events come onto the model's, instead of what the model file says: "letterbox",
@@ -72,6 +74,8 @@ class Pipeline:
         speed: str = "max",
         on_corrupt: str | None = None,
         format: str | None = None,
+        variant: str = "",
+        columns: str | None = None,
         window_events: int | None = None,
         hop_events: int | None = None,
         adapt: Adapt | None = None,
@@ -81,14 +85,18 @@ class Pipeline:
         self.model = model if isinstance(model, Model) else load(model, backend=backend)
         encoding, readout = adapted(encoding_of(self.model), adapt), readout_of(self.model)
         self._by_count = by_count(window_events, hop_events, encoding)
-        opened = open_source(source, sensor=sensor, on_corrupt=on_corrupt, format=format)
+        opened = open_source(source, sensor=sensor, on_corrupt=on_corrupt, format=format, columns=columns)
         recording = opened if isinstance(opened, Recording) else None
+        if variant and (opened is not None or format is None):
+            raise UsageError("only pushed bytes have a variant", where="variant", found=repr(variant))
         self.sensor = sensor_of(recording, sensor, self.model)
         self.stream = stream
         self.node = node
         self._source = make_source(opened, pace)
         self._records = Records(self.model, readout, stream, None if self._by_count else encoding.grid.hop_us)
-        self._chain = _make_chain(self, encoding, readout, recording, on_corrupt, format, self._by_count)
+        self._chain = _make_chain(
+            self, encoding, readout, recording, on_corrupt, (format or "", variant), self._by_count
+        )
         self._decodes = is_native(recording) if recording is not None else format is not None
         self._concluded = False
         self._finished = self._closed = False
@@ -265,14 +273,14 @@ def _make_chain(
     readout: Readout,
     recording: Recording | None,
     on_corrupt: str | None,
-    format: str | None,
+    pushed: tuple[str, str],
     windows: ByCount | None,
 ) -> Any:
     policy = recording.on_corrupt if recording is not None else on_corrupt or "skip"
     if recording is not None:
-        name = recording.format if is_native(recording) else ""
+        name, variant = recording.format if is_native(recording) else "", recording.variant
     else:
-        name = format or ""
+        name, variant = pushed
         if name:
             check_native(name)
     return _native.pipeline.Chain(
@@ -284,7 +292,7 @@ def _make_chain(
         format=name,
         where=printable(str(recording.path) if recording is not None else pipeline.stream),
         offset=recording.data_offset if recording is not None else 0,
-        variant=recording.variant if recording is not None else "",
+        variant=variant,
         window_events=windows.events if windows else 0,
         hop_events=windows.hop if windows else 0,
         run_idle=goes_on(pipeline.model),

@@ -146,18 +146,25 @@ class PacketSource:
 
 
 def open_source(
-    source: Any, *, sensor: tuple[int, int] | None, on_corrupt: str | None, format: str | None
+    source: Any,
+    *,
+    sensor: tuple[int, int] | None,
+    on_corrupt: str | None,
+    format: str | None,
+    columns: str | None = None,
 ) -> Recording | Iterable[Any] | None:
     """Return what `source` names: a path is opened, everything else is given back.
 
     Raises:
         RecordingError: a file that cannot be read.
-        UsageError: neither a path nor an iterable.
+        UsageError: neither a path nor an iterable; columns of something else than a path.
     """
+    if columns is not None and not isinstance(source, (str, os.PathLike)):
+        raise UsageError("only a path to a table has columns", where="columns", found=repr(columns))
     if source is None or isinstance(source, Recording):
         return source
     if isinstance(source, (str, os.PathLike)):
-        return open_recording(source, format=format, sensor=sensor, on_corrupt=on_corrupt or "strict")
+        return open_recording(source, format=format, sensor=sensor, on_corrupt=on_corrupt or "strict", columns=columns)
     if isinstance(source, Iterable):
         return source
     raise UsageError(

@@ -55,6 +55,7 @@ def calibrate(
     *,
     most: int = WINDOWS,
     backend: str = "auto",
+    columns: str | None = None,
 ) -> Calibration:
     """Run windows of recordings and return the moments of the inputs of every float32 matrix.
 
@@ -64,6 +65,7 @@ def calibrate(
         most: windows, shared evenly among the recordings, at least one each: spread over a recording, or its first
             ones where the model's states go on from window to window.
         backend: "auto", "native" or "reference".
+        columns: of tables, as `edgesnn.open`.
 
     Raises:
         ModelError: the model does not say how events become its input.
@@ -77,7 +79,7 @@ def calibrate(
     watch = _Watch(document)
     recordings = []
     for path in paths:
-        recording = edgesnn.open(path)
+        recording = edgesnn.open(path, columns=columns)
         count = _run(model, encoding, recording, max(1, most // len(paths)), watch)
         recordings.append({"file": Path(path).name, "sha256": _sha256(path), "windows": count})
     if not any(entry["windows"] for entry in recordings):

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "events/decode/decoder.hpp"
+#include "tests/evt3_reference.hpp"
 
 using namespace edgesnn;
 using namespace edgesnn::events;
@@ -110,6 +111,15 @@ void splits_and_states_agree(const std::string& name, uint64_t seed) {
     }
 }
 
+void evt3_is_the_literal_reading(uint64_t seed) {
+    std::mt19937_64 random(seed);
+    const std::vector<uint8_t> bytes = stream(random, "evt3");
+    const evt3_reference::Outcome literal = evt3_reference::decode({bytes.data(), bytes.size()}, kWidth, kHeight);
+    const Outcome expected{literal.events, literal.triggers, literal.counters, literal.t_end_us, "@-1"};
+    check(decode("evt3", bytes, OnCorrupt::skip, 0, false) == expected, "the literal reading is another",
+          "evt3 seed " + std::to_string(seed));
+}
+
 // A state whose bytes were changed is refused, or gives a decoder that still stays inside the sensor.
 void forged_states_do_no_harm(const std::string& name, uint64_t seed) {
     std::mt19937_64 random(seed);
@@ -172,6 +182,7 @@ int main() {
         for (uint64_t seed = 0; seed < 150; ++seed) splits_and_states_agree(name, seed);
         for (uint64_t seed = 0; seed < 400; ++seed) forged_states_do_no_harm(name, 1000 + seed);
     }
+    for (uint64_t seed = 0; seed < 400; ++seed) evt3_is_the_literal_reading(2000 + seed);
     held_events_are_bounded();
     wrong_options_are_refused();
     if (failures == 0) std::puts("decode: ok");

@@ -53,7 +53,7 @@ def same(events: np.ndarray, theirs: np.ndarray, names: dict[str, str]) -> bool:
 
 @COMPRESSIONS
 def test_dv_processing_reads_what_is_written_here(tmp_path: Path, events: np.ndarray, compression: str) -> None:
-    dv = pytest.importorskip("dv_processing", reason="dv-processing is not installed")
+    dv = pytest.importorskip("dv_processing", reason="dv-processing is not installed (extra peers)")
     first = int(events["t"][0])
     triggers = np.array([(first, 0, 1), (first + 5, 0, 0), (first + 9, 3, 1), (first + 9, 3, 0)], TRIGGER)
     recording = dv.io.MonoCameraRecording(written(tmp_path / "a.aedat4", events, triggers, compression))
@@ -72,7 +72,7 @@ def test_dv_processing_reads_what_is_written_here(tmp_path: Path, events: np.nda
 def test_faery_and_aedat_read_what_is_written_here(tmp_path: Path, events: np.ndarray, compression: str) -> None:
     path = written(tmp_path / "a.aedat4", events, np.zeros(0, TRIGGER), compression)
     names = {"t": "t", "x": "x", "y": "y", "p": "on"}
-    aedat = pytest.importorskip("aedat", reason="aedat is not installed")
+    aedat = pytest.importorskip("aedat", reason="aedat is not installed (extra peers)")
     packets = [packet["events"] for packet in aedat.Decoder(path) if "events" in packet]
     assert same(events, np.concatenate(packets), names)
     faery = pytest.importorskip("faery", reason="faery is not installed")
@@ -90,7 +90,7 @@ def store(dv: Any, events: np.ndarray) -> Any:
 
 @pytest.mark.parametrize("compression", ["NONE", "LZ4", "LZ4_HIGH", "ZSTD", "ZSTD_HIGH"])
 def test_what_dv_processing_writes_is_read_here(tmp_path: Path, events: np.ndarray, compression: str) -> None:
-    dv = pytest.importorskip("dv_processing", reason="dv-processing is not installed")
+    dv = pytest.importorskip("dv_processing", reason="dv-processing is not installed (extra peers)")
     pytest.importorskip("lz4", reason="the extra `events` is not installed")
     config = dv.io.MonoCameraWriter.Config("DVXplorer_X")
     config.compression = getattr(dv.CompressionType, compression)
@@ -128,7 +128,7 @@ time.sleep(60)
 
 
 def test_what_dv_processing_sends_is_read_here(tmp_path: Path, events: np.ndarray) -> None:
-    pytest.importorskip("dv_processing", reason="dv-processing is not installed")
+    pytest.importorskip("dv_processing", reason="dv-processing is not installed (extra peers)")
     path = written(tmp_path / "a.aedat4", events, np.zeros(0, TRIGGER), "none")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

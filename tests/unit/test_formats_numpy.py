@@ -240,6 +240,21 @@ def test_what_is_no_archive_of_events(tmp_path: Path, events: Array) -> None:
         edgesnn.open(path).read()
 
 
+@pytest.mark.parametrize("policy", ["strict", "skip"])
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.7])
+def test_a_cut_archive_without_all_columns_says_that_it_is_cut(
+    tmp_path: Path, events: Array, share: float, policy: str
+) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, **{name: events[name] for name in "txyp"})
+    whole = path.read_bytes()
+    size = int(len(whole) * share)
+    path.write_bytes(whole[:size])
+    with pytest.raises(edgesnn.RecordingError, match="the archive is cut off") as caught:
+        edgesnn.open(path, on_corrupt=policy).read()
+    assert caught.value.offset == size
+
+
 @pytest.mark.parametrize("where", [5_000, 200_000, 400_000])
 def test_one_flipped_bit_is_seen_by_the_checksum(tmp_path: Path, events: Array, where: int) -> None:
     path = tmp_path / "a.npz"

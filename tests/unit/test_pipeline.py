@@ -77,6 +77,30 @@ def test_bytes_events_and_files_give_the_same_predictions(model: edgesnn.Model, 
     assert from_file
 
 
+@pytest.mark.parametrize(("format", "variant"), [("evt21", "legacy"), ("evt21", ""), ("csv", "p,t_ns,y,x")])
+def test_pushed_bytes_may_be_of_a_variant(model: edgesnn.Model, recording: Path, format: str, variant: str) -> None:
+    events = edgesnn.open(recording, sensor=SENSOR).read()
+    if format == "csv":
+        data = "".join(f"{p},{t}000,{y},{x}\n" for t, x, y, p in events.tolist()).encode()
+    else:  # the halves of the words in the order of the variant
+        head = 0x8 << 28 | events["t"] >> 6
+        word = events["p"].astype(np.int64) << 28 | (events["t"] & 63) << 22 | events["x"].astype(np.int64) << 11
+        rows = np.stack([head, np.zeros_like(head), word | events["y"], np.ones_like(head)], axis=1).reshape(-1, 2)
+        data = (rows if variant == "legacy" else rows[:, ::-1]).astype("<u4").tobytes()
+    pushed = edgesnn.Pipeline(None, model, format=format, variant=variant, on_corrupt="strict")
+    pushed.push(data)
+    pushed.flush()
+    assert [same(p) for p in polled(pushed)] == [same(p) for p in edgesnn.Pipeline(recording, model)]
+
+
+def test_columns_of_a_table_may_be_named(model: edgesnn.Model, recording: Path, tmp_path: Path) -> None:
+    events = edgesnn.open(recording, sensor=SENSOR).read()
+    path = tmp_path / "a.txt"
+    path.write_text("".join(f"{y} {x} {p} {t}\n" for t, x, y, p in events.tolist()))
+    named = edgesnn.Pipeline(path, model, columns="y,x,p,t")
+    assert [same(p) for p in named] == [same(p) for p in edgesnn.Pipeline(recording, model)]
+
+
 def test_a_prediction_carries_the_stamp_of_the_packet_that_closed_its_window(model: edgesnn.Model) -> None:
     pipeline = edgesnn.Pipeline(None, model)
     stamps = []

@@ -57,6 +57,16 @@ def test_impossible_events_are_counted_or_refused(model: edgesnn.Model) -> None:
     assert strict.counters["events_in"] == 0
 
 
+@pytest.mark.parametrize("arguments", [{"variant": "legacy"}, {"columns": "t,x,y,p"}])
+def test_what_says_how_bytes_are_read_belongs_to_bytes(model: edgesnn.Model, arguments: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"only pushed bytes have a variant|only a path to a table has columns"):
+        edgesnn.Pipeline([make_events(10)], model, **arguments)
+    with pytest.raises(UsageError, match=r"only pushed bytes have a variant|only a path to a table has columns"):
+        edgesnn.Pipeline(None, model, **arguments)
+    with pytest.raises(UsageError, match="no such variant of evt21"):
+        edgesnn.Pipeline(None, model, format="evt21", variant="swapped")
+
+
 def test_wrong_uses_are_refused(model: edgesnn.Model, recording: Path) -> None:
     with pytest.raises(UsageError, match="no source"):
         next(edgesnn.Pipeline(None, model))

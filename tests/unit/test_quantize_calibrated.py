@@ -241,6 +241,13 @@ def test_the_command_says_and_keeps_what_calibrated_the_model(
     assert main(command) == 2
     assert "windows of no recording" in capsys.readouterr().err
     assert main([*command, "--calibrate", str(tmp_path / "none.raw")]) == 3
+    table = tmp_path / "a.txt"
+    events = edgesnn.open(paths[0]).read()
+    table.write_text("".join(f"{y} {x} {p} {t}\n" for t, x, y, p in events.tolist()))
+    named = [*command[:-3], "--columns", "y,x,p,t"]
+    assert main([*named, "--calibrate", str(table), "--windows", "2"]) == 0
+    assert main(named) == 2
+    assert "columns of no recording" in capsys.readouterr().err
 
 
 def test_what_cannot_calibrate_is_refused(tmp_path: Path) -> None:

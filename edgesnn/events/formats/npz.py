@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -113,10 +114,10 @@ class _ArchiveRows:
         together = columns.complete(sides)
         chosen = [named[name] for name in sides] if together else arrays
         _refuse_bomb(chosen, path)
-        if together:
-            self._parts = [_Part(path, member) for member in chosen]
-        else:
-            self._parts = [_only(chosen, path)]
+        try:
+            self._parts = [_Part(path, member) for member in chosen] if together else [_only(chosen, path)]
+        except RecordingError as error:
+            raise error if self._finished else _cut(path, members) from error
         first = self._parts[0].array
         if together:
             self.names: Sequence[str] = sides
@@ -149,6 +150,18 @@ class _ArchiveRows:
         if not endings and not self._finished:
             return "the archive has no directory: its end is cut off", "truncated_bytes", 1
         return endings[0] if endings else None
+
+
+def _cut(path: str, members: list[Member]) -> RecordingError:
+    """Return what is wrong with an archive that ends before its arrays do."""
+    return RecordingError(
+        "the archive is cut off before all its arrays are there",
+        where=path,
+        offset=os.stat(path).st_size,
+        found=f"its end after {members[-1].name!r}, no directory",
+        expected="arrays t, x, y and p, or one array of records or rows, then the directory",
+        hint="what is left holds no whole event; get the whole file",
+    )
 
 
 def _only(arrays: list[Member], path: str) -> _Part:
