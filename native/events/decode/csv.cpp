@@ -118,6 +118,7 @@ const uint8_t* CsvDecoder::run(const uint8_t* at, const uint8_t* stop, std::vect
     const auto height = static_cast<uint32_t>(height_);
     const uint8_t separator = separator_;
     int64_t limit_us = t_end_us_ + kAheadUs;
+    const uint8_t* const begin = at;
     while (at <= stop) {
         csv::Line line;
         const size_t length = csv::read_line<kTimeLast, kSeconds, kMinus>(at, separator, line);
@@ -128,7 +129,7 @@ const uint8_t* CsvDecoder::run(const uint8_t* at, const uint8_t* stop, std::vect
         if (cursor >= block.full()) flush();
     }
     flush();
-    last_raw_us_ = last_t_us_;
+    if (at != begin) last_raw_us_ = last_t_us_;
     return at;
 }
 
