@@ -340,7 +340,8 @@ def _open_file(path: str | os.PathLike[str]) -> BinaryIO:
     where = os.fspath(path)
     try:
         if not stat.S_ISREG(os.stat(where).st_mode):
-            raise RecordingError("not a regular file", where=where, expected="a recorded file")
+            hint = "of a ROS 2 bag name the .db3 or .mcap file in it" if os.path.isdir(where) else None
+            raise RecordingError("not a regular file", where=where, expected="a recorded file", hint=hint)
         return builtins.open(where, "rb", buffering=0)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

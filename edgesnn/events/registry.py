@@ -40,6 +40,7 @@ _FOREIGN = (
     (b"\x93NUMPY", "a .npy array"),
     (b"PK\x03\x04", "a zip archive (.npz?)"),
     (b"\x1f\x8b", "a gzip archive"),
+    (b"\x28\xb5\x2f\xfd", "a zstd archive (unpack it first)"),
     (b"\x89PNG", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"RIFF", "a RIFF file (AVI?)"),

@@ -134,6 +134,7 @@ FOREIGN = {
     "AEDAT": b"#!AER-DAT1.0\r\n" + bytes(100),
     "ROS 1 bag": b"#ROSBAG V1.2\n" + bytes(100),
     "the SQLite file cannot be read": b"SQLite format 3\0" + bytes(100),
+    "a zstd archive": b"\x28\xb5\x2f\xfd" + bytes(100),
     "PNG": b"\x89PNG\r\n\x1a\n" + bytes(100),
     "type of ES that is not read: found generic": b"Event Stream\x02\x00\x00\x00" + bytes(100),
     "found atis": b"Event Stream\x02\x00\x00\x02" + bytes(100),

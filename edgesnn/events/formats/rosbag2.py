@@ -13,7 +13,7 @@ from edgesnn.events.formats.ros_messages import MOST_BYTES
 from edgesnn.events.formats.ros_packets import Place
 from edgesnn.events.formats.ros_reader import Damage, Found, RosReader, Topic, damage, read_header
 from edgesnn.events.formats.sqlite_rows import MAGIC, PageError, Row, SqliteFile
-from edgesnn.events.formats.unpacking import ZSTD_MAGIC, UnpackError, unzstd
+from edgesnn.events.formats.unpacking import FREE_BYTES, MOST_TIMES, ZSTD_MAGIC, UnpackError, unzstd
 
 _MOST_TOPICS = 1000
 _MOST_TOPIC_BYTES = 1 << 20
@@ -71,7 +71,7 @@ class _SqliteBag:
         ]
 
     def messages(self, topic: Topic) -> Iterator[Found]:
-        """Yield the messages of a topic by their numbers, as they were written."""
+        """Yield the messages of a topic as they were written."""
         with open_file(self._path) as file:
             try:
                 sqlite, rows = self._open(file, "messages", _MESSAGES)
@@ -97,7 +97,7 @@ class _SqliteBag:
     def _open(self, file: BinaryIO, name: str, columns: list[str]) -> tuple[SqliteFile, Iterator[Row | PageError]]:
         """Return the file and the rows of a table of a bag."""
         sqlite = SqliteFile(file)
-        table = sqlite.tables().get(name)
+        table = sqlite.tables((name,)).get(name)
         if table is None or table.columns[: len(columns)] != columns:
             raise RecordingError(
                 "an SQLite file that is no ROS 2 bag",
@@ -123,7 +123,8 @@ class _SqliteBag:
         if not data.startswith(ZSTD_MAGIC):
             return Found(row.size, place, data)
         try:
-            return Found(row.size, place, unzstd(data, MOST_BYTES, self._where))
+            most = min(MOST_BYTES, FREE_BYTES + MOST_TIMES * len(data))
+            return Found(row.size, place, unzstd(data, most, self._where))
         except UnpackError as error:
             raise PageError(f"message {row.number}: {error}", row.at) from None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple
 
@@ -85,11 +85,12 @@ class SqliteFile:
         promised = _U32.unpack_from(head, 28)[0] * self.page_bytes if head[24:28] == head[92:96] else 0
         self.missing = max(promised - self.size, self.size % self.page_bytes)
         self._pages = self.size // self.page_bytes
+        self._seen = bytearray(self._pages // 8 + 1)  # a bit for each page that was used
         self._block = b""
         self._block_page = 0
 
-    def tables(self) -> dict[str, Table]:
-        """Return the tables, by name."""
+    def tables(self, names: Collection[str]) -> dict[str, Table]:
+        """Return the tables of these names."""
         found = {}
         for row in self.rows(1):
             if isinstance(row, PageError):
@@ -97,40 +98,33 @@ class SqliteFile:
             if row.size > _MOST_SCHEMA_ROW:
                 continue
             values = row.values()
-            if len(values) == 5 and values[0] == "table" and isinstance(values[3], int) and isinstance(values[4], str):
-                found[str(values[1])] = Table(values[3], _columns(values[4]))
+            if len(values) == 5 and values[0] == "table" and values[1] in names:
+                found[values[1]] = Table(int(values[3] or 0), _columns(str(values[4])))
         return found
 
     def rows(self, root: int) -> Iterator[Row | PageError]:
-        """Yield the rows of the table that begins at this page by rising numbers, and damage between them."""
+        """Yield the rows of the table that begins at this page in their order, and damage between them."""
         stack = [iter([root])]
-        budget = self._pages  # a tree that visits more pages than there are goes in circles
-        last: int | None = None
         while stack:
             page = next(stack[-1], None)
             if page is None:
                 stack.pop()
                 continue
-            budget -= 1
             try:
-                if budget < 0 or len(stack) > _MOST_DEPTH:
-                    raise PageError("its pages go in circles", (page - 1) * self.page_bytes)
+                if len(stack) > _MOST_DEPTH:
+                    raise PageError("a tree of pages that is too deep", (page - 1) * self.page_bytes)
                 kind, data, cells = self._cells(page)
                 if kind == _INTERIOR:
                     stack.append(iter(_children(data, cells, page)))
                     continue
             except PageError as damage:
                 yield damage
-                if budget < 0 or damage.cut:
+                if damage.cut:
                     return
                 continue
             for cell in cells:
                 try:
-                    row = self._row(page, data, cell)
-                    if last is not None and row.number <= last:
-                        raise PageError(f"row {row.number} behind row {last}", row.at)
-                    last = row.number
-                    yield row
+                    yield self._row(page, data, cell)
                 except PageError as damage:
                     yield damage
 
@@ -146,10 +140,13 @@ class SqliteFile:
         return b"".join(parts)
 
     def _page(self, page: int, at: int) -> bytes:
-        """Return a whole page that something at `at` names."""
+        """Return a whole page that something at `at` names: each belongs to one place."""
         if not 1 <= page <= self._pages:
             cut = self.missing > 0 and page >= 1
             raise PageError(f"the file is cut before page {page}" if cut else f"there is no page {page}", at, cut=cut)
+        if self._seen[page >> 3] >> (page & 7) & 1:
+            raise PageError(f"page {page} is used twice", at)
+        self._seen[page >> 3] |= 1 << (page & 7)
         start = (page - self._block_page) * self.page_bytes
         if start < 0 or start + self.page_bytes > len(self._block):
             count = max(_BLOCK_BYTES, self.page_bytes)

@@ -15,8 +15,9 @@ ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _PIECE_BYTES = 1 << 18
 _WINDOW_BYTES = 1 << 16  # searched at once
 _MOST_WINDOW = 1 << 23  # that zstd may look back
-_FREE_BYTES = 16 << 20  # that packed bytes may become, however few they are
-_MOST_TIMES = 256  # what they may become beyond that
+FREE_BYTES = 1 << 22
+MOST_TIMES = 256
+"""What packed bytes may become: so many, and so many times their size."""
 
 
 class UnpackError(Exception):
@@ -117,7 +118,7 @@ class FileSource(Source):
     def __init__(self, file: BinaryIO, start: int, end: int) -> None:
         super().__init__(self._read())
         self._file = file
-        self._next = start
+        self._next = min(start, end)
         self._end = end
 
     def skip(self, count: int) -> int:
@@ -151,7 +152,7 @@ def _bounded(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
     produced = 0
     for piece in pieces:
         produced += len(piece)
-        if produced > _FREE_BYTES + _MOST_TIMES * size:
+        if produced > FREE_BYTES + MOST_TIMES * size:
             raise UnpackError(f"{size} bytes become more than events do")
         yield piece
 
