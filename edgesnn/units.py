@@ -1,4 +1,4 @@
-"""Durations and sizes with their units. A duration in a config or on the command line carries its unit."""
+"""Durations, rates and sizes with their units. A duration in a config or on the command line carries its unit."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from edgesnn.errors import UsageError
 
 _US = {"us": 1, "ms": 1_000, "s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*")
+_HZ = {"Hz": 1, "kHz": 1_000, "MHz": 1_000_000}
+_RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*")
 _SENSOR = re.compile(r"\s*(\d{1,5})\s*[xX]\s*(\d{1,5})\s*")
 
 
@@ -27,6 +29,24 @@ def parse_duration_us(text: str, *, where: str = "duration") -> int:
             hint="write for example 20ms",
         )
     return round(float(match[1]) * _US[match[2]])
+
+
+def parse_rate_hz(text: str, *, where: str = "rate") -> int:
+    """Return the whole events a second that `text` says; a bare number is an error.
+
+    >>> parse_rate_hz("2.5MHz")
+    2500000
+    """
+    match = _RATE.fullmatch(text)
+    if match is None or match[2] not in _HZ:
+        raise UsageError(
+            "not a rate",
+            where=where,
+            found=repr(text),
+            expected=f"a number and a unit, one of {', '.join(_HZ)}",
+            hint="write for example 500kHz",
+        )
+    return round(float(match[1]) * _HZ[match[2]])
 
 
 def format_duration_us(duration_us: float) -> str:

@@ -20,9 +20,10 @@ pybind11::object to_exception(const Status& status);
 pybind11::dict to_dict(const StateTensors& tensors);
 StateTensors from_dict(const pybind11::dict& arrays);
 
-void bind_events(pybind11::module_& m);    // _native.events:   decoders
-void bind_encode(pybind11::module_& m);    // _native.encode:   points
-void bind_executor(pybind11::module_& m);  // _native.executor: models, sessions
-void bind_pipeline(pybind11::module_& m);  // _native.pipeline: the chain
+void bind_events(pybind11::module_& m);      // _native.events:   decoders
+void bind_filters(pybind11::module_& room);  // in _native.events
+void bind_encode(pybind11::module_& m);      // _native.encode:   points
+void bind_executor(pybind11::module_& m);    // _native.executor: models, sessions
+void bind_pipeline(pybind11::module_& m);    // _native.pipeline: the chain
 
 }  // namespace edgesnn::bindings

@@ -1,5 +1,4 @@
 // _native.pipeline: the window cutter, decide, and the chain of all stages. edgesnn/pipeline is the public door.
-#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -7,7 +6,9 @@
 #include "bindings/bindings.hpp"
 #include "bindings/encoding.hpp"
 #include "bindings/event_array.hpp"
+#include "bindings/filters.hpp"
 #include "bindings/python_window_model.hpp"
+#include "bindings/turn.hpp"
 #include "pipeline/chain.hpp"
 #include "pipeline/executor_model.hpp"
 
@@ -121,27 +122,12 @@ class PyWindowCutter {
     events::WindowCutter cutter_;
 };
 
-// One thread at a time: a second one is refused instead of corrupting the first one's work.
-class Turn {
-  public:
-    explicit Turn(std::atomic_flag& taken) : taken_(taken) {
-        if (taken_.test_and_set())
-            throw Error(ErrorKind::usage, "a pipeline is used by two threads at once", "pipeline", {}, {},
-                        "give every thread its own, or a lock");
-    }
-    ~Turn() { taken_.clear(); }
-    Turn(const Turn&) = delete;
-    Turn& operator=(const Turn&) = delete;
-
-  private:
-    std::atomic_flag& taken_;
-};
-
 class PyChain {
   public:
     PyChain(const py::object& encoding, std::pair<int32_t, int32_t> sensor, const py::object& readout_source,
             const py::object& model, bool strict, const std::string& format, const std::string& where, int64_t offset,
-            const std::string& variant, int64_t max_silent, int64_t window_events, int64_t hop_events, bool run_idle) {
+            const std::string& variant, int64_t max_silent, int64_t window_events, int64_t hop_events, bool run_idle,
+            const py::sequence& filters) {
         pipeline::ChainOptions options;
         options.windows = window_options(encoding.attr("grid"));
         options.windows.max_silent = max_silent;
@@ -153,6 +139,7 @@ class PyChain {
         options.min_events = encoding.attr("min_events").cast<int64_t>();
         options.run_idle = run_idle;
         options.sensor = {sensor.first, sensor.second};
+        options.filters = filter_list(filters);
         options.readout = readout(readout_source);
         options.strict = strict;
         std::unique_ptr<events::Decoder> decoder;
@@ -167,7 +154,7 @@ class PyChain {
     }
 
     void push_bytes(const py::buffer& buffer, std::optional<int64_t> stamp_ns) {
-        const Turn turn(busy_);
+        const Turn turn(busy_, "pipeline");
         const py::buffer_info info = buffer.request();
         if (info.ndim > 1 || (info.ndim == 1 && info.strides[0] != info.itemsize))
             throw Error(ErrorKind::usage, "bytes are not contiguous", "push");
@@ -176,16 +163,16 @@ class PyChain {
         chain_->input().push_bytes(bytes, stamp(stamp_ns));
     }
     void push_events(const py::object& events, std::optional<int64_t> t_end_us, std::optional<int64_t> stamp_ns) {
-        const Turn turn(busy_);
+        const Turn turn(busy_, "pipeline");
         const EventArray array(events);
         chain_->input().push_events(array.span, t_end_us.value_or(events::kNoTime), stamp(stamp_ns));
     }
     void finish() {
-        const Turn turn(busy_);
+        const Turn turn(busy_, "pipeline");
         chain_->input().finish();
     }
     py::object poll() {
-        const Turn turn(busy_);
+        const Turn turn(busy_, "pipeline");
         bool ready = false;
         Status status;
         {
@@ -199,15 +186,15 @@ class PyChain {
         return ready ? describe(result_) : py::object(py::none());
     }
     CounterMap counters() {
-        const Turn turn(busy_);
+        const Turn turn(busy_, "pipeline");
         return chain_->counters();
     }
     py::dict save() {
-        const Turn turn(busy_);
+        const Turn turn(busy_, "pipeline");
         return to_dict(chain_->save());
     }
     void load(const py::dict& state) {
-        const Turn turn(busy_);
+        const Turn turn(busy_, "pipeline");
         chain_->load(from_dict(state));
     }
 
@@ -235,7 +222,7 @@ class PyChain {
     std::unique_ptr<Chain> chain_;
     PythonWindowModel* python_model_ = nullptr;  // owned by the chain; null: a native model
     Result result_;
-    std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
+    Turn::Flag busy_ = ATOMIC_FLAG_INIT;
 };
 
 }  // namespace
@@ -259,11 +246,11 @@ void bind_pipeline(py::module_& m) {
     py::class_<PyChain>(room, "Chain")
         .def(py::init<const py::object&, std::pair<int32_t, int32_t>, const py::object&, const py::object&, bool,
                       const std::string&, const std::string&, int64_t, const std::string&, int64_t, int64_t, int64_t,
-                      bool>(),
+                      bool, const py::sequence&>(),
              py::arg("encoding"), py::arg("sensor"), py::arg("readout"), py::arg("model"), py::arg("strict"),
              py::arg("format") = "", py::arg("where") = "", py::arg("offset") = 0, py::arg("variant") = "",
              py::arg("max_silent") = events::kMaxSilent, py::arg("window_events") = 0, py::arg("hop_events") = 0,
-             py::arg("run_idle") = false)
+             py::arg("run_idle") = false, py::arg("filters") = py::list())
         .def("push_bytes", &PyChain::push_bytes, py::arg("buffer"), py::arg("stamp_ns") = py::none())
         .def("push_events", &PyChain::push_events, py::arg("events"), py::arg("t_end_us") = py::none(),
              py::arg("stamp_ns") = py::none())

@@ -18,10 +18,10 @@ InputOptions input_options(const ChainOptions& options) {
     return {options.sensor.width, options.sensor.height, options.strict};
 }
 
-events::WindowOptions window_options(const ChainOptions& options) {
+events::WindowOptions window_options(const ChainOptions& options, encode::Sensor sensor) {
     events::WindowOptions windows = options.windows;
-    windows.width = options.sensor.width;
-    windows.height = options.sensor.height;
+    windows.width = sensor.width;
+    windows.height = sensor.height;
     return windows;
 }
 
@@ -43,12 +43,14 @@ Chain::Chain(const ChainOptions& options, std::unique_ptr<events::Decoder> decod
              std::unique_ptr<encode::Encoder> encoder, std::unique_ptr<WindowModel> model)
     : options_(options),
       input_(input_options(options), std::move(decoder)),
-      cutter_(window_options(options)),
+      filters_(options.filters, {options.sensor.width, options.sensor.height}),
+      sensor_{filters_.area().width, filters_.area().height},
+      cutter_(window_options(options, sensor_)),
       encoder_(std::move(encoder)),
       model_(std::move(model)),
       decide_(options.readout),
       decodes_(input_.decodes()) {
-    encoder_->check_sensor(options.sensor);
+    encoder_->check_sensor(sensor_);
 }
 
 Status Chain::poll(Result& out, bool& ready) noexcept {
@@ -61,10 +63,8 @@ Status Chain::poll(Result& out, bool& ready) noexcept {
                 ready = status.ok();
                 return status;
             }
-            if (const Span<const Event> events = input_.events(); !events.empty()) {
-                input_.take(cutter_.push(events));
-                continue;
-            }
+            if (move_events()) continue;
+            filters_.advance(input_.time_us());
             cutter_.advance(input_.time_us());
             if (cutter_.complete()) continue;
             bool more = false;
@@ -80,6 +80,18 @@ Status Chain::poll(Result& out, bool& ready) noexcept {
     }
 }
 
+// Moves some events one stage on; false: none wait before the windows.
+bool Chain::move_events() {
+    if (const Span<const Event> events = filters_.events(); !events.empty()) {
+        filters_.take(cutter_.push(events));
+        return true;
+    }
+    const Span<const Event> events = input_.events();
+    if (events.empty()) return false;
+    input_.take(filters_.empty() ? cutter_.push(events) : filters_.push(events));
+    return true;
+}
+
 Status Chain::decide(const events::Window& window, Result& out) {
     out.number = window.number;
     out.t0_us = window.t0_us;
@@ -91,7 +103,7 @@ Status Chain::decide(const events::Window& window, Result& out) {
     out.inference = Inference{};
     const bool idle = window.events.empty() || out.events < options_.min_events;
     if (!idle || options_.run_idle) {
-        encoder_->encode({window.events, options_.sensor, window.number, window.first_event, window.t0_us}, encoded_);
+        encoder_->encode({window.events, sensor_, window.number, window.first_event, window.t0_us}, encoded_);
         if (Status status = model_->infer(encoded_, out.inference); !status.ok()) return status;
         if (out.inference.scores.empty()) return unexpected("the model gave no scores");
     }
@@ -104,17 +116,22 @@ Status Chain::decide(const events::Window& window, Result& out) {
 CounterMap Chain::counters() const {
     CounterMap counters;
     input_.count(counters);
+    filters_.count(counters);
     cutter_.count(counters);
     encoder_->count(counters);
     decide_.count(counters);
     counters["processed"] = cutter_.processed();
-    counters["pending"] = input_.pending() + cutter_.pending();
+    counters["pending"] = input_.pending() + filters_.pending() + cutter_.pending();
     return counters;
 }
 
 StateTensors Chain::save() const {
     StateWriter writer("input");
     input_.save(writer);
+    if (!filters_.empty()) {
+        writer.section(filters_.section());
+        filters_.save(writer);
+    }
     const Stage* stages[] = {&cutter_, encoder_.get(), &decide_};
     for (const Stage* stage : stages) {
         writer.section(stage->section());
@@ -139,6 +156,7 @@ void Chain::load(const StateTensors& tensors) {
 void Chain::load_stages(const StateTensors& tensors) {
     input_.load(StateReader(tensors, "input"));
     input_.load_counters(tensors);
+    if (!filters_.empty()) filters_.load(StateReader(tensors, filters_.section()));
     cutter_.load(StateReader(tensors, "window"));
     encoder_->load(StateReader(tensors, encoder_->section()));
     decide_.load(StateReader(tensors, "decide"));
@@ -149,7 +167,8 @@ void Chain::check_sections(const StateTensors& tensors) const {
     for (const auto& [name, tensor] : tensors) {
         const std::string section = name.substr(0, name.find('/'));
         const bool known = section == "input" || section == "counters" || section == "window" || section == "session" ||
-                           section == "decide" || section == encoder_->section() || (section == "decoder" && decodes_);
+                           section == "decide" || section == encoder_->section() ||
+                           (section == "decoder" && decodes_) || (section == filters_.section() && !filters_.empty());
         if (!known)
             throw Error(ErrorKind::model, "snapshot has a section that this pipeline does not have", "snapshot",
                         section);

@@ -1,6 +1,6 @@
 // The chain in the caller's thread: packets in, one decision at a time out (docs/pipeline.md).
 //
-//   InputQueue (decode) -> WindowCutter -> Encoder -> WindowModel -> Decide
+//   InputQueue (decode) -> FilterStage -> WindowCutter -> Encoder -> WindowModel -> Decide
 //
 // push only copies; poll does the work for at most one decision, so nothing is dropped for lack of a reader and a jump
 // of hours is paid for window by window. One thread at a time. The same packets in any split give the same decisions.
@@ -8,10 +8,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "encode/encoder.hpp"
 #include "events/windows/window_cutter.hpp"
 #include "pipeline/decide.hpp"
+#include "pipeline/filter_stage.hpp"
 #include "pipeline/input_queue.hpp"
 #include "pipeline/window_model.hpp"
 
@@ -21,7 +23,8 @@ struct ChainOptions {
     events::WindowOptions windows;  // without the sensor's size
     int64_t min_events = 0;         // a window with fewer, or none, is idle
     bool run_idle = false;          // the model sees idle windows too: its state goes on from window to window
-    encode::Sensor sensor;
+    encode::Sensor sensor;          // of the input; filters may leave another
+    std::vector<events::Parameters> filters;
     Readout readout;
     bool strict = false;
 };
@@ -61,12 +64,15 @@ class Chain {
     void load(const StateTensors& tensors);  // throws Error{model} and changes nothing then
 
   private:
+    bool move_events();
     Status decide(const events::Window& window, Result& out);
     void load_stages(const StateTensors& tensors);
     void check_sections(const StateTensors& tensors) const;
 
     ChainOptions options_;
     InputQueue input_;
+    FilterStage filters_;
+    encode::Sensor sensor_;  // of what leaves the filters
     events::WindowCutter cutter_;
     std::unique_ptr<encode::Encoder> encoder_;
     encode::Encoded encoded_;
