@@ -151,8 +151,8 @@ void SpecReader::admit(NodeSpec node) {
         if (!same || entry->layout == Accepts::plain) type.last = false;
     try {
         if (entry->name == nullptr) throw Error(ErrorKind::model, "no such operator");
-        size_t spare = kSpreadBytes;
-        const std::unique_ptr<Op> op = entry->make(NodeView(node, types, spec_.input, spare));
+        Memory memory;
+        const std::unique_ptr<Op> op = entry->make(NodeView(node, types, spec_.input, memory));
         for (const ValueType& type : op->outputs)
             if (elements(type.shape) > most_elements_) return;
         for (const OpState& state : op->states)

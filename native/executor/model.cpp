@@ -91,7 +91,7 @@ std::shared_ptr<const Model> Model::build(ModelSpec spec) {
     return model;
 }
 
-Model::Model(ModelSpec spec) : spec_(std::move(spec)), spare_(kSpreadBytes + 4 * tensor_bytes(spec_)) {}
+Model::Model(ModelSpec spec) : spec_(std::move(spec)), memory_(tensor_bytes(spec_)) {}
 
 void Model::add_input() {
     const InputSpec& input = spec_.input;
@@ -128,7 +128,7 @@ void Model::add_node(size_t index) {
             inputs[i] = plain(inputs[i], index);
             input_types[i] = type(inputs[i]);
         }
-    const NodeView view(node, std::move(input_types), spec_.input, spare_);
+    const NodeView view(node, std::move(input_types), spec_.input, memory_);
     std::unique_ptr<Op> op = entry->make(view);
     view.check_padding();
     add_step(std::move(op), index, std::move(inputs), node.outputs);

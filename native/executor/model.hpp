@@ -49,7 +49,7 @@ class Model {
     std::vector<int> plain_;          // by value: its copy in plain rows, -1 for none
     std::vector<ValueType> types_;    // of values
     std::vector<Step> steps_;
-    size_t spare_;  // bytes that parameters may still take (parameter.hpp)
+    Memory memory_;  // that operators may still take
     std::vector<int> outputs_;
     int readout_ = -1;
     Plan plan_, whole_plan_;

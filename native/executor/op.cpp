@@ -102,6 +102,13 @@ void NodeView::check_padding() const {
         if (!padding_is_zero(tensor(role.c_str()))) fail("padding of tensor '" + spec.name + "' is not zero");
 }
 
+void NodeView::hold(size_t bytes) const {
+    if (!may_hold(bytes))
+        fail("tensors that many nodes share need too much memory", std::to_string(bytes) + " bytes more",
+             "at most 64 MiB and 16 times the tensors of the file in all");
+    memory_.copies -= bytes;
+}
+
 std::vector<float> NodeView::spread(const char* role, size_t length, bool or_one, float padding) const {
     const TensorSpec& vector = tensor(role);
     const bool one = or_one && vector.shape == Shape{1};
@@ -109,6 +116,7 @@ std::vector<float> NodeView::spread(const char* role, size_t length, bool or_one
         fail("tensor '" + vector.name + "' has another shape or type", describe_shape(vector.shape),
              "float32 [" + std::to_string(length) + "]");
     const float* values = static_cast<const float*>(vector.data);
+    hold(round_up(length, kLanes) * sizeof(float));
     std::vector<float> out(round_up(length, kLanes), padding);
     for (size_t i = 0; i < length; ++i) {
         out[i] = values[one ? 0 : i];
@@ -118,7 +126,7 @@ std::vector<float> NodeView::spread(const char* role, size_t length, bool or_one
 }
 
 Parameter NodeView::constant(const float& value, const ValueType& type) const {
-    return {&value, 1, type, 0, value, spare_};
+    return {&value, 1, type, 0, value, memory_.spread};
 }
 
 bool NodeView::positive(const char* role) const {
@@ -139,7 +147,7 @@ Parameter NodeView::parameter(const char* role, const ValueType& type, float pad
     const auto* values = static_cast<const float*>(vector.data);
     for (size_t i = 0; i < given; ++i)
         if (!std::isfinite(values[i])) fail("tensor '" + vector.name + "' has values that are not numbers");
-    return {values, given, type, channel_axis, padding, spare_};
+    return {values, given, type, channel_axis, padding, memory_.spread};
 }
 
 }  // namespace edgesnn::executor

@@ -11,6 +11,7 @@
 
 #include "base/error.hpp"
 #include "encode/point_window.hpp"
+#include "executor/memory.hpp"
 #include "executor/parameter.hpp"
 #include "executor/value.hpp"
 #include "kernels/kernels.hpp"
@@ -116,9 +117,8 @@ class Op {
 // A node as an operator's maker sees it. The checks throw Error{model} that names the node and the tensor.
 class NodeView {
   public:
-    // `spare`: see Parameter.
-    NodeView(const NodeSpec& spec, std::vector<ValueType> input_types, const InputSpec& model_input, size_t& spare)
-        : node(spec), inputs(std::move(input_types)), input(model_input), spare_(spare) {}
+    NodeView(const NodeSpec& spec, std::vector<ValueType> input_types, const InputSpec& model_input, Memory& memory)
+        : node(spec), inputs(std::move(input_types)), input(model_input), memory_(memory) {}
 
     const NodeSpec& node;
     std::vector<ValueType> inputs;
@@ -140,6 +140,9 @@ class NodeView {
     const TensorSpec& tensor(const char* role) const;
     // Of all tensors of the node.
     void check_padding() const;
+    // Whether the model may hold so many more bytes; `hold` takes them, or fails.
+    bool may_hold(size_t bytes) const noexcept { return bytes <= memory_.copies; }
+    void hold(size_t bytes) const;
     // A float32 vector of `length` or, where `or_one`, of one element; all finite. Spread to `length` and padded with
     // `padding`.
     std::vector<float> spread(const char* role, size_t length, bool or_one, float padding) const;
@@ -153,7 +156,7 @@ class NodeView {
                            const std::string& expected = {}) const;
 
   private:
-    size_t& spare_;
+    Memory& memory_;
 };
 
 using MakeOp = std::unique_ptr<Op> (*)(const NodeView&);

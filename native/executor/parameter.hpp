@@ -10,9 +10,6 @@
 
 namespace edgesnn::executor {
 
-// Bytes that the parameters of a model may take when they are spread, besides four times its tensors.
-constexpr size_t kSpreadBytes = 16 << 20;
-
 class Parameter {
   public:
     static constexpr size_t kBlock = 1024;  // columns; a multiple of kLanes

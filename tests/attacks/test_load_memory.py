@@ -6,12 +6,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edgesnn.graph import Builder
+import edgesnn
+from edgesnn.errors import ModelError
+from edgesnn.graph import Builder, Document
 
 LARGE = 2**26  # elements of uint8: one slot of a value is 64 MiB
 MOST_MIB = 48
@@ -109,3 +112,24 @@ def test_a_small_file_with_large_values_is_loaded_in_little_memory(add: Add, tmp
     assert Path(paths[1]).stat().st_size < 2**15
     ran = subprocess.run([sys.executable, "-c", LOAD, *paths], capture_output=True, text=True, timeout=120, check=True)
     assert int(ran.stdout) < MOST_MIB
+
+
+def shared_by(layers: int) -> Document:
+    """Return a model whose layers all name one weight of int8, 256 KiB, each of which is held as 1 MiB of floats."""
+    b = Builder(input={"kind": "dense", "shape": [512]})
+    vectors = {"scale": np.ones(512, "f4"), "bias": np.zeros(512, "f4")}
+    weight = {"weight": np.ones((512, 512), np.int8), **vectors}
+    b.add("linear", "input", name="l0", attributes={"activations": "float32"}, tensors=weight)
+    first = b.document(outputs="l0")
+    (node,) = first.nodes
+    nodes = tuple(replace(node, name=f"l{i}", outputs=(f"l{i}",)) for i in range(layers))
+    return Document(first.input, nodes, ("l0",), first.states, first.tensors)
+
+
+def test_a_tensor_that_many_nodes_share_is_held_for_some_of_them_only(tmp_path: Path) -> None:
+    path = tmp_path / "shared.safetensors"
+    shared_by(40).save(path)
+    edgesnn.load(path, backend="native")
+    shared_by(400).save(path)
+    with pytest.raises(ModelError, match=r"node 'l\d+': tensors that many nodes share need too much memory"):
+        edgesnn.load(path, backend="native")

@@ -167,7 +167,7 @@ def test_the_command_writes_a_model_and_says_what_became_of_each_layer(
     assert [entry["node"] for entry in report["layers"]] == ["table", "fc", "conv", "last"]
     assert report["bytes"] == sum(t.data.nbytes for t in small.document.tensors.values()) < report["bytes_before"]
     assert small.document.provenance["quantized"]["weights"] == "int4"
-    assert main(["quantize", str(source), "--weights", "int8", "--group", "64", "-o", str(out)]) == 0
+    assert main(["quantize", str(source), "--weights", "int4", "--group", "64", "-o", str(out)]) == 0
     assert "fc" in capsys.readouterr().out
     assert main(["quantize", str(source), "--weights", "int2", "-o", str(out)]) == 2
     assert main(["quantize", str(tmp_path / "none.safetensors"), "--weights", "int8", "-o", str(out)]) == 4

@@ -88,6 +88,7 @@ class Delay final : public Op {
         if (tensor.dtype != Dtype::i32 || tensor.layout != "vector" || static_cast<size_t>(tensor.shape[0]) != count)
             view.fail("tensor '" + tensor.name + "' has another shape or type");
         const auto* values = static_cast<const int32_t*>(tensor.data);
+        view.hold(count * sizeof(int32_t));
         delays_.assign(values, values + count);
         for (const int32_t d : delays_)
             if (d < (view.inputs.empty() ? 1 : 0) || static_cast<size_t>(d) > steps_)

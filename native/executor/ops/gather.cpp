@@ -12,6 +12,7 @@ std::unique_ptr<Op> make_gather(const NodeView& view) {
     if (tensor.dtype != Dtype::i32 || tensor.layout != "vector")
         view.fail("tensor '" + tensor.name + "' has another type", "", "int32");
     const auto* values = static_cast<const int32_t*>(tensor.data);
+    view.hold(static_cast<size_t>(tensor.shape[0]) * sizeof(IndexRun));
     std::vector<IndexRun> runs;
     for (int64_t i = 0; i < tensor.shape[0]; ++i) {
         if (values[i] < 0 || values[i] >= x.shape[axis])

@@ -47,7 +47,7 @@ Weights::Weights(const NodeView& view) {
         largest = (number == Number::i8 ? 127 : 8) * inputs * view.inputs[0].bound;
         if (view.has("scale") || view.has("bias")) view.fail("a bare sum has no scale and bias");
     }
-    if (number == Number::i4 && integers) unpack(weight);
+    if (number == Number::i4 && integers) unpack(view, weight);
     if (wide) return;
     const auto n = static_cast<size_t>(outputs);
     scale = view.spread("scale", n, false, 0.0F);
@@ -94,6 +94,7 @@ void Weights::spread_scale(const NodeView& view, const TensorSpec& weight) {
     stride = scale.size();
     const auto n_end = static_cast<size_t>(outputs), k_end = static_cast<size_t>(inputs);
     const size_t m_stride = group == 0 ? 0 : static_cast<size_t>(view.tensor("multiplier").stored[1]);
+    view.hold(k_end * stride * sizeof(float));
     floats_.assign(k_end * stride, 0.0F);
     for (size_t k = 0; k < k_end; ++k)
         for (size_t n = 0; n < n_end; ++n) {
@@ -106,10 +107,11 @@ void Weights::spread_scale(const NodeView& view, const TensorSpec& weight) {
     std::fill(scale.begin(), scale.end(), 1.0F);
 }
 
-void Weights::unpack(const TensorSpec& weight) {
+void Weights::unpack(const NodeView& view, const TensorSpec& weight) {
     const auto n_end = static_cast<size_t>(outputs), k_end = static_cast<size_t>(inputs);
     const size_t columns = round_up(n_end, kLanes);
-    if (k_end * columns > kUnpackedBytes) return;
+    if (k_end * columns > kUnpackedBytes || !view.may_hold(k_end * columns)) return;
+    view.hold(k_end * columns);
     bytes_.assign(k_end * columns, 0);
     for (size_t k = 0; k < k_end; ++k)
         for (size_t n = 0; n < n_end; ++n) bytes_[k * columns + n] = static_cast<int8_t>(integer_at(weight, n, k));

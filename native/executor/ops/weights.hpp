@@ -31,7 +31,7 @@ struct Weights {
     void check_sums(const NodeView& view) const;
     void read_groups(const NodeView& view, const TensorSpec& weight);
     void spread_scale(const NodeView& view, const TensorSpec& weight);
-    void unpack(const TensorSpec& weight);
+    void unpack(const NodeView& view, const TensorSpec& weight);
 
     std::vector<float> floats_;  // weights that were scaled
     std::vector<int8_t> bytes_;  // weights that were unpacked
