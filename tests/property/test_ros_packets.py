@@ -6,6 +6,7 @@ import itertools
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from edgesnn.events.formats.base import DecoderOptions, native_decoder
 from edgesnn.events.formats.ros_messages import MessageError, parse
 from edgesnn.events.formats.ros_packets import Place, RosEvents
 from tests.property.evt_reference import Outcome, decode_evt3
-from tests.property.ros_files import Packet, message, packets, serialized
+from tests.property.ros_files import PACKET, Packet, message, packets, serialized, store
 from tests.property.ros_reference import decode_packets
 from tests.property.streams import SENSOR, damaged
 
@@ -172,3 +173,12 @@ def test_a_rosbags_message_object_has_the_fields_that_are_read() -> None:
     packet = packets("mono", np.random.default_rng(1), 1)[0]
     found = message(packet, 2)
     assert (found.width, found.height, found.seq, found.time_base) == (*packet.size, packet.seq, packet.base_ns)
+
+
+@pytest.mark.parametrize(("field", "value"), [("encoding", "dvs"), ("is_bigendian", True)])
+def test_a_packet_of_what_no_camera_sends_is_no_message(field: str, value: object) -> None:
+    one = message(Packet("mono", bytes(8)), 2)
+    setattr(one, field, value)
+    data = bytes(store(2).serialize_cdr(one, PACKET))
+    with pytest.raises(MessageError, match=r"dvs|big-endian"):
+        parse(PACKET, data, cdr=True)

@@ -51,7 +51,9 @@ def test_a_bag_of_every_encoding_equals_the_oracle(tmp_path: Path, kind: str, en
 
 
 @KINDS
-@pytest.mark.parametrize(("encoding", "verified"), [("evt3", True), ("mono", False), ("libcaer_cmp", False)])
+@pytest.mark.parametrize(
+    ("encoding", "verified"), [("evt3", True), ("mono", False), ("libcaer_cmp", False), ("dvs", False)]
+)
 def test_an_encoding_without_a_real_file_is_unverified(
     tmp_path: Path, kind: str, encoding: str, verified: bool
 ) -> None:

@@ -16,7 +16,7 @@ ARRAYS = ("dvs_msgs/EventArray", "prophesee_event_msgs/EventArray")
 """Types of one layout each."""
 
 ENCODINGS = ("evt3", "mono", "libcaer", "libcaer_cmp")
-VERIFIED = ("evt3", "dvs")
+VERIFIED = ("evt3",)
 DVS = "dvs"
 """What the events of an array are called here, beside the encodings of packets."""
 
@@ -143,6 +143,8 @@ def _packet(fields: _Fields) -> EventMessage:
     (length,) = fields.numbers(_U32)
     if big_endian != b"\0":
         raise MessageError("its events are big-endian")
+    if encoding == DVS:
+        raise MessageError(f"its encoding is {encoding!r}")
     data = fields.view[fields.at : fields.at + length]
     if len(data) < length:
         raise MessageError(f"it is cut: {len(data)} of {length} bytes of events")
