@@ -1,5 +1,7 @@
 // Any bytes into any decoder of the table: the same whole and in pieces, with its state saved and loaded between two of
 // them; no event outside the sensor; strict raises where skip counts damage; nothing is lost uncounted.
+#include <algorithm>
+
 #include "decoding.hpp"
 #include "must.hpp"
 
@@ -27,6 +29,8 @@ constexpr Kind kKinds[] = {
     {"aedat2", ""},
     {"aedat2", "davis240"},
     {"aedat31", ""},
+    {"ecf", ""},
+    {"ros", ""},
 };
 constexpr struct {
     int32_t width, height;
@@ -36,6 +40,30 @@ uint32_t load(const uint8_t* at, size_t size) noexcept {
     uint32_t value = 0;
     for (size_t i = 0; i < size; ++i) value |= static_cast<uint32_t>(at[i]) << 8 * i;
     return value;
+}
+
+void put(std::vector<uint8_t>& out, uint64_t value, size_t size) {
+    for (size_t i = 0; i < size; ++i) out.push_back(static_cast<uint8_t>(value >> 8 * i));
+}
+
+// What the Python side frames: contents of chunks of ECF and of ROS messages, cut from the bytes, kind and length
+// first.
+std::vector<uint8_t> framed(bool ros, Span<const uint8_t> bytes) {
+    std::vector<uint8_t> out;
+    for (size_t at = 0; at + 3 <= bytes.size;) {
+        const uint8_t kind = bytes.data[at];
+        const size_t size = std::min<size_t>(bytes.data[at + 1], bytes.size - at - 3);
+        for (const char c : std::string(ros ? "EVPK" : "ECFC")) out.push_back(static_cast<uint8_t>(c));
+        put(out, kind % 5, 1);
+        put(out, ros ? kind >> 7 : 0, 3);
+        ros ? put(out, bytes.data[at + 2] * uint64_t{1'000'000}, 8) : put(out, bytes.data[at + 2], 4);
+        put(out, size, ros ? 8 : 4);
+        if (!ros) put(out, 0, 8);
+        put(out, at, 8);
+        out.insert(out.end(), bytes.data + at + 3, bytes.data + at + 3 + size);
+        at += 3 + size;
+    }
+    return out;
 }
 
 // Events that the words of EVT2 (mask: EVT2.1's) hold, wherever they lie.
@@ -82,7 +110,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const bool both = (last & 16) != 0;
     DecoderOptions options{sensor.width, sensor.height, OnCorrupt::skip, 0, "fuzz", kind.variant};
     if (std::string(kind.name) == "aedat2" && sensor.width == 0) options.width = 346, options.height = 260;
-    const Span<const uint8_t> bytes{data + kChoices, size - kChoices};
+    Span<const uint8_t> bytes{data + kChoices, size - kChoices};
+    std::vector<uint8_t> frames;
+    if (const std::string name = kind.name; (name == "ecf" || name == "ros") && data[0] < 128) {
+        frames = framed(name == "ros", bytes);
+        bytes = {frames.data(), frames.size()};
+    }
 
     const fuzz::Decoded whole = fuzz::decode(kind.name, options, bytes, {});
     fuzz::must_be_sane(whole, options);

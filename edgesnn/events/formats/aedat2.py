@@ -8,27 +8,18 @@ import numpy as np
 
 from edgesnn.errors import RecordingError
 from edgesnn.events.formats import aedat_text
-from edgesnn.events.formats.base import DecoderOptions, FormatDecoder, Head, Header, Sensor, native_decoder, printable
+from edgesnn.events.formats.base import Head, Header, NativeFormat, printable
 
 _MAGIC = b"#!AER-DAT2.0"
 _END = b"End Of ASCII Header"
-_SENSORS: dict[str, Sensor] = {
-    "dvs128": (128, 128),
-    "davis128": (128, 128),
-    "davis208": (208, 192),
-    "davis240": (240, 180),
-    "davis346": (346, 260),
-    "davis640": (640, 480),
-}
+_SENSORS = {name.lower(): sensor for name, sensor in aedat_text.CAMERAS.items()}
 
 
-class Aedat2:
+class Aedat2(NativeFormat):
     """Files of addresses behind a text header that names the camera; the variant is that camera."""
 
     name = "aedat2"
     title = "AEDAT2"
-    has_magic = True
-    native = True
     verified = False
 
     def matches(self, head: Head) -> bool:
@@ -42,10 +33,6 @@ class Aedat2:
         fields = {name: value for name in names if (value := aedat_text.value_of(lines, name)) is not None}
         camera = _camera(fields, head, position)
         return Header(position, _SENSORS.get(camera), fields, variant=camera)
-
-    def decoder(self, options: DecoderOptions) -> FormatDecoder:
-        """Make the native decoder."""
-        return native_decoder(self.name, options)
 
 
 def _camera(fields: dict[str, str], head: Head, position: int) -> str:

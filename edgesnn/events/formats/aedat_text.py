@@ -1,13 +1,21 @@
-"""The text header of AEDAT 2 and 3: lines that begin with "#". docs/formats.md, "AEDAT2"."""
+"""The text header of AEDAT 2 and 3, lines that begin with "#"; the cameras that it names. docs/formats.md, "AEDAT2"."""
 
 from __future__ import annotations
 
 import re
 
 from edgesnn.errors import RecordingError
-from edgesnn.events.formats.base import Head, printable
+from edgesnn.events.formats.base import Head, Sensor, printable
 
 MOST_BYTES = 1 << 22  # jAER writes the camera's preferences into it
+CAMERAS: dict[str, Sensor] = {
+    "DVS128": (128, 128),
+    "DAVIS128": (128, 128),
+    "DAVIS208": (208, 192),
+    "DAVIS240": (240, 180),
+    "DAVIS346": (346, 260),
+    "DAVIS640": (640, 480),
+}
 _LINE = re.compile(rb"#([\t\x20-\x7e\x80-\xff]*)\r?\n")
 
 

@@ -285,6 +285,19 @@ def native_decoder(name: str, options: DecoderOptions) -> FormatDecoder:
     return decoder
 
 
+class NativeFormat:
+    """What the formats have in common whose decoder of their name is native."""
+
+    name: str
+    has_magic = True
+    native = True
+    verified = True
+
+    def decoder(self, options: DecoderOptions) -> FormatDecoder:
+        """Make the native decoder."""
+        return native_decoder(self.name, options)
+
+
 class NativeEncoder:
     """A FormatEncoder of `native/events/encode`; what the file begins with is given."""
 

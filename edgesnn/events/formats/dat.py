@@ -6,17 +6,7 @@ import re
 
 from edgesnn.errors import RecordingError
 from edgesnn.events.formats import raw_header
-from edgesnn.events.formats.base import (
-    DecoderOptions,
-    EncoderOptions,
-    FormatDecoder,
-    FormatEncoder,
-    Head,
-    Header,
-    NativeEncoder,
-    Sensor,
-    native_decoder,
-)
+from edgesnn.events.formats.base import EncoderOptions, FormatEncoder, Head, Header, NativeEncoder, NativeFormat, Sensor
 from edgesnn.events.formats.checks import refuse_compression
 
 _VERSION = "2"
@@ -27,14 +17,11 @@ _OTHER_TYPES = {14: "external triggers"}
 _LIMIT = 1 << 14  # coordinates have 14 bits
 
 
-class Dat:
+class Dat(NativeFormat):
     """A text header, the type and the size of an event, then events."""
 
     name = "dat"
     title = "DAT"
-    has_magic = True
-    native = True
-    verified = True
     needs_sensor = False
     suffixes = (".dat",)
     first_time_bits = 32
@@ -66,10 +53,6 @@ class Dat:
             )
         sensor, complaint = _sensor(fields)
         return Header(position + 2, sensor, fields, complaint)
-
-    def decoder(self, options: DecoderOptions) -> FormatDecoder:
-        """Make the native decoder."""
-        return native_decoder(self.name, options)
 
     def encoder(self, options: EncoderOptions) -> FormatEncoder:
         """Make an encoder of CD events. A sensor beyond 14 bits is not said."""

@@ -3,16 +3,7 @@
 from __future__ import annotations
 
 from edgesnn.errors import RecordingError, UsageError
-from edgesnn.events.formats.base import (
-    DecoderOptions,
-    EncoderOptions,
-    FormatDecoder,
-    FormatEncoder,
-    Head,
-    Header,
-    NativeEncoder,
-    native_decoder,
-)
+from edgesnn.events.formats.base import EncoderOptions, FormatEncoder, Head, Header, NativeEncoder, NativeFormat
 from edgesnn.events.formats.checks import refuse_compression
 
 _MAGIC = b"Event Stream"
@@ -22,14 +13,11 @@ _DVS = 1
 _TYPES = {0: "generic", 1: "dvs", 2: "atis", 3: "asynchronous and modular display", 4: "color"}
 
 
-class Es:
+class Es(NativeFormat):
     """A magic, a version, a type of stream, the size of the sensor, then events."""
 
     name = "es"
     title = "ES"
-    has_magic = True
-    native = True
-    verified = True
     suffixes = (".es",)
 
     def matches(self, head: Head) -> bool:
@@ -61,10 +49,6 @@ class Es:
         complaint = None if all(sensor) else f"the header says {sensor[0]}x{sensor[1]}, possible are 1x1 to 65535x65535"
         version = ".".join(str(part) for part in data[12:15])
         return Header(_HEADER_BYTES, sensor if all(sensor) else None, {"version": version}, complaint)
-
-    def decoder(self, options: DecoderOptions) -> FormatDecoder:
-        """Make the native decoder."""
-        return native_decoder(self.name, options)
 
     def encoder(self, options: EncoderOptions) -> FormatEncoder:
         """Make an encoder."""

@@ -8,41 +8,26 @@ import numpy as np
 
 from edgesnn.errors import RecordingError
 from edgesnn.events.formats import raw_header
-from edgesnn.events.formats.base import (
-    DecoderOptions,
-    EncoderOptions,
-    FormatDecoder,
-    FormatEncoder,
-    Head,
-    Header,
-    NativeEncoder,
-    native_decoder,
-)
-from edgesnn.events.formats.checks import refuse_compression
+from edgesnn.events.formats.base import EncoderOptions, Head, Header
+from edgesnn.events.formats.raw_format import RawFormat
 
 _ORDERS = {"little": "", "legacy": "legacy"}
 _KINDS = (0x0, 0x1, 0x8, 0xA, 0xE, 0xF)
 _TIME_HIGH = 0x8
 
 
-class Evt21:
+class Evt21(RawFormat):
     """RAW files whose header says evt 2.1. Variant "legacy": the upper half of a word comes first (IMX636, GEN41)."""
 
     name = "evt21"
     title = "EVT2.1"
-    has_magic = True
-    native = True
+    version = "2.1"
     verified = False
-    suffixes = (".raw",)
     first_time_bits = 34
-
-    def matches(self, head: Head) -> bool:
-        """Say whether the header names this encoding."""
-        return raw_header.encoding(head) == self.name
 
     def header(self, head: Head) -> Header:
         """Read the text header; the byte order from it, else from the words."""
-        header = raw_header.read(head)
+        header = super().header(head)
         order = raw_header.endianness(header.fields)
         if order is None:
             return replace(header, variant=_variant_of_words(head.data[header.data_offset :]))
@@ -55,15 +40,10 @@ class Evt21:
             )
         return replace(header, variant=_ORDERS[order])
 
-    def decoder(self, options: DecoderOptions) -> FormatDecoder:
-        """Make the native decoder."""
-        return native_decoder(self.name, options)
-
-    def encoder(self, options: EncoderOptions) -> FormatEncoder:
-        """Make an encoder in the byte order of the variant; the fields are more lines of the header."""
-        refuse_compression(self, options)
+    def own_fields(self, options: EncoderOptions) -> dict[str, str]:
+        """Return the byte order of the variant."""
         order = next((order for order, variant in _ORDERS.items() if variant == options.variant), "little")
-        return NativeEncoder(self.name, options, raw_header.lines("2.1", options, {"endianness": order}))
+        return {"endianness": order}
 
 
 def _variant_of_words(data: bytes) -> str:

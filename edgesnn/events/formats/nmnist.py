@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgesnn.events.formats.base import DecoderOptions, FormatDecoder, Head, Header, native_decoder
+from edgesnn.events.formats.base import Head, Header, NativeFormat
 
 _RECORD_BYTES = 5
 _MOST_ODD = 0.1  # steps back in time or records that repeat the one before: random bytes have half, zeros all
 
 
-class Nmnist:
+class Nmnist(NativeFormat):
     """Files without any header: the suffix and times that mostly rise tell them."""
 
     name = "nmnist"
     title = "N-MNIST .bin"
     has_magic = False
-    native = True
-    verified = True
 
     def matches(self, head: Head) -> bool:
         """Say whether the suffix is .bin and the times of the first events mostly rise."""
@@ -32,7 +30,3 @@ class Nmnist:
     def header(self, head: Head) -> Header:
         """Return the empty header: the file names no sensor."""
         return Header()
-
-    def decoder(self, options: DecoderOptions) -> FormatDecoder:
-        """Make the native decoder."""
-        return native_decoder(self.name, options)

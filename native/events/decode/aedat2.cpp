@@ -56,21 +56,8 @@ Aedat2Decoder::Aedat2Decoder(DecoderOptions options, const Camera& camera)
 }
 
 Status Aedat2Decoder::decode(Span<const uint8_t> bytes, std::vector<Event>& out) {
-    size_t used = 0;
-    if (carried_ != 0) {
-        used = std::min(kRecord - carried_, bytes.size);
-        std::memcpy(carry_.data() + carried_, bytes.data, used);
-        carried_ += used;
-        if (carried_ < kRecord) return {};
-        carried_ = 0;
-        if (Status status = run(carry_.data(), carry_.data() + kRecord, out); !status.ok()) return status;
-    }
-    const size_t whole = (bytes.size - used) / kRecord * kRecord;
-    if (Status status = run(bytes.data + used, bytes.data + used + whole, out); !status.ok()) return status;
-    used += whole;
-    carried_ = bytes.size - used;
-    std::memcpy(carry_.data(), bytes.data + used, carried_);
-    return {};
+    return carry_.feed(bytes,
+                       [&](const uint8_t* data, size_t count) { return run(data, data + count * kRecord, out); });
 }
 
 Status Aedat2Decoder::run(const uint8_t* at, const uint8_t* end, std::vector<Event>& out) {
@@ -147,30 +134,30 @@ int64_t Aedat2Decoder::unwrapped(uint32_t time) const noexcept {
 
 Status Aedat2Decoder::settle(std::vector<Event>& out) {
     if (Status status = settle_held(out); !status.ok()) return status;
-    if (carried_ == 0) return {};
+    if (carry_.size() == 0) return {};
     if (strict())
         return damage(records_ * static_cast<int64_t>(kRecord),
-                      "the last AEDAT2 event is cut: " + std::to_string(carried_) + " of 8 bytes");
-    counters_.truncated_bytes += static_cast<int64_t>(carried_);
-    carried_ = 0;
+                      "the last AEDAT2 event is cut: " + std::to_string(carry_.size()) + " of 8 bytes");
+    counters_.truncated_bytes += static_cast<int64_t>(carry_.size());
+    carry_.clear();
     return {};
 }
 
 void Aedat2Decoder::save_format(StateWriter& writer) const {
     save_guard(writer);
     writer.put("records", records_);
-    writer.put("carry", carry_.data(), {static_cast<int64_t>(carried_)});
+    carry_.save(writer);
 }
 
 void Aedat2Decoder::load_format(const StateReader& reader) {
     const auto records = reader.get<int64_t>("records");
-    const std::vector<uint8_t> carry = reader.get_array<uint8_t>("carry");
-    if (records < 0 || records >= int64_t{1} << 56 || carry.size() >= kRecord)
+    Carry carry = carry_;
+    carry.load(reader, "aedat2");
+    if (records < 0 || records >= int64_t{1} << 56)
         throw Error(ErrorKind::model, "snapshot of a decoder holds impossible values", "aedat2");
     load_guard(reader);
     records_ = records;
-    carried_ = carry.size();
-    std::copy(carry.begin(), carry.end(), carry_.begin());
+    carry_ = carry;
 }
 
 }  // namespace edgesnn::events

@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "events/decode/carry.hpp"
 #include "events/decode/event_block.hpp"
 #include "events/decode/guarded_decoder.hpp"
 
@@ -42,8 +43,7 @@ class Aedat2Decoder final : public GuardedDecoder {
     int32_t last_y_;
     uint32_t event_mask_;  // address bits that are 0 in an event
     int64_t records_ = 0;  // seen so far
-    std::array<uint8_t, kRecord> carry_{};
-    size_t carried_ = 0;
+    Carry carry_{kRecord};
 };
 
 }  // namespace edgesnn::events

@@ -7,25 +7,12 @@
 namespace edgesnn::events {
 
 RecordDecoder::RecordDecoder(DecoderOptions options, Format format)
-    : Decoder(format.name, std::move(options), format.width, format.height), format_(format) {}
+    : Decoder(format.name, std::move(options), format.width, format.height),
+      format_(format),
+      carry_(format.record_bytes) {}
 
 Status RecordDecoder::decode(Span<const uint8_t> bytes, std::vector<Event>& out) {
-    const size_t size = format_.record_bytes;
-    size_t used = 0;
-    if (carried_ != 0) {
-        used = std::min(size - carried_, bytes.size);
-        std::memcpy(carry_.data() + carried_, bytes.data, used);
-        carried_ += used;
-        if (carried_ < size) return {};
-        carried_ = 0;
-        if (Status status = run(carry_.data(), 1, out); !status.ok()) return status;
-    }
-    const size_t count = (bytes.size - used) / size;
-    if (Status status = run(bytes.data + used, count, out); !status.ok()) return status;
-    used += count * size;
-    carried_ = bytes.size - used;
-    std::memcpy(carry_.data(), bytes.data + used, carried_);
-    return {};
+    return carry_.feed(bytes, [&](const uint8_t* data, size_t count) { return run(data, count, out); });
 }
 
 Status RecordDecoder::run(const uint8_t* data, size_t count, std::vector<Event>& out) {
@@ -81,13 +68,13 @@ Status RecordDecoder::settle(std::vector<Event>& out) {
     if (held_at_ >= 0)
         if (Status status = place(held_, std::exchange(held_at_, -1), out); !status.ok()) return status;
     if (Status status = settle_records(); !status.ok()) return status;
-    if (carried_ == 0) return {};
+    if (carry_.size() == 0) return {};
     if (strict())
         return damage(records_ * static_cast<int64_t>(format_.record_bytes),
-                      std::string("the last ") + format_.title + " event is cut: " + std::to_string(carried_) + " of " +
-                          std::to_string(format_.record_bytes) + " bytes");
-    counters_.truncated_bytes += static_cast<int64_t>(carried_);
-    carried_ = 0;
+                      std::string("the last ") + format_.title + " event is cut: " + std::to_string(carry_.size()) +
+                          " of " + std::to_string(format_.record_bytes) + " bytes");
+    counters_.truncated_bytes += static_cast<int64_t>(carry_.size());
+    carry_.clear();
     return {};
 }
 
@@ -95,24 +82,23 @@ void RecordDecoder::save_format(StateWriter& writer) const {
     const int64_t values[] = {records_, held_at_};
     writer.put("records", values, {2});
     save_records(writer, "held", std::vector<Event>{held_});
-    writer.put("carry", carry_.data(), {static_cast<int64_t>(carried_)});
+    carry_.save(writer);
     save_records_of(writer);
 }
 
 void RecordDecoder::load_format(const StateReader& reader) {
     const std::vector<int64_t> v = reader.get_array<int64_t>("records");
     const std::vector<Event> held = load_events(reader, "held");
-    const std::vector<uint8_t> carry = reader.get_array<uint8_t>("carry");
+    Carry carry = carry_;
+    carry.load(reader, format_.title);
     constexpr int64_t kMost = int64_t{1} << 56;  // no byte offset overflows
     const bool sane = v.size() == 2 && v[0] >= 0 && v[0] < kMost && v[1] >= -1 && v[1] < kMost;
-    if (!sane || held.size() != 1 || held[0].t < 0 || held[0].t >= kMaxUs || held[0].p > 1 ||
-        carry.size() >= format_.record_bytes)
+    if (!sane || held.size() != 1 || held[0].t < 0 || held[0].t >= kMaxUs || held[0].p > 1)
         throw Error(ErrorKind::model, "snapshot of a decoder holds impossible values", format_.title);
     load_records_of(reader);
     records_ = v[0], held_at_ = v[1];
     held_ = held[0];
-    carried_ = carry.size();
-    std::copy(carry.begin(), carry.end(), carry_.begin());
+    carry_ = carry;
 }
 
 }  // namespace edgesnn::events

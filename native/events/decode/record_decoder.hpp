@@ -4,11 +4,11 @@
 // ahead of that one too. docs/formats.md, "Times of records".
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "events/decode/carry.hpp"
 #include "events/decode/decoder.hpp"
 #include "events/decode/event_block.hpp"
 
@@ -58,8 +58,7 @@ class RecordDecoder : public Decoder {
     int64_t records_ = 0;
     int64_t held_at_ = -1;  // record number of held_, -1: none waits
     Event held_{};
-    std::array<uint8_t, 8> carry_{};
-    size_t carried_ = 0;
+    Carry carry_;
 };
 
 }  // namespace edgesnn::events

@@ -20,25 +20,11 @@ bool sane(int64_t t_us) noexcept {
 WordDecoder::WordDecoder(DecoderOptions options, Format format)
     : Decoder(format.name, std::move(options), kField, kField),
       format_(format),
-      high_(format.high_bits, kNearUs >> format.high_shift) {}
+      high_(format.high_bits, kNearUs >> format.high_shift),
+      carry_(format.word_bytes) {}
 
 Status WordDecoder::decode(Span<const uint8_t> bytes, std::vector<Event>& out) {
-    const size_t size = format_.word_bytes;
-    size_t used = 0;
-    if (carried_ != 0) {
-        used = std::min(size - carried_, bytes.size);
-        std::memcpy(carry_.data() + carried_, bytes.data, used);
-        carried_ += used;
-        if (carried_ < size) return {};
-        carried_ = 0;
-        if (Status status = run(carry_.data(), 1, out); !status.ok()) return status;
-    }
-    const size_t count = (bytes.size - used) / size;
-    if (Status status = run(bytes.data + used, count, out); !status.ok()) return status;
-    used += count * size;
-    carried_ = bytes.size - used;
-    std::memcpy(carry_.data(), bytes.data + used, carried_);
-    return {};
+    return carry_.feed(bytes, [&](const uint8_t* data, size_t count) { return run(data, count, out); });
 }
 
 Status WordDecoder::run(const uint8_t* data, size_t count, std::vector<Event>& out) {
@@ -54,13 +40,13 @@ Status WordDecoder::settle(std::vector<Event>& out) {
         const size_t settled = high_.finish(verdicts);
         if (Status status = settle_segments(verdicts, settled, out); !status.ok()) return status;
     }
-    if (carried_ == 0) return {};
+    if (carry_.size() == 0) return {};
     if (strict())
         return damage(words_ * static_cast<int64_t>(format_.word_bytes),
-                      std::string("the last ") + format_.title + " word is cut: " + std::to_string(carried_) + " of " +
-                          std::to_string(format_.word_bytes) + " bytes");
-    counters_.truncated_bytes += static_cast<int64_t>(carried_);
-    carried_ = 0;
+                      std::string("the last ") + format_.title + " word is cut: " + std::to_string(carry_.size()) +
+                          " of " + std::to_string(format_.word_bytes) + " bytes");
+    counters_.truncated_bytes += static_cast<int64_t>(carry_.size());
+    carry_.clear();
     return {};
 }
 
@@ -197,7 +183,7 @@ void WordDecoder::save_format(StateWriter& writer) const {
     writer.put("words", words_);
     writer.put("reached_us", reached_us_);
     save_segments(writer);
-    writer.put("carry", carry_.data(), {static_cast<int64_t>(carried_)});
+    carry_.save(writer);
     save_words(writer);
 }
 
@@ -252,8 +238,9 @@ void WordDecoder::load_format(const StateReader& reader) {
     const auto words = reader.get<int64_t>("words");
     const auto reached_us = reader.get<int64_t>("reached_us");
     std::vector<Segment> segments = load_segments(reader, high.count());
-    const std::vector<uint8_t> carry = reader.get_array<uint8_t>("carry");
-    if (carry.size() >= format_.word_bytes || !sane(words) || !(reached_us == kNoTime || sane(reached_us)))
+    Carry carry = carry_;
+    carry.load(reader, format_.title);
+    if (!sane(words) || !(reached_us == kNoTime || sane(reached_us)))
         throw Error(ErrorKind::model, "snapshot of a decoder does not fit its format or sensor", format_.title);
     load_words(reader);
     high_ = high;
@@ -262,8 +249,7 @@ void WordDecoder::load_format(const StateReader& reader) {
     segments_ = std::move(segments);
     held_ = 0;
     for (const Segment& segment : segments_) held_ += segment.events.size() + segment.triggers.size();
-    carried_ = carry.size();
-    std::copy(carry.begin(), carry.end(), carry_.begin());
+    carry_ = carry;
 }
 
 }  // namespace edgesnn::events

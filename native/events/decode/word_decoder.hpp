@@ -2,11 +2,11 @@
 // it.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "events/decode/carry.hpp"
 #include "events/decode/decoder.hpp"
 #include "events/decode/event_block.hpp"
 #include "events/decode/time_high.hpp"
@@ -15,7 +15,7 @@ namespace edgesnn::events {
 
 class WordDecoder : public Decoder {
   public:
-    void lost() noexcept override { carried_ = 0; }
+    void lost() noexcept override { carry_.clear(); }
 
   protected:
     struct Format {
@@ -93,8 +93,7 @@ class WordDecoder : public Decoder {
     int64_t reached_us_ = kNoTime;
     std::vector<Segment> segments_;  // one a TIME_HIGH that waits
     size_t held_ = 0;                // events and triggers in them
-    std::array<uint8_t, 8> carry_{};
-    size_t carried_ = 0;
+    Carry carry_;
 };
 
 }  // namespace edgesnn::events
