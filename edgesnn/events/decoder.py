@@ -72,7 +72,8 @@ class Decoder:
             buffer: a contiguous buffer of bytes (bytes, bytearray, memoryview, uint8 array); not kept.
 
         Returns:
-            (events, t_end_us): a new array of dtype `edgesnn.EVENT`, and the time reached.
+            (events, t_end_us): a new array of dtype `edgesnn.EVENT`, and the time reached. Arrays that are let go are
+            written again: who drops each before the next decodes into the same memory.
 
         Raises:
             RecordingError: strict, at the first damage, with its byte offset; every later call raises it again.

@@ -347,3 +347,20 @@ def test_after_lost_bytes_evt3_knows_no_row_and_no_half_word() -> None:
     assert t_end_us == 5
     assert decoder.counters["unplaced_events"] == 3
     assert decoder.finish()[1] == 5
+
+
+def test_arrays_that_are_let_go_are_written_again_and_no_others() -> None:
+    record = bytes([3, 4, 0x80, 0, 9])
+    decoder = edgesnn.Decoder("nmnist")
+    decoder.feed(record * 2)
+    kept, _ = decoder.feed(record * 5000)
+    before = kept.copy()
+    for _ in range(3):
+        dropped, _ = decoder.feed(record * 5000)
+        place = dropped.ctypes.data
+        assert place != kept.ctypes.data
+        del dropped
+        again, _ = decoder.feed(record * 5000)
+        assert again.ctypes.data == place
+        del again
+    np.testing.assert_array_equal(kept, before)

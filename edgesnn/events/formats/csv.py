@@ -11,14 +11,12 @@ import numpy.typing as npt
 from edgesnn.errors import RecordingError
 from edgesnn.events.formats import columns as table
 from edgesnn.events.formats.base import (
-    DecoderOptions,
     EncoderOptions,
-    FormatDecoder,
     FormatEncoder,
     Head,
     Header,
+    NativeFormat,
     Sensor,
-    native_decoder,
 )
 from edgesnn.events.formats.checks import Jumps, check_events, refuse_compression
 
@@ -34,14 +32,12 @@ _MOST_LINES = 500
 _MOST_ODD = 0.1  # of times that fall
 
 
-class Csv:
+class Csv(NativeFormat):
     """Lines of numbers between commas, semicolons, spaces or tabs; the columns are named, or found by their values."""
 
     name = "csv"
     title = "CSV, TXT"
     has_magic = False
-    native = True
-    verified = True
     takes_columns = True
     needs_sensor = False
     keeps_triggers = False
@@ -67,10 +63,6 @@ class Csv:
         fields = {"columns": ",".join(text.names)} if text.names else {}
         variant = ",".join(_columns(head, text))
         return Header(text.offset, text.sensor, {**fields, "layout": variant}, None, variant)
-
-    def decoder(self, options: DecoderOptions) -> FormatDecoder:
-        """Make the native decoder."""
-        return native_decoder(self.name, options)
 
     def encoder(self, options: EncoderOptions) -> FormatEncoder:
         """Make an encoder of lines under their names; the variant names the columns, t,x,y,p where it is empty."""
