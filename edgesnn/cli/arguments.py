@@ -103,6 +103,12 @@ def add_adapt(group: Any) -> None:
     )
 
 
+def add_activations(parser: argparse.ArgumentParser) -> None:
+    """Add `--activations` of commands that quantise."""
+    text = "what a quantised matrix does with float32 input: round it to int8, or not (default: int8)"
+    parser.add_argument("--activations", choices=("int8", "float32"), help=text)
+
+
 def add_readout(parser: argparse.ArgumentParser) -> None:
     """Add the flags that set numbers of a model's readout: see `readout_numbers`."""
     group = parser.add_argument_group("decisions of the written model (docs/pipeline.md)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from edgesnn.cli.arguments import sensor_text
+from edgesnn.cli.arguments import add_activations, sensor_text
 from edgesnn.errors import UsageError
 
 HELP = "measure a model's accuracy on labelled recordings"
@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precisions", metavar="LIST", type=_names, default=[], help="figures at each, side by side: float32,int8,int4"
     )
+    add_activations(parser)
     parser.add_argument(
         "--early-exit", metavar="LIST", type=_shares, default=[], help="accuracy against steps at these confidences"
     )
@@ -57,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate and print."""
     from edgesnn.train.evaluate_command import evaluate
 
+    if args.activations is not None and not args.precisions:
+        raise UsageError("nothing is quantised without --precisions", where="--activations", hint="leave it out")
     report = evaluate(
         args.model,
         args.data,
@@ -65,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
         sensor=args.sensor,
         backend=args.backend,
         precisions=args.precisions,
+        activations=args.activations or "int8",
         early_exit=args.early_exit,
     )
     if args.json:

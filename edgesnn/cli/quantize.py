@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import Any, Literal
 
-from edgesnn.cli.arguments import add_columns, add_json, add_readout, print_json, readout_numbers
+from edgesnn.cli.arguments import add_activations, add_columns, add_json, add_readout, print_json, readout_numbers
 from edgesnn.errors import UsageError
 
 HELP = "make a model file with int8 or int4 weights of one with float32 weights"
@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--calibrate", metavar="RECORDING", nargs="+", default=[], help="recordings to clip ranges by")
     parser.add_argument("--windows", metavar="N", type=int, help="of the recordings to run, all together (default: 64)")
     add_columns(parser)
+    add_activations(parser)
     add_readout(parser)
     parser.add_argument("-o", "--output", required=True, metavar="OUT", help="model file to write")
     add_json(parser)
@@ -43,7 +44,8 @@ def run(args: argparse.Namespace) -> int:
     if args.group is not None and args.weights == "int8":
         raise UsageError("groups of inputs belong to int4", where="--group", found="--weights int8")
     group = 32 if args.group is None else args.group
-    after = quantize(before, args.weights, group=group, calibration=_calibration(args, before))
+    activations: Literal["int8", "float32"] = args.activations or "int8"
+    after = quantize(before, args.weights, group=group, activations=activations, calibration=_calibration(args, before))
     if args.group is not None and not any(node.attributes.get("group") for node in after.nodes):
         raise UsageError(
             "the model has no matrix that takes groups",

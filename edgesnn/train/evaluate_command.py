@@ -34,6 +34,7 @@ def evaluate(
     sensor: str | None = None,
     backend: str,
     precisions: Sequence[str] = (),
+    activations: str = "int8",
     early_exit: Sequence[float] = (),
 ) -> dict[str, Any]:
     """Return the report of `edgesnn.train.evaluate.summarise`, of what model on what data, and of the mean work of a
@@ -48,6 +49,7 @@ def evaluate(
         backend: of `edgesnn.load`.
         precisions: of `PRECISIONS`: report "precisions", the same figures of the model at each; other precisions than
             its own are quantised from a float32 model; "votes_that_differ": on how many recordings from the model's.
+        activations: of the models that are quantised, as `edgesnn.quantize.quantize` takes it.
         early_exit: thresholds of the confidence: report "early_exit", the rows of `edgesnn.train.early_exit.curve`.
 
     Raises:
@@ -63,7 +65,7 @@ def evaluate(
     for name in precisions:
         if precisions.count(name) > 1:
             raise UsageError("a precision stands twice", where="--precisions", found=repr(name))
-    others = [_at(model, name) for name in precisions]
+    others = [_at(model, name, activations) for name in precisions]
     width, height = model.sensor or (0, 0)
     if ids is not None and (part not in (None, "validate") or not data.endswith(".npz")):
         raise UsageError("ids choose validation recordings of an .npz file", where="--ids", found=f"{ids} of {data}")
@@ -106,7 +108,7 @@ def _with_progress(samples: Sequence[Sample], work: Callable[[Callable[[int], No
     return result
 
 
-def _at(model: Model, precision: str) -> Model:
+def _at(model: Model, precision: str, activations: str) -> Model:
     """Return the model at a precision: itself, or quantised."""
     if precision == model.precision:
         return model
@@ -118,7 +120,8 @@ def _at(model: Model, precision: str) -> Model:
         raise ModelError(
             "only a float32 model has other precisions", where=model.name, found=model.precision, hint=hint
         )
-    return Model(quantize(model.document, precision), backend=model.backend)  # type: ignore[arg-type]
+    rounded = quantize(model.document, precision, activations=activations)  # type: ignore[arg-type]
+    return Model(rounded, backend=model.backend)
 
 
 def _check_sensor(model: Model, dataset: Dataset) -> None:

@@ -87,13 +87,15 @@ def test_measured_again_replaces_its_section_and_nothing_else(zoo: Path, capsys:
     assert "first words." not in card
     assert "other words." in section
     assert "| gestures (int8) | 6 | " in section
+    assert "float32 and int8 differ by vote on " in section
     assert "Nobody gesturing, 3 recordings: of " in section
     assert card.replace(f"## Measured again\n\n{section}\n\n", "") == before
 
 
 def test_a_card_that_is_none_is_refused(zoo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "gestures.md").write_text("hello")
-    (tmp_path / "gestures.safetensors").write_bytes((zoo / "gestures.safetensors").read_bytes())
+    for name in ("gestures.safetensors", "gestures-float32.safetensors"):
+        (tmp_path / name).write_bytes((zoo / name).read_bytes())
     data = str(write_folder(tmp_path / "data", 1, 5))
     with pytest.warns(UserWarning, match="left out"):
         assert main(["recheck", "gestures", "--data", data, "--about", "x", "--zoo", str(tmp_path)]) == 5

@@ -13,6 +13,7 @@ import edgesnn
 from edgesnn.encode.spans import encoded
 from edgesnn.events.simulator.clips import simulate_gesture
 from edgesnn.events.simulator.gestures import CLASS_NAMES
+from edgesnn.quantize import quantize
 from edgesnn.runtime.windows import encoding_of
 from edgesnn.train.datasets import Sample
 from edgesnn.train.evaluate import score, summarise
@@ -56,8 +57,13 @@ def test_fresh_simulated_performers_are_recognised(model: edgesnn.Model) -> None
     assert vote(model, samples)["right"] >= 8
 
 
+def test_the_model_is_its_float32_twin_rounded(model: edgesnn.Model) -> None:
+    twin = edgesnn.load("gestures-float32").document
+    assert quantize(twin, activations="float32").identity == model.identity
+
+
 def test_torch_with_the_file_s_rounded_weights_decides_as_the_runtime(model: edgesnn.Model) -> None:
-    """What int8 costs beside the rounding that the last epochs trained: nothing. The float32 twin is not in the zoo."""
+    """What int8 costs beside the rounding that the last epochs trained: nothing."""
     torch = pytest.importorskip("torch")
     from edgesnn.models.export import restore
     from edgesnn.train.features import features

@@ -18,7 +18,8 @@ COMMANDS = f"""{_SIMULATE} --seed 1 --split train --count 60 --duration 1s --mir
 edgesnn train spikepoint --config examples/train/gestures-twin.toml --out runs/gestures-twin
 edgesnn train spikepoint --config examples/train/gestures-spiking.toml --out runs/gestures-spiking
 edgesnn train spikepoint --config examples/train/gestures.toml --out runs/gestures-int8
-python -m edgesnn.train.zoo gestures"""
+python -m edgesnn.train.zoo gestures
+edgesnn eval gestures-float32 --data runs/gestures/test --part all --precisions float32,int8 --activations float32"""
 
 
 LIMITS = """## Limits

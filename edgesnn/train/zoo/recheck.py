@@ -14,7 +14,7 @@ import edgesnn
 from edgesnn.errors import ConfigError
 from edgesnn.runtime.windows import encoding_of
 from edgesnn.train.datasets import DataConfig, load_dataset
-from edgesnn.train.evaluate import score
+from edgesnn.train.evaluate import Scored, score, votes_that_differ
 from edgesnn.train.evaluate_command import evaluate
 from edgesnn.train.zoo import common, words
 from edgesnn.train.zoo.words import percent
@@ -39,20 +39,26 @@ def run(options: argparse.Namespace) -> str:
     model = str(options.zoo.resolve() / f"{options.name}.safetensors")
     report = evaluate(model, options.data, part="all", ids=None, backend="auto")
     quiet = quiet_of(model, options.data, options.quiet) if options.quiet else None
-    text = section(options.about, report, quiet, options.name)
+    twin = options.zoo.resolve() / f"{options.name}{common.SUFFIXES['float32']}.safetensors"
+    labels = tuple(report["labels"])
+    differ = votes_that_differ(*(scored(name, options.data, labels) for name in (model, str(twin))))
+    text = section(options.about, report, differ, quiet, options.name)
     card.write_text(with_section(card.read_text(encoding="utf-8"), text, str(card)), encoding="utf-8")
     return text
 
 
 def quiet_of(name: str, data: str, folder: str) -> dict[str, int]:
     """Return what the model says of the recordings in DATA/folder."""
-    model = edgesnn.load(name)
-    dataset = load_dataset(DataConfig(source=data, classes=(folder,)))
-    results = score(model, dataset.train + dataset.validate, dataset.sensor, lambda done: None)
-    return common.quiet_figures(results, encoding_of(model))
+    return common.quiet_figures(scored(name, data, (folder,)), encoding_of(edgesnn.load(name)))
 
 
-def section(about: str, report: dict[str, Any], quiet: dict[str, int] | None, name: str) -> str:
+def scored(name: str, data: str, folders: tuple[str, ...]) -> list[Scored]:
+    """Return what the model says of the recordings in these folders of DATA."""
+    dataset = load_dataset(DataConfig(source=data, classes=folders))
+    return score(edgesnn.load(name), dataset.train + dataset.validate, dataset.sensor, lambda done: None)
+
+
+def section(about: str, report: dict[str, Any], differ: int, quiet: dict[str, int] | None, name: str) -> str:
     """Return the section's text."""
     model, onset = report["model"], report["onset_ms"]
     lines = [
@@ -69,6 +75,8 @@ def section(about: str, report: dict[str, Any], quiet: dict[str, int] | None, na
         f"From the first event to the stable label: median {onset['median']:.0f} ms."
         if onset["median"] is not None
         else "No recording got a stable label.",
+        "",
+        f"float32 and int8 differ by vote on {differ} of {report['recordings']} recordings.",
     ]
     if quiet is not None:
         lines += [
