@@ -1,4 +1,4 @@
-"""`edgesnn.Pipeline`: from a recording, or from pushed packets, to predictions, in the caller's process and thread."""
+"""`edgesnn.Pipeline`: from a recording, or from pushed packets, to predictions, in the caller's process."""
 
 from __future__ import annotations
 
@@ -21,12 +21,15 @@ from edgesnn.pipeline.pace import parse_speed
 from edgesnn.pipeline.records import Records
 from edgesnn.pipeline.session_model import chain_model
 from edgesnn.pipeline.source import check_native, is_native, make_source, open_source
+from edgesnn.pipeline.threads import Ring, Threads, ring_of
 from edgesnn.prediction import Prediction
 from edgesnn.runtime import Model, load, snapshot
 from edgesnn.runtime.decide import Readout
 from edgesnn.runtime.windows import Encoding, adapted, encoding_of, goes_on, readout_of
 
 _CURSOR = "source/cursor"
+_WAIT_MS = 100
+_LONGEST_MS = 1 << 31
 TIME_LIMIT_US = 1 << 60
 """Times are below this in absolute value (docs/pipeline.md, "Windows")."""
 
@@ -34,8 +37,9 @@ TIME_LIMIT_US = 1 << 60
 class Pipeline:
     """Predictions of one stream. An iterator where it has a source; else `push` and `poll`.
 
-    One thread at a time uses it (another is refused); the native chain works without the GIL. Use it as a context
-    manager, or `close` it. In a forked child it raises.
+    One thread at a time uses it (another is refused); the native chain works without the GIL. With `threaded` another
+    thread reads and decodes, one may push while another polls, and the predictions are the same where nothing is
+    dropped. Use it as a context manager, or `close` it. In a forked child it raises.
 
     Args:
         source: a path, a `Recording`, an iterable of event arrays, or None: packets are pushed.
@@ -53,6 +57,7 @@ class Pipeline:
         hop_events: events from the start of one such window to the next; default `window_events`.
         adapt: how another sensor's events come onto the model's, instead of what the model file says: "letterbox",
             "crop" or "downsample" (docs/model-file.md). A model of points takes any sensor and needs none.
+        threaded: True, or a `Ring` that says how much may wait and what is dropped then (docs/pipeline.md, "Threads").
 
     Raises:
         RecordingError, ModelError, UsageError, BackendError: what cannot be opened or does not fit.
@@ -79,6 +84,7 @@ class Pipeline:
         window_events: int | None = None,
         hop_events: int | None = None,
         adapt: Adapt | None = None,
+        threaded: bool | Ring = False,
     ) -> None:
         check_options(sensor, on_corrupt or "skip")
         pace = parse_speed(speed)
@@ -86,6 +92,7 @@ class Pipeline:
         encoding, readout = adapted(encoding_of(self.model), adapt), readout_of(self.model)
         self._by_count = by_count(window_events, hop_events, encoding)
         opened = open_source(source, sensor=sensor, on_corrupt=on_corrupt, format=format, columns=columns)
+        ring = ring_of(threaded, opened)
         recording = opened if isinstance(opened, Recording) else None
         if variant and (opened is not None or format is None):
             raise UsageError("only pushed bytes have a variant", where="variant", found=repr(variant))
@@ -97,6 +104,9 @@ class Pipeline:
         self._chain = _make_chain(
             self, encoding, readout, recording, on_corrupt, (format or "", variant), self._by_count
         )
+        self._threads = None if ring is None else Threads(self._chain, ring, self._source)
+        if self._threads is not None:
+            self._chain = self._threads.chain
         self._decodes = is_native(recording) if recording is not None else format is not None
         self._concluded = False
         self._finished = self._closed = False
@@ -114,6 +124,8 @@ class Pipeline:
         """
         if self._source is None:
             raise UsageError("the pipeline has no source", hint="push packets and poll, or give it a source")
+        if self._threads is not None:
+            return self._next_read(self._threads)
         while True:
             prediction = self.poll()
             if prediction is not None:
@@ -150,16 +162,34 @@ class Pipeline:
             found = type(packet).__name__
             raise UsageError("not a packet", where="push", found=found, expected="an array of edgesnn.EVENT, or bytes")
 
-    def poll(self) -> Prediction | None:
+    def poll(self, wait_ms: int = 0) -> Prediction | None:
         """Return the next prediction that the packets so far give, or None. Call it until it returns None.
+
+        Args:
+            wait_ms: threaded only: wait so long for one.
 
         Raises:
             RecordingError: strict, at the first damage, after all predictions before it, and again at every call.
-            UsageError: the pipeline is closed.
+            UsageError: the pipeline is closed; a wait without threads.
         """
         self._check_open()
-        result = self._chain.poll()
+        if self._threads is not None:
+            self._threads.start()
+            result = self._chain.poll(_integer(wait_ms, "wait_ms", _LONGEST_MS))
+        elif wait_ms:
+            raise UsageError("nothing comes while the caller waits", where="wait_ms", hint="make it with threaded=True")
+        else:
+            result = self._chain.poll()
         return None if result is None else self._records.make(result)
+
+    def _next_read(self, threads: Threads) -> Prediction:
+        while not self._chain.ended:
+            prediction = self.poll(_WAIT_MS)
+            if prediction is not None:
+                return prediction
+        threads.raise_error()
+        self._conclude()
+        raise StopIteration
 
     def flush(self) -> None:
         """Say that no packet follows: after the predictions that are still to be polled, an unfinished window is
@@ -187,17 +217,27 @@ class Pipeline:
         if self._by_count is not None:
             arrays[SECTION] = self._by_count.save()
         if self._source is not None:
-            arrays[_CURSOR] = np.array(self._source.cursor, dtype=np.int64)
+            arrays[_CURSOR] = np.array(self._cursor(arrays), dtype=np.int64)
         return snapshot.encode(arrays, self.model.identity, self._sections())
+
+    def _cursor(self, arrays: dict[str, Any]) -> int:
+        """Return the place in the source that belongs to a saved chain: a thread may be further by now."""
+        assert self._source is not None
+        if self._threads is None:
+            return self._source.cursor
+        return int(arrays["counters/input"][("events_in", "bytes_in", "packets_in").index(self._source.counted)])
 
     def restore(self, blob: bytes) -> None:
         """Go on from a snapshot; the pipeline must be made with the same source, model, sensor, format and windows.
 
         Raises:
             ModelError: damaged bytes, another model's, a newer version, other sections; nothing changes then.
-            UsageError: the pipeline is closed.
+            UsageError: the pipeline is closed, or a thread reads its source already.
         """
         self._check_open()
+        if self._threads is not None and self._threads.started:
+            hint = "restore it before its first prediction"
+            raise UsageError("a thread reads the source already", where="restore", hint=hint)
         arrays = snapshot.decode(blob, self.model.identity, self._sections())
         check_saved(arrays.pop(SECTION, None), self._by_count)
         cursor = arrays.pop(_CURSOR, None)
@@ -216,7 +256,10 @@ class Pipeline:
     def close(self) -> None:
         """Let go of the source; twice is once. What was not polled is lost; only `counters` can be asked for now."""
         self._closed = True
-        if self._source is not None:
+        if self._threads is not None:
+            if os.getpid() == self._process:
+                self._threads.close()
+        elif self._source is not None:
             self._source.close()
 
     def __enter__(self) -> Pipeline:

@@ -6,11 +6,12 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from edgesnn.errors import ModelError, UsageError
 from edgesnn.events import registry
 from edgesnn.events.decoder import Decoder
+from edgesnn.events.formats.base import printable
 from edgesnn.events.recording import Recording
 from edgesnn.events.recording import open as open_recording
 from edgesnn.pipeline.pace import Clock, paced
@@ -34,9 +35,11 @@ class Source(Protocol):
 
     Attributes:
         cursor: how much has been given: bytes after the header, or packets.
+        counted: the counter that says the same.
     """
 
     cursor: int
+    counted: str
 
     def feed(self, chain: Any) -> bool:
         """Push the next packet into the native chain; False at the end."""
@@ -59,11 +62,27 @@ class RecordingSource:
         clock: paces it; None: as fast as it is asked.
     """
 
+    counted = "bytes_in"
+
     def __init__(self, recording: Recording, clock: Clock | None = None) -> None:
         self.cursor = 0
         self._recording = recording
         self._clock = clock
         self._pieces = self._read(0)
+
+    @property
+    def paced(self) -> bool:
+        """Whether a clock paces it."""
+        return self._clock is not None
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return printable(str(self._recording.path))
+
+    def open(self) -> BinaryIO:
+        """Return the file at the place that comes next, for a reader of its own; the caller closes it."""
+        return self._recording.open_data(self.cursor)
 
     def feed(self, chain: Any) -> bool:
         """Push the next bytes; False at the end of the file."""
@@ -114,6 +133,8 @@ class RecordingSource:
 
 class PacketSource:
     """Any iterable of arrays of dtype `edgesnn.EVENT`, a packet each."""
+
+    counted = "packets_in"
 
     def __init__(self, packets: Iterable[Any], clock: Clock | None = None) -> None:
         self.cursor = 0

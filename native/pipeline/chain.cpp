@@ -99,7 +99,8 @@ Status Chain::decide(const events::Window& window, Result& out) {
     out.events = static_cast<int64_t>(window.events.size);
     out.dropped = window.dropped;
     out.stamp = input_.stamp();
-    out.closed_ns = out.began_ns = monotonic_ns();
+    out.began_ns = monotonic_ns();
+    out.closed_ns = out.stamp.queued_ns != 0 ? out.stamp.queued_ns : out.began_ns;
     out.inference = Inference{};
     const bool idle = window.events.empty() || out.events < options_.min_events;
     if (!idle || options_.run_idle) {

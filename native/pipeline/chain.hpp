@@ -39,7 +39,8 @@ struct Result {
     Decision decision;
     Inference inference;     // empty for an idle window that the model did not see
     Stamp stamp;             // of the packet that closed the window
-    int64_t closed_ns = 0;   // monotonic clock: the window was seen to be complete,
+    int64_t closed_ns = 0;   // monotonic clock: the packet that completes the window was decoded (in the caller's
+                             // thread: the window was seen to be complete),
     int64_t began_ns = 0;    // its encoding began,
     int64_t decided_ns = 0;  // the decision was there
 };
@@ -54,6 +55,8 @@ class Chain {
 
     InputQueue& input() noexcept { return input_; }
     const WindowModel& model() const noexcept { return *model_; }
+    // Events were dropped before the input: the next result says so.
+    void lose(int64_t events) noexcept { cutter_.lose(events); }
     // The next decision, if the input so far holds one. An error of the stream comes after all decisions before it, and
     // stays.
     Status poll(Result& out, bool& ready) noexcept;

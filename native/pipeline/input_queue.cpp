@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "events/windows/window_cutter.hpp"
 
@@ -49,32 +50,33 @@ void InputQueue::push_bytes(Span<const uint8_t> bytes, Stamp stamp) {
     packet.bytes.assign(bytes.begin(), bytes.end());
     packet.stamp = stamp;
     enqueue(std::move(packet));
-    bytes_in_ += static_cast<int64_t>(bytes.size);
+    counts_.bytes_in += static_cast<int64_t>(bytes.size);
 }
 
 void InputQueue::push_events(Span<const Event> events, int64_t t_end_us, Stamp stamp) {
     Packet packet;
     packet.t_end_us = t_end_us;
     packet.stamp = stamp;
-    const auto bad = std::find_if_not(events.begin(), events.end(), [this](const Event& e) { return possible(e); });
-    if (bad == events.end()) {
-        packet.bytes = packed(events);
-    } else if (options_.strict) {
+    const std::vector<Event> kept = possible_events(events);
+    packet.bytes = packed({kept.data(), kept.size()});
+    enqueue(std::move(packet));
+    counts_.events_in += static_cast<int64_t>(events.size);
+    counts_.impossible += static_cast<int64_t>(events.size - kept.size());
+}
+
+std::vector<Event> InputQueue::possible_events(Span<const Event> events) const {
+    const auto fits = [this](const Event& e) { return possible(e); };
+    const auto bad = std::find_if_not(events.begin(), events.end(), fits);
+    if (bad == events.end()) return {events.begin(), events.end()};
+    if (options_.strict)
         throw Error(
             ErrorKind::recording, "event is impossible",
             "event " + std::to_string(bad - events.begin()) + " of the packet", describe(*bad),
             "x and y inside " + std::to_string(options_.width) + "x" + std::to_string(options_.height) + ", p 0 or 1",
             "if the sensor size is wrong pass --sensor, to go on pass --on-corrupt=skip");
-    } else {
-        std::vector<Event> kept;
-        std::copy_if(events.begin(), events.end(), std::back_inserter(kept),
-                     [this](const Event& e) { return possible(e); });
-        packet.bytes = packed({kept.data(), kept.size()});
-    }
-    const int64_t lost = static_cast<int64_t>(events.size - packet.bytes.size() / sizeof(Event));
-    enqueue(std::move(packet));
-    events_in_ += static_cast<int64_t>(events.size);
-    impossible_ += lost;
+    std::vector<Event> kept;
+    std::copy_if(events.begin(), events.end(), std::back_inserter(kept), fits);
+    return kept;
 }
 
 void InputQueue::enqueue(Packet packet) {
@@ -82,7 +84,7 @@ void InputQueue::enqueue(Packet packet) {
     if (!packets_.empty() && waiting_bytes_ + packet.bytes.size() > kWaitingBytes)
         throw Error(ErrorKind::usage, "too much input waits", "push", std::to_string(waiting_bytes_) + " bytes",
                     "at most " + std::to_string(kWaitingBytes), "poll until it returns None between two pushes");
-    ++packets_in_;
+    ++counts_.packets_in;
     waiting_bytes_ += packet.bytes.size();
     packets_.push_back(std::move(packet));
 }
@@ -139,7 +141,29 @@ void InputQueue::open(Packet& packet) {
 void InputQueue::take_decoded() {
     marks_ = decoder_->marks();
     piece_end_us_ = decoder_->t_end_us();
-    events_in_ += static_cast<int64_t>(piece_.size());
+    counts_.events_in += static_cast<int64_t>(piece_.size());
+    forget_triggers();
+}
+
+void InputQueue::forget_triggers() {
+    std::vector<Trigger> unused;
+    decoder_->take_triggers(unused);
+}
+
+void InputQueue::give(EventPacket& packet) {
+    piece_.swap(packet.events);
+    marks_.clear();
+    taken_ = mark_ = 0;
+    piece_end_us_ = packet.t_end_us;
+    stamp_ = packet.stamp;
+    counts_.events_in += static_cast<int64_t>(piece_.size());
+}
+
+std::deque<InputQueue::Packet> InputQueue::take_waiting() {
+    for (const Packet& packet : packets_)
+        if (!packet.raw) counts_.events_in -= static_cast<int64_t>(packet.bytes.size() / sizeof(Event));
+    waiting_bytes_ = 0;
+    return std::exchange(packets_, {});
 }
 
 int64_t InputQueue::pending() const noexcept {
@@ -164,12 +188,51 @@ void InputQueue::save(StateWriter& writer) const {
     }
     writer.put("marks", marks.data(), {static_cast<int64_t>(marks.size() / 2), 2});
     save_packets(writer);
-    const int64_t counts[] = {events_in_, bytes_in_, packets_in_, impossible_};
+    const int64_t counts[] = {counts_.events_in, counts_.bytes_in, counts_.packets_in, counts_.impossible};
+    const int64_t ring[] = {counts_.ring_full, counts_.decimated};
     writer.section("counters");
     writer.put("input", counts, {4});
+    writer.put("ring", ring, {2});
     if (decoder_ == nullptr) return;
     writer.section("decoder");
     decoder_->save(writer);
+}
+
+void InputQueue::add_to(StateTensors& tensors, const std::deque<EventPacket>& packets, const Counts& counts,
+                        bool finished) const {
+    const auto append = [](StateTensor& tensor, const void* data, size_t size) {
+        const auto* bytes = static_cast<const uint8_t*>(data);
+        tensor.bytes.insert(tensor.bytes.end(), bytes, bytes + size);
+    };
+    StateTensor& rows = tensors.at("input/packets");
+    StateTensor& bytes = tensors.at("input/bytes");
+    for (const EventPacket& packet : packets) {
+        const size_t size = packet.events.size() * sizeof(Event);
+        const int64_t row[] = {0, static_cast<int64_t>(size), packet.t_end_us, packet.stamp.given,
+                               packet.stamp.stamp_ns};
+        append(rows, row, sizeof row);
+        append(bytes, packet.events.data(), size);
+        ++rows.shape[0];
+    }
+    bytes.shape[0] = static_cast<int64_t>(bytes.bytes.size());
+    StateWriter writer("counters");
+    const int64_t input[] = {counts_.events_in + counts.events_in, counts_.bytes_in + counts.bytes_in,
+                             counts_.packets_in + counts.packets_in, counts_.impossible + counts.impossible};
+    const int64_t ring[] = {counts_.ring_full + counts.ring_full, counts_.decimated + counts.decimated};
+    writer.put("input", input, {4});
+    writer.put("ring", ring, {2});
+    writer.section("input");
+    const int64_t flags[] = {finished_ || finished, settled_, piece_end_us_, stamp_.given, stamp_.stamp_ns};
+    writer.put("state", flags, {5});
+    for (const auto& [name, tensor] : writer.tensors()) tensors[name] = tensor;
+}
+
+size_t InputQueue::undecoded_bytes(const StateTensors& tensors) {
+    const std::vector<int64_t> rows = StateReader(tensors, "input").get_array<int64_t>("packets");
+    size_t bytes = 0;
+    for (size_t i = 0; i + 4 < rows.size(); i += 5)
+        if (rows[i] != 0 && rows[i + 1] > 0) bytes += static_cast<size_t>(rows[i + 1]);
+    return bytes;
 }
 
 // A packet is a row (raw, size, t_end_us, stamp given, stamp_ns); their bytes follow one another.
@@ -252,15 +315,19 @@ std::deque<InputQueue::Packet> InputQueue::load_packets(const StateReader& reade
 
 void InputQueue::load_counters(const StateTensors& tensors) {
     const std::vector<int64_t> counts = StateReader(tensors, "counters").get_counts("input", 4);
+    std::vector<int64_t> ring = {0, 0};  // snapshots made before there was one
+    if (tensors.count("counters/ring") != 0) ring = StateReader(tensors, "counters").get_counts("ring", 2);
     if (decoder_ != nullptr) decoder_->load(StateReader(tensors, "decoder"));
-    events_in_ = counts[0], bytes_in_ = counts[1], packets_in_ = counts[2], impossible_ = counts[3];
+    counts_ = {counts[0], counts[1], counts[2], counts[3], ring[0], ring[1]};
 }
 
 void InputQueue::count(CounterMap& counters) const {
-    counters["events_in"] += events_in_;
-    counters["bytes_in"] += bytes_in_;
-    counters["packets_in"] += packets_in_;
-    counters["dropped.impossible_event"] += impossible_;
+    counters["events_in"] += counts_.events_in;
+    counters["bytes_in"] += counts_.bytes_in;
+    counters["packets_in"] += counts_.packets_in;
+    counters["dropped.impossible_event"] += counts_.impossible;
+    counters["dropped.ring_full"] += counts_.ring_full;
+    counters["dropped.decimated"] += counts_.decimated;
     if (decoder_ == nullptr) return;
     const events::Counters& found = decoder_->counters();
     counters["decoder.bad_words"] += found.bad_words;

@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/stage.hpp"
 #include "events/decode/decoder.hpp"
+#include "pipeline/event_packet.hpp"
 
 namespace edgesnn::pipeline {
 
@@ -22,15 +24,23 @@ struct InputOptions {
         false;  // refuse pushed events that the sensor cannot have given, instead of dropping and counting them
 };
 
-// When a packet came in and what its sender knew.
-struct Stamp {
-    bool given = false;
-    int64_t stamp_ns = 0;    // the host stamp given with it
-    int64_t arrived_ns = 0;  // monotonic clock at its push
-};
-
 class InputQueue final : public Stage {
   public:
+    struct Packet {
+        bool raw = false;  // bytes of the recording, or packed events
+        std::vector<uint8_t> bytes;
+        int64_t t_end_us = 0;  // of events
+        Stamp stamp;
+    };
+    struct Counts {
+        int64_t events_in = 0;
+        int64_t bytes_in = 0;
+        int64_t packets_in = 0;
+        int64_t impossible = 0;
+        int64_t ring_full = 0;  // of a ThreadedChain's ring
+        int64_t decimated = 0;
+    };
+
     // `decoder` may be null: then only events can be pushed.
     InputQueue(const InputOptions& options, std::unique_ptr<events::Decoder> decoder);
 
@@ -52,9 +62,19 @@ class InputQueue final : public Stage {
     // it, and stays.
     Status next(bool& more);
 
-    int64_t events_in() const noexcept { return events_in_; }
-    int64_t dropped() const noexcept { return impossible_; }
     int64_t pending() const noexcept;
+
+    // For a ThreadedChain, whose reader has the decoder: its packets are given when next() has no more.
+    events::Decoder* decoder() noexcept { return decoder_.get(); }
+    void forget_triggers();                                              // of the decoder: nobody asks for them
+    std::vector<Event> possible_events(Span<const Event> events) const;  // throws as push_events
+    void give(EventPacket& packet);                                      // its events are swapped with used ones
+    void fail(Status status) noexcept { failure_ = std::move(status); }
+    std::deque<Packet> take_waiting();  // all that wait undecoded or unopened; no longer counted
+    static size_t undecoded_bytes(const StateTensors& tensors);  // that load would leave waiting
+    // Adds packets that wait behind this queue's, and counts, to what it saved.
+    void add_to(StateTensors& tensors, const std::deque<EventPacket>& packets, const Counts& counts,
+                bool finished) const;
 
     const char* section() const noexcept override { return "input"; }
     void save(StateWriter& writer) const override;  // also writes the sections "counters" and "decoder"
@@ -63,12 +83,6 @@ class InputQueue final : public Stage {
     void count(CounterMap& counters) const override;
 
   private:
-    struct Packet {
-        bool raw = false;  // bytes of the recording, or packed events
-        std::vector<uint8_t> bytes;
-        int64_t t_end_us = 0;  // of events
-        Stamp stamp;
-    };
     void enqueue(Packet packet);
     void open(Packet& packet);
     void take_decoded();
@@ -91,10 +105,7 @@ class InputQueue final : public Stage {
     Status failure_;
     bool finished_ = false;
     bool settled_ = false;  // the decoder's finish was called
-    int64_t events_in_ = 0;
-    int64_t bytes_in_ = 0;
-    int64_t packets_in_ = 0;
-    int64_t impossible_ = 0;
+    Counts counts_;
 };
 
 }  // namespace edgesnn::pipeline

@@ -62,6 +62,8 @@ class WindowCutter final : public Stage {
     size_t push(Span<const Event> events);
     // Time has passed without events; no event after it counts as earlier, not even the first.
     void advance(int64_t t_us) noexcept;
+    // Events were dropped before they came here: the next window's `dropped` counts them too.
+    void lose(int64_t events) noexcept { lost_ += events; }
     // The stream has ended: what belongs to no complete window is dropped and counted.
     void finish() noexcept;
 

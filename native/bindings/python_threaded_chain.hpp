@@ -1,0 +1,114 @@
+// The chain with a thread that reads, for Python. Every call lets go of the GIL before it takes a lock: a model behind
+// a Python object takes it inside.
+#pragma once
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "bindings/python_chain.hpp"
+#include "pipeline/threaded_chain.hpp"
+
+namespace edgesnn::bindings {
+
+class PyThreadedChain {
+  public:
+    PyThreadedChain(PyChain& chain, const std::string& when_full, size_t events, int64_t keep_every)
+        : process_(getpid()) {
+        const pipeline::RingOptions options{policy(when_full), events, keep_every};
+        pipeline::PacketRing{options};  // throws before the chain is taken
+        auto [native, python_model] = chain.give_away();
+        python_model_ = python_model;
+        chain_ = std::make_unique<pipeline::ThreadedChain>(std::move(native), options);
+    }
+    // A forked child has no thread to join, and its locks may be held by nobody: it leaves all of it alone.
+    ~PyThreadedChain() {
+        if (getpid() != process_) {
+            static_cast<void>(chain_.release());
+            return;
+        }
+        const py::gil_scoped_release unlocked;
+        chain_.reset();
+    }
+
+    void read(int fd, bool last, const std::string& where) {
+        const py::gil_scoped_release unlocked;
+        chain_->read(fd, last, where);
+    }
+    bool reading() const noexcept { return chain_->reading(); }
+    bool ended() const noexcept { return chain_->ended(); }
+    void push_bytes(const py::buffer& buffer, std::optional<int64_t> stamp_ns) {
+        const py::buffer_info info = buffer.request();
+        const Span<const uint8_t> bytes = contiguous(info);
+        const py::gil_scoped_release unlocked;
+        chain_->push_bytes(bytes, stamp(stamp_ns));
+    }
+    void push_events(const py::object& events, std::optional<int64_t> t_end_us, std::optional<int64_t> stamp_ns) {
+        const EventArray array(events);
+        const py::gil_scoped_release unlocked;
+        chain_->push_events(array.span, t_end_us.value_or(events::kNoTime), stamp(stamp_ns));
+    }
+    void finish() {
+        const py::gil_scoped_release unlocked;
+        chain_->finish();
+    }
+    // Waits at most so long for a decision; Ctrl-C ends the wait.
+    py::object poll(int64_t wait_ms) {
+        for (int64_t left = std::max<int64_t>(wait_ms, 0);; left -= kSliceMs) {
+            pipeline::Result result;
+            bool ready = false;
+            Status status;
+            {
+                const py::gil_scoped_release unlocked;
+                status = chain_->poll(result, ready, std::chrono::milliseconds(std::min(left, kSliceMs)));
+            }
+            if (!status.ok()) {
+                if (python_model_ != nullptr) python_model_->rethrow();
+                raise(status);
+            }
+            if (ready) return describe(result);
+            if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+            if (left <= kSliceMs || chain_->ended() || chain_->closed()) return py::none();
+        }
+    }
+    CounterMap counters() {
+        const py::gil_scoped_release unlocked;
+        return chain_->counters();
+    }
+    py::dict save() {
+        StateTensors tensors;
+        {
+            const py::gil_scoped_release unlocked;
+            tensors = chain_->save();
+        }
+        return to_dict(tensors);
+    }
+    void load(const py::dict& state) {
+        const StateTensors tensors = from_dict(state);
+        const py::gil_scoped_release unlocked;
+        chain_->load(tensors);
+    }
+    void close() {
+        const py::gil_scoped_release unlocked;
+        chain_->close();
+    }
+
+  private:
+    static constexpr int64_t kSliceMs = 100;
+
+    static pipeline::WhenFull policy(const std::string& name) {
+        if (name == "block") return pipeline::WhenFull::block;
+        if (name == "drop_oldest") return pipeline::WhenFull::drop_oldest;
+        if (name == "decimate") return pipeline::WhenFull::decimate;
+        throw Error(ErrorKind::usage, "no policy of this name", "when_full", name, "block, drop_oldest or decimate");
+    }
+
+    std::unique_ptr<pipeline::ThreadedChain> chain_;
+    PythonWindowModel* python_model_ = nullptr;  // owned by the chain; null: a native model
+    pid_t process_;
+};
+
+}  // namespace edgesnn::bindings
