@@ -117,7 +117,7 @@ class _ArchiveRows:
         try:
             self._parts = [_Part(path, member) for member in chosen] if together else [_only(chosen, path)]
         except RecordingError as error:
-            raise error if self._finished else _cut(path, members) from error
+            raise error if self._finished or not members else _cut(path, members) from error
         first = self._parts[0].array
         if together:
             self.names: Sequence[str] = sides
