@@ -41,7 +41,7 @@ def columns(events: np.ndarray, names: str = "t,x,y,p", **options: Any) -> bytes
 
     def build(file: h5py.File) -> None:
         for name, axis in zip(names.split(","), "txyp", strict=True):
-            values = events[axis] / 1e6 if name.endswith("_s") else events[axis]
+            values = events[axis] / 1e6 if name == "t_s" else events[axis]
             file.create_dataset(f"events/{name}", data=values, **options)
 
     return file_of(build)
@@ -238,6 +238,42 @@ def test_a_chunk_that_was_never_written_gives_no_events(tmp_path: Path) -> None:
     recording = edgesnn.open(path, on_corrupt="skip")
     assert len(recording.read()) == 900
     assert recording.counters["bad_words"] == 100
+
+
+@pytest.mark.parametrize("layout", ["ecf", "mvsec", "columns"])
+def test_a_cut_file_gives_the_rows_before_the_cut(tmp_path: Path, layout: str) -> None:
+    events = some(20_000)
+    makers = {
+        "ecf": lambda: hdf5_files.ecf(events, rows=200),
+        "mvsec": lambda: hdf5_files.mvsec(events),
+        "columns": lambda: columns(events, "t_s,x,y,p", chunks=(500,), compression="gzip"),
+    }
+    data, most, refused = makers[layout](), 0, 0
+    for cut in np.linspace(2100, len(data) - 1, 25).astype(int).tolist():
+        path = put(tmp_path, data[:cut])
+        try:
+            recording = edgesnn.open(path, on_corrupt="skip")
+            found = recording.read()
+        except edgesnn.RecordingError:
+            refused += 1
+            assert "the file is cut" in refusal(path) or "no event" in refusal(path, on_corrupt="skip")
+            continue
+        np.testing.assert_array_equal(found, events[: len(found)])
+        assert recording.counters["truncated_bytes"] == len(data) - cut
+        assert recording.counters["bad_words"] == 0
+        assert f"byte {cut}: the file is cut: {cut} of {len(data)} bytes" in refusal(path)
+        most = max(most, len(found))
+    assert refused < 25
+    assert most > 10_000
+
+
+def test_a_cut_dsec_without_its_offset_is_refused(tmp_path: Path) -> None:
+    data = hdf5_files.dsec(some())
+    with h5py.File(io.BytesIO(data)) as file:
+        place = file["t_offset"].id.get_offset()
+    path = put(tmp_path, data[: place + 4])
+    for on_corrupt in ("strict", "skip"):
+        assert "the file is cut" in refusal(path, on_corrupt=on_corrupt)
 
 
 def test_bombs_are_refused(tmp_path: Path) -> None:

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgesnn.errors import RecordingError
-from edgesnn.events.formats.base import Head, Header, Reader, ReaderOptions, Sensor, printable
+from edgesnn.events.formats.base import Head, Header, Reader, ReaderOptions, Sensor
 from edgesnn.events.formats.hdf5_ecf import EcfReader
 from edgesnn.events.formats.hdf5_messages import Messages, describe, refusal
 from edgesnn.events.formats.table import TableReader
@@ -36,8 +35,7 @@ class Hdf5:
         return head.data.startswith(MAGIC)
 
     def header(self, head: Head) -> Header:
-        """Ask what the file holds; refuse one that is cut without asking."""
-        _refuse_cut(head)
+        """Ask what the file holds."""
         found = describe(head.where)
         sensor, complaint = _sensor(found.get("sensor"))
         return Header(0, sensor, found["fields"], complaint, found["layout"])
@@ -87,6 +85,8 @@ class _Rows:
         return block, message["bytes"]
 
     def offset(self, row: int) -> int:
+        if self._ahead is None and self._messages.cut:
+            return self._messages.size_bytes
         return next((at for start, stop, at, _ in self._lost if start <= row < stop), self._at)
 
     def why(self, row: int) -> str | None:
@@ -94,7 +94,7 @@ class _Rows:
         return next((f"it cannot be read: {why}" for start, stop, _, why in self._lost if start <= row < stop), None)
 
     def ending(self) -> tuple[str, str, int] | None:
-        return None
+        return self._messages.cut
 
 
 def _sensor(said: str | None) -> tuple[Sensor | None, str | None]:
@@ -106,16 +106,3 @@ def _sensor(said: str | None) -> tuple[Sensor | None, str | None]:
     if all(0 < side <= _MOST_SIDE for side in sensor):
         return sensor, None
     return None, f"the file says {said}, possible are 1x1 to {_MOST_SIDE}x{_MOST_SIDE}"
-
-
-def _refuse_cut(head: Head) -> None:
-    """Raise RecordingError where the superblock says that the file is longer (HDF5 specification, II.A)."""
-    version = head.data[8] if len(head.data) > 8 else 0
-    at, size = {0: (40, 13), 1: (44, 13)}.get(version, (28, 9))
-    if len(head.data) > size and head.data[size] != 8:
-        return  # addresses of another size: left to libhdf5
-    end = int.from_bytes(head.data[at : at + 8], "little") if len(head.data) >= at + 8 else at + 8
-    if head.size < end:
-        raise RecordingError(
-            "the file is cut", where=printable(head.where), offset=head.size, found=f"{head.size} of {end} bytes"
-        )

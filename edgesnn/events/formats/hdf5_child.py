@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from edgesnn.events.formats import columns
 from edgesnn.events.formats.checks import TIME_LIMIT_US
+from edgesnn.events.formats.hdf5_cut import Padded
 from edgesnn.events.formats.hdf5_packed import ECF, Packed
-from edgesnn.events.formats.hdf5_stored import MOST_FIELDS, Stored, Table, filters, member
+from edgesnn.events.formats.hdf5_stored import MOST_FIELDS, Stored, Table, filters, lies_inside, member
 from edgesnn.hdf5.wire import Link, Refused
 
 _CACHE_BYTES = 1 << 26  # a chunk that does not fit is unpacked again for every block
 
 
 def work(link: Link, request: dict[str, Any]) -> None:
-    """Send what the file is ("describe"), or its blocks from the row on that `start_us` allows."""
+    """Send what the file is ("describe"), or its blocks from the row on that `start_us` allows.
+
+    Where the file is cut, "end" says how long it would be; the blocks end before the first row that is not there.
+    """
     import h5py
 
-    with h5py.File(request["path"], "r", rdcc_nbytes=_CACHE_BYTES) as file:
+    path, end = request["path"], request.get("end")
+    Stored.file_bytes, Stored.cut = os.path.getsize(path), bool(end)
+    opened: Any = Padded(path, end) if end else path
+    with h5py.File(opened, "r", rdcc_nbytes=_CACHE_BYTES) as file:
         layout = find(file)
         link.send(layout.describe(file))
         if not request.get("describe"):
@@ -67,6 +75,8 @@ class Dsec(Table):
             "dsec", [Stored(item) for item in items], ["t_us" if whole and a == "t" else a for a in known.values()]
         )
         offset = member(file, "t_offset") if whole else None
+        if Stored.cut and whole and (offset is None or not lies_inside(offset)):
+            raise Refused("t_offset lies behind the cut")
         self._offset_us = int(offset[()]) if offset is not None and offset.shape == () else 0
         if abs(self._offset_us) >= TIME_LIMIT_US:
             raise Refused(f"t_offset is {self._offset_us}")
@@ -81,7 +91,7 @@ class Dsec(Table):
     def first_row(self, start_us: int) -> int:
         """Look it up in the index, and believe that if the event before it is earlier."""
         ms = (start_us - self._offset_us) // 1000
-        if self._index is None or self._index.ndim != 1 or not self._index.shape[0] or ms <= 0:
+        if Stored.cut or self._index is None or self._index.ndim != 1 or not self._index.shape[0] or ms <= 0:
             return 0
         row = int(self._index[min(ms, self._index.shape[0] - 1)])
         if not 0 < row < self.rows or int(self._t[row - 1]) + self._offset_us >= start_us:

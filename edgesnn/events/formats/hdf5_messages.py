@@ -7,7 +7,8 @@ from typing import Any
 import numpy.typing as npt
 
 from edgesnn.errors import RecordingError
-from edgesnn.events.formats.base import printable
+from edgesnn.events.formats.base import open_file, printable
+from edgesnn.events.formats.hdf5_cut import HEAD_BYTES, LEAST_BYTES, stored_end
 from edgesnn.hdf5 import Job, JobError
 
 _CHILD = "edgesnn.events.formats.hdf5_child"
@@ -22,18 +23,27 @@ class Messages:
 
     Attributes:
         described: what the file is: layout, names of its columns, rows, fields, sensor.
+        cut: where it is shorter than it says, what is wrong with it as `table.Rows.ending` says it, else None.
+        size_bytes: of the file.
     """
 
     def __init__(self, where: str, start_us: int | None = None, *, described_alone: bool = False) -> None:
         self._where = where
-        request = {"path": where, "start_us": start_us, "describe": described_alone}
+        with open_file(where) as file:
+            end, self.size_bytes = stored_end(file.read(HEAD_BYTES)), file.seek(0, 2)
+        missing = end - self.size_bytes
+        what = f"the file is cut: {self.size_bytes} of {end} bytes"
+        self.cut = (what, "truncated_bytes", missing) if missing > 0 else None
+        if self.cut and self.size_bytes < LEAST_BYTES:
+            raise self._refusal(JobError("refused", "too little of it"))
+        request = {"path": where, "start_us": start_us, "describe": described_alone, "end": end if self.cut else None}
         try:
             self._messages = iter(Job(_CHILD, request, memory_bytes=_MEMORY_BYTES))
         except JobError as error:
-            raise refusal(error, where) from None
+            raise self._refusal(error) from None
         first = self.next()
         if first is None:
-            raise refusal(JobError("died", "it said nothing"), where)
+            raise self._refusal(JobError("died", "it said nothing"))
         self.described = first[0]
 
     def next(self) -> Message | None:
@@ -41,7 +51,12 @@ class Messages:
         try:
             return next(self._messages, None)
         except JobError as error:
-            raise refusal(error, self._where) from None
+            raise self._refusal(error) from None
+
+    def _refusal(self, error: JobError) -> RecordingError:
+        if self.cut and error.kind in ("refused", "died"):
+            return RecordingError(self.cut[0], where=printable(self._where), offset=self.size_bytes, found=error.text)
+        return refusal(error, self._where)
 
 
 def describe(where: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgesnn.events.formats.hdf5_stored import Stored, attributes, filters, member, refuse_bomb
+from edgesnn.events.formats.hdf5_stored import Stored, attributes, filters, member, refuse_bomb, storage
 from edgesnn.events.types import TRIGGER
 from edgesnn.hdf5.wire import Link, Refused
 
@@ -35,7 +35,7 @@ class Packed:
         self._chunks = item.id
         self.rows = int(item.shape[0])
         self._chunk_rows = int(item.chunks[0])
-        self._bytes = int(item.id.get_storage_size())
+        self._bytes = storage(item)
         refuse_bomb(self._bytes, self.rows * _ROW_BYTES)
         self._triggers = _Triggers(member(file, "EXT_TRIGGER/events"))
 
@@ -50,6 +50,9 @@ class Packed:
         frames, sent = bytearray(), first
         for row in range(first, self.rows, self._chunk_rows):
             frame, time_us = self._chunk(row)
+            if Stored.cut and time_us < 0:
+                link.send({"bytes": self._share(row) - self._share(sent)}, [np.frombuffer(frames, np.uint8)])
+                return
             frames += self._triggers.before(time_us) + frame
             stop = min(row + self._chunk_rows, self.rows)
             if len(frames) >= _SEND_BYTES or stop == self.rows:
@@ -70,6 +73,8 @@ class Packed:
             place = int(info.byte_offset or 0)
             if not info.size or info.size > _MOST_BYTES or info.filter_mask:
                 why = f"its chunk of {info.size} bytes is none" if info.size else "its chunk was never written"
+            elif place + info.size > Stored.file_bytes:
+                why = "its chunk lies behind the end of the file"
             else:
                 _, data = self._chunks.read_direct_chunk((row,))
                 time_us = _TIME.unpack_from(data)[0] if len(data) >= _TIME.size else 0
@@ -80,6 +85,8 @@ class Packed:
 
     def _first_row(self, start_us: int) -> int:
         """Return the first row of the last chunk that begins before this time."""
+        if Stored.cut:
+            return 0
         low, high = 0, -(-self.rows // self._chunk_rows)  # chunks before low begin before it, those from high on do not
         while low < high:
             middle = (low + high) // 2

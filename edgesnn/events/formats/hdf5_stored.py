@@ -15,6 +15,7 @@ from edgesnn.hdf5.wire import Link, Refused
 BLOCK_ROWS = 1 << 16
 MOST_CHUNK_BYTES = 1 << 26
 MOST_FIELDS = 100
+_PIECE_ROWS = 4096  # of a data set without chunks, as if they were one
 _FREE_BYTES = 16 << 20  # that a file may unpack to, however small it is
 _MOST_TIMES = 256  # that columns of events may unpack to
 
@@ -69,8 +70,28 @@ def require_filters(item: Any) -> None:
             raise Refused(f"{item.name} is packed with {name.decode('utf-8', 'replace')!r} (filter {number})")
 
 
+def storage(item: Any) -> int:
+    """Return the bytes that a data set has in the file; those of the file where the index of its chunks is damaged."""
+    try:
+        return int(item.id.get_storage_size())
+    except RuntimeError:
+        return Stored.file_bytes
+
+
+def lies_inside(item: Any) -> bool:
+    """Say whether a data set that is not in chunks lies in the file."""
+    return 0 < int(item.id.get_offset() or 0) <= Stored.file_bytes - storage(item)
+
+
 class Stored:
-    """A data set of rows, and where they lie in the file."""
+    """A data set of rows, and where they lie in the file.
+
+    Attributes:
+        file_bytes, cut: of the one file that this process reads: its size, and whether it is shorter than it says.
+    """
+
+    file_bytes = 0
+    cut = False
 
     def __init__(self, item: Any) -> None:
         if item.external is not None or item.is_virtual:
@@ -82,30 +103,45 @@ class Stored:
         self.rows = int(item.shape[0])
         self.width = int(item.shape[1]) if len(item.shape) == 2 else 1
         self.row_bytes = int(item.dtype.itemsize) * self.width
-        self.bytes = int(item.id.get_storage_size())
+        self.bytes = storage(item)
         self.chunk = item.chunks
-        self.chunk_rows = int(item.chunks[0]) if item.chunks else max(self.rows, 1)
+        self.chunk_rows = int(item.chunks[0]) if item.chunks else _PIECE_ROWS
         if item.chunks and int(np.prod(item.chunks)) * item.dtype.itemsize > MOST_CHUNK_BYTES:
             raise Refused(f"{item.name} has chunks of more than {MOST_CHUNK_BYTES} bytes")
 
     def places(self, row: int) -> Iterator[tuple[int, int]]:
         """Yield (byte of the file, bytes) of each part of this row; (0, 0) of one that was never written."""
-        if self.chunk is None:
-            yield int(self.item.id.get_offset() or 0), max(self.bytes, 1)
-            return
         first = row // self.chunk_rows * self.chunk_rows
+        if self.chunk is None:
+            at, rows = self.item.id.get_offset(), min(self.chunk_rows, self.rows - first)
+            compact = at is None and self.bytes > 0
+            yield (
+                (1, self.bytes) if compact else ((at or 0) + first * self.row_bytes, rows * self.row_bytes if at else 0)
+            )
+            return
         for column in range(0, self.width, self.chunk[1] if self.width > 1 else 1):
             info = self.item.id.get_chunk_info_by_coord((first, column) if len(self.chunk) == 2 else (first,))
             yield int(info.byte_offset or 0), int(info.size)
 
     def place(self, row: int) -> int:
-        """Return the byte of the file at which this row's chunk begins."""
-        return min(at for at, _ in self.places(row))
+        """Return the byte of the file at which this row's chunk begins; 0 where that is not known."""
+        try:
+            return min(at for at, _ in self.places(row))
+        except (OSError, RuntimeError, ValueError):
+            return 0
 
     def written(self, start: int, stop: int) -> bool:
-        """Say whether all chunks of these rows are in the file: HDF5 fills the others with zeros."""
-        firsts = range(start // self.chunk_rows * self.chunk_rows, stop, self.chunk_rows)
-        return all(size for row in firsts for _, size in self.places(row))
+        """Say whether all chunks of these rows are in the file: HDF5 fills the others with zeros.
+
+        Each is fetched as reading does it. That raises where a damaged index has an entry that reading does not find.
+        """
+        for row in range(start // self.chunk_rows * self.chunk_rows, stop, self.chunk_rows):
+            for part, (at, size) in enumerate(self.places(row)):
+                if not size or at + size > Stored.file_bytes:
+                    return False
+                if self.chunk is not None:
+                    self.item.id.read_direct_chunk((row, part * self.chunk[1]) if self.width > 1 else (row,))
+        return True
 
     def columns(self, start: int, stop: int) -> list[Array]:
         """Return these rows, column by column."""
@@ -167,15 +203,18 @@ class Table:
             stop = min((start // step + 1) * step, self.rows)
             arrays, lost = self._block(start, stop)
             taken = max(self.bytes * stop // self.rows - self.bytes * start // self.rows, 1)
-            link.send(
-                {"row": start, "bytes": taken, "lost": lost, "at": min(one.place(start) for one in self.stored)}, arrays
-            )
+            message = {"row": start, "bytes": taken, "at": min(one.place(start) for one in self.stored)}
+            if Stored.cut and lost:
+                whole = lost[0][0] - start
+                link.send({**message, "lost": []}, [column[:whole] for column in arrays])
+                return
+            link.send({**message, "lost": lost}, arrays)
             start = stop
 
     def _block(self, start: int, stop: int) -> tuple[list[Array], list[Lost]]:
         """Return the columns of these rows, and which of them could not be read."""
-        if all(one.written(start, stop) for one in self.stored):
-            with contextlib.suppress(OSError, RuntimeError, ValueError):
+        with contextlib.suppress(OSError, RuntimeError, ValueError):
+            if all(one.written(start, stop) for one in self.stored):
                 return [column for one in self.stored for column in one.columns(start, stop)], []
         parts, lost = [], []
         for first, last in self._pieces(start, stop):
