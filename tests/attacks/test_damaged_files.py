@@ -11,10 +11,18 @@ import pytest
 
 import edgesnn
 from edgesnn.events import registry
-from tests.files import SENSOR, WHOLE, WholeFile, whole
+from tests.files import SENSOR, SLOW, WHOLE, WholeFile, whole
 from tests.property.streams import damaged
 
 LABELS = pytest.mark.parametrize("label", WHOLE)
+SIZES = pytest.mark.parametrize(
+    ("label", "of_five"),
+    [
+        *((label, 1 if label.startswith(SLOW) else 5) for label in WHOLE),
+        *(pytest.param(label, 5, marks=pytest.mark.full) for label in WHOLE if label.startswith(SLOW)),
+    ],
+)
+"""Each file, and how many of five cuts or damages: a process of its own reads some of them."""
 
 
 def put(folder: Path, file: WholeFile, data: bytes | None = None, header: bytes | None = None) -> Path:
@@ -74,13 +82,13 @@ def test_a_header_alone_and_an_empty_file(tmp_path: Path, label: str) -> None:
         assert any("empty" in warning for warning in recording.warnings)
 
 
-@LABELS
-def test_cut_in_the_first_kilobyte_or_anywhere(tmp_path: Path, label: str) -> None:
+@SIZES
+def test_cut_in_the_first_kilobyte_or_anywhere(tmp_path: Path, label: str, of_five: int) -> None:
     file = whole(label)
     full = file.header + file.data
     truth, _, _ = read(put(tmp_path, file), file, "skip")
     rng = np.random.default_rng(1)
-    for cut in [*range(1, min(1024, len(full))), *rng.integers(1, len(full), 200).tolist()]:
+    for cut in [*range(1, min(1024, len(full))), *rng.integers(1, len(full), 40 * of_five).tolist()]:
         path = put(tmp_path, file, full[:cut], b"")
         events, counters, message = read(path, file, "skip")
         np.testing.assert_array_equal(events, truth[: len(events)])
@@ -92,20 +100,20 @@ def test_cut_in_the_first_kilobyte_or_anywhere(tmp_path: Path, label: str) -> No
             assert message or counters["truncated_bytes"] == rest
 
 
-def damages(file: WholeFile) -> Iterator[tuple[bytes, bytes]]:
-    """400 headers and data with damaged data, 100 with damage anywhere."""
-    for seed in range(400):
+def damages(file: WholeFile, of_five: int) -> Iterator[tuple[bytes, bytes]]:
+    """Of 400 headers and data with damaged data and 100 with damage anywhere so many of five."""
+    for seed in range(80 * of_five):
         rng = np.random.default_rng(seed)
         yield file.header, damaged(rng, file.data, 1 + seed % 40)
-    for seed in range(100):
+    for seed in range(20 * of_five):
         rng = np.random.default_rng(1000 + seed)
         yield b"", damaged(rng, file.header + file.data, 1 + seed % 40)
 
 
-@LABELS
-def test_damaged_anywhere(tmp_path: Path, label: str) -> None:
+@SIZES
+def test_damaged_anywhere(tmp_path: Path, label: str, of_five: int) -> None:
     file = whole(label)
-    for header, data in damages(file):
+    for header, data in damages(file, of_five):
         path = put(tmp_path, file, data, header)
         events, counters, message = read(path, file, "skip")
         assert_inside(events)
