@@ -109,6 +109,24 @@ def add_activations(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--activations", choices=("int8", "float32"), help=text)
 
 
+def add_filters(parser: argparse.ArgumentParser) -> None:
+    """Add `--filter`, any number of times; `args.filter` is a list of texts."""
+    parser.add_argument(
+        "--filter",
+        metavar="NAME[:KEY=VALUE,...]",
+        action="append",
+        default=[],
+        help="filter the events (again for the next one), e.g. refractory:period=1ms; the list is below",
+    )
+
+
+def filter_list() -> str:
+    """Return what `--filter` takes, for the end of a command's `--help`."""
+    from edgesnn.events.filters.registry import usage
+
+    return f"filters (docs/filters.md), in the order given:\n{usage()}"
+
+
 def add_readout(parser: argparse.ArgumentParser) -> None:
     """Add the flags that set numbers of a model's readout: see `readout_numbers`."""
     group = parser.add_argument_group("decisions of the written model (docs/pipeline.md)")

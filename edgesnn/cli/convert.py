@@ -7,15 +7,26 @@ import sys
 import time
 from collections.abc import Callable
 
-from edgesnn.cli.arguments import add_json, add_recording, duration_us, open_recording, print_json
+from edgesnn.cli.arguments import (
+    add_filters,
+    add_json,
+    add_recording,
+    duration_us,
+    filter_list,
+    open_recording,
+    print_json,
+)
 
 HELP = "write a recording, or a part of it, in another format"
-EPILOG = """The suffix of OUT says its format where --format does not. OUT is replaced when it is whole.
+EPILOG = f"""The suffix of OUT says its format where --format does not. OUT is replaced when it is whole.
 
 examples:
   edgesnn convert gate.raw gate.csv
   edgesnn convert gate.raw part.npz --start 2s --end 5s --roi 100,50,640,480 --rebase
-  edgesnn convert events.txt gate.raw --sensor 346x260 --columns t_s,x,y,p --json"""
+  edgesnn convert events.txt gate.raw --sensor 346x260 --columns t_s,x,y,p --json
+  edgesnn convert gate.raw clean.raw --filter hot_pixels --filter background:dt=5ms
+
+{filter_list()}"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--end", metavar="TIME", type=duration_us, help="leave out what is later")
     parser.add_argument("--roi", metavar="X,Y,W,H", help="keep this rectangle; its corner becomes 0,0")
+    add_filters(parser)
     parser.add_argument("--rebase", action="store_true", help="count the times of OUT from its first event")
     add_json(parser)
     add_recording(parser, format_flag="--from")
@@ -49,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
         start_us=args.start,
         stop_us=args.end,
         region=region,
+        filters=args.filter,
         rebase=args.rebase,
         progress=_progress() if sys.stderr.isatty() else None,
     )

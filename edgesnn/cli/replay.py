@@ -6,7 +6,16 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from edgesnn.cli.arguments import add_adapt, add_json, add_mqtt, add_recording, broker_argument, open_recording
+from edgesnn.cli.arguments import (
+    add_adapt,
+    add_filters,
+    add_json,
+    add_mqtt,
+    add_recording,
+    broker_argument,
+    filter_list,
+    open_recording,
+)
 from edgesnn.errors import ModelError, RecordingError
 
 if TYPE_CHECKING:
@@ -16,12 +25,15 @@ if TYPE_CHECKING:
     from edgesnn.publish.sinks.base import Sink
 
 HELP = "predict from a recording: print, and publish with --mqtt"
-EPILOG = """One line per window on standard output (with --json one record per window), a summary on standard error.
+EPILOG = f"""One line per window on standard output (with --json one record per window), a summary on standard error.
 
 examples:
   edgesnn replay gate.raw -m gestures
   edgesnn replay clip.bin -m gestures --sensor 128x128 --json
-  edgesnn replay gate.raw -m gestures --speed 1x --mqtt mqtt://127.0.0.1:1883"""
+  edgesnn replay gate.raw -m gestures --speed 1x --mqtt mqtt://127.0.0.1:1883
+  edgesnn replay gate.raw -m gestures --filter hot_pixels --filter stcf:dt=5ms,k=2
+
+{filter_list()}"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--window-events", metavar="N", type=int, help="windows of N events, not the model's by time")
     parser.add_argument("--hop-events", metavar="N", type=int, help="from one such window to the next (default: N)")
     add_adapt(parser)
+    add_filters(parser)
     parser.add_argument("--stream", metavar="NAME", default="main", help="name of the stream (default: main)")
     parser.add_argument("--node", metavar="NAME", help="name of this node (default: <host>-replay)")
     add_mqtt(parser)
@@ -74,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
         window_events=args.window_events,
         hop_events=args.hop_events,
         adapt=args.adapt,
+        filters=args.filter,
     ) as pipeline:
         sinks = _sinks(args, broker, node, boot_id)
         report = Report()

@@ -1,10 +1,10 @@
-"""One recording into another: a part of its time, a rectangle of its sensor, another format. In bounded memory."""
+"""One recording into another: a part of its time, a rectangle, filtered, another format. In bounded memory."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from edgesnn.errors import UsageError
 from edgesnn.events import registry
+from edgesnn.events.filters import Chain, FilterLike, parse_filters
 from edgesnn.events.formats.base import Sensor, keeps_triggers
 from edgesnn.events.recording import Recording
 from edgesnn.events.writing import Writer
@@ -20,7 +21,6 @@ from edgesnn.events.writing import Writer
 _log = logging.getLogger("edgesnn.events")
 
 Events = npt.NDArray[Any]
-Filter = Callable[[Events], Events]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ def convert(
     start_us: int | None = None,
     stop_us: int | None = None,
     region: Region | None = None,
+    filters: Iterable[FilterLike] = (),
     rebase: bool = False,
     progress: Callable[[float], None] | None = None,
 ) -> dict[str, Any]:
@@ -73,11 +74,12 @@ def convert(
         format, compression, variant, rebase: as `Writer`.
         start_us, stop_us: sensor times of the part, as `Recording.packets`.
         region: the rectangle to keep.
+        filters: after it, in this order (docs/filters.md); the sensor size must be known.
         progress: told the share of the file that was read.
 
     Returns:
-        input, output, format, sensor, events_in, events, triggers (of the part), size_bytes, counters, warnings: JSON
-        values.
+        input, output, format, sensor, events_in, events, triggers (of the part), size_bytes, counters (the reader's
+        and the filters'), warnings: JSON values.
 
     Raises:
         RecordingError: damage under "strict", events that the format cannot hold, or a disk that takes no more.
@@ -85,15 +87,17 @@ def convert(
     """
     if os.path.exists(target) and os.path.samefile(source.path, target):
         raise UsageError("a recording cannot be converted into itself", where=str(target))
-    filters, sensor = _filters(source.sensor, region)
+    sensor = _cropped(source.sensor, region)
+    chain = _chain(filters, sensor)
+    sensor = chain.sensor if chain is not None else sensor
     events_in = 0
     with Writer(
         target, sensor=sensor, format=format, compression=compression, variant=variant, rebase=rebase
     ) as writer:
         for events, triggers in source.steps(start_us, stop_us):
             events_in += len(events)
-            for keep in filters:
-                events = keep(events)
+            events = region(events) if region is not None else events
+            events = chain.push(events) if chain is not None else events
             writer.write(events, triggers, source.t_end_us)
             if progress is not None:
                 progress(source.read_bytes / max(source.size_bytes, 1))
@@ -111,7 +115,7 @@ def convert(
         "events": writer.events,
         "triggers": source.trigger_count,
         "size_bytes": writer.size_bytes,
-        "counters": source.counters,
+        "counters": {**source.counters, **(chain.counters if chain is not None else {})},
         "warnings": [*source.warnings, *lost],
     }
 
@@ -123,10 +127,10 @@ def _lost(format: str, triggers: int) -> list[str]:
     return [f"{triggers} triggers were not written: {format} has no place for them"]
 
 
-def _filters(sensor: Sensor | None, region: Region | None) -> tuple[list[Filter], Sensor | None]:
-    """Return what is done to the events, in this order, and the sensor that they are on then."""
+def _cropped(sensor: Sensor | None, region: Region | None) -> Sensor | None:
+    """Return the sensor that the events are on once the rectangle is cut out."""
     if region is None:
-        return [], sensor
+        return sensor
     if sensor is not None and (region.x + region.width > sensor[0] or region.y + region.height > sensor[1]):
         raise UsageError(
             "the rectangle is not inside the sensor",
@@ -134,4 +138,14 @@ def _filters(sensor: Sensor | None, region: Region | None) -> tuple[list[Filter]
             found=f"{region.x},{region.y},{region.width},{region.height}",
             expected=f"inside {sensor[0]}x{sensor[1]}",
         )
-    return [region], (region.width, region.height)
+    return region.width, region.height
+
+
+def _chain(filters: Iterable[FilterLike], sensor: Sensor | None) -> Chain | None:
+    """Return the filters as a chain, or None without any."""
+    chosen = parse_filters(filters)
+    if not chosen:
+        return None
+    if sensor is None:
+        raise UsageError("filters need the sensor size", where="--filter", hint="pass --sensor WxH or sensor=(w, h)")
+    return Chain(chosen, sensor=sensor)

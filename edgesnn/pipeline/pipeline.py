@@ -14,6 +14,7 @@ from edgesnn import _native
 from edgesnn.encode.adapt import Adapt
 from edgesnn.errors import ModelError, UsageError
 from edgesnn.events.decoder import check_options
+from edgesnn.events.filters import FilterLike, parse_filters
 from edgesnn.events.formats.base import printable
 from edgesnn.events.recording import Recording
 from edgesnn.pipeline.by_count import SECTION, ByCount, by_count, check_saved
@@ -58,6 +59,8 @@ class Pipeline:
         adapt: how another sensor's events come onto the model's, instead of what the model file says: "letterbox",
             "crop" or "downsample" (docs/model-file.md). A model of points takes any sensor and needs none.
         threaded: True, or a `Ring` that says how much may wait and what is dropped then (docs/pipeline.md, "Threads").
+        filters: before the windows, in this order (docs/filters.md), such as "refractory:period=1ms". The model sees
+            the sensor that they leave.
 
     Raises:
         RecordingError, ModelError, UsageError, BackendError: what cannot be opened or does not fit.
@@ -85,6 +88,7 @@ class Pipeline:
         hop_events: int | None = None,
         adapt: Adapt | None = None,
         threaded: bool | Ring = False,
+        filters: Iterable[FilterLike] = (),
     ) -> None:
         check_options(sensor, on_corrupt or "skip")
         pace = parse_speed(speed)
@@ -101,6 +105,7 @@ class Pipeline:
         self.node = node
         self._source = make_source(opened, pace)
         self._records = Records(self.model, readout, stream, None if self._by_count else encoding.grid.hop_us)
+        self._filters = parse_filters(filters)
         self._chain = _make_chain(
             self, encoding, readout, recording, on_corrupt, (format or "", variant), self._by_count
         )
@@ -228,7 +233,8 @@ class Pipeline:
         return int(arrays["counters/input"][("events_in", "bytes_in", "packets_in").index(self._source.counted)])
 
     def restore(self, blob: bytes) -> None:
-        """Go on from a snapshot; the pipeline must be made with the same source, model, sensor, format and windows.
+        """Go on from a snapshot; the pipeline must be made with the same source, model, sensor, format,
+        windows and filters.
 
         Raises:
             ModelError: damaged bytes, another model's, a newer version, other sections; nothing changes then.
@@ -278,7 +284,8 @@ class Pipeline:
     def _sections(self) -> list[str]:
         sections = ["input", "counters", "window", "decide", "session"]
         encoder = ["encode"] * (self.model.input["kind"] != "points")
-        return [*sections, *encoder, *["decoder"] * self._decodes, *["source"] * (self._source is not None)]
+        more = {"decoder": self._decodes, "filters": bool(self._filters), "source": self._source is not None}
+        return [*sections, *encoder, *(name for name, held in more.items() if held)]
 
     def _check_open(self) -> None:
         self._check_process()
@@ -339,4 +346,5 @@ def _make_chain(
         window_events=windows.events if windows else 0,
         hop_events=windows.hop if windows else 0,
         run_idle=goes_on(pipeline.model),
+        filters=[one.native for one in pipeline._filters],
     )

@@ -65,7 +65,7 @@ Status Chain::poll(Result& out, bool& ready) noexcept {
             }
             if (move_events()) continue;
             filters_.advance(input_.time_us());
-            cutter_.advance(input_.time_us());
+            cutter_.advance(filters_.empty() ? input_.time_us() : filters_.reached_us());  // by dropped events too
             if (cutter_.complete()) continue;
             bool more = false;
             if (Status status = input_.next(more); !status.ok()) return status;

@@ -18,6 +18,7 @@ class FilterStage final : public Stage {
     void take(size_t count) noexcept { taken_ += count; }
     size_t push(Span<const Event> events);  // returns how many it took
     void advance(int64_t t_us) noexcept { chain_.advance(t_us); }
+    int64_t reached_us() const noexcept { return chain_.reached_us(); }
     int64_t pending() const noexcept { return static_cast<int64_t>(held_.size() - taken_); }
 
     const char* section() const noexcept override { return chain_.section(); }

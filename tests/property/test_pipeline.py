@@ -16,6 +16,8 @@ from edgesnn import _native
 from edgesnn.encode.points import PointEncoding, encode_points
 from edgesnn.encode.spikes import SpikeEncoding, encode_spikes
 from edgesnn.errors import EdgeSnnError, ModelError, RecordingError
+from edgesnn.events.filters import Chain as Filters
+from edgesnn.events.filters import Filter, parse_filters
 from edgesnn.events.types import EVENT
 from edgesnn.runtime.decide import Decide, Readout
 from tests.property.streams import SENSOR, Stream, streams
@@ -52,8 +54,11 @@ class SumModel:
         self.memory = state["memory"].astype(np.float32)
 
 
-def make_chain(encoding: Any, format: str = "", strict: bool = False, run_idle: bool = False) -> Any:
+def make_chain(
+    encoding: Any, format: str = "", strict: bool = False, run_idle: bool = False, filters: Sequence[Filter] = ()
+) -> Any:
     options = {"strict": strict, "format": format, "max_silent": 100, "run_idle": run_idle}
+    options["filters"] = [one.native for one in filters]
     return _native.pipeline.Chain(encoding, SENSOR, READOUT, SumModel(), **options)
 
 
@@ -76,10 +81,15 @@ def check_identity(chain: Any) -> None:
 
 
 def run(
-    stream: Stream, cuts: Sequence[int], strict: bool, encoding: Any, restore: bool = False
+    stream: Stream,
+    cuts: Sequence[int],
+    strict: bool,
+    encoding: Any,
+    restore: bool = False,
+    filters: Sequence[Filter] = (),
 ) -> tuple[list[Any], dict[str, int], str]:
     """Push the stream in the pieces between `cuts`; with `restore` go on in a new chain before every piece."""
-    chain = make_chain(encoding, stream.format, strict, goes_on(encoding))
+    chain = make_chain(encoding, stream.format, strict, goes_on(encoding), filters)
     edges = sorted({0, *(min(cut, len(stream.data)) for cut in cuts), len(stream.data)})
     found: list[Any] = []
     message = ""
@@ -89,7 +99,7 @@ def run(
             check_identity(chain)
             if restore:
                 state = chain.save()
-                chain = make_chain(encoding, stream.format, strict, goes_on(encoding))
+                chain = make_chain(encoding, stream.format, strict, goes_on(encoding), filters)
                 chain.load(state)
             drain(chain, found)
         chain.finish()
@@ -140,6 +150,31 @@ def test_a_snapshot_between_two_decisions_of_one_packet_is_exact(stream: Stream,
     assert found == whole
 
 
+FILTERS = parse_filters(
+    [
+        "refractory:period=300us",
+        "hot_pixels:learn=5ms,rate=400Hz",
+        "mask:x=0,y=0,width=40,height=40",
+        "rate:limit=5kHz,period=2ms",
+        "decimate:factor=3",
+        "flip",
+        "rotate:degrees=180",
+        "polarity:keep=swap",
+    ]
+)
+filter_lists = st.lists(st.sampled_from(FILTERS), min_size=1, max_size=4)
+
+
+@settings(max_examples=200, deadline=None)
+@given(streams(), cut_lists, ENCODINGS, filter_lists)
+def test_filters_give_the_same_in_any_split_and_through_snapshots(
+    stream: Stream, cuts: list[int], encoding: Any, filters: list[Filter]
+) -> None:
+    whole = run(stream, [], False, encoding, filters=filters)
+    assert run(stream, cuts, False, encoding, filters=filters) == whole
+    assert run(stream, cuts, False, encoding, restore=True, filters=filters) == whole
+
+
 @st.composite
 def event_arrays(draw: st.DrawFn) -> np.ndarray[Any, Any]:
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -150,6 +185,28 @@ def event_arrays(draw: st.DrawFn) -> np.ndarray[Any, Any]:
     steps = rng.choice([-300, 0, 40, 2_000, 90_000], count, p=[0.1, 0.2, 0.4, 0.28, 0.02])
     events["t"] = 1_000_000 + np.cumsum(steps)
     return events
+
+
+@settings(max_examples=100, deadline=None)
+@given(event_arrays(), ENCODINGS, filter_lists)
+def test_filters_of_the_chain_are_those_of_events_filtered_before(
+    events: np.ndarray[Any, Any], encoding: Any, filters: list[Filter]
+) -> None:
+    by_hand = filtered_before(events, encoding, filters)
+    chain = make_chain(encoding, run_idle=goes_on(encoding), filters=filters)
+    chain.push_events(events)
+    found: list[Any] = []
+    drain(chain, found)
+    assert found == by_hand
+
+
+def filtered_before(events: np.ndarray[Any, Any], encoding: Any, filters: list[Filter]) -> list[Any]:
+    chain = make_chain(encoding, run_idle=goes_on(encoding))
+    end_us = int(events["t"].max()) if len(events) else None
+    chain.push_events(Filters(filters, sensor=SENSOR).push(events), end_us)
+    found: list[Any] = []
+    drain(chain, found)
+    return found
 
 
 def plain_decisions(events: np.ndarray[Any, Any], encoding: Any, run_idle: bool) -> list[Any]:

@@ -20,6 +20,7 @@ import edgesnn
 from edgesnn.cli.main import main
 from edgesnn.events import output, registry
 from edgesnn.events.convert import Region, convert
+from edgesnn.events.filters import Chain
 from edgesnn.events.formats.base import is_writable
 from edgesnn.events.types import EVENT
 
@@ -240,6 +241,21 @@ def test_convert_a_part(tmp_path: Path, events: npt.NDArray[np.void]) -> None:
     assert (tmp_path / "b.txt").read_text().startswith("x,y,p,t_s\n")
 
 
+def test_convert_filters_after_the_region(
+    tmp_path: Path, events: npt.NDArray[np.void], capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, target = str(tmp_path / "a.csv"), str(tmp_path / "b.csv")
+    edgesnn.write(source, events)
+    filters = ["transpose", "decimate:factor=3"]
+    flags = [word for text in filters for word in ("--filter", text)]
+    assert main(["convert", source, target, "--roi", "100,50,64,32", *flags, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    cropped = Region(100, 50, 64, 32)(events)
+    np.testing.assert_array_equal(edgesnn.open(target).read(), Chain(filters, sensor=(64, 32)).push(cropped))
+    assert report["sensor"] == [32, 64]
+    assert 0 < report["events"] == len(cropped) - report["counters"]["dropped.decimate"]
+
+
 def test_convert_on_the_command_line(
     tmp_path: Path, events: npt.NDArray[np.void], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -290,6 +306,9 @@ def test_triggers_that_a_format_cannot_keep_are_said(
         (["a.csv", "b.xyz"], 2, "does not say the format"),
         (["a.csv", "b.csv", "--roi", "1,2,3"], 2, "not a rectangle"),
         (["a.csv", "b.csv", "--roi", "300,0,64,64", "--sensor", "320x240"], 2, "not inside the sensor"),
+        (["a.csv", "b.csv", "--filter", "stcf"], 2, "pass --sensor"),
+        (["a.csv", "b.csv", "--filter", "sharpen"], 2, "one of background, decimate"),
+        (["a.csv", "b.csv", "--filter", "refractory:period=5"], 2, "not a duration"),
         (["a.csv", "b.csv", "--start", "5s", "--end", "4s"], 2, "ends before it begins"),
         (["a.csv", "b.csv", "--start", "5"], 2, "not a duration"),
         (["absent.csv", "b.csv"], 3, "no such file"),
