@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 namespace edgesnn::events {
 namespace {
@@ -31,12 +32,8 @@ void FilterChain::push(Span<const Event> events, std::vector<Event>& out) {
     std::array<Event, kBlock> block;
     for (size_t begin = 0; begin < events.size; begin += kBlock) {
         size_t count = std::min(kBlock, events.size - begin);
-        for (size_t i = 0; i < count; ++i) {
-            block[i] = events[begin + i];
-            time_clamped_ += block[i].t < reached_us_;
-            reached_us_ = std::max(reached_us_, block[i].t);
-            block[i].t = reached_us_;
-        }
+        std::memcpy(static_cast<void*>(block.data()), events.data + begin, count * sizeof(Event));
+        clamp({block.data(), count});
         for (Link& link : filters_) {
             const size_t kept = link.filter->apply(block.data(), count);
             link.dropped += static_cast<int64_t>(count - kept);
@@ -44,6 +41,18 @@ void FilterChain::push(Span<const Event> events, std::vector<Event>& out) {
         }
         out.insert(out.end(), block.begin(), block.begin() + static_cast<std::ptrdiff_t>(count));
     }
+}
+
+void FilterChain::clamp(Span<Event> events) noexcept {
+    int64_t reached_us = reached_us_, clamped = 0;
+    for (Event& event : events) {
+        const int64_t t_us = event.t;
+        clamped += t_us < reached_us;
+        reached_us = std::max(reached_us, t_us);
+        event.t = reached_us;
+    }
+    reached_us_ = reached_us;
+    time_clamped_ += clamped;
 }
 
 void FilterChain::advance(int64_t t_us) noexcept {

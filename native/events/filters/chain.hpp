@@ -38,6 +38,7 @@ class FilterChain final : public Stage {
         std::string name;
         int64_t dropped = 0;
     };
+    void clamp(Span<Event> events) noexcept;
     static std::string state_name(size_t at, const Link& link) { return std::to_string(at) + "." + link.name + "."; }
 
     std::vector<Link> filters_;
