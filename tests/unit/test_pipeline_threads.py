@@ -55,6 +55,16 @@ def test_a_recording_gives_the_predictions_and_counters_of_the_callers_thread(
             assert name == "packets_in" or counters[name] == count, name
 
 
+def test_filters_stand_behind_the_ring(model: edgesnn.Model, recording: Path) -> None:
+    filters = ["refractory:period=1ms"]
+    plain = Pipeline(recording, model, filters=filters)
+    expected = [same(p) for p in plain]
+    with Pipeline(recording, model, filters=filters, threaded=True) as pipeline:
+        assert [same(p) for p in pipeline] == expected
+        assert pipeline.counters["dropped.refractory"] == plain.counters["dropped.refractory"] > 0
+        assert identity_holds(pipeline.counters)
+
+
 def test_an_iterable_is_fed_by_a_thread_and_its_exception_reaches_the_caller(model: edgesnn.Model) -> None:
     expected = [same(p) for p in Pipeline(packets(), model)]
     with Pipeline(packets(), model, threaded=True) as pipeline:
