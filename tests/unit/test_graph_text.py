@@ -73,7 +73,7 @@ def test_info_verifies_checksums(path: Path, capsys: pytest.CaptureFixture[str])
 
 def test_info_knows_the_zoo_and_verifies_no_recordings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", "gestures"]) == 0
-    assert "version 1" in capsys.readouterr().out
+    assert "version 2" in capsys.readouterr().out
     (tmp_path / "a.raw").write_bytes(b"% evt 3.0\n")
     assert main(["info", str(tmp_path / "a.raw"), "--verify"]) == 2
 
