@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
+import sys
 from collections.abc import Iterable
+from itertools import takewhile
 from typing import Any, NoReturn
 
 from edgesnn.errors import UsageError
@@ -37,6 +39,15 @@ class Parser(argparse.ArgumentParser):
         hint = self._nearest_to(message)
         text = f"did you mean {hint}?" if hint else f"see `{self.prog} --help`"
         raise UsageError(message, hint=text)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Name an unknown option before anything that is missing: what is missing is often only its right name."""
+        words = sys.argv[1:] if args is None else list(args)
+        if self._subparsers is None:
+            for word in takewhile(lambda word: word != "--", words):
+                if word.startswith("--") and word.partition("=")[0] not in self._option_string_actions:
+                    self.error(f"unrecognized arguments: {word}")
+        return super().parse_known_args(words, namespace)
 
     def _nearest_to(self, message: str) -> str | None:
         unknown = _UNKNOWN.search(message)

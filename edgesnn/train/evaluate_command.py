@@ -62,22 +62,10 @@ def evaluate(
     labels = readout_of(model).labels
     if early_exit:
         check_windows_stop(model.document, model.name)
-    for name in precisions:
-        if precisions.count(name) > 1:
-            raise UsageError("a precision stands twice", where="--precisions", found=repr(name))
-    others = [_at(model, name, activations) for name in precisions]
-    width, height = model.sensor or (0, 0)
-    if ids is not None and (part not in (None, "validate") or not data.endswith(".npz")):
-        raise UsageError("ids choose validation recordings of an .npz file", where="--ids", found=f"{ids} of {data}")
-    config = DataConfig(source=data, classes=labels, sensor=sensor or f"{width}x{height}")
-    if ids is not None:
-        config = dataclasses.replace(config, validate_ids=_ids(ids))
-    dataset = _load(config)
-    if len(labels) != len(dataset.labels):
-        raise ModelError("the data has other classes", where=data, found=", ".join(dataset.labels))
+    others = _others(model, precisions, activations)
+    dataset = _dataset(model, labels, data, part, ids, sensor)
     part = part or ("validate" if dataset.split else "all")
     samples = _chosen(dataset, part, ids)
-    _check_sensor(model, dataset)
 
     def report(one: Model) -> tuple[dict[str, Any], list[Scored]]:
         work = Work()
@@ -90,7 +78,7 @@ def evaluate(
     made = {"schema": SCHEMA, "model": own.pop("model"), "data": dataset.source, "part": part, **own}
     if others:
         made["precisions"] = {}
-        for name, other in zip(precisions, others, strict=True):
+        for name, other in others.items():
             part_report, part_results = report(other)
             differ = votes_that_differ(part_results, results)
             made["precisions"][name] = {**part_report, "votes_that_differ": differ}
@@ -99,6 +87,32 @@ def evaluate(
             samples, lambda told: curve(model, samples, dataset.sensor, early_exit, told)
         )
     return made
+
+
+def _others(model: Model, precisions: Sequence[str], activations: str) -> dict[str, Model]:
+    """Return the model at each precision."""
+    for name in precisions:
+        if precisions.count(name) > 1:
+            raise UsageError("a precision stands twice", where="--precisions", found=repr(name))
+    return {name: _at(model, name, activations) for name in precisions}
+
+
+def _dataset(
+    model: Model, labels: tuple[str, ...], data: str, part: str | None, ids: str | None, sensor: str | None
+) -> Dataset:
+    """Return the recordings, which must be of the model's classes and of a sensor that it takes."""
+    width, height = model.sensor or (0, 0)
+    config = DataConfig(source=data, classes=labels, sensor=sensor or f"{width}x{height}")
+    if ids is not None:
+        if part not in (None, "validate") or not data.endswith(".npz"):
+            found = f"{ids} of {data}"
+            raise UsageError("ids choose validation recordings of an .npz file", where="--ids", found=found)
+        config = dataclasses.replace(config, validate_ids=_ids(ids))
+    dataset = _load(config)
+    if len(labels) != len(dataset.labels):
+        raise ModelError("the data has other classes", where=data, found=", ".join(dataset.labels))
+    _check_sensor(model, dataset)
+    return dataset
 
 
 def _with_progress(samples: Sequence[Sample], work: Callable[[Callable[[int], None]], Any]) -> Any:

@@ -6,25 +6,13 @@
 #include <vector>
 
 #include "events/decode/aedat4.hpp"
+#include "tests/drawn_bytes.hpp"
 
 using namespace edgesnn;
+using namespace edgesnn::drawn_bytes;
 using namespace edgesnn::events;
 
 namespace {
-
-int failures = 0;
-
-void check(bool ok, const char* what) {
-    if (ok) return;
-    std::printf("failed: %s\n", what);
-    ++failures;
-}
-
-template <typename T>
-void put(std::vector<uint8_t>& out, T value) {
-    const auto* bytes = reinterpret_cast<const uint8_t*>(&value);
-    out.insert(out.end(), bytes, bytes + sizeof value);
-}
 
 // Literals, then a match of four and more bytes at each offset.
 std::vector<uint8_t> lz4_frame(std::mt19937& rng) {

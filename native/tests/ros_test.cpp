@@ -8,24 +8,13 @@
 #include <random>
 #include <vector>
 
+#include "tests/drawn_bytes.hpp"
+
 using namespace edgesnn;
+using namespace edgesnn::drawn_bytes;
 using namespace edgesnn::events;
 
 namespace {
-
-int failures = 0;
-
-void check(bool ok, const char* what) {
-    if (ok) return;
-    std::printf("failed: %s\n", what);
-    ++failures;
-}
-
-template <typename T>
-void put(std::vector<uint8_t>& out, T value) {
-    const auto* bytes = reinterpret_cast<const uint8_t*>(&value);
-    out.insert(out.end(), bytes, bytes + sizeof value);
-}
 
 void put_packet(std::mt19937& rng, uint8_t kind, int64_t base_ns, std::vector<uint8_t>& out) {
     constexpr size_t kSizes[] = {13, 16, 8, 8, 2};

@@ -68,6 +68,8 @@ def test_version_is_the_package_version():
     [
         (["doctro"], "did you mean `edgesnn doctor`?"),
         (["doctor", "--jsno"], "did you mean --json?"),
+        (["replay", "--modle", "gestures"], "unrecognized arguments: --modle; did you mean --model?"),
+        (["replay", "x.raw", "--bogus=1"], "unrecognized arguments: --bogus=1"),
         (["doctor", "surplus"], "see `edgesnn doctor --help`"),
         (["--frobnicate"], "see `edgesnn --help`"),
     ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Callable
 from itertools import pairwise
@@ -17,6 +16,7 @@ from rosbags.highlevel import AnyReader
 import edgesnn
 from tests.predictions import validated
 from tests.property.ros_files import PACKET, Packet, message, store
+from tests.scripts import load_script
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDING = ROOT / "recordings" / "air_drums.raw"
@@ -24,12 +24,7 @@ RECORDING = ROOT / "recordings" / "air_drums.raw"
 
 @pytest.fixture(scope="module")
 def example() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("ros2_node", ROOT / "examples" / "ros2_node.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("examples/ros2_node.py")
 
 
 def camera_messages() -> list[Any]:

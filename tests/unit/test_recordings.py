@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tests.scripts import load_script
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFEST = json.loads((ROOT / "recordings" / "manifest.json").read_text())
@@ -18,12 +19,7 @@ LIMIT_BYTES, DEMO_LIMIT_BYTES = 3_000_000, 1_500_000
 @pytest.fixture(scope="module")
 def maker() -> ModuleType:
     """Return recordings/make.py as a module."""
-    spec = importlib.util.spec_from_file_location("recordings_make", ROOT / "recordings" / "make.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("recordings/make.py")
 
 
 @pytest.mark.parametrize("name", MANIFEST)

@@ -42,6 +42,10 @@ class Peer(Protocol):
     def spikes(self, output: Any) -> npt.NDArray[Any]: ...
 
 
+class CannotRunError(Exception):
+    """A peer has no form of this net."""
+
+
 def make(name: str, net: Net) -> Peer | str:
     """Return the peer for a net, or one line that says why there is none."""
     _, module, attribute = PEERS[name]
@@ -49,7 +53,7 @@ def make(name: str, net: Net) -> Peer | str:
         peer: Peer = getattr(importlib.import_module(f"peers.{module}"), attribute)(net)
     except ImportError as error:
         return f"missing: {error}"
-    except NotImplementedError as error:
+    except CannotRunError as error:
         return f"not possible: {error}"
     return peer
 

@@ -9,6 +9,8 @@ import numpy.typing as npt
 import twin
 from nets import Layer, Net
 
+from peers import CannotRunError
+
 Floats = npt.NDArray[np.float32]
 
 
@@ -94,7 +96,7 @@ class Gather:
 
     def __init__(self, net: Net) -> None:
         if any(layer.conv for layer in net.layers):
-            raise NotImplementedError("gathering rows is written for matrices, not for convolutions")
+            raise CannotRunError("gathering rows is written for matrices, not for convolutions")
         self.layers = net.layers
         self.cells = [_Cell(layer, layer.bias.shape) for layer in net.layers]
         self.rows = [np.ascontiguousarray(layer.weight.T) for layer in net.layers]

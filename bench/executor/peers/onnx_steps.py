@@ -19,6 +19,8 @@ from nets import Layer, Net
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
+from peers import CannotRunError
+
 OPSET, IR_VERSION = 17, 9
 Value = onnxruntime.OrtValue
 
@@ -155,7 +157,7 @@ def float32(net: Net) -> OnnxSteps:
 def int8(net: Net) -> OnnxSteps:
     """Return the form with int8 matrices and activations quantised as they come."""
     if any(layer.conv for layer in net.layers):
-        raise NotImplementedError("int8 convolutions ran at a third of float32's speed, and pooled counts not exactly")
+        raise CannotRunError("int8 convolutions ran at a third of float32's speed, and pooled counts not exactly")
     model, states, output = _model(net)
     return OnnxSteps(dynamic_int8(model), states, output, len(net.layers[-1].bias))
 

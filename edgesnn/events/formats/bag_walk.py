@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -40,7 +41,7 @@ class Chunk:
     crc: int = 0
 
 
-class Walk:
+class Walk(ABC):
     """One walk over the records of a bag.
 
     Args:
@@ -59,31 +60,31 @@ class Walk:
         self.cut = False
         self.ended = False  # what follows holds no message
 
+    @abstractmethod
     def length(self, source: Source) -> int | None:
         """Return the bytes of the record that comes next, which stays; None at the end. Raises RecordError.
 
         The other methods are asked of the same record, after this.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def chunk(self, source: Source) -> Chunk | None:
         """Return the next record as a chunk, None where it is another. Raises RecordError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def take(self, source: Source, *, inside: bool) -> memoryview | None:
         """Take the next record, `inside` a chunk or not; return the data of a message that is wanted.
 
         Sets `ended`. Raises RecordError.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def find_chunk(self, window: bytes) -> int | None:
         """Return where behind the window's first byte something is that a walk can go on with."""
-        raise NotImplementedError
 
+    @abstractmethod
     def find_message(self, window: bytes) -> int | None:
         """The same inside a chunk."""
-        raise NotImplementedError
 
     def messages(self, file: BinaryIO, start: int, end: int) -> Iterator[Found]:
         """Yield the messages of the file, and damage between them."""

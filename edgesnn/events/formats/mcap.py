@@ -9,9 +9,9 @@ from typing import BinaryIO
 
 from edgesnn.errors import RecordingError
 from edgesnn.events.formats.bag_walk import Chunk, RecordError, Walk, peek_whole
-from edgesnn.events.formats.base import Head, Header, Reader, ReaderOptions, open_file, printable
+from edgesnn.events.formats.base import open_file, printable
 from edgesnn.events.formats.ros_messages import MOST_BYTES
-from edgesnn.events.formats.ros_reader import Found, RosReader, Topic, damage, read_header
+from edgesnn.events.formats.ros_reader import Bag, Found, RosFormat, Topic, damage
 from edgesnn.events.formats.unpacking import FileSource, Source
 
 MAGIC = b"\x89MCAP0\r\n"
@@ -29,27 +29,17 @@ _SCANNED_BYTES = 64 << 20  # for channels, where the file has no summary
 _COMPRESSIONS = {"": "none", "lz4": "lz4", "zstd": "zstd"}
 
 
-class Mcap:
+class Mcap(RosFormat):
     """Messages in chunks, not packed or with lz4 or zstd, or without chunks: event packets and event arrays."""
 
     name = "mcap"
     title = "MCAP"
-    has_magic = True
-    native = False
     verified = False
-    takes_topic = True
+    magic = MAGIC
 
-    def matches(self, head: Head) -> bool:
-        """Say whether the magic is there."""
-        return head.data.startswith(MAGIC)
-
-    def header(self, head: Head) -> Header:
-        """Read the topics and the first messages."""
-        return read_header(_Bag(head.where), head)
-
-    def reader(self, options: ReaderOptions) -> Reader:
-        """Begin a pass over the file."""
-        return RosReader(_Bag(options.path), options)
+    def bag(self, path: str) -> Bag:
+        """See `RosFormat`."""
+        return _Bag(path)
 
 
 class _Bag:

@@ -158,7 +158,7 @@ def _cut(path: str, members: list[Member]) -> RecordingError:
         "the archive is cut off before all its arrays are there",
         where=path,
         offset=os.stat(path).st_size,
-        found=f"its end after {members[-1].name if members else 'nothing'!r}, no directory",
+        found=f"its end after {members[-1].name!r}, no directory",
         expected="arrays t, x, y and p, or one array of records or rows, then the directory",
         hint="what is left holds no whole event; get the whole file",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from edgesnn.errors import RecordingError
-from edgesnn.events.formats.base import NO_COUNTERS, Head, Header, ReaderOptions, Result, Sensor, Step, printable
+from edgesnn.events.formats.base import (
+    NO_COUNTERS,
+    Head,
+    Header,
+    Reader,
+    ReaderOptions,
+    Result,
+    Sensor,
+    Step,
+    printable,
+)
 from edgesnn.events.formats.ros_messages import (
     VERIFIED,
     EventMessage,
@@ -85,6 +96,38 @@ class Bag(Protocol):
 
     def messages(self, topic: Topic) -> Iterator[Found]:
         """Yield its messages in the file's order, and damage where it stands."""
+
+
+class RosFormat(ABC):
+    """A bag with a magic at its beginning.
+
+    Attributes:
+        magic: which bytes.
+    """
+
+    name: str
+    title: str
+    verified: bool
+    magic: bytes
+    has_magic = True
+    native = False
+    takes_topic = True
+
+    @abstractmethod
+    def bag(self, path: str) -> Bag:
+        """Return the bag in this file; nothing is read yet."""
+
+    def matches(self, head: Head) -> bool:
+        """Say whether the magic is there."""
+        return head.data.startswith(self.magic)
+
+    def header(self, head: Head) -> Header:
+        """Read the topics and the first messages."""
+        return read_header(self.bag(head.where), head)
+
+    def reader(self, options: ReaderOptions) -> Reader:
+        """Begin a pass over the file."""
+        return RosReader(self.bag(options.path), options)
 
 
 def read_header(bag: Bag, head: Head) -> Header:

@@ -9,9 +9,9 @@ from typing import BinaryIO, NamedTuple
 
 from edgesnn.errors import RecordingError
 from edgesnn.events.formats.bag_walk import OVERLAP, Chunk, RecordError, Walk, peek_whole
-from edgesnn.events.formats.base import Head, Header, Reader, ReaderOptions, open_file, printable
+from edgesnn.events.formats.base import open_file, printable
 from edgesnn.events.formats.ros_messages import MOST_BYTES
-from edgesnn.events.formats.ros_reader import Found, RosReader, Topic, damage, read_header
+from edgesnn.events.formats.ros_reader import Bag, Found, RosFormat, Topic, damage
 from edgesnn.events.formats.unpacking import FileSource, Source
 
 MAGIC = b"#ROSBAG V2.0\n"
@@ -39,27 +39,17 @@ class Record(NamedTuple):
         return int.from_bytes(value, "little") if len(value) in (4, 8) else None
 
 
-class Rosbag1:
+class Rosbag1(RosFormat):
     """Chunks of messages, not packed or with lz4 or bz2: event packets and event arrays."""
 
     name = "rosbag1"
     title = "ROS 1 bag"
-    has_magic = True
-    native = False
     verified = True
-    takes_topic = True
+    magic = MAGIC
 
-    def matches(self, head: Head) -> bool:
-        """Say whether the version line is there."""
-        return head.data.startswith(MAGIC)
-
-    def header(self, head: Head) -> Header:
-        """Read the topics and the first messages."""
-        return read_header(_Bag(head.where), head)
-
-    def reader(self, options: ReaderOptions) -> Reader:
-        """Begin a pass over the file."""
-        return RosReader(_Bag(options.path), options)
+    def bag(self, path: str) -> Bag:
+        """See `RosFormat`."""
+        return _Bag(path)
 
 
 class _Bag:

@@ -8,10 +8,10 @@ from itertools import islice
 from typing import BinaryIO
 
 from edgesnn.errors import RecordingError
-from edgesnn.events.formats.base import Head, Header, Reader, ReaderOptions, open_file, printable
+from edgesnn.events.formats.base import open_file, printable
 from edgesnn.events.formats.ros_messages import MOST_BYTES
 from edgesnn.events.formats.ros_packets import Place
-from edgesnn.events.formats.ros_reader import Damage, Found, RosReader, Topic, damage, read_header
+from edgesnn.events.formats.ros_reader import Bag, Damage, Found, RosFormat, Topic, damage
 from edgesnn.events.formats.sqlite_rows import MAGIC, PageError, Row, SqliteFile
 from edgesnn.events.formats.unpacking import FREE_BYTES, MOST_TIMES, ZSTD_MAGIC, UnpackError, unzstd
 
@@ -21,27 +21,17 @@ _TOPICS = ["id", "name", "type", "serialization_format"]
 _MESSAGES = ["id", "topic_id", "timestamp", "data"]
 
 
-class Rosbag2:
+class Rosbag2(RosFormat):
     """The .db3 file of a bag: event packets and event arrays; messages packed one by one with zstd too."""
 
     name = "rosbag2"
     title = "ROS 2 bag (SQLite)"
-    has_magic = True
-    native = False
     verified = True
-    takes_topic = True
+    magic = MAGIC
 
-    def matches(self, head: Head) -> bool:
-        """Say whether it is an SQLite file."""
-        return head.data.startswith(MAGIC)
-
-    def header(self, head: Head) -> Header:
-        """Read the topics and the first messages."""
-        return read_header(_SqliteBag(head.where), head)
-
-    def reader(self, options: ReaderOptions) -> Reader:
-        """Begin a pass over the file."""
-        return RosReader(_SqliteBag(options.path), options)
+    def bag(self, path: str) -> Bag:
+        """See `RosFormat`."""
+        return _SqliteBag(path)
 
 
 class _SqliteBag:

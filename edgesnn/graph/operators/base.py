@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any, ClassVar, NamedTuple
@@ -24,7 +25,7 @@ class State(NamedTuple):
     limits: tuple[int, int] | None = None
 
 
-class Operator:
+class Operator(ABC):
     """Base of `edgesnn/graph/operators/<name>.py`. Instances hold nothing; one per operator lives in the registry.
 
     Attributes:
@@ -44,13 +45,13 @@ class Operator:
     matrix: ClassVar[bool] = False
     delayed: ClassVar[bool] = False
 
+    @abstractmethod
     def infer(self, view: NodeView) -> tuple[ValueType, ...]:
         """Return the outputs' types.
 
         Raises:
             ModelError: inputs, attributes or tensors that do not fit; it names node, found and expected.
         """
-        raise NotImplementedError
 
     def layout(self, role: str, number: str, rank: int, attributes: Mapping[str, Any]) -> str:
         """Return the layout in which the builder stores a tensor."""

@@ -6,6 +6,7 @@ Batch norm lives in scale and bias. The order of the sums: docs/arithmetic.md, s
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any, ClassVar
@@ -39,9 +40,9 @@ class Matrix(Operator):
             return weight_layout(number, attributes.get("activations", "int"))
         return super().layout(role, number, rank, attributes)
 
+    @abstractmethod
     def contributions(self, view: NodeView, x: npt.NDArray[Any]) -> int:
         """Return the sum of the input values, each times the outputs that it reaches."""
-        raise NotImplementedError
 
     def synops(self, view: NodeView, inputs: Sequence[npt.NDArray[Any]]) -> int:
         """See `Operator.synops`."""

@@ -50,17 +50,17 @@ def run_summary(run: Path) -> dict[str, Any]:
     return {"config": document["config"], "seconds": seconds, **{k: last[k] for k in ("epoch", "by_window", "by_vote")}}
 
 
-def save(
-    documents: Mapping[str, Document], name: str, out: Path, config: TrainConfig, provenance: Mapping[str, Any]
-) -> Document:
-    """Write out/NAME.safetensors (int8) and out/NAME-float32.safetensors; return the int8 one.
+def with_provenance(
+    documents: Mapping[str, Document], name: str, config: TrainConfig, provenance: Mapping[str, Any]
+) -> dict[str, Document]:
+    """Return the models with where they come from.
 
     Args:
         provenance: of both; "metrics" is precision -> metrics.
     """
     data = replace(config.data, source=Path(config.data.source).name)
     training = as_document(replace(config, data=data))
-    saved = {}
+    made = {}
     for precision, document in documents.items():
         own = {
             "source": f"SpikePoint (arXiv 2310.07189), trained by examples/train/{name}.toml",
@@ -68,9 +68,18 @@ def save(
             **provenance,
             "metrics": provenance["metrics"][precision],
         }
-        saved[precision] = replace(document, provenance={**document.provenance, **own})
-        saved[precision].save(out / f"{name}{SUFFIXES[precision]}.safetensors")
-    return saved["int8"]
+        made[precision] = replace(document, provenance={**document.provenance, **own})
+    return made
+
+
+def save(documents: Mapping[str, Document], card: str, name: str, out: Path) -> None:
+    """Write out/NAME.safetensors (int8), out/NAME-float32.safetensors and out/NAME.md.
+
+    The card is made before, so that the commit in it says whether anything else had changed.
+    """
+    for precision, document in documents.items():
+        document.save(out / f"{name}{SUFFIXES[precision]}.safetensors")
+    (out / f"{name}.md").write_text(card, encoding="utf-8")
 
 
 def quiet_figures(results: Sequence[Scored], encoding: Encoding) -> dict[str, int]:

@@ -53,8 +53,8 @@ def build(runs: dict[str, Path], data: Path, out: Path, looks: int) -> dict[str,
         for precision in documents
     }
     provenance = {"licence": LICENCE, "epochs": state["epoch"], "metrics": metrics}
-    final = common.save(documents, NAME, out, config, provenance)
-    (out / f"{NAME}.md").write_text(digits_card(final, figures), encoding="utf-8")
+    documents = common.with_provenance(documents, NAME, config, provenance)
+    common.save(documents, digits_card(documents["int8"], figures), NAME, out)
     return figures
 
 

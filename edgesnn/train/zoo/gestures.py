@@ -51,8 +51,8 @@ def build(run: Path, before: dict[str, Path], real: list[Sample], out: Path) -> 
     seconds = {name: common.run_summary(folder)["seconds"] for name, folder in {**before, "int8": run}.items()}
     figures["training"] = {"recordings": len(dataset.train), "epochs": state["epoch"], "seconds": seconds}
     metrics = {precision: headline(figures[precision]) for precision in documents}
-    final = common.save(documents, NAME, out, config, {"licence": LICENCE, "metrics": metrics})
-    (out / f"{NAME}.md").write_text(gesture_card(final, figures), encoding="utf-8")
+    documents = common.with_provenance(documents, NAME, config, {"licence": LICENCE, "metrics": metrics})
+    common.save(documents, gesture_card(documents["int8"], figures), NAME, out)
     return figures
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
@@ -45,7 +46,7 @@ OPERATORS = {
 }
 
 
-class ReferenceOperator:
+class ReferenceOperator(ABC):
     """One node's work. Holds constants only: shared by all sessions of a model.
 
     Args:
@@ -73,6 +74,7 @@ class ReferenceOperator:
             return np.asarray(vector.reshape((-1,) + (1,) * (-axis - 1)))
         return np.asarray(vector.reshape(shape))
 
+    @abstractmethod
     def step(self, inputs: Sequence[Any], states: Mapping[str, Array], step: int) -> tuple[Array, ...]:
         """Return the outputs of one step; `states` (by suffix) are changed in place.
 
@@ -81,9 +83,8 @@ class ReferenceOperator:
             states: the node's states.
             step: number of this step in its window, or since the last reset.
         """
-        raise NotImplementedError
 
-    def finish(self, inputs: Sequence[Any], states: Mapping[str, Array]) -> None:
+    def finish(self, inputs: Sequence[Any], states: Mapping[str, Array]) -> None:  # noqa: B027 (most take nothing in)
         """Take in what later nodes made; called when all nodes have done the step."""
 
 
