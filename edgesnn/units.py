@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from edgesnn.errors import UsageError
 
 _US = {"us": 1, "ms": 1_000, "s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
-_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*")
 _HZ = {"Hz": 1, "kHz": 1_000, "MHz": 1_000_000}
-_RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*")
+_QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*")
 _SENSOR = re.compile(r"\s*(\d{1,5})\s*[xX]\s*(\d{1,5})\s*")
 
 
@@ -19,16 +19,7 @@ def parse_duration_us(text: str, *, where: str = "duration") -> int:
     >>> parse_duration_us("20ms")
     20000
     """
-    match = _DURATION.fullmatch(text)
-    if match is None or match[2] not in _US:
-        raise UsageError(
-            "not a duration",
-            where=where,
-            found=repr(text),
-            expected=f"a number and a unit, one of {', '.join(_US)}",
-            hint="write for example 20ms",
-        )
-    return round(float(match[1]) * _US[match[2]])
+    return _whole(text, _US, "duration", "20ms", where)
 
 
 def parse_rate_hz(text: str, *, where: str = "rate") -> int:
@@ -37,16 +28,20 @@ def parse_rate_hz(text: str, *, where: str = "rate") -> int:
     >>> parse_rate_hz("2.5MHz")
     2500000
     """
-    match = _RATE.fullmatch(text)
-    if match is None or match[2] not in _HZ:
+    return _whole(text, _HZ, "rate", "500kHz", where)
+
+
+def _whole(text: str, units: Mapping[str, int], what: str, example: str, where: str) -> int:
+    match = _QUANTITY.fullmatch(text)
+    if match is None or match[2] not in units:
         raise UsageError(
-            "not a rate",
+            f"not a {what}",
             where=where,
             found=repr(text),
-            expected=f"a number and a unit, one of {', '.join(_HZ)}",
-            hint="write for example 500kHz",
+            expected=f"a number and a unit, one of {', '.join(units)}",
+            hint=f"write for example {example}",
         )
-    return round(float(match[1]) * _HZ[match[2]])
+    return round(float(match[1]) * units[match[2]])
 
 
 def format_duration_us(duration_us: float) -> str:
