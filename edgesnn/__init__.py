@@ -1,8 +1,8 @@
 """Event-camera and streaming edge runtime: stateful spiking models, step by step, exact, published over MQTT.
 
-Start with `edgesnn.open` (recordings), `edgesnn.load` (models) and `edgesnn.Pipeline` (from one to the other). Every
-public name is imported when it is first used (PEP 562): `import edgesnn` itself imports neither numpy nor the native
-module.
+Start with `edgesnn.open` (recordings and live sources), `edgesnn.load` (models) and `edgesnn.Pipeline` (from one to
+the other). Every public name is imported when it is first used (PEP 562): `import edgesnn` itself imports neither numpy
+nor the native module.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
         UsageError,
     )
     from edgesnn.events.decoder import Decoder
-    from edgesnn.events.recording import Recording, open
+    from edgesnn.events.opening import open
+    from edgesnn.events.recording import Recording
+    from edgesnn.events.sources.live import LiveSource
     from edgesnn.events.types import EVENT
     from edgesnn.events.writing import Writer, write
     from edgesnn.pipeline import Pipeline
@@ -36,6 +38,7 @@ _PUBLIC = {
     "Decoder": "edgesnn.events.decoder:Decoder",
     "EVENT": "edgesnn.events.types:EVENT",
     "EdgeSnnError": "edgesnn.errors:EdgeSnnError",
+    "LiveSource": "edgesnn.events.sources.live:LiveSource",
     "Model": "edgesnn.runtime:Model",
     "ModelError": "edgesnn.errors:ModelError",
     "Pipeline": "edgesnn.pipeline:Pipeline",
@@ -47,7 +50,7 @@ _PUBLIC = {
     "UsageError": "edgesnn.errors:UsageError",
     "Writer": "edgesnn.events.writing:Writer",
     "load": "edgesnn.runtime:load",
-    "open": "edgesnn.events.recording:open",
+    "open": "edgesnn.events.opening:open",
     "write": "edgesnn.events.writing:write",
 }
 
@@ -57,6 +60,7 @@ __all__ = [
     "ConfigError",
     "Decoder",
     "EdgeSnnError",
+    "LiveSource",
     "Model",
     "ModelError",
     "Pipeline",

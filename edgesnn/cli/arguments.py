@@ -13,6 +13,7 @@ from edgesnn.units import parse_duration_us, parse_sensor
 if TYPE_CHECKING:
     from edgesnn.broker_url import Broker
     from edgesnn.events.recording import Recording
+    from edgesnn.events.sources.live import LiveSource
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +68,7 @@ def add_recording(parser: argparse.ArgumentParser, *, format_flag: str = "--form
     add_columns(parser)
     parser.add_argument("--topic", metavar="NAME", help="of a ROS bag in which more than one topic has events")
     parser.add_argument(
-        "--on-corrupt", choices=("strict", "skip"), default="strict", help="damaged data: stop, or count and go on"
+        "--on-corrupt", choices=("strict", "skip"), help="damaged data: stop (default of files), or count and go on"
     )
 
 
@@ -80,11 +81,11 @@ def add_columns(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def open_recording(args: argparse.Namespace) -> Recording:
-    """Open `args.file` as the flags of `add_recording` say. Raises as `edgesnn.open`."""
+def open_source(args: argparse.Namespace) -> Recording | LiveSource:
+    """Open `args.file`, a file or an address, as the flags of `add_recording` say. Raises as `edgesnn.open`."""
     import edgesnn
 
-    return edgesnn.open(
+    opened: Recording | LiveSource = edgesnn.open(
         args.file,
         format=args.format,
         sensor=args.sensor,
@@ -92,6 +93,19 @@ def open_recording(args: argparse.Namespace) -> Recording:
         columns=args.columns,
         topic=args.topic,
     )
+    return opened
+
+
+def open_recording(args: argparse.Namespace) -> Recording:
+    """Open `args.file`, which is a file, as `open_source` does."""
+    from edgesnn.events.recording import Recording
+    from edgesnn.events.sources.registry import is_source
+
+    if is_source(args.file):
+        raise UsageError("a live source is no recording", where=args.file, hint="name a file")
+    opened = open_source(args)
+    assert isinstance(opened, Recording)
+    return opened
 
 
 def add_adapt(group: Any) -> None:

@@ -1,28 +1,36 @@
-"""`edgesnn info FILE`: what a recording or a model holds."""
+"""`edgesnn info FILE`: what a recording or a model holds, what a live source gives."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 from pathlib import Path
 from typing import Any
 
-from edgesnn.cli.arguments import add_json, add_recording, open_recording, print_json
+from edgesnn.cli.arguments import add_json, add_recording, open_recording, open_source, print_json
 from edgesnn.errors import UsageError
 
-HELP = "say what a recording or a model holds"
+HELP = "say what a recording or a model holds, or a live source gives"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("file", metavar="FILE", help="a recording, a model file, or a model of the zoo")
+    parser.add_argument("file", metavar="FILE", help="a recording, a live source, a model file, or a model of the zoo")
     add_json(parser)
     add_recording(parser)
+    parser.add_argument("--seconds", metavar="N", type=_seconds, help="how long to look at a live source (default: 3)")
     parser.add_argument("--verify", action="store_true", help="compare a model's tensors with their checksums")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the report on standard output."""
+    from edgesnn.events.sources.registry import is_source
+
+    if is_source(args.file):
+        return _live(args)
+    if args.seconds is not None:
+        raise UsageError("only live sources are looked at for a time", where="--seconds", found=args.file)
     model = _model_file(args.file)
     if model is not None:
         return _model(model, args)
@@ -37,6 +45,51 @@ def run(args: argparse.Namespace) -> int:
         for line in _lines(report):
             print(line)
     return 0
+
+
+def _seconds(text: str) -> float:
+    if not re.fullmatch(r"\d{1,6}(\.\d+)?", text) or float(text) <= 0:
+        raise UsageError("not a number of seconds", where="--seconds", found=repr(text), expected="such as 5")
+    return float(text)
+
+
+def _live(args: argparse.Namespace) -> int:
+    from edgesnn.events.sources.live import LiveSource
+    from edgesnn.events.sources.watch import watch
+
+    if args.verify:
+        raise UsageError("only models have checksums", where="--verify", found=args.file)
+    source = open_source(args)
+    assert isinstance(source, LiveSource)
+    with source:
+        report = watch(source, args.seconds or 3.0)
+    if args.json:
+        print_json(report)
+        return 0
+    sensor, extent = report["sensor"], report["extent"]
+    departures = ", ".join(f"{name} {value}" for name, value in report["counters"].items() if value)
+    rows = [
+        ("source", report["url"]),
+        ("state", report["state"]),
+        ("format", report["format"]),
+        ("sensor", _sensor(sensor)),
+        ("extent seen", _extent(extent)),
+        ("events", f"{report['events']:,} in {report['seconds']:.1f} s ({report['on']:,} on, {report['off']:,} off)"),
+        ("rate", f"{report['rate_hz']:,.0f} events/s, {report['bytes_per_s']:,.0f} bytes/s"),
+        ("time", "-" if report["t_end_us"] is None else f"{report['t_end_us']:,} us reached"),
+        ("counters", departures or "all zero"),
+    ]
+    for name, value in rows:
+        print(f"{name:<14} {value}")
+    return 0
+
+
+def _sensor(sensor: list[int] | None) -> str:
+    return f"{sensor[0]}x{sensor[1]}" if sensor else "not known (pass --sensor WxH)"
+
+
+def _extent(extent: dict[str, list[int]] | None) -> str:
+    return f"x {extent['x'][0]}-{extent['x'][1]}, y {extent['y'][0]}-{extent['y'][1]}" if extent else "-"
 
 
 def _model_file(name: str) -> str | None:
@@ -94,8 +147,8 @@ def _lines(report: dict[str, Any]) -> list[str]:
             report["format"] + layout + ("" if report["verified"] else " (unverified: no real file to compare with)"),
         ),
         ("size", f"{report['size_bytes']:,} bytes"),
-        ("sensor", f"{sensor[0]}x{sensor[1]}" if sensor else "not known (pass --sensor WxH)"),
-        ("extent seen", f"x {extent['x'][0]}-{extent['x'][1]}, y {extent['y'][0]}-{extent['y'][1]}" if extent else "-"),
+        ("sensor", _sensor(sensor)),
+        ("extent seen", _extent(extent)),
         ("events", f"{report['events']:,} ({report['on']:,} on, {report['off']:,} off)"),
         ("triggers", f"{report['triggers']:,}"),
     ]

@@ -1,4 +1,4 @@
-"""`edgesnn replay FILE -m MODEL`: the predictions of a recording, printed and, with `--mqtt`, published."""
+"""`edgesnn replay FILE -m MODEL`: predictions of a recording or live source, printed and, with `--mqtt`, published."""
 
 from __future__ import annotations
 
@@ -14,23 +14,26 @@ from edgesnn.cli.arguments import (
     add_recording,
     broker_argument,
     filter_list,
-    open_recording,
+    open_source,
 )
 from edgesnn.errors import ModelError, RecordingError
 
 if TYPE_CHECKING:
+    from edgesnn.events.recording import Recording
+    from edgesnn.events.sources.live import LiveSource
     from edgesnn.pipeline import Pipeline
     from edgesnn.pipeline.report import Report
     from edgesnn.publish.publisher import Publisher
     from edgesnn.publish.sinks.base import Sink
 
-HELP = "predict from a recording: print, and publish with --mqtt"
+HELP = "predict from a recording or a live source: print, and publish with --mqtt"
 EPILOG = f"""One line per window on standard output (with --json one record per window), a summary on standard error.
 
 examples:
   edgesnn replay gate.raw -m gestures
   edgesnn replay clip.bin -m gestures --sensor 128x128 --json
   edgesnn replay gate.raw -m gestures --speed 1x --mqtt mqtt://127.0.0.1:1883
+  edgesnn replay 'udp://127.0.0.1:3333?format=evt3&sensor=640x480' -m gestures
   edgesnn replay gate.raw -m gestures --filter hot_pixels --filter stcf:dt=5ms,k=2
 
 {filter_list()}"""
@@ -38,7 +41,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("file", metavar="FILE", help="a recording")
+    parser.add_argument("file", metavar="FILE", help="a recording, or the address of a live source")
     parser.add_argument("-m", "--model", metavar="MODEL", required=True, help="a model file, or a name in the zoo")
     parser.add_argument(
         "--speed",
@@ -76,8 +79,9 @@ def run(args: argparse.Namespace) -> int:
     from edgesnn.publish.publisher import Publisher, new_boot_id, replay_node
 
     node, boot_id = replay_node() if args.node is None else args.node, new_boot_id()
+    source = open_source(args)
     with Pipeline(
-        open_recording(args),
+        source,
         args.model,
         sensor=args.sensor,
         backend=args.backend,
@@ -98,7 +102,19 @@ def run(args: argparse.Namespace) -> int:
                 if sys.exc_info()[0] is None or report.windows:  # an error before any decision speaks for itself
                     for line in report.lines(pipeline.counters, sinks[-1].stats() if broker else None):
                         print(line, file=sys.stderr)
+                    for line in live_lines(source):
+                        print(line, file=sys.stderr)
     return 0
+
+
+def live_lines(source: Recording | LiveSource) -> list[str]:
+    """Return what a live source counted, as lines; none for a recording."""
+    from edgesnn.events.sources.live import LiveSource
+
+    if not isinstance(source, LiveSource):
+        return []
+    counted = ", ".join(f"{name} {value}" for name, value in source.counters.items() if value)
+    return [f"source: {counted or 'nothing came'}"]
 
 
 def _play(pipeline: Pipeline, publisher: Publisher, report: Report) -> None:

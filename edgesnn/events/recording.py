@@ -1,4 +1,4 @@
-"""`edgesnn.open`: recorded event files, read in bounded memory."""
+"""Recorded event files, read in bounded memory."""
 
 from __future__ import annotations
 

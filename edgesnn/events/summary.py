@@ -24,7 +24,7 @@ def summarise(recording: Recording) -> dict[str, Any]:
     Raises:
         RecordingError: as `Recording.packets`.
     """
-    tally = _Tally()
+    tally = Tally()
     for events in recording.packets():
         tally.add(events)
     return {
@@ -42,7 +42,9 @@ def summarise(recording: Recording) -> dict[str, Any]:
     }
 
 
-class _Tally:
+class Tally:
+    """Counts, extents and the digest of events."""
+
     def __init__(self) -> None:
         self.events = self.on = 0
         self.low: dict[str, int] = {}
@@ -50,6 +52,7 @@ class _Tally:
         self.digest = hashlib.sha256()
 
     def add(self, events: npt.NDArray[Any]) -> None:
+        """Take events, at least one."""
         self.events += len(events)
         self.on += int(np.count_nonzero(events["p"]))
         for name in "txy":
@@ -59,6 +62,7 @@ class _Tally:
         self.digest.update(events.tobytes())
 
     def report(self) -> dict[str, Any]:
+        """Return what `summarise` says of the events."""
         duration_us = self.high["t"] - self.low["t"] if self.events else None
         extent = {name: [self.low[name], self.high[name]] for name in "xy"} if self.events else None
         return {

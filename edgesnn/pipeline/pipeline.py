@@ -17,6 +17,7 @@ from edgesnn.events.decoder import check_options
 from edgesnn.events.filters import FilterLike, parse_filters
 from edgesnn.events.formats.base import printable
 from edgesnn.events.recording import Recording
+from edgesnn.events.sources.live import LiveSource
 from edgesnn.pipeline.by_count import SECTION, ByCount, by_count, check_saved
 from edgesnn.pipeline.pace import parse_speed
 from edgesnn.pipeline.records import Records
@@ -43,7 +44,8 @@ class Pipeline:
     dropped. Use it as a context manager, or `close` it. In a forked child it raises.
 
     Args:
-        source: a path, a `Recording`, an iterable of event arrays, or None: packets are pushed.
+        source: a path, the address of a live source (docs/sources.md), a `Recording`, a `LiveSource`, an iterable of
+            event arrays, or None: packets are pushed. A live source is closed with the pipeline.
         model: a path, a name in the zoo, or a `Model`.
         sensor: (width, height), where the source does not say it; else the model's.
         backend: as `edgesnn.load`; only where `model` is not a `Model` yet.
@@ -100,7 +102,9 @@ class Pipeline:
         recording = opened if isinstance(opened, Recording) else None
         if variant and (opened is not None or format is None):
             raise UsageError("only pushed bytes have a variant", where="variant", found=repr(variant))
-        self.sensor = sensor_of(recording, sensor, self.model)
+        live = opened if isinstance(opened, LiveSource) else None
+        self.sensor = sensor_of(recording or live, sensor, self.model)
+        format = None if live else format  # it decodes by itself
         self.stream = stream
         self.node = node
         self._source = make_source(opened, pace)
@@ -228,7 +232,7 @@ class Pipeline:
     def _cursor(self, arrays: dict[str, Any]) -> int:
         """Return the place in the source that belongs to a saved chain: a thread may be further by now."""
         assert self._source is not None
-        if self._threads is None:
+        if self._threads is None or self._source.counted is None:
             return self._source.cursor
         return int(arrays["counters/input"][("events_in", "bytes_in", "packets_in").index(self._source.counted)])
 
@@ -308,10 +312,10 @@ def _integer(value: Any, name: str, largest: int) -> int | None:
     return number
 
 
-def sensor_of(recording: Recording | None, sensor: tuple[int, int] | None, model: Model) -> tuple[int, int]:
-    """Return the sensor size: the recording's, else the one given, else the model's."""
-    if recording is not None and recording.sensor is not None:
-        return recording.sensor
+def sensor_of(source: Recording | LiveSource | None, sensor: tuple[int, int] | None, model: Model) -> tuple[int, int]:
+    """Return the sensor size: the source's, else the one given, else the model's."""
+    if source is not None and source.sensor is not None:
+        return source.sensor
     size = sensor or model.sensor
     assert size is not None  # encoding_of has seen to it
     return int(size[0]), int(size[1])

@@ -1,4 +1,4 @@
-"""Where a pipeline's packets come from: a recorded file, or any iterable of event arrays."""
+"""Where a pipeline's packets come from: a recorded file, a live source, or any iterable of event arrays."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from itertools import islice
 from typing import Any, BinaryIO, Protocol
 
 from edgesnn.errors import ModelError, UsageError
-from edgesnn.events import registry
+from edgesnn.events import opening, registry
 from edgesnn.events.decoder import Decoder
 from edgesnn.events.formats.base import printable
 from edgesnn.events.recording import Recording
-from edgesnn.events.recording import open as open_recording
+from edgesnn.events.sources.live import LiveSource
 from edgesnn.pipeline.pace import Clock, paced
 
 _PIECE_BYTES = 1 << 15
 _PIECE_EVENTS = 1 << 13
 _PACED_US = 2_000
+_NEVER = -(1 << 62)  # no time was reached
 
 _log = logging.getLogger("edgesnn.pipeline")
 
@@ -35,11 +36,13 @@ class Source(Protocol):
 
     Attributes:
         cursor: how much has been given: bytes after the header, or packets.
-        counted: the counter that says the same.
+        counted: the counter that says the same; None: it is right at any moment.
     """
 
-    cursor: int
-    counted: str
+    @property
+    def cursor(self) -> int: ...
+
+    counted: str | None
 
     def feed(self, chain: Any) -> bool:
         """Push the next packet into the native chain; False at the end."""
@@ -62,7 +65,7 @@ class RecordingSource:
         clock: paces it; None: as fast as it is asked.
     """
 
-    counted = "bytes_in"
+    counted: str | None = "bytes_in"
 
     def __init__(self, recording: Recording, clock: Clock | None = None) -> None:
         self.cursor = 0
@@ -134,7 +137,7 @@ class RecordingSource:
 class PacketSource:
     """Any iterable of arrays of dtype `edgesnn.EVENT`, a packet each."""
 
-    counted = "packets_in"
+    counted: str | None = "packets_in"
 
     def __init__(self, packets: Iterable[Any], clock: Clock | None = None) -> None:
         self.cursor = 0
@@ -166,6 +169,41 @@ class PacketSource:
         """Nothing is held open."""
 
 
+class LiveFeed:
+    """A live source. Its cursor is the time reached: a pipeline that is restored goes on with what comes."""
+
+    counted: str | None = None
+
+    def __init__(self, source: LiveSource) -> None:
+        self._source = source
+
+    @property
+    def cursor(self) -> int:
+        """The time reached."""
+        reached_us = self._source.t_end_us
+        return _NEVER if reached_us is None else reached_us
+
+    def feed(self, chain: Any) -> bool:
+        """Wait for the next packet and push it; False at the end of the stream."""
+        packet = next(self._source, None)
+        if packet is None:
+            return False
+        chain.push_events(packet.events, packet.t_end_us)
+        return True
+
+    def seek(self, cursor: int) -> None:
+        """Let the stream's time go on from there."""
+        if cursor != _NEVER:
+            self._source.resume(cursor)
+
+    def conclude(self, counters: Mapping[str, int]) -> None:
+        """Nothing to say: nobody may have sent."""
+
+    def close(self) -> None:
+        """Close the source; a feed in another thread ends."""
+        self._source.close()
+
+
 def open_source(
     source: Any,
     *,
@@ -173,8 +211,8 @@ def open_source(
     on_corrupt: str | None,
     format: str | None,
     columns: str | None = None,
-) -> Recording | Iterable[Any] | None:
-    """Return what `source` names: a path is opened, everything else is given back.
+) -> Recording | LiveSource | Iterable[Any] | None:
+    """Return what `source` names: a path or an address is opened, everything else is given back.
 
     Raises:
         RecordingError: a file that cannot be read.
@@ -182,19 +220,29 @@ def open_source(
     """
     if columns is not None and not isinstance(source, (str, os.PathLike)):
         raise UsageError("only a path to a table has columns", where="columns", found=repr(columns))
-    if source is None or isinstance(source, Recording):
+    if source is None or isinstance(source, (Recording, LiveSource)):
         return source
     if isinstance(source, (str, os.PathLike)):
-        return open_recording(source, format=format, sensor=sensor, on_corrupt=on_corrupt or "strict", columns=columns)
+        opened: Recording | LiveSource = opening.open(
+            source, format=format, sensor=sensor, on_corrupt=on_corrupt, columns=columns
+        )
+        return opened
     if isinstance(source, Iterable):
         return source
     raise UsageError(
-        "not a source", where="source", found=type(source).__name__, expected="a path, a recording or event arrays"
+        "not a source",
+        where="source",
+        found=type(source).__name__,
+        expected="a path, a recording, a live source or event arrays",
     )
 
 
-def make_source(opened: Recording | Iterable[Any] | None, speed: float | None) -> Source | None:
-    """Return the source of what `open_source` gave."""
+def make_source(opened: Recording | LiveSource | Iterable[Any] | None, speed: float | None) -> Source | None:
+    """Return the source of what `open_source` gave; UsageError on a speed of a live one."""
+    if isinstance(opened, LiveSource):
+        if speed is not None:
+            raise UsageError("a live source has its own pace", where="speed", found=f"{speed:g}x", expected="max")
+        return LiveFeed(opened)
     clock = None if speed is None else Clock(speed)
     if opened is None:
         return None

@@ -10,7 +10,8 @@ from typing import Any
 from edgesnn import _native
 from edgesnn.errors import UsageError
 from edgesnn.events.recording import Recording
-from edgesnn.pipeline.source import RecordingSource, Source
+from edgesnn.events.sources.live import LiveSource
+from edgesnn.pipeline.source import LiveFeed, RecordingSource, Source
 
 POLICIES = ("block", "drop_oldest", "decimate")
 LEAST_EVENTS, MOST_EVENTS = 1 << 10, 1 << 28
@@ -45,7 +46,7 @@ def ring_of(threaded: bool | Ring, opened: Any) -> Ring | None:
 
     Args:
         threaded: as given.
-        opened: what the source is: a `Recording`, an iterable, or None where packets are pushed.
+        opened: what the source is: a `Recording`, a `LiveSource`, an iterable, or None where packets are pushed.
     """
     if threaded is False:
         return None
@@ -57,6 +58,9 @@ def ring_of(threaded: bool | Ring, opened: Any) -> Ring | None:
         raise UsageError(
             "pushed packets cannot block", where="when_full", expected="drop_oldest or decimate", hint=hint
         )
+    if isinstance(opened, LiveSource) and not opened.can_wait and ring.when_full == "block":
+        hint = "what its sender loses meanwhile nobody counts"
+        raise UsageError("this source cannot wait", where="when_full", expected="drop_oldest or decimate", hint=hint)
     usual = "block" if isinstance(opened, Recording) else "drop_oldest"
     return Ring(ring.when_full or usual, ring.events, ring.keep_every)
 
@@ -97,6 +101,8 @@ class Threads:
     def close(self) -> None:
         """End the threads. One that its source holds fast is left behind, and ends when the source lets it go."""
         self.chain.close()
+        if isinstance(self._source, LiveFeed):
+            self._source.close()
         if self._feeder is not None:
             self._feeder.join(_JOIN_S)
         elif self._source is not None:

@@ -1,0 +1,1 @@
+"""Live sources: sockets, pipes and cameras, one file a scheme. Start at README.md, then `base.py` and `live.py`."""

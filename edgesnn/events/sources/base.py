@@ -1,0 +1,125 @@
+"""What a kind of live source offers. The contract in words: README.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy.typing as npt
+
+from edgesnn.errors import RecordingError
+from edgesnn.events.formats.base import Sensor, printable
+from edgesnn.events.sources.address import Address
+
+Events = npt.NDArray[Any]
+
+
+class Packet(NamedTuple):
+    """Events (dtype `edgesnn.EVENT`, may be none), and the sensor time reached after them."""
+
+    events: Events
+    t_end_us: int
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a link gave at once: bytes, or events, or only that something has changed.
+
+    Attributes:
+        data: bytes of the stream, in any split.
+        events: of a link that decodes by itself.
+        t_end_us: the sensor time reached after these events; None: that of the last.
+        triggers: external ones that belong to these events.
+        begins: a connection (a device, a sender) begins here: nothing before belongs to it.
+        lost: something is missing before it.
+        ends: the connection is over; another may follow.
+        last: nothing will follow.
+    """
+
+    data: bytes | memoryview = b""
+    events: Events | None = None
+    t_end_us: int | None = None
+    triggers: Events | None = None
+    begins: bool = False
+    lost: bool = False
+    ends: bool = False
+    last: bool = False
+
+
+class Link(Protocol):
+    """The way to one sender or device. One thread at a time.
+
+    Attributes:
+        gives_events: it decodes by itself: its messages have events, not bytes.
+        format: of its bytes, else what the events come from; None: the address says it.
+        sensor: (width, height) where the device says it.
+        variant: of the format, as `edgesnn.Decoder`.
+        datagrams: each message is a whole datagram (or several of whole words), and one may be missing.
+        clock_sure: its times never jump, whatever lies between two of them (a recording's).
+        can_wait: the sender waits while nobody reads, and loses nothing.
+        port: the one that it listens at; None: at none.
+        connected: the sender is there; None where it cannot be told.
+        counters: its own, by name; "lost_packets" adds to the decoder's.
+    """
+
+    gives_events: bool
+    format: str | None
+    sensor: Sensor | None
+    variant: str
+    datagrams: bool
+    clock_sure: bool
+    can_wait: bool
+    port: int | None
+    counters: dict[str, int]
+
+    @property
+    def connected(self) -> bool | None: ...
+
+    def receive(self, wait_s: float) -> Message | None:
+        """Return what comes next; None after `wait_s` without anything, or earlier. Never wait longer."""
+
+    def close(self) -> None:
+        """Let go of everything."""
+
+
+class PlainLink:
+    """The usual values of a Link's attributes."""
+
+    gives_events = False
+    format: str | None = None
+    sensor: Sensor | None = None
+    variant = ""
+    datagrams = False
+    clock_sure = False
+    can_wait = False
+    port: int | None = None
+
+
+class Scheme(Protocol):
+    """One kind of source; made without arguments, holds no state.
+
+    Attributes:
+        name: its scheme.
+        form: how its addresses look: "udp://HOST:PORT".
+        help: what it is, one line.
+        options: those of its own: (name, one line).
+    """
+
+    name: str
+    form: str
+    help: str
+    options: tuple[tuple[str, str], ...]
+
+    def open(self, address: Address) -> Link:
+        """Begin to listen or connect. Its options are known ones.
+
+        Raises:
+            UsageError: an address or a value that cannot be.
+            RecordingError: it cannot be had: a port in use, no such device. A peer that is not there yet is no error.
+        """
+
+
+def failed(what: str, url: str, error: OSError, hint: str | None = None) -> RecordingError:
+    """Return the error of what the system refused."""
+    reason = (error.strerror or str(error)).lower()
+    return RecordingError(f"{what}: {reason}", where=printable(url), hint=hint)

@@ -1,0 +1,96 @@
+"""Decoders of live streams: by format, and for datagrams of which one may be missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgesnn.errors import UsageError
+from edgesnn.events import registry
+from edgesnn.events.formats.base import DecoderOptions, FormatDecoder, Result, is_stream, printable
+from edgesnn.events.sources.address import Address
+from edgesnn.events.sources.base import Link
+
+_WORD_BYTES = {"dat": 8, "evt2": 4, "evt21": 8, "evt3": 2, "nmnist": 5}
+TIME_WORDS = ("evt2", "evt21", "evt3")
+"""Formats whose decoders count every jump of their time (`time_resyncs`)."""
+
+
+def check_format(name: str | None, address: Address) -> str:
+    """Return the name of a format that a stream can have; UsageError where it is none."""
+    streams = [one for one in registry.names() if is_stream(registry.get(one))]
+    if name is None:
+        expected = f"one of {', '.join(streams)}"
+        raise address.wrong("the format is not said", expected=expected, hint="add ?format=NAME, such as ?format=evt3")
+    if not is_stream(registry.get(name)):
+        raise address.wrong("not the format of a stream", found=repr(name), expected=f"one of {', '.join(streams)}")
+    return name
+
+
+def make_decoder(name: str, link: Link, options: DecoderOptions) -> FormatDecoder:
+    """Make the decoder of a new connection."""
+    kind = registry.get(name)
+    if not is_stream(kind):
+        raise UsageError("not the format of a stream", where="format", found=repr(name))
+    decoder = kind.decoder(options)
+    size = word_bytes(name)
+    return DatagramDecoder(decoder, size) if link.datagrams and size > 1 else decoder
+
+
+def word_bytes(name: str | None) -> int:
+    """Return the size of a format's words, 1 where it has none."""
+    return _WORD_BYTES.get(name or "", 1)
+
+
+class DatagramDecoder:
+    """A decoder that finds the words' beginning again after a datagram that split one is lost.
+
+    A datagram of whole words begins with one. One that gives many words that are none was read from a wrong place, or
+    is no sender's of ours: what it left behind is forgotten.
+    """
+
+    def __init__(self, decoder: FormatDecoder, word_bytes: int) -> None:
+        self._decoder = decoder
+        self._word_bytes = word_bytes
+        self._half = 0
+        self.triggers = decoder.triggers
+        self.finish = decoder.finish
+
+    @property
+    def t_end_us(self) -> int | None:
+        return self._decoder.t_end_us
+
+    @property
+    def counters(self) -> dict[str, int]:
+        return self._decoder.counters
+
+    def feed(self, buffer: Any, /) -> Result:
+        """Decode a datagram, or several of whole words."""
+        size = len(buffer)
+        if self._half and size % self._word_bytes == 0:
+            self.lost()
+        self._half = (self._half + size) % self._word_bytes
+        before = self._decoder.counters["bad_words"]
+        result = self._decoder.feed(buffer)
+        bad = self._decoder.counters["bad_words"] - before
+        if 8 * bad * self._word_bytes > size:
+            self.lost()
+        return result
+
+    def lost(self) -> None:
+        """Say that bytes are missing before the next."""
+        self._decoder.lost()
+        self._half = 0
+
+    def save(self) -> dict[str, Any]:
+        """Return the decoder's state."""
+        return self._decoder.save()
+
+    def load(self, arrays: dict[str, Any], /) -> None:
+        """Take the decoder's state."""
+        self._decoder.load(arrays)
+
+
+def options(link: Link, address: Address, sensor: tuple[int, int] | None) -> DecoderOptions:
+    """Return how the decoders of this source are made: damage is counted, never an end."""
+    variant = address.options.get("variant", link.variant)
+    return DecoderOptions(sensor, "skip", 0, printable(address.url), variant)

@@ -1,0 +1,243 @@
+"""A live source: what all of them have in common. Packets of events, a clock that goes on, states, counters."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from types import TracebackType
+
+import numpy as np
+
+from edgesnn.errors import UsageError
+from edgesnn.events.formats.base import NO_COUNTERS, FormatDecoder, Sensor, printable
+from edgesnn.events.sources import framing
+from edgesnn.events.sources.address import Address
+from edgesnn.events.sources.base import Events, Link, Message, Packet
+from edgesnn.events.sources.timeline import Timeline
+from edgesnn.events.types import EVENT, TRIGGER
+
+OPTIONS = {
+    "format": "of the bytes: evt3, evt2, evt21, ...",
+    "sensor": "WxH, where the source does not say it",
+    "variant": "of the format: legacy of evt21, the columns of csv",
+    "idle_close_ms": "how far time stays behind the clock while nothing comes (50)",
+    "dead_ms": "a sender without a connection that is silent for so long is gone (2000)",
+}
+"""What every address may say."""
+_TICK_S = 0.02
+_QUIET_S = 1.0
+_MOST_TRIGGERS = 1 << 16
+
+_log = logging.getLogger("edgesnn.events")
+
+
+class LiveSource:
+    """Events as they come. An iterator of `Packet`, a context manager.
+
+    It waits for its sender, and again when that has gone away. Damage is counted, never an error. One thread reads;
+    `close`, `state` and `counters` may be used from any.
+
+    Attributes:
+        url: its address.
+        format: of its bytes.
+        sensor: (width, height), None where nobody says it.
+        can_wait: the sender waits while nobody reads, and loses nothing.
+        port: the one that it listens at (the system chooses where the address says 0); None: at none.
+        t_end_us: time reached, None before the first event or word.
+    """
+
+    def __init__(self, address: Address, link: Link, sensor: Sensor | None) -> None:
+        self.url = address.url
+        self.can_wait = link.can_wait
+        self.port = link.port
+        self._link = link
+        named = address.options.get("format", link.format)
+        self.format = str(link.format) if link.gives_events else framing.check_format(named, address)
+        self.sensor = sensor or link.sensor
+        self._options = framing.options(link, address, self.sensor)
+        self._decoder: FormatDecoder | None = self._new_decoder()
+        self._timeline = Timeline(1000 * address.number("idle_close_ms", 50, 0, 60_000))
+        self._dead_s = address.number("dead_ms", 2000, 10, 3_600_000) / 1000
+        self._lock = threading.Lock()
+        self._closed = self.ended = False
+        self._begun = self._fresh = False
+        self._heard_s: float | None = None
+        self._events_s = 0.0
+        self._counts = Counter({"events": 0, "bytes": 0, "connections": 0})
+        self._past: Counter[str] = Counter()
+        self._triggers: list[Events] = []
+
+    def __repr__(self) -> str:
+        return f"LiveSource({printable(self.url)!r}, format={self.format!r}, sensor={self.sensor}, {self.state})"
+
+    def __iter__(self) -> LiveSource:
+        return self
+
+    def __next__(self) -> Packet:
+        """Wait for the next packet; the iteration ends with the stream, or when the source is closed."""
+        while not self.ended and not self._closed:
+            packet = self.read(_TICK_S)
+            if packet is not None:
+                return packet
+        raise StopIteration
+
+    def read(self, wait_s: float = 0.0) -> Packet | None:
+        """Return the next packet; None where none came for so long. A quiet source gives packets without events.
+
+        Raises:
+            UsageError: the source is closed.
+        """
+        until_s = time.monotonic() + wait_s
+        while True:
+            with self._lock:
+                if self._closed:
+                    raise UsageError("the source is closed", where=printable(self.url))
+                now_s = time.monotonic()
+                packet = self._step(max(0.0, min(_TICK_S, until_s - now_s)))
+            if packet is not None or self.ended or time.monotonic() >= until_s:
+                return packet
+
+    @property
+    def t_end_us(self) -> int | None:
+        """The stream time reached."""
+        return self._timeline.reached_us
+
+    @property
+    def state(self) -> str:
+        """How it stands.
+
+        "waiting": nothing has come yet; "live": events come; "quiet": the sender is there, and no events; "dead": it is
+        gone, time stands still; "ended": nothing will follow; "closed".
+        """
+        if self._closed or self.ended:
+            return "closed" if self._closed else "ended"
+        if self._heard_s is None:
+            return "quiet" if self._link.connected else "waiting"
+        now_s = time.monotonic()
+        if not self._there(now_s):
+            return "dead"
+        return "live" if now_s - self._events_s <= _QUIET_S else "quiet"
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What came and what was lost, by name: docs/sources.md, "Counters"."""
+        counters = Counter(NO_COUNTERS)
+        counters.update(self._past)
+        counters.update(self._decoder.counters if self._decoder is not None else {})
+        counters.update(self._link.counters)
+        counters.update(self._counts)
+        return {**counters, "clock_resyncs": self._timeline.resyncs}
+
+    def triggers(self) -> Events:
+        """Return the external triggers since the last call, dtype `edgesnn.events.types.TRIGGER`; the last 65,536."""
+        triggers, self._triggers = self._triggers, []
+        return np.concatenate([np.zeros(0, TRIGGER), *triggers])
+
+    def resume(self, reached_us: int) -> None:
+        """Go on from this stream time: what comes first is not before it."""
+        self._timeline.resume(reached_us, time.monotonic())
+        self._fresh = True
+
+    def close(self) -> None:
+        """Let go of the sender; an iteration in another thread ends. Twice is once."""
+        closed, self._closed = self._closed, True
+        if not closed:
+            with self._lock:
+                self._link.close()
+
+    def __enter__(self) -> LiveSource:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _new_decoder(self) -> FormatDecoder | None:
+        return None if self._link.gives_events else framing.make_decoder(self.format, self._link, self._options)
+
+    def _there(self, now_s: float) -> bool:
+        connected = self._link.connected
+        if connected is None:
+            return self._heard_s is not None and now_s - self._heard_s <= self._dead_s
+        return connected
+
+    def _step(self, wait_s: float) -> Packet | None:
+        message = self._link.receive(wait_s)
+        now_s = time.monotonic()
+        if message is not None:
+            return self._take(message, now_s)
+        if self._there(now_s) and not self._fresh and self._timeline.idle(now_s):
+            return self._packet(np.zeros(0, EVENT))
+        return None
+
+    def _packet(self, events: Events) -> Packet:
+        assert self._timeline.reached_us is not None
+        return Packet(events, self._timeline.reached_us)
+
+    def _take(self, message: Message, now_s: float) -> Packet | None:
+        parts: list[Events] = []
+        if message.begins:
+            self._finish(now_s, parts)
+            self._begin()
+        if message.lost and self._decoder is not None:
+            self._decoder.lost()
+        if len(message.data) or message.events is not None:
+            self._begun = True
+            self._heard_s = now_s
+            self._decode(message, now_s, parts)
+        if message.ends or message.last:
+            self._finish(now_s, parts)
+        self.ended = self.ended or message.last
+        events = parts[0] if len(parts) == 1 else np.concatenate([np.zeros(0, EVENT), *parts])
+        if len(events):
+            self._events_s = now_s
+            self._counts["events"] += len(events)
+        return self._packet(events) if parts and self._timeline.reached_us is not None else None
+
+    def _begin(self) -> None:
+        self._counts["connections"] += 1
+        self._fresh = True
+
+    def _decode(self, message: Message, now_s: float, parts: list[Events]) -> None:
+        if self._decoder is None:
+            events = np.zeros(0, EVENT) if message.events is None else message.events
+            t_end_us = message.t_end_us
+            self._keep(message.triggers)
+            self._place(events, t_end_us, now_s, self._link.clock_sure, parts)
+            return
+        self._counts["bytes"] += len(message.data)
+        resyncs = self._decoder.counters["time_resyncs"]
+        events, t_end_us, _ = self._decoder.feed(message.data)
+        sure = self.format in framing.TIME_WORDS and self._decoder.counters["time_resyncs"] == resyncs
+        self._place(events, t_end_us, now_s, sure, parts)
+        self._keep(self._decoder.triggers())
+
+    def _place(self, events: Events, t_end_us: int | None, now_s: float, sure: bool, parts: list[Events]) -> None:
+        fresh, resyncs = self._fresh, self._timeline.resyncs
+        if self._timeline.place(events, t_end_us, now_s, sure=sure and not fresh, fresh=fresh):
+            self._fresh = False
+            parts.append(events)
+        if self._timeline.resyncs > resyncs:
+            _log.debug("%s: the clock jumped", printable(self.url))
+
+    def _finish(self, now_s: float, parts: list[Events]) -> None:
+        """End the decoder of a connection, with the events that waited in it; the next one begins anew."""
+        if self._decoder is None or not self._begun:
+            return
+        events, t_end_us, _ = self._decoder.finish()
+        self._place(events, t_end_us, now_s, True, parts)
+        self._keep(self._decoder.triggers())
+        self._past.update(self._decoder.counters)
+        self._decoder = self._new_decoder()
+        self._begun = False
+
+    def _keep(self, triggers: Events | None) -> None:
+        if triggers is None or not len(triggers):
+            return
+        triggers["t"] += self._timeline.offset_us
+        self._triggers.append(triggers)
+        if sum(map(len, self._triggers)) > _MOST_TRIGGERS:
+            self._triggers = [np.concatenate(self._triggers)[-_MOST_TRIGGERS:]]

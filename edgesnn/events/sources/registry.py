@@ -1,0 +1,78 @@
+"""Live sources by scheme: one file and one line each, imported on use.
+
+Those of other packages come by entry points of the group `edgesnn.sources`, after ours, and never replace one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from edgesnn.errors import UsageError
+from edgesnn.events.decoder import check_options
+from edgesnn.events.formats.base import Sensor
+from edgesnn.events.sources.address import parse, scheme_of
+from edgesnn.events.sources.base import Scheme
+from edgesnn.events.sources.live import OPTIONS, LiveSource
+from edgesnn.units import parse_sensor
+
+SOURCES = {
+    "pipe": "edgesnn.events.sources.pipe:Pipe",
+    "tcp": "edgesnn.events.sources.tcp:Tcp",
+    "udp": "edgesnn.events.sources.udp:Udp",
+    "unix": "edgesnn.events.sources.unix:Unix",
+}
+
+
+def names() -> list[str]:
+    """Return all schemes, ours first."""
+    return [*SOURCES, *(name for name in _others() if name not in SOURCES)]
+
+
+def get(name: str) -> Scheme:
+    """Return the kind of source of this scheme; UsageError names the known ones."""
+    target = SOURCES.get(name) or _others().get(name)
+    if target is None:
+        raise UsageError("no such source", where="source", found=repr(name), expected=f"one of {', '.join(names())}")
+    module, _, attribute = target.partition(":")
+    found: Scheme = getattr(import_module(module), attribute)()
+    return found
+
+
+def is_source(path: object) -> bool:
+    """Say whether this is a source's address and not a file's name."""
+    return scheme_of(path) in names()
+
+
+def open_source(url: str, *, format: str | None = None, sensor: Sensor | None = None) -> LiveSource:
+    """Open a live source.
+
+    Args:
+        url: its address: README.md.
+        format, sensor: instead of what the address says.
+
+    Raises:
+        UsageError: a wrong address, an unknown option, a format that is missing or none of a stream.
+        RecordingError: it cannot be had (a port in use, no such device). A sender that is not there yet is waited for.
+    """
+    address = parse(url)
+    if format is not None:
+        address = replace(address, options={**address.options, "format": format})
+    scheme = get(address.scheme)
+    address.check({*OPTIONS, *dict(scheme.options)})
+    if sensor is None and "sensor" in address.options:
+        sensor = parse_sensor(address.options["sensor"], where=url)
+    check_options(sensor, "skip")
+    link = scheme.open(address)
+    try:
+        return LiveSource(address, link, sensor)
+    except BaseException:
+        link.close()
+        raise
+
+
+@cache
+def _others() -> dict[str, str]:
+    return {point.name: point.value for point in entry_points(group="edgesnn.sources")}

@@ -1,0 +1,48 @@
+"""What the sources over the network share: addresses, peers, waiting."""
+
+from __future__ import annotations
+
+import ipaddress
+import select
+import socket
+from typing import Any
+
+from edgesnn.events.sources.address import Address
+from edgesnn.events.sources.base import failed
+
+HERE = "127.0.0.1"
+PEERS = ("peers", "only these IP addresses may send, a comma between them")
+
+
+def resolve(address: Address, kind: socket.SocketKind, *, bind: bool) -> tuple[int, Any]:
+    """Return (family, socket address) of a host and port; the host is this machine where none is said."""
+    if address.port is None or address.path not in ("", "/"):
+        raise address.wrong("no port", expected=f"{address.scheme}://HOST:PORT")
+    flags = socket.AI_PASSIVE if bind else 0
+    try:
+        found = socket.getaddrinfo(address.host or HERE, address.port, type=kind, flags=flags)
+    except OSError as error:
+        raise failed("no such host", address.url, error) from None
+    return found[0][0], found[0][4]
+
+
+def peers(address: Address) -> frozenset[str]:
+    """Return the IP addresses that may send; none: all."""
+    texts = [text for text in address.options.get("peers", "").split(",") if text]
+    try:
+        return frozenset(str(ipaddress.ip_address(text.strip())) for text in texts)
+    except ValueError as error:
+        raise address.wrong("peers are IP addresses", found=str(error)) from None
+
+
+def allowed(peers: frozenset[str], sender: Any) -> bool:
+    """Say whether this socket address may send."""
+    return not peers or str(sender[0]).partition("%")[0].removeprefix("::ffff:") in peers
+
+
+def ready(fds: dict[int, int], wait_s: float) -> dict[int, int]:
+    """Wait until one of these descriptors is ready: descriptor -> events of poll(2), as they are asked and answered."""
+    poll = select.poll()
+    for fd, events in fds.items():
+        poll.register(fd, events)
+    return dict(poll.poll(max(0, round(wait_s * 1000))))

@@ -1,0 +1,107 @@
+"""`Pipeline` over live sources: the predictions of the same recording, idle decisions on time, an end by `close`."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+import edgesnn
+from edgesnn.errors import UsageError
+from edgesnn.pipeline import Pipeline, Ring
+from tests.small_models import small_document
+from tests.walks import SENSOR, same, write_recording
+
+HOW = f"format=nmnist&sensor={SENSOR[0]}x{SENSOR[1]}"
+
+
+@pytest.fixture(scope="module")
+def model() -> edgesnn.Model:
+    return edgesnn.Model(small_document())
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_recording(tmp_path_factory.mktemp("live"))
+
+
+def words(recording: Path) -> bytes:
+    return b"".join(edgesnn.open(recording).chunks())
+
+
+@pytest.mark.parametrize("threaded", [False, True, Ring(when_full="block", events=1 << 10)])
+def test_a_pipe_gives_the_predictions_of_the_recording(
+    model: edgesnn.Model, recording: Path, tmp_path: Path, threaded: bool | Ring
+) -> None:
+    expected = [same(prediction) for prediction in Pipeline(recording, model)]
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with Pipeline(f"pipe:{path}?once&{HOW}", model, threaded=threaded) as pipeline:
+        threading.Thread(target=path.write_bytes, args=(words(recording),)).start()
+        assert [same(prediction) for prediction in pipeline] == expected
+        counters = pipeline.counters
+    assert counters["events_in"] == len(edgesnn.open(recording).read())
+    assert counters["pending"] == 0
+
+
+def test_a_quiet_sender_gives_idle_decisions_on_time_and_a_dead_one_none(model: edgesnn.Model, recording: Path) -> None:
+    source = edgesnn.open(f"tcp://127.0.0.1:0?listen&{HOW}")
+    with Pipeline(source, model, threaded=True) as pipeline:
+        with socket.create_connection(("127.0.0.1", source.port)) as one:
+            one.sendall(words(recording))
+            began_s = time.monotonic()
+            idle = 0
+            while idle < 8:
+                prediction = pipeline.poll(1000)
+                assert prediction is not None
+                idle = idle + 1 if prediction.sensor.events == 0 else 0
+            assert 0.25 < time.monotonic() - began_s < 5.0  # hops of 50 ms
+        while source.state != "dead" or pipeline.poll(100) is not None:
+            assert time.monotonic() - began_s < 10.0
+        assert pipeline.poll(300) is None
+
+
+def test_closing_the_pipeline_ends_a_wait_for_a_sender(model: edgesnn.Model) -> None:
+    for threaded in (False, True):
+        pipeline = Pipeline(f"udp://127.0.0.1:0?{HOW}", model, threaded=threaded)
+        threading.Timer(0.1, pipeline.close).start()
+        began_s = time.monotonic()
+        if threaded:
+            assert pipeline.poll(50) is None
+        with pytest.raises((StopIteration, UsageError)):
+            next(pipeline)
+        assert time.monotonic() - began_s < 5.0
+
+
+def test_what_a_live_source_cannot_do_is_refused(model: edgesnn.Model) -> None:
+    url = f"udp://127.0.0.1:0?{HOW}"
+    with pytest.raises(UsageError, match="its own pace"):
+        Pipeline(url, model, speed="2x")
+    with pytest.raises(UsageError, match="this source cannot wait"):
+        Pipeline(url, model, threaded=Ring(when_full="block"))
+    with pytest.raises(UsageError, match="live sources skip"):
+        Pipeline(url, model, on_corrupt="strict")
+
+
+def test_a_pipeline_restored_goes_on_with_a_camera_that_has_started_anew(
+    model: edgesnn.Model, recording: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with Pipeline(f"pipe:{path}?once&{HOW}", model) as pipeline:
+        threading.Thread(target=path.write_bytes, args=(words(recording),)).start()
+        first = list(islice(pipeline, 6))
+        blob = pipeline.snapshot()
+    with Pipeline(f"pipe:{path}?once&{HOW}", model) as pipeline:
+        pipeline.restore(blob)
+        threading.Thread(target=path.write_bytes, args=(words(recording),)).start()
+        rest = list(pipeline)
+    assert rest[0].window == first[-1].window + 1
+    assert [one.sensor.t0_us for one in rest] == [rest[0].sensor.t0_us + 50_000 * n for n in range(len(rest))]
+    events = [one.sensor.events for one in rest]
+    assert sum(events) > len(edgesnn.open(recording).read())  # windows overlap
