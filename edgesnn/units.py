@@ -1,4 +1,4 @@
-"""Durations, rates and sizes with their units. A duration in a config or on the command line carries its unit."""
+"""Durations, rates, speeds and sizes with their units. A duration in a config or on the command line carries one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from edgesnn.errors import UsageError
 _US = {"us": 1, "ms": 1_000, "s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 _HZ = {"Hz": 1, "kHz": 1_000, "MHz": 1_000_000}
 _QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*")
+_SPEED = re.compile(r"(\d+(?:\.\d+)?)x")
 _SENSOR = re.compile(r"\s*(\d{1,5})\s*[xX]\s*(\d{1,5})\s*")
 
 
@@ -66,3 +67,17 @@ def parse_sensor(text: str, *, where: str = "--sensor") -> tuple[int, int]:
     if match is None or not (0 < int(match[1]) <= 65536 and 0 < int(match[2]) <= 65536):
         raise UsageError("not a sensor size", where=where, found=repr(text), expected="WxH, for example 640x480")
     return int(match[1]), int(match[2])
+
+
+def parse_speed(text: str, *, where: str = "speed") -> float | None:
+    """Return the factor of "1x", "0.5x", "4x"; None for "max". Raises UsageError.
+
+    >>> parse_speed("4x"), parse_speed("max")
+    (4.0, None)
+    """
+    if text == "max":
+        return None
+    match = _SPEED.fullmatch(text) if isinstance(text, str) else None
+    if match is None or float(match[1]) <= 0:
+        raise UsageError("not a speed", where=where, found=repr(text), expected="max, or a factor such as 1x or 4x")
+    return float(match[1])

@@ -78,10 +78,20 @@ def _live(args: argparse.Namespace) -> int:
         ("rate", f"{report['rate_hz']:,.0f} events/s, {report['bytes_per_s']:,.0f} bytes/s"),
         ("time", "-" if report["t_end_us"] is None else f"{report['t_end_us']:,} us reached"),
         ("counters", departures or "all zero"),
+        *((name.removesuffix("_us"), _detail(value)) for name, value in report["details"].items()),
     ]
     for name, value in rows:
         print(f"{name:<14} {value}")
     return 0
+
+
+def _detail(value: Any) -> str:
+    """Return what a source tells for a person to read; numbers by name are microseconds."""
+    from edgesnn.units import format_duration_us
+
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {format_duration_us(number)}" for name, number in value.items())
+    return "-" if value is None else str(value)
 
 
 def _sensor(sensor: list[int] | None) -> str:

@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _speed(text: str) -> str:
-    from edgesnn.pipeline.pace import parse_speed
+    from edgesnn.units import parse_speed
 
     parse_speed(text, where="--speed")
     return text

@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator
 
-from edgesnn.errors import UsageError
-
-_SPEED = re.compile(r"(\d+(?:\.\d+)?)x")
 _STEP_US = 2_000
 """A piece of a paced recording covers about this much sensor time."""
 
 _SMALLEST, _LARGEST = 64, 1 << 16
-
-
-def parse_speed(text: str, *, where: str = "speed") -> float | None:
-    """Return the factor of "1x", "0.5x", "4x"; None for "max". Raises UsageError.
-
-    >>> parse_speed("4x"), parse_speed("max")
-    (4.0, None)
-    """
-    if text == "max":
-        return None
-    match = _SPEED.fullmatch(text) if isinstance(text, str) else None
-    if match is None or float(match[1]) <= 0:
-        raise UsageError("not a speed", where=where, found=repr(text), expected="max, or a factor such as 1x or 4x")
-    return float(match[1])
 
 
 class Clock:

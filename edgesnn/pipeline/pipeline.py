@@ -19,7 +19,6 @@ from edgesnn.events.formats.base import printable
 from edgesnn.events.recording import Recording
 from edgesnn.events.sources.live import LiveSource
 from edgesnn.pipeline.by_count import SECTION, ByCount, by_count, check_saved
-from edgesnn.pipeline.pace import parse_speed
 from edgesnn.pipeline.records import Records
 from edgesnn.pipeline.session_model import chain_model
 from edgesnn.pipeline.source import check_native, is_native, make_source, open_source
@@ -28,6 +27,7 @@ from edgesnn.prediction import Prediction
 from edgesnn.runtime import Model, load, snapshot
 from edgesnn.runtime.decide import Readout
 from edgesnn.runtime.windows import Encoding, adapted, encoding_of, goes_on, readout_of
+from edgesnn.units import parse_speed
 
 _CURSOR = "source/cursor"
 _WAIT_MS = 100

@@ -13,12 +13,13 @@ import pytest
 import edgesnn
 from edgesnn.encode.points import encode_points
 from edgesnn.errors import ModelError, UsageError
-from edgesnn.pipeline.pace import Clock, paced, parse_speed
+from edgesnn.pipeline.pace import Clock, paced
 from edgesnn.prediction import Prediction
 from edgesnn.runtime.decide import Decide
 from edgesnn.runtime.energy import energy_uj
 from edgesnn.runtime.windows import encoding_of, readout_of
 from edgesnn.schemas import load_schema
+from edgesnn.units import parse_speed
 from tests.small_models import small_document
 from tests.walks import SENSOR, make_events, polled, same, write_recording
 

@@ -49,6 +49,13 @@ def test_a_pipe_gives_the_predictions_of_the_recording(
     assert counters["pending"] == 0
 
 
+@pytest.mark.parametrize("speed", ["max", "8x"])
+def test_a_replay_gives_the_predictions_of_the_recording(model: edgesnn.Model, recording: Path, speed: str) -> None:
+    expected = [same(prediction) for prediction in Pipeline(recording, model, sensor=SENSOR)]
+    with Pipeline(f"replay:{recording}?speed={speed}&sensor={SENSOR[0]}x{SENSOR[1]}", model) as pipeline:
+        assert [same(prediction) for prediction in pipeline] == expected
+
+
 def test_a_quiet_sender_gives_idle_decisions_on_time_and_a_dead_one_none(model: edgesnn.Model, recording: Path) -> None:
     source = edgesnn.open(f"tcp://127.0.0.1:0?listen&{HOW}")
     with Pipeline(source, model, threaded=True) as pipeline:

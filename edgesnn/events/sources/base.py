@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -55,7 +56,7 @@ class Link(Protocol):
         sensor: (width, height) where the device says it.
         variant: of the format, as `edgesnn.Decoder`.
         datagrams: each message is a whole datagram (or several of whole words), and one may be missing.
-        clock_sure: its times never jump, whatever lies between two of them (a recording's).
+        clock_sure: its messages say all that time does, quiet stretches too (a recording's): none of it is a jump.
         can_wait: the sender waits while nobody reads, and loses nothing.
         port: the one that it listens at; None: at none.
         connected: the sender is there; None where it cannot be told.
@@ -75,6 +76,9 @@ class Link(Protocol):
     @property
     def connected(self) -> bool | None: ...
 
+    def details(self) -> Mapping[str, Any]:
+        """Return what else there is to tell of it, as JSON values."""
+
     def receive(self, wait_s: float) -> Message | None:
         """Return what comes next; None after `wait_s` without anything, or earlier. Never wait longer."""
 
@@ -93,6 +97,10 @@ class PlainLink:
     clock_sure = False
     can_wait = False
     port: int | None = None
+
+    def details(self) -> Mapping[str, Any]:
+        """Return nothing."""
+        return {}
 
 
 class Scheme(Protocol):

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
@@ -130,6 +131,11 @@ class LiveSource:
         counters.update(self._counts)
         return {**counters, "clock_resyncs": self._timeline.resyncs}
 
+    @property
+    def details(self) -> dict[str, Any]:
+        """What else its kind of source tells, as JSON values: the jitter of a replay."""
+        return dict(self._link.details())
+
     def triggers(self) -> Events:
         """Return the external triggers since the last call, dtype `edgesnn.events.types.TRIGGER`; the last 65,536."""
         triggers, self._triggers = self._triggers, []
@@ -169,7 +175,8 @@ class LiveSource:
         now_s = time.monotonic()
         if message is not None:
             return self._take(message, now_s)
-        if self._there(now_s) and not self._fresh and self._timeline.idle(now_s):
+        idles = not self._link.clock_sure and not self._fresh and self._there(now_s)
+        if idles and self._timeline.idle(now_s):
             return self._packet(np.zeros(0, EVENT))
         return None
 

@@ -14,7 +14,7 @@ def watch(source: LiveSource, seconds: float) -> dict[str, Any]:
 
     Returns:
         url, format, sensor ([width, height] or None), state, seconds (since the first byte or event), events, on, off,
-        extent (as `summarise`), triggers, rate_hz, bytes_per_s, t_end_us, counters.
+        extent (as `summarise`), triggers, rate_hz, bytes_per_s, t_end_us, counters, details.
     """
     tally = Tally()
     triggers = 0
@@ -44,4 +44,5 @@ def watch(source: LiveSource, seconds: float) -> dict[str, Any]:
         "bytes_per_s": counters["bytes"] / passed_s if passed_s > 0 else 0.0,
         "t_end_us": source.t_end_us,
         "counters": counters,
+        "details": source.details,
     }

@@ -1,0 +1,154 @@
+"""`replay:FILE`: a recording as if it came now. docs/sources.md, "Replay"."""
+
+from __future__ import annotations
+
+import time
+from array import array
+from typing import Any
+
+import numpy as np
+
+from edgesnn.events import recording
+from edgesnn.events.recording import Recording
+from edgesnn.events.sources.address import Address
+from edgesnn.events.sources.base import Events, Link, Message, PlainLink
+from edgesnn.events.types import EVENT
+from edgesnn.units import parse_sensor, parse_speed
+
+_PIECE_US = 2_000
+_PIECE_EVENTS = 1 << 13
+_MOST_SAMPLES = 1 << 16
+
+
+class Replay:
+    """A recording at its own pace."""
+
+    name = "replay"
+    form = "replay:FILE"
+    help = "a recording at its own pace, faster or slower, once or again and again"
+    options = (
+        ("speed", "1x (default), a factor such as 0.5x or 4x, or max: as fast as it is read"),
+        ("loop", "begin again at its end"),
+    )
+
+    def open(self, address: Address) -> Link:
+        """Open the recording."""
+        if address.host is not None or not address.path:
+            raise address.wrong("no recording", expected="replay:FILE")
+        speed = parse_speed(address.options.get("speed", "1x"), where=address.url)
+        loop = address.flag("loop")
+        text = address.options.get("sensor")
+        sensor = None if text is None else parse_sensor(text, where=address.url)
+        format = address.options.get("format")
+        return ReplayLink(recording.open(address.path, on_corrupt="skip", format=format, sensor=sensor), speed, loop)
+
+
+class ReplayLink(PlainLink):
+    """The packets of a recording, each when its last event is due.
+
+    Args:
+        recording: what is played.
+        speed: sensor seconds per second; None: as fast as it is read.
+        loop: its end is followed by its beginning; times go on.
+    """
+
+    gives_events = True
+    clock_sure = True
+    can_wait = True
+
+    def __init__(self, recording: Recording, speed: float | None, loop: bool) -> None:
+        self.format = recording.format
+        self.sensor = recording.sensor
+        self.counters = {"loops": 0}
+        self._recording = recording
+        self._speed = speed
+        self._loop = loop
+        self._late_us = array("d")
+        self._shift_us = 0
+        self._origin: tuple[int, float] | None = None  # a time and when it was due
+        self._reached_us = 0
+        self._given = False  # in this pass
+        self._packets = self._pass()
+        self._next: Events | None = None
+
+    @property
+    def connected(self) -> bool | None:
+        """A recording is always there."""
+        return True
+
+    def receive(self, wait_s: float) -> Message | None:
+        """Return the next packet when it is due, before that the time that has passed."""
+        events = self._next if self._next is not None else self._read()
+        if events is None:
+            return self._begin_again()
+        latest_us = int(events["t"].max())
+        rest_s = 0.0 if self._speed is None else self._due_s(latest_us) - time.monotonic()
+        time.sleep(min(wait_s, max(rest_s, 0.0)))
+        if rest_s > wait_s:
+            return self._time_passed(int(events["t"][0]))
+        if self._speed is not None:
+            self._count_late(time.monotonic() - self._due_s(latest_us))
+        self._reached_us = max(self._reached_us, latest_us)
+        self._next = None
+        return Message(events=events, t_end_us=self._reached_us)
+
+    def details(self) -> dict[str, Any]:
+        """Return how late packets were given: "jitter_us" {"p50", "p99", "max"}, None while there is none."""
+        if not self._late_us:
+            return {"jitter_us": None}
+        late_us = np.frombuffer(self._late_us, np.float64)
+        p50, p99 = np.percentile(late_us, [50, 99], method="inverted_cdf")
+        return {"jitter_us": {"p50": float(p50), "p99": float(p99), "max": float(late_us.max())}}
+
+    def close(self) -> None:
+        """Close the file."""
+        self._packets.close()
+
+    def _pass(self) -> Any:
+        if self._speed is None:
+            return self._recording.packets(count=_PIECE_EVENTS)
+        return self._recording.packets(duration_us=_PIECE_US)
+
+    def _read(self) -> Events | None:
+        events: Events | None = next(self._packets, None)
+        if events is None:
+            return None
+        first_us = int(events["t"][0])
+        if self._origin is None:
+            self._origin = (first_us, time.monotonic())
+            self._reached_us = first_us
+        elif not self._given:
+            self._shift_us = self._reached_us + 1 - first_us
+        self._given = True
+        events["t"] += self._shift_us
+        self._next = events
+        return events
+
+    def _begin_again(self) -> Message | None:
+        if not self._loop or not self._given:
+            return Message(last=True)
+        self.counters["loops"] += 1
+        self._given = False
+        self._packets = self._pass()
+        return None
+
+    def _due_s(self, t_us: int) -> float:
+        assert self._origin is not None
+        assert self._speed is not None
+        return self._origin[1] + (t_us - self._origin[0]) / 1e6 / self._speed
+
+    def _time_passed(self, next_us: int) -> Message | None:
+        """Return the time that has passed, which is not past the next event."""
+        assert self._origin is not None
+        assert self._speed is not None
+        passed_us = int((time.monotonic() - self._origin[1]) * 1e6 * self._speed)
+        t_us = min(self._origin[0] + passed_us, next_us)
+        if t_us <= self._reached_us:
+            return None
+        self._reached_us = t_us
+        return Message(events=np.zeros(0, EVENT), t_end_us=t_us)
+
+    def _count_late(self, late_s: float) -> None:
+        if len(self._late_us) >= _MOST_SAMPLES:
+            del self._late_us[: _MOST_SAMPLES // 2]
+        self._late_us.append(late_s * 1e6)
