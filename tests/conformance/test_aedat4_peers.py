@@ -16,6 +16,7 @@ from edgesnn.events import registry
 from edgesnn.events.formats.aedat4_packets import Packets
 from edgesnn.events.formats.base import EncoderOptions, is_writable
 from edgesnn.events.types import EVENT, TRIGGER
+from tests.live import read_events
 
 pytestmark = pytest.mark.conformance
 
@@ -127,24 +128,37 @@ time.sleep(60)
 """
 
 
-def test_what_dv_processing_sends_is_read_here(tmp_path: Path, events: np.ndarray) -> None:
+@pytest.mark.parametrize("by", ["packets", "source"])
+def test_what_dv_processing_sends_is_read_here(tmp_path: Path, events: np.ndarray, by: str) -> None:
     pytest.importorskip("dv_processing", reason="dv-processing is not installed (extra peers)")
     path = written(tmp_path / "a.aedat4", events, np.zeros(0, TRIGGER), "none")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    packets = Packets(None, where=f"tcp://127.0.0.1:{port}")
-    parts: list[np.ndarray] = []
     command = [sys.executable, "-c", SENDER, str(port), path]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sender:
         try:
             assert sender.stdout is not None
             assert sender.stdout.readline() == "ready\n"
-            with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
-                while sum(map(len, parts)) < len(events):
-                    some, _, error = packets.feed(connection.recv(5000))
-                    assert error is None
-                    parts.append(some)
+            read = by_packets if by == "packets" else by_source
+            sensor, found = read(port, len(events))
         finally:
             sender.kill()
-    assert packets.sensor == SENSOR
-    np.testing.assert_array_equal(np.concatenate(parts), events)
+    assert sensor == SENSOR
+    np.testing.assert_array_equal(found, events)
+
+
+def by_packets(port: int, count: int) -> tuple[Any, np.ndarray]:
+    packets = Packets(None, where=f"tcp://127.0.0.1:{port}")
+    parts: list[np.ndarray] = []
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        while sum(map(len, parts)) < count:
+            some, _, error = packets.feed(connection.recv(5000))
+            assert error is None
+            parts.append(some)
+    return packets.sensor, np.concatenate(parts)
+
+
+def by_source(port: int, count: int) -> tuple[Any, np.ndarray]:
+    with edgesnn.open(f"tcp://127.0.0.1:{port}?format=aedat4") as source:
+        found = read_events(source, count)
+        return source.sensor, found

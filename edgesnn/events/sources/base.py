@@ -82,6 +82,9 @@ class Link(Protocol):
     def receive(self, wait_s: float) -> Message | None:
         """Return what comes next; None after `wait_s` without anything, or earlier. Never wait longer."""
 
+    def drop(self) -> None:
+        """End the connection: its bytes cannot be read. `receive` says `ends`, and another may follow."""
+
     def close(self) -> None:
         """Let go of everything."""
 
@@ -101,6 +104,9 @@ class PlainLink:
     def details(self) -> Mapping[str, Any]:
         """Return nothing."""
         return {}
+
+    def drop(self) -> None:
+        """Go on: there is no connection."""
 
 
 class Scheme(Protocol):

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgesnn.errors import UsageError
 from edgesnn.events import registry
+from edgesnn.events.formats.aedat4_packets import Packets
 from edgesnn.events.formats.base import DecoderOptions, FormatDecoder, Result, is_stream, printable
 from edgesnn.events.sources.address import Address
 from edgesnn.events.sources.base import Link
 
 _WORD_BYTES = {"dat": 8, "evt2": 4, "evt21": 8, "evt3": 2, "nmnist": 5}
+AEDAT4 = "aedat4"
+"""What iniVation's runtime sends over a connection is not what its files hold."""
 TIME_WORDS = ("evt2", "evt21", "evt3")
 """Formats whose decoders count every jump of their time (`time_resyncs`)."""
 
 
-def check_format(name: str | None, address: Address) -> str:
+def check_format(name: str | None, link: Link, address: Address) -> str:
     """Return the name of a format that a stream can have; UsageError where it is none."""
-    streams = [one for one in registry.names() if is_stream(registry.get(one))]
+    streams = [AEDAT4, *(one for one in registry.names() if is_stream(registry.get(one)))]
+    if name == AEDAT4 and not link.datagrams:
+        return name
     if name is None:
         expected = f"one of {', '.join(streams)}"
         raise address.wrong("the format is not said", expected=expected, hint="add ?format=NAME, such as ?format=evt3")
@@ -28,9 +32,10 @@ def check_format(name: str | None, address: Address) -> str:
 
 def make_decoder(name: str, link: Link, options: DecoderOptions) -> FormatDecoder:
     """Make the decoder of a new connection."""
+    if name == AEDAT4:
+        return ConnectionDecoder(options)
     kind = registry.get(name)
-    if not is_stream(kind):
-        raise UsageError("not the format of a stream", where="format", found=repr(name))
+    assert is_stream(kind)
     decoder = kind.decoder(options)
     size = word_bytes(name)
     return DatagramDecoder(decoder, size) if link.datagrams and size > 1 else decoder
@@ -88,6 +93,42 @@ class DatagramDecoder:
     def load(self, arrays: dict[str, Any], /) -> None:
         """Take the decoder's state."""
         self._decoder.load(arrays)
+
+
+class ConnectionDecoder:
+    """AEDAT4 over a connection: an IOHeader, which says the sensor, then packets. docs/formats.md, "AEDAT4".
+
+    Attributes:
+        sensor: (width, height), None before the header.
+    """
+
+    def __init__(self, options: DecoderOptions) -> None:
+        self._packets = Packets(None, sensor=options.sensor, on_corrupt="skip", where=options.where)
+        self.feed = self._packets.feed
+        self.finish = self._packets.finish
+        self.triggers = self._packets.triggers
+
+    @property
+    def sensor(self) -> tuple[int, int] | None:
+        return self._packets.sensor
+
+    @property
+    def t_end_us(self) -> int | None:
+        return self._packets.t_end_us
+
+    @property
+    def counters(self) -> dict[str, int]:
+        return self._packets.counters
+
+    def lost(self) -> None:
+        """Nothing: a connection loses nothing."""
+
+    def save(self) -> dict[str, Any]:
+        """Return nothing: it is not saved."""
+        return {}
+
+    def load(self, arrays: dict[str, Any], /) -> None:
+        """Take nothing."""
 
 
 def options(link: Link, address: Address, sensor: tuple[int, int] | None) -> DecoderOptions:

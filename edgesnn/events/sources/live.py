@@ -43,7 +43,7 @@ class LiveSource:
     Attributes:
         url: its address.
         format: of its bytes.
-        sensor: (width, height), None where nobody says it.
+        sensor: (width, height), None where nobody says it; of AEDAT4 once a connection has.
         can_wait: the sender waits while nobody reads, and loses nothing.
         port: the one that it listens at (the system chooses where the address says 0); None: at none.
         t_end_us: time reached, None before the first event or word.
@@ -55,7 +55,7 @@ class LiveSource:
         self.port = link.port
         self._link = link
         named = address.options.get("format", link.format)
-        self.format = str(link.format) if link.gives_events else framing.check_format(named, address)
+        self.format = str(link.format) if link.gives_events else framing.check_format(named, link, address)
         self.sensor = sensor or link.sensor
         self._options = framing.options(link, address, self.sensor)
         self._decoder: FormatDecoder | None = self._new_decoder()
@@ -69,6 +69,7 @@ class LiveSource:
         self._counts = Counter({"events": 0, "bytes": 0, "connections": 0})
         self._past: Counter[str] = Counter()
         self._triggers: list[Events] = []
+        self._complaint = ""
 
     def __repr__(self) -> str:
         return f"LiveSource({printable(self.url)!r}, format={self.format!r}, sensor={self.sensor}, {self.state})"
@@ -217,10 +218,21 @@ class LiveSource:
             return
         self._counts["bytes"] += len(message.data)
         resyncs = self._decoder.counters["time_resyncs"]
-        events, t_end_us, _ = self._decoder.feed(message.data)
+        events, t_end_us, error = self._decoder.feed(message.data)
+        if error is not None:
+            self._drop(error)
+        self.sensor = self.sensor or getattr(self._decoder, "sensor", None)
         sure = self.format in framing.TIME_WORDS and self._decoder.counters["time_resyncs"] == resyncs
         self._place(events, t_end_us, now_s, sure, parts)
         self._keep(self._decoder.triggers())
+
+    def _drop(self, error: Exception) -> None:
+        """End a connection that cannot be read, and say why, once."""
+        self._counts["dropped_connections"] += 1
+        if str(error) != self._complaint:
+            self._complaint = str(error)
+            _log.warning("%s: the connection is dropped: %s", printable(self.url), error)
+        self._link.drop()
 
     def _place(self, events: Events, t_end_us: int | None, now_s: float, sure: bool, parts: list[Events]) -> None:
         fresh, resyncs = self._fresh, self._timeline.resyncs

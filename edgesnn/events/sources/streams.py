@@ -18,6 +18,7 @@ LISTEN = ("listen", "wait for a sender that connects, instead of connecting to o
 _READ_BYTES = 1 << 17
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
 _CONNECT_S = 5.0
+_DROPPED_S = 1.0  # until a server that sent what cannot be read is asked again
 
 _log = logging.getLogger("edgesnn.events")
 
@@ -33,13 +34,18 @@ class StreamLink(PlainLink):
 
     def __init__(self, url: str) -> None:
         self.url = printable(url)
-        self.counters: dict[str, int] = {"disconnections": 0}
+        self.counters: dict[str, int] = {"disconnections": 0, "dropped_connections": 0}
         self._connection: socket.socket | None = None
+        self._dropped = False
 
     @property
     def connected(self) -> bool | None:
         """Whether there is a connection."""
         return self._connection is not None
+
+    def drop(self) -> None:
+        """Take nothing more of this connection."""
+        self._dropped = True
 
     def close(self) -> None:
         """Close the connection."""
@@ -52,12 +58,13 @@ class StreamLink(PlainLink):
         if connection.family != socket.AF_UNIX:
             _keep_alive(connection)
         self._connection = connection
+        self._dropped = False
         return Message(begins=True)
 
     def _read(self) -> Message | None:
         assert self._connection is not None
         try:
-            data = self._connection.recv(_READ_BYTES)
+            data = b"" if self._dropped else self._connection.recv(_READ_BYTES)
         except (BlockingIOError, InterruptedError):
             return None
         except OSError:
@@ -97,7 +104,7 @@ class ServerLink(StreamLink):
         """Return bytes of the sender, or that one has come or gone."""
         if self._connection is None:
             return self._accept() if self._ready(self._listener, wait_s) else None
-        if self._ready(self._connection, wait_s):
+        if self._dropped or self._ready(self._connection, wait_s):
             message = self._read()
             if message is not None:
                 self._heard_s = time.monotonic()
@@ -148,6 +155,9 @@ class ClientLink(StreamLink):
 
     def receive(self, wait_s: float) -> Message | None:
         """Return bytes of the server, or that it is there or has gone."""
+        if self._dropped and self._connection is not None:
+            self._next_s = time.monotonic() + _DROPPED_S
+            return self._read()
         if self._connection is not None:
             return self._read() if ready({self._connection.fileno(): select.POLLIN}, wait_s) else None
         if self._trying is not None:
