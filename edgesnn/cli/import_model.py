@@ -7,14 +7,24 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgesnn.cli.arguments import add_adapt, add_json, add_readout, add_sensor, duration_us, print_json, readout_numbers
+from edgesnn.cli.arguments import (
+    add_adapt,
+    add_filters,
+    add_json,
+    add_readout,
+    add_sensor,
+    duration_us,
+    filter_list,
+    print_json,
+    readout_numbers,
+)
 from edgesnn.errors import UsageError
 
 if TYPE_CHECKING:
     from edgesnn.graph import Document
 
 HELP = "make a model file of another tool's model"
-EPILOG = """A NIR file holds continuous-time constants only: --profile says whose discrete update to write down, --dt
+EPILOG = f"""A NIR file holds continuous-time constants only: --profile says whose discrete update to write down, --dt
 its step, --reset what a spike does, --set changes single flags (docs/import.md). Without --bin, --sensor and --steps
 the model is stepped from Python; with them it says how events become its input.
 
@@ -22,7 +32,9 @@ examples:
   edgesnn import braille.nir --from nir --profile snntorch-no-delay --reset zero --input spikes -o braille.safetensors
   edgesnn import cnn.nir --from nir --profile sinabs --input spikes --bin 1ms --sensor 34x34 --steps 300 \\
       --origin zero --labels digits.txt --temperature 20 --early-exit 0.95 --min-steps 50 -o cnn.safetensors
-  edgesnn import net.nir --from nir --profile plain --set lif1.compare=ge --set lif1.v_th=0.5 -o net.safetensors"""
+  edgesnn import net.nir --from nir --profile plain --set lif1.compare=ge --set lif1.v_th=0.5 -o net.safetensors
+
+{filter_list()}"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="polarity of channel 0 and of channel 1 (default: off-on)",
     )
     add_adapt(events)
+    add_filters(parser)
     events.add_argument("--labels", metavar="FILE", help="names of the classes, one a line")
     add_readout(parser)
     add_json(parser)
@@ -79,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
         value=args.value,
         events=_events(args),
         labels=_labels(args.labels),
+        filters=args.filter,
     )
     document = with_readout(document, **readout_numbers(args))
     document.save(args.output)

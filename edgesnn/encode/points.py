@@ -56,7 +56,7 @@ class PointEncoding:
     @classmethod
     def from_section(cls, section: Mapping[str, Any]) -> PointEncoding:
         """Return the encoding of a checked `input` section of kind "points"."""
-        return cls(**{name: value for name, value in section.items() if name not in ("kind", "sensor")})
+        return cls(**{name: value for name, value in section.items() if name not in ("kind", "sensor", "filters")})
 
     @property
     def grid(self) -> TimeGrid:

@@ -7,6 +7,7 @@ Start at `document.py` (what a model is), then `builder.py` (how one is made), `
 from edgesnn.graph.analysis import Analysis
 from edgesnn.graph.builder import Builder
 from edgesnn.graph.document import FORMAT_VERSION, Document, read
+from edgesnn.graph.fields import with_filters
 from edgesnn.graph.readout import with_readout
 from edgesnn.graph.tensors import Int4
 from edgesnn.graph.values import Node, NodeView, StateType, Tensor, ValueType
@@ -23,5 +24,6 @@ __all__ = [
     "Tensor",
     "ValueType",
     "read",
+    "with_filters",
     "with_readout",
 ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
-from edgesnn.errors import ModelError
+from edgesnn.errors import ModelError, UsageError
+from edgesnn.events.filters.specification import FilterLike, parse_filter, parse_filters
 from edgesnn.graph.values import MAX_AXES, Policy
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ _POINTS = ("window_us", "hop_us", "min_events", "points", "groups", "neighbours"
 _ADAPTS = ("letterbox", "crop", "downsample")
 _MAX_POINTS = 1 << 16
 _MAX_STEPS = 1 << 12
+_MAX_FILTERS = 16  # some keep 8 bytes of each pixel
 _MAX_RESET = (1 << 31) - 1
 POLICIES: tuple[str, ...] = get_args(Policy)
 """When a state goes back to its initial value."""
@@ -115,6 +117,20 @@ def fill_input(section: Mapping[str, Any]) -> dict[str, Any]:
     return filled
 
 
+def with_filters(section: Mapping[str, Any], filters: Iterable[FilterLike]) -> dict[str, Any]:
+    """Return an `input` section whose events go through these filters first; none: the section as it is.
+
+    Raises:
+        UsageError: a filter that cannot be, or a section that takes no events.
+    """
+    checked = [one.json for one in parse_filters(filters)]
+    if not checked:
+        return dict(section)
+    if section["kind"] != "points" and section.get("events") is None:
+        raise UsageError("no events become the input", where="filters", hint="say how: bin, sensor and steps")
+    return {**section, "filters": checked}
+
+
 def check_input(value: Any, where: str) -> dict[str, Any]:
     """Return the `input` section; see docs/model-file.md for its fields."""
     section = mapping(value, where, "input")
@@ -122,8 +138,32 @@ def check_input(value: Any, where: str) -> dict[str, Any]:
     check = _INPUTS.get(kind) if isinstance(kind, str) else None
     if check is None:
         fail(where, "input.kind", kind, ", ".join(map(repr, _INPUTS)))
-    check(section, where)
+    if "filters" in section:
+        _check_filters(section, where)
+    check({name: part for name, part in section.items() if name != "filters"}, where)
     return section
+
+
+def _check_filters(section: dict[str, Any], where: str) -> None:
+    """Check the filters that events go through before they become the input; their JSON form, every parameter there."""
+    at = "input.filters"
+    if section["kind"] != "points" and section.get("events") is None:
+        fail(where, at, section["filters"], "none where no events become the input")
+    entries = sequence(section["filters"], where, at)
+    if not 1 <= len(entries) <= _MAX_FILTERS:
+        fail(where, at, entries, f"1 to {_MAX_FILTERS} filters, or no such field")
+    for index, entry in enumerate(entries):
+        place = f"{at}[{index}]"
+        given = mapping(entry, where, place)
+        try:
+            checked = parse_filter(given, where=place)
+        except UsageError as error:
+            raise ModelError(error.what, where=f"{where}, {error.where}", **_rest(error)) from None
+        exact(given, tuple(checked.json), where, place)
+
+
+def _rest(error: UsageError) -> dict[str, Any]:
+    return {"found": error.found, "expected": error.expected, "hint": error.hint}
 
 
 def _check_dense(section: dict[str, Any], where: str) -> None:

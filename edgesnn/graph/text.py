@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from edgesnn.events.filters.specification import parse_filter
 from edgesnn.graph.document import Document
 from edgesnn.graph.operators.base import Operator
 from edgesnn.graph.operators.matrix import Matrix
@@ -25,7 +26,8 @@ def describe(document: Document) -> str:
         ("format", f"version {document.format_version}"),
         ("sha256", document.identity),
         ("precision", f"{document.precision}, {size:,} bytes of weights and constants"),
-        ("input", _pairs(document.input)),
+        ("input", _pairs({k: v for k, v in document.input.items() if k != "filters"})),
+        *[("filters" if i == 0 else "", text) for i, text in enumerate(_filters(document))],
         *_readout(document),
         ("outputs", ", ".join(document.outputs)),
         *[("provenance" if i == 0 else "", text) for i, text in enumerate(_provenance(document))],
@@ -107,6 +109,10 @@ def _readout(document: Document) -> list[tuple[str, str]]:
         return []
     others = {name: value for name, value in document.readout.items() if name != "labels"}
     return [("labels", ", ".join(document.readout["labels"])), ("readout", _pairs(others))]
+
+
+def _filters(document: Document) -> list[str]:
+    return [parse_filter(entry).text for entry in document.input.get("filters", ())]
 
 
 def _provenance(document: Document) -> list[str]:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from edgesnn.errors import ModelError, UsageError
-from edgesnn.graph import Builder
+from edgesnn.events.filters import FilterLike
+from edgesnn.graph import Builder, with_filters
 
 EVENT_DEFAULTS: dict[str, Any] = {"origin": "first", "rounding": "floor", "polarity_order": [0, 1]}
 
 
 def input_section(
-    kind: str, value: str | None, events: Mapping[str, Any] | None, shape: Sequence[int], largest: int
+    kind: str,
+    value: str | None,
+    events: Mapping[str, Any] | None,
+    shape: Sequence[int],
+    largest: int,
+    filters: Iterable[FilterLike] = (),
 ) -> dict[str, Any]:
     """Return the document's `input` section.
 
@@ -22,9 +28,11 @@ def input_section(
         events: fields of `input.events`; sensor, bin_us and steps must be there, hop_steps is steps by default.
         shape: of the input.
         largest: count that the network can take.
+        filters: that the events go through first.
 
     Raises:
-        UsageError: another kind or value, a value where there are no spikes, a field that is missing.
+        UsageError: another kind or value, a value where there are no spikes, a field that is missing, filters that
+            cannot be or without events.
     """
     if kind not in ("dense", "spikes"):
         raise UsageError("no such input", where="input", found=repr(kind), expected="dense or spikes")
@@ -33,12 +41,13 @@ def input_section(
         if value is not None:
             raise UsageError("only spikes have a value", where="value", found=repr(value), expected="input spikes")
         section = {"kind": "dense", "shape": list(shape), "value": "float32", "bound": 0}
-        return section if described is None else {**section, "events": described}
+        return with_filters(section if described is None else {**section, "events": described}, filters)
     value = "count" if value is None else value
     if value not in ("count", "binary"):
         raise UsageError("no such value", where="value", found=repr(value), expected="count or binary")
     bound = 1 if value == "binary" else largest
-    return {"kind": "spikes", "shape": list(shape), "value": value, "bound": bound, "events": described}
+    section = {"kind": "spikes", "shape": list(shape), "value": value, "bound": bound, "events": described}
+    return with_filters(section, filters)
 
 
 def _described(events: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from edgesnn.errors import ModelError, UsageError
+from edgesnn.events.filters import FilterLike
 from edgesnn.graph import Builder, Document
 from edgesnn.importers.description import add_readout, input_section
 from edgesnn.importers.neuron import MAX_COUNT, Float64, Shape, channel_axis, compress
@@ -23,6 +24,7 @@ def from_torch(
     value: str | None = None,
     events: Mapping[str, Any] | None = None,
     labels: Sequence[str] | None = None,
+    filters: Iterable[FilterLike] = (),
 ) -> Document:
     """Return the model of a torch module, float32; every neuron's flags are read from the module as it is.
 
@@ -30,7 +32,7 @@ def from_torch(
         module: layers in a row: nn.Sequential, norse's SequentialState and Lift, SpikingJelly's containers, nested as
             you like. Batch norms are folded with their running statistics; dropout is left out, as in evaluation.
         example_input: tensor of one step of one sample: the input's shape without batch and time.
-        input, value, events, labels: as of `import_nir` (docs/import.md).
+        input, value, events, labels, filters: as of `import_nir` (docs/import.md).
 
     Raises:
         ModelError: a layer that is not known (named), or an option of one that has no counterpart here.
@@ -42,7 +44,7 @@ def from_torch(
         found = type(example_input).__name__
         raise UsageError("not an input", where="example_input", found=found, expected="a tensor of one step")
     shape = tuple(int(n) for n in example_input.shape)
-    section = input_section(input, value, events, shape, _room(layers, 0))
+    section = input_section(input, value, events, shape, _room(layers, 0), filters)
     builder = Builder(input=section, reset="never" if events is None else "window")
     row = Row(builder, shape, section["bound"])
     for number, (name, layer) in enumerate(layers):

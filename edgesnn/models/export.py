@@ -6,7 +6,7 @@ acc * scale + bias with scale = gamma / sqrt(var + eps) and bias = (b0 - mean) *
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,7 +16,8 @@ import torch
 
 from edgesnn.encode.points import PointEncoding
 from edgesnn.errors import ModelError
-from edgesnn.graph import Builder, Document
+from edgesnn.events.filters import FilterLike
+from edgesnn.graph import Builder, Document, with_filters
 from edgesnn.models.plif import EPS, V_TH
 from edgesnn.models.spikepoint import CBL, Residual, SpikePoint, SpikePointConfig
 
@@ -29,6 +30,7 @@ def export(
     sensor: tuple[int, int],
     labels: Sequence[str],
     *,
+    filters: Iterable[FilterLike] = (),
     readout: Mapping[str, Any] | None = None,
     provenance: Mapping[str, Any] | None = None,
 ) -> Document:
@@ -37,8 +39,9 @@ def export(
     Args:
         model: a trained network with spiking neurons.
         encoding: its input.
-        sensor: (width, height) that the model's recordings have.
+        sensor: (width, height) that the model's recordings have, after the filters.
         labels: names of the classes.
+        filters: that events go through before the windows.
         readout: more fields of the file's `readout` section (temperature, rejection, onset, offset).
         provenance: any JSON object.
 
@@ -49,6 +52,7 @@ def export(
     if config.neuron != "plif":
         raise ModelError("the non-spiking twin is for training only", where="export")
     section = {"kind": "points", "sensor": list(sensor), **asdict(encoding)}
+    section = with_filters(section, filters)
     graph = _Graph(Builder(input=section), config.reset)
     coding = {"coding": config.coding, "features": config.features, "polarity": config.polarity}
     local, centre = graph.builder.add("point_code", "input", name="code", attributes=coding)

@@ -14,7 +14,7 @@ from edgesnn import _native
 from edgesnn.encode.adapt import Adapt
 from edgesnn.errors import ModelError, UsageError
 from edgesnn.events.decoder import check_options
-from edgesnn.events.filters import FilterLike, parse_filters
+from edgesnn.events.filters import FilterLike
 from edgesnn.events.formats.base import printable
 from edgesnn.events.recording import Recording
 from edgesnn.events.sources.live import LiveSource
@@ -26,7 +26,15 @@ from edgesnn.pipeline.threads import Ring, Threads, ring_of
 from edgesnn.prediction import Prediction
 from edgesnn.runtime import Model, load, snapshot
 from edgesnn.runtime.decide import Readout
-from edgesnn.runtime.windows import Encoding, adapted, encoding_of, goes_on, readout_of
+from edgesnn.runtime.windows import (
+    Encoding,
+    adapted,
+    encoding_of,
+    filters_of,
+    goes_on,
+    readout_of,
+    sensor_before,
+)
 from edgesnn.units import parse_speed
 
 _CURSOR = "source/cursor"
@@ -61,8 +69,8 @@ class Pipeline:
         adapt: how another sensor's events come onto the model's, instead of what the model file says: "letterbox",
             "crop" or "downsample" (docs/model-file.md). A model of points takes any sensor and needs none.
         threaded: True, or a `Ring` that says how much may wait and what is dropped then (docs/pipeline.md, "Threads").
-        filters: before the windows, in this order (docs/filters.md), such as "refractory:period=1ms". The model sees
-            the sensor that they leave.
+        filters: before the windows, in this order (docs/filters.md), such as "refractory:period=1ms"; those of the
+            model file work after them. The model sees the sensor that they all leave.
 
     Raises:
         RecordingError, ModelError, UsageError, BackendError: what cannot be opened or does not fit.
@@ -109,7 +117,7 @@ class Pipeline:
         self.node = node
         self._source = make_source(opened, pace)
         self._records = Records(self.model, readout, stream, None if self._by_count else encoding.grid.hop_us)
-        self._filters = parse_filters(filters)
+        self._filters = filters_of(self.model, filters)
         self._chain = _make_chain(
             self, encoding, readout, recording, on_corrupt, (format or "", variant), self._by_count
         )
@@ -313,12 +321,11 @@ def _integer(value: Any, name: str, largest: int) -> int | None:
 
 
 def sensor_of(source: Recording | LiveSource | None, sensor: tuple[int, int] | None, model: Model) -> tuple[int, int]:
-    """Return the sensor size: the source's, else the one given, else the model's."""
+    """Return the sensor size: the source's, else the one given, else the model's (`sensor_before`)."""
     if source is not None and source.sensor is not None:
         return source.sensor
-    size = sensor or model.sensor
-    assert size is not None  # encoding_of has seen to it
-    return int(size[0]), int(size[1])
+    width, height = sensor or sensor_before(model)
+    return int(width), int(height)
 
 
 def _make_chain(

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 import edgesnn
 from edgesnn.encode.points import PointWindow
-from edgesnn.encode.spans import Span, encode_span, every_span
+from edgesnn.encode.spans import Span, encode_span, every_span, filtered
 from edgesnn.errors import UsageError
 from edgesnn.events.recording import Recording
 from edgesnn.graph import Document, NodeView
@@ -24,7 +24,15 @@ from edgesnn.quantize.moments import Moments
 from edgesnn.quantize.weights import MATRICES
 from edgesnn.runtime import Model, Session
 from edgesnn.runtime.backends.reference.windows import image, pair, windows
-from edgesnn.runtime.windows import Encoding, Window, encoding_of, goes_on, run_arguments
+from edgesnn.runtime.windows import (
+    Encoding,
+    Window,
+    encoding_of,
+    filters_of,
+    goes_on,
+    run_arguments,
+    sensor_before,
+)
 
 WINDOWS = 64
 """Windows that are run, all recordings together, where the caller does not say."""
@@ -94,13 +102,11 @@ def calibrate(
 
 def _run(model: Model, encoding: Encoding, recording: Recording, most: int, watch: _Watch) -> int:
     """Run windows of a recording; return how many."""
-    events = recording.read()
-    sensor = recording.sensor or model.sensor
-    assert sensor is not None  # encoding_of has seen to it
+    seen = filtered(recording.read(), filters_of(model), recording.sensor or sensor_before(model))
     session = model.session(record=watch.record, account=False)
-    chosen = _chosen(list(every_span(events, encoding)), most, in_order=goes_on(model))
+    chosen = _chosen(list(every_span(seen.events, encoding, seen.t_end_us)), most, in_order=goes_on(model))
     for span in chosen:
-        window = encode_span(events, span, encoding, sensor)
+        window = encode_span(seen.events, span, encoding, seen.sensor)
         _run_window(session, window)
         watch.add(session, window)
     return len(chosen)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from edgesnn.encode.adapt import ADAPTS, Adapt
 from edgesnn.encode.points import PointEncoding, PointWindow
 from edgesnn.encode.spikes import SpikeEncoding, SpikeWindow
 from edgesnn.errors import ModelError, UsageError
+from edgesnn.events.filters import Chain, Filter, FilterLike, parse_filters
 from edgesnn.graph.readout import check_windows_stop
 from edgesnn.runtime.arithmetic import FloatArray
 from edgesnn.runtime.decide import Readout
@@ -70,6 +71,35 @@ def encoding_of(model: Model) -> Encoding:
             hint="no step may be seen twice or left out; import it with --hop-steps as --steps",
         )
     return encoding
+
+
+def filters_of(model: Model, first: Iterable[FilterLike] = ()) -> tuple[Filter, ...]:
+    """Return the filters before the model's windows: the caller's, then those of the model file.
+
+    Raises:
+        UsageError: of the caller's, what cannot be.
+    """
+    return (*parse_filters(first), *parse_filters(model.input.get("filters", ())))
+
+
+def sensor_before(model: Model) -> tuple[int, int]:
+    """Return the sensor of events whose source does not say it: the model's, where its filters leave the size.
+
+    Raises:
+        UsageError: they do not, so that nothing says what comes before them.
+    """
+    assert model.sensor is not None  # encoding_of has seen to it
+    try:
+        kept = Chain(filters_of(model), sensor=model.sensor).sensor == model.sensor
+    except UsageError:
+        kept = False
+    if not kept:
+        raise UsageError(
+            "the model's filters change the sensor's size, and nothing says what it is before them",
+            where=f"{model.name}, input.filters",
+            hint="pass --sensor WxH or sensor=(w, h)",
+        )
+    return model.sensor
 
 
 def adapted(encoding: Encoding, adapt: Adapt | None) -> Encoding:

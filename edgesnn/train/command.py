@@ -14,7 +14,7 @@ from edgesnn.quantize import quantize
 from edgesnn.train.calibrate import calibrate
 from edgesnn.train.checkpoint import CHECKPOINT, load_checkpoint
 from edgesnn.train.config import as_document, load_config
-from edgesnn.train.datasets import DataConfig, load_dataset
+from edgesnn.train.datasets import DataConfig, filter_dataset, load_dataset
 from edgesnn.train.loop import Report, Trainer, predict, validation_windows
 from edgesnn.train.ranges import RANGES
 
@@ -72,7 +72,7 @@ def write_models(folder: Path, data: DataConfig, provenance: Mapping[str, Any], 
     seen none of them. It changes neither the scores nor the vote.
     """
     model, config, state = load_checkpoint(folder / CHECKPOINT)
-    dataset = load_dataset(data)
+    dataset = filter_dataset(load_dataset(data), config.input.filters)
     held_out = dataset.validate[::2]
     windows, owner = validation_windows(held_out, config, dataset.sensor)
     readout = calibrate(predict(model, windows, config), owner, [s.label for s in held_out])
@@ -81,6 +81,7 @@ def write_models(folder: Path, data: DataConfig, provenance: Mapping[str, Any], 
         config.encoding,
         dataset.sensor,
         dataset.labels,
+        filters=config.input.filters,
         readout=readout,
         provenance={**provenance, "training": as_document(config), "epochs": state["epoch"]},
     )

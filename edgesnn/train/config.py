@@ -25,7 +25,11 @@ tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else 
 
 @dataclass(frozen=True)
 class InputConfig:
-    """How a window becomes points: see `edgesnn.encode.points.PointEncoding`."""
+    """How a window becomes points: see `edgesnn.encode.points.PointEncoding`.
+
+    Attributes:
+        filters: that the events go through first (docs/filters.md), such as "refractory:period=1ms".
+    """
 
     window: str = "280ms"
     hop: str = "4ms"
@@ -35,6 +39,7 @@ class InputConfig:
     neighbours: int = 16
     time: Literal["fixed", "minmax"] = "fixed"
     seed: int = 1
+    filters: tuple[str, ...] = ()
 
     def encoding(self, steps: int) -> PointEncoding:
         """Return the encoding; ConfigError for a bad duration."""

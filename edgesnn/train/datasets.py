@@ -13,15 +13,17 @@ from __future__ import annotations
 import hashlib
 import warnings
 import zipfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from edgesnn.encode.spans import filtered
 from edgesnn.errors import ConfigError, EdgeSnnError, RecordingError
+from edgesnn.events.filters import FilterLike
 from edgesnn.events.recording import format_of
 from edgesnn.events.types import EVENT
 from edgesnn.units import parse_sensor
@@ -59,11 +61,19 @@ class DataConfig:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One labelled recording: its name, events of dtype `edgesnn.EVENT` and class number (`BACKGROUND`: no class)."""
+    """One labelled recording.
+
+    Attributes:
+        name: for a person to read.
+        events: of dtype `edgesnn.EVENT`.
+        label: class number; `BACKGROUND`: no class.
+        t_end_us: time that the recording reached, where filters dropped its last events.
+    """
 
     name: str
     events: Events
     label: int
+    t_end_us: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +113,33 @@ def load_dataset(config: DataConfig) -> Dataset:
         return _from_tonic(config)
     path = Path(config.source)
     return _from_npz(path, config) if path.suffix == ".npz" else _from_folder(path, config)
+
+
+def filter_dataset(dataset: Dataset, filters: Iterable[FilterLike]) -> Dataset:
+    """Return the recordings as filters leave them; `filter_sample` of each."""
+    filters, sensor = tuple(filters), dataset.sensor
+    if not filters:
+        return dataset
+    empty = Sample("", np.empty(0, EVENT), BACKGROUND)
+    train, validate = (
+        [filter_sample(sample, filters, sensor)[0] for sample in part] for part in (dataset.train, dataset.validate)
+    )
+    return replace(dataset, train=train, validate=validate, sensor=filter_sample(empty, filters, sensor)[1])
+
+
+def filter_sample(
+    sample: Sample, filters: Iterable[FilterLike], sensor: tuple[int, int]
+) -> tuple[Sample, tuple[int, int]]:
+    """Return what filters leave of a recording, and of its sensor.
+
+    Raises:
+        UsageError: filters that the sensor cannot have.
+    """
+    filters = tuple(filters)
+    if not filters:
+        return sample, sensor
+    seen = filtered(sample.events, filters, sensor)
+    return replace(sample, events=seen.events, t_end_us=seen.t_end_us), seen.sensor
 
 
 def kept_back(names: Sequence[str], share: float) -> set[str]:

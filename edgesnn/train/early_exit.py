@@ -11,8 +11,8 @@ import numpy as np
 from edgesnn.encode.spans import encode_span, spans
 from edgesnn.runtime import Model
 from edgesnn.runtime.decide import EarlyExit, Readout
-from edgesnn.runtime.windows import encoding_of, readout_of, window_scores
-from edgesnn.train.datasets import Sample
+from edgesnn.runtime.windows import encoding_of, filters_of, readout_of, window_scores
+from edgesnn.train.datasets import Sample, filter_sample
 
 
 def curve(
@@ -51,9 +51,10 @@ def curve(
 def _windows(model: Model, sample: Sample, sensor: tuple[int, int]) -> list[Any]:
     """Return the scores after each step of each window that is not idle: [steps, classes]."""
     encoding, session = encoding_of(model), model.session()
+    seen, sensor = filter_sample(sample, filters_of(model), sensor)
     return [
-        window_scores(session, encode_span(sample.events, span, encoding, sensor))
-        for span in spans(sample.events, encoding)
+        window_scores(session, encode_span(seen.events, span, encoding, sensor))
+        for span in spans(seen.events, encoding, seen.t_end_us)
     ]
 
 

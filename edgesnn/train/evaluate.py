@@ -18,9 +18,9 @@ import numpy.typing as npt
 from edgesnn.encode.spans import encode_span, every_span
 from edgesnn.runtime import Model
 from edgesnn.runtime.decide import Decide, Readout
-from edgesnn.runtime.windows import encoding_of, goes_on, readout_of, run_window
+from edgesnn.runtime.windows import encoding_of, filters_of, goes_on, readout_of, run_window
 from edgesnn.runtime.work import SUMS, Work
-from edgesnn.train.datasets import Sample
+from edgesnn.train.datasets import Sample, filter_sample
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,14 +72,15 @@ def score(
 
 def _scored(model: Model, sample: Sample, sensor: tuple[int, int], work: Work | None) -> Scored:
     encoding, readout, session = encoding_of(model), readout_of(model), model.session()
+    seen, sensor = filter_sample(sample, filters_of(model), sensor)
     silence_too = goes_on(model)
     scores: list[Any] = []
     steps: list[int] = []
     ends_us: list[int] = []
-    for span in every_span(sample.events, encoding):
+    for span in every_span(seen.events, encoding, seen.t_end_us):
         if span.idle and not silence_too:
             continue
-        window = encode_span(sample.events, span, encoding, sensor)
+        window = encode_span(seen.events, span, encoding, sensor)
         made = run_window(session, window, readout, None if span.idle else work)
         if not span.idle:
             scores.append(made.scores)

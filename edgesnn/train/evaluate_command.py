@@ -11,10 +11,11 @@ import edgesnn
 from edgesnn.encode.adapt import check_adapt
 from edgesnn.encode.spikes import SpikeEncoding
 from edgesnn.errors import ModelError, UsageError
+from edgesnn.events.filters import Chain
 from edgesnn.graph.readout import check_windows_stop
 from edgesnn.quantize import quantize
 from edgesnn.runtime import Model
-from edgesnn.runtime.windows import encoding_of, readout_of
+from edgesnn.runtime.windows import encoding_of, filters_of, readout_of, sensor_before
 from edgesnn.runtime.work import Work
 from edgesnn.train.datasets import DataConfig, Dataset, OtherClassesError, Sample, load_dataset
 from edgesnn.train.early_exit import curve
@@ -101,8 +102,7 @@ def _dataset(
     model: Model, labels: tuple[str, ...], data: str, part: str | None, ids: str | None, sensor: str | None
 ) -> Dataset:
     """Return the recordings, which must be of the model's classes and of a sensor that it takes."""
-    width, height = model.sensor or (0, 0)
-    config = DataConfig(source=data, classes=labels, sensor=sensor or f"{width}x{height}")
+    config = DataConfig(source=data, classes=labels, sensor=sensor or _usual_sensor(model, data))
     if ids is not None:
         if part not in (None, "validate") or not data.endswith(".npz"):
             found = f"{ids} of {data}"
@@ -113,6 +113,17 @@ def _dataset(
         raise ModelError("the data has other classes", where=data, found=", ".join(dataset.labels))
     _check_sensor(model, dataset)
     return dataset
+
+
+def _usual_sensor(model: Model, data: str) -> str:
+    """Return the sensor of recordings that do not say it; "": none, where those of a folder may all do."""
+    try:
+        width, height = sensor_before(model)
+    except UsageError:
+        if data.endswith(".npz"):
+            raise
+        return ""
+    return f"{width}x{height}"
 
 
 def _with_progress(samples: Sequence[Sample], work: Callable[[Callable[[int], None]], Any]) -> Any:
@@ -141,9 +152,10 @@ def _at(model: Model, precision: str, activations: str) -> Model:
 def _check_sensor(model: Model, dataset: Dataset) -> None:
     """Refuse recordings of a sensor that the model does not take."""
     encoding = encoding_of(model)
+    sensor = Chain(filters_of(model), sensor=dataset.sensor).sensor
     if isinstance(encoding, SpikeEncoding):
         try:
-            check_adapt(encoding.adapt, dataset.sensor, encoding.sensor)
+            check_adapt(encoding.adapt, sensor, encoding.sensor)
         except ModelError as error:
             error.where = dataset.source
             raise

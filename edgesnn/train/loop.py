@@ -37,7 +37,7 @@ from edgesnn.train.checkpoint import (
     write_checkpoint,
 )
 from edgesnn.train.config import TrainConfig, as_document
-from edgesnn.train.datasets import Dataset, Sample, check_complete
+from edgesnn.train.datasets import Dataset, Sample, check_complete, filter_dataset
 from edgesnn.train.features import features
 from edgesnn.train.progress import Progress, Remaining, in_words
 from edgesnn.train.windows import draw
@@ -53,7 +53,7 @@ class Trainer:
 
     Args:
         config: what to train; `model.classes` 0 takes the data's.
-        dataset: recordings.
+        dataset: recordings, before the filters of the config.
         folder: checkpoint and metrics go there; made if absent.
         resume: go on from the folder's checkpoint, if there is one.
 
@@ -65,6 +65,7 @@ class Trainer:
 
     def __init__(self, config: TrainConfig, dataset: Dataset, folder: Path, *, resume: bool = False) -> None:
         check_complete(dataset)
+        dataset = filter_dataset(dataset, config.input.filters)
         self.config, self.dataset, self.folder = with_classes(config, dataset), dataset, folder
         self.loop, self.encoding = self.config.train, self.config.encoding
         self.batches = batches_of(self.config, dataset)
@@ -230,7 +231,7 @@ def batches_of(config: TrainConfig, dataset: Dataset) -> int:
 def recordings_without_a_window(config: TrainConfig, dataset: Dataset) -> int:
     """Return how many validation recordings give no window at all. Raises ConfigError: all of them."""
     encoding = config.encoding
-    without = [s for s in dataset.validate if next(spans(s.events, encoding), None) is None]
+    without = [s for s in dataset.validate if next(spans(s.events, encoding, s.t_end_us), None) is None]
     if len(without) == len(dataset.validate):
         found = f"{len(without)} recordings, of at most {max(len(s.events) for s in without)} events"
         raise ConfigError(
@@ -264,7 +265,7 @@ def validation_windows(
     samples: list[Sample], config: TrainConfig, sensor: tuple[int, int]
 ) -> tuple[list[Any], np.ndarray[Any, Any]]:
     """Return every window of the samples, as the runtime cuts and encodes them, and the sample each belongs to."""
-    groups = [encoded(sample.events, config.encoding, sensor) for sample in samples]
+    groups = [encoded(sample.events, config.encoding, sensor, sample.t_end_us) for sample in samples]
     owner = np.repeat(np.arange(len(groups)), [len(g) for g in groups])
     return [window for group in groups for window in group], owner
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgesnn.errors import ConfigError, UsageError
+from edgesnn.events.filters import parse_filters
 from edgesnn.units import parse_sensor
 
 if TYPE_CHECKING:
@@ -99,6 +100,12 @@ def check_together(config: TrainConfig, where: str) -> None:
             "'unsigned' with model.coding = 'rate'",
         ),
     ]
+    try:
+        parse_filters(config.input.filters, where="input.filters")
+    except UsageError as error:
+        raise ConfigError(
+            error.what, where=f"{where}: {error.where}", found=error.found, expected=error.expected, hint=error.hint
+        ) from None
     if config.data.sensor:
         try:
             parse_sensor(config.data.sensor, where="data.sensor")

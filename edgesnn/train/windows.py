@@ -25,6 +25,8 @@ def draw(
     None where four tries found no window with enough events.
     """
     t = np.maximum.accumulate(sample.events["t"])
+    if not len(t):
+        return None
     for _ in range(4):
         start = _start(int(t[0]), int(t[-1]), encoding, config.any_start, rng)
         first, last = (int(i) for i in np.searchsorted(t, [start, start + encoding.window_us]))

@@ -107,8 +107,13 @@ def test_events_and_labels_make_a_model_that_decides(tmp_path):
     path = tmp_path / "events.safetensors"
     flags = ["--profile", "sinabs", "--input", "spikes", "--bin", "2ms", "--sensor", "4x3", "--steps", "50"]
     more = ["--polarity-order", "on-off", "--labels", str(tmp_path / "labels.txt"), "-o", str(path)]
+    more += ["--filter", "refractory:period=1ms", "--filter", "flip"]
     assert main(["import", str(nir), "--from", "nir", *flags, *more]) == 0
     document = read(path)
+    assert document.input["filters"] == [
+        {"filter": "refractory", "period_us": 1000, "after": "passed"},
+        {"filter": "flip", "axis": "x"},
+    ]
     assert document.input["events"] == {
         "sensor": [4, 3],
         "bin_us": 2000,
@@ -138,6 +143,7 @@ def test_events_and_labels_make_a_model_that_decides(tmp_path):
         (["--profile", "norse", "--rounding", "floor"], 2, "--rounding: no events become the input"),
         (["--profile", "norse", "--polarity-order", "off-on"], 2, "--polarity-order: no events become the input"),
         (["--profile", "norse", "--adapt", "crop"], 2, "--adapt: no events become the input"),
+        (["--profile", "norse", "--filter", "flip"], 2, "filters: no events become the input"),
     ],
 )
 def test_import_refuses_in_one_line(nir, tmp_path, capsys, flags, code, what):

@@ -10,6 +10,8 @@ from edgesnn.errors import UsageError
 from edgesnn.events.filters.registry import Parameter, get
 from edgesnn.units import parse_duration_us, parse_rate_hz
 
+_UNITS = {"us": "us", "hz": "Hz"}
+
 
 @dataclass(frozen=True)
 class Filter:
@@ -28,6 +30,12 @@ class Filter:
         """Return the JSON form: `{"filter": "refractory", "period_us": 1000, "after": "passed"}`."""
         described = get(self.name).parameters
         return {"filter": self.name, **{one.key: self.values[one.name] for one in described}}
+
+    @property
+    def text(self) -> str:
+        """Return the text form, with all parameters: `refractory:period=1000us,after=passed`."""
+        words = [f"{one.name}={_written(one, self.values[one.name])}" for one in get(self.name).parameters]
+        return f"{self.name}{':' * bool(words)}{','.join(words)}"
 
     @property
     def native(self) -> tuple[str, dict[str, int]]:
@@ -131,6 +139,10 @@ def _checked(parameter: Parameter, value: Any, where: str) -> int | str:
             return value
         expected = f"{parameter.low} to {parameter.high} {parameter.unit}"
     raise UsageError(f"{parameter.name} is wrong", where=where, found=repr(value)[:80], expected=expected)
+
+
+def _written(parameter: Parameter, value: int | str) -> str:
+    return f"{value}{_UNITS.get(parameter.unit, '')}"
 
 
 def _number(parameter: Parameter, value: int | str) -> int:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from edgesnn.errors import UsageError
+from edgesnn.events.filters import FilterLike
 from edgesnn.graph import Builder, Document
 from edgesnn.importers.description import add_readout, input_section, one_output
 from edgesnn.importers.nir.cells import Context, Options, delay_steps, room
@@ -36,6 +37,7 @@ def import_nir(
     value: str | None = None,
     events: Mapping[str, Any] | None = None,
     labels: Sequence[str] | None = None,
+    filters: Iterable[FilterLike] = (),
 ) -> Document:
     """Return the model of a NIR file, float32, with every flag of the profile in it (docs/import.md).
 
@@ -50,6 +52,7 @@ def import_nir(
         events: how events become spikes or frames of counts: the fields of `input.events` (docs/model-file.md), those
             with a default left out as you like; None makes a model that is stepped with arrays.
         labels: names of the classes, one for each element of the one output; they make it a model that decides.
+        filters: that the events go through first (docs/filters.md), such as "refractory:period=1ms".
 
     Raises:
         ModelError: not a NIR file, an unknown primitive, a neuron that the framework does not have, anything that does
@@ -71,7 +74,7 @@ def import_nir(
         return node.type == "Delay" and bool((delay_steps(Fields(name, node, where), options.dt) >= 1).all())
 
     plan = schedule(graph, keeps_time, lambda name: name in graph.nodes and graph.nodes[name].type in NEURONS)
-    section = input_section(input, value, events, shapes[graph.input], room(graph, graph.input, where))
+    section = input_section(input, value, events, shapes[graph.input], room(graph, graph.input, where), filters)
     builder = Builder(input=section, reset="never" if events is None else "window")
     context = Context(graph, plan, shapes, options, section["bound"])
     network = Network(builder, context)

@@ -18,7 +18,7 @@ from edgesnn.quantize import quantize
 from edgesnn.runtime.windows import Encoding
 from edgesnn.train.calibrate import calibrate
 from edgesnn.train.config import TrainConfig, as_document
-from edgesnn.train.datasets import Dataset, Sample
+from edgesnn.train.datasets import Dataset, Sample, filter_dataset
 from edgesnn.train.evaluate import Scored, score
 from edgesnn.train.loop import METRICS, predict, validation_windows
 
@@ -28,9 +28,11 @@ SUFFIXES = {"int8": "", "float32": "-float32"}
 
 def make_documents(net: Any, config: TrainConfig, dataset: Dataset, held_out: Sequence[Sample]) -> dict[str, Document]:
     """Return the float32 and the int8 model, their readout fitted on recordings that trained nothing."""
-    windows, owner = validation_windows(list(held_out), config, dataset.sensor)
+    filters = config.input.filters
+    seen = filter_dataset(replace(dataset, train=[], validate=list(held_out)), filters)
+    windows, owner = validation_windows(seen.validate, config, seen.sensor)
     readout = calibrate(predict(net, windows, config), owner, [sample.label for sample in held_out])
-    document = export(net, config.encoding, dataset.sensor, dataset.labels, readout=readout)
+    document = export(net, config.encoding, seen.sensor, dataset.labels, filters=filters, readout=readout)
     return {"float32": document, "int8": quantize(document, activations="float32")}
 
 
