@@ -9,6 +9,7 @@ from edgesnn.errors import UsageError
 
 _US = {"us": 1, "ms": 1_000, "s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 _HZ = {"Hz": 1, "kHz": 1_000, "MHz": 1_000_000}
+_BYTES = {"B": 1, "kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
 _QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*")
 _SPEED = re.compile(r"(\d+(?:\.\d+)?)x")
 _SENSOR = re.compile(r"\s*(\d{1,5})\s*[xX]\s*(\d{1,5})\s*")
@@ -30,6 +31,15 @@ def parse_rate_hz(text: str, *, where: str = "rate") -> int:
     2500000
     """
     return _whole(text, _HZ, "rate", "500kHz", where)
+
+
+def parse_size_bytes(text: str, *, where: str = "size") -> int:
+    """Return the whole bytes that `text` says; a bare number is an error.
+
+    >>> parse_size_bytes("100MB")
+    100000000
+    """
+    return _whole(text, _BYTES, "size", "100MB", where)
 
 
 def _whole(text: str, units: Mapping[str, int], what: str, example: str, where: str) -> int:

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from edgesnn.errors import UsageError
-from edgesnn.units import parse_duration_us, parse_sensor
+from edgesnn.units import parse_duration_us, parse_sensor, parse_size_bytes
 
 if TYPE_CHECKING:
     from edgesnn.broker_url import Broker
@@ -102,7 +102,8 @@ def open_recording(args: argparse.Namespace) -> Recording:
     from edgesnn.events.sources.registry import is_source
 
     if is_source(args.file):
-        raise UsageError("a live source is no recording", where=args.file, hint="name a file")
+        hint = "name a file; `edgesnn replay` records live sources with --record"
+        raise UsageError("a live source is no recording", where=args.file, hint=hint)
     opened = open_source(args)
     assert isinstance(opened, Recording)
     return opened
@@ -166,6 +167,11 @@ def sensor_text(text: str) -> str:
 def duration_us(text: str) -> int:
     """Parse a duration with its unit; for `type=` of an argument."""
     return parse_duration_us(text)
+
+
+def size_bytes(text: str) -> int:
+    """Parse a size with its unit; for `type=` of an argument."""
+    return parse_size_bytes(text)
 
 
 def print_json(value: Any) -> None:

@@ -13,10 +13,12 @@ from edgesnn.cli.arguments import (
     add_mqtt,
     add_recording,
     broker_argument,
+    duration_us,
     filter_list,
     open_source,
+    size_bytes,
 )
-from edgesnn.errors import ModelError, RecordingError
+from edgesnn.errors import ModelError, RecordingError, UsageError
 
 if TYPE_CHECKING:
     from edgesnn.events.recording import Recording
@@ -34,6 +36,7 @@ examples:
   edgesnn replay clip.bin -m gestures --sensor 128x128 --json
   edgesnn replay gate.raw -m gestures --speed 1x --mqtt mqtt://127.0.0.1:1883
   edgesnn replay 'udp://127.0.0.1:3333?format=evt3&sensor=640x480' -m gestures
+  edgesnn replay 'udp://127.0.0.1:3333?format=evt3&sensor=640x480' -m gestures --record gate.raw --record-time 10min
   edgesnn replay gate.raw -m gestures --filter hot_pixels --filter stcf:dt=5ms,k=2
 
 {filter_list()}"""
@@ -59,6 +62,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hop-events", metavar="N", type=int, help="from one such window to the next (default: N)")
     add_adapt(parser)
     add_filters(parser)
+    group = parser.add_argument_group("recording of a live source, while it is processed")
+    group.add_argument("--record", metavar="FILE", help="write its events to FILE, whose suffix says the format")
+    group.add_argument("--record-size", metavar="SIZE", type=size_bytes, help="begin another file at this size (100MB)")
+    group.add_argument("--record-time", metavar="TIME", type=duration_us, help="begin another file after TIME (10min)")
     parser.add_argument("--stream", metavar="NAME", default="main", help="name of the stream (default: main)")
     parser.add_argument("--node", metavar="NAME", help="name of this node (default: <host>-replay)")
     add_mqtt(parser)
@@ -93,6 +100,7 @@ def run(args: argparse.Namespace) -> int:
         adapt=args.adapt,
         filters=args.filter,
     ) as pipeline:
+        _record(args, source)
         sinks = _sinks(args, broker, node, boot_id)
         report = Report()
         with Publisher(sinks, node=node, boot_id=boot_id) as publisher:
@@ -115,6 +123,20 @@ def live_lines(source: Recording | LiveSource) -> list[str]:
         return []
     counted = ", ".join(f"{name} {value}" for name, value in source.counters.items() if value)
     return [f"source: {counted or 'nothing came'}"]
+
+
+def _record(args: argparse.Namespace, source: Recording | LiveSource) -> None:
+    from edgesnn.events.recording import Recording
+
+    if args.record is None:
+        for flag in ("record_size", "record_time"):
+            if getattr(args, flag) is not None:
+                raise UsageError("this flag needs --record", where=f"--{flag.replace('_', '-')}")
+    elif isinstance(source, Recording):
+        hint = "`edgesnn convert` writes a recording in another format"
+        raise UsageError("only live sources are recorded", where="--record", found=args.file, hint=hint)
+    else:
+        source.record(args.record, rotate_bytes=args.record_size, rotate_us=args.record_time)
 
 
 def _play(pipeline: Pipeline, publisher: Publisher, report: Report) -> None:

@@ -140,6 +140,11 @@ class Writer:
         return self._kind.name
 
     @property
+    def closed(self) -> bool:
+        """Whether it takes nothing more."""
+        return self._file is None
+
+    @property
     def size_bytes(self) -> int:
         """The size of the current file, or of the last one."""
         return self._size

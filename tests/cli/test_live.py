@@ -13,14 +13,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import edgesnn
 from tests.live import encoded, made_up
 from tests.small_models import small_document
 
 ROOT = Path(__file__).parents[2]
 EVENTS = made_up(20_000, sensor=(128, 128))
 HOW = "format=evt3&sensor=128x128"
+CLIP = "recordings/hand_clap.raw"
 
 
 def start(*arguments: Any, **how: Any) -> subprocess.Popen[bytes]:
@@ -88,6 +91,16 @@ def test_replay_predicts_from_standard_input(model: Path) -> None:
     assert f"source: events {len(EVENTS)}" in err
 
 
+def test_replay_records_what_it_predicts_from(model: Path, tmp_path: Path) -> None:
+    flags = ["--record", tmp_path / "a.raw", "--record-size", "10kB"]
+    code, _, err = done(start("replay", f"pipe:-?{HOW}", "-m", model, *flags, stdin=subprocess.PIPE), encoded(EVENTS))
+    assert code == 0, err
+    assert f"recorded_events {len(EVENTS)}" in err
+    parts = [edgesnn.open(path).read() for path in sorted(tmp_path.glob("a-*.raw"))]
+    assert len(parts) > 1
+    assert np.array_equal(np.concatenate(parts)[["x", "y", "p"]], EVENTS[["x", "y", "p"]])
+
+
 def test_replay_of_a_live_source_ends_with_ctrl_c_and_a_summary(model: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     process = start("replay", f"pipe:{tmp_path}/pipe?{HOW}", "-m", model)
@@ -109,6 +122,11 @@ def test_replay_of_a_live_source_ends_with_ctrl_c_and_a_summary(model: Path, tmp
         (["info", f"udp://127.0.0.1:0?{HOW}", "--seconds", "-1"], "not a number of seconds"),
         (["info", f"udp://127.0.0.1:0?{HOW}", "--verify"], "only models have checksums"),
         (["info", f"udp://127.0.0.1:0?{HOW}", "--on-corrupt", "strict"], "live sources skip what is damaged"),
+        (
+            ["replay", "recordings/hand_clap.raw", "-m", "gestures", "--record", "x.raw"],
+            "only live sources are recorded",
+        ),
+        (["replay", CLIP, "-m", "gestures", "--record-size", "1MB"], "this flag needs --record"),
         (["convert", f"udp://127.0.0.1:0?{HOW}", "x.raw"], "a live source is no recording"),
     ],
 )

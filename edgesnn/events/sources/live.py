@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections import Counter
@@ -16,8 +17,10 @@ from edgesnn.events.formats.base import NO_COUNTERS, FormatDecoder, Sensor, prin
 from edgesnn.events.sources import framing
 from edgesnn.events.sources.address import Address
 from edgesnn.events.sources.base import Events, Link, Message, Packet
+from edgesnn.events.sources.recorder import Recorder
 from edgesnn.events.sources.timeline import Timeline
 from edgesnn.events.types import EVENT, TRIGGER
+from edgesnn.events.writing import Writer
 
 OPTIONS = {
     "format": "of the bytes: evt3, evt2, evt21, ...",
@@ -70,6 +73,8 @@ class LiveSource:
         self._past: Counter[str] = Counter()
         self._triggers: list[Events] = []
         self._complaint = ""
+        self._recorder: Recorder | None = None
+        self._unrecorded: list[Events] = []
 
     def __repr__(self) -> str:
         return f"LiveSource({printable(self.url)!r}, format={self.format!r}, sensor={self.sensor}, {self.state})"
@@ -98,6 +103,8 @@ class LiveSource:
                     raise UsageError("the source is closed", where=printable(self.url))
                 now_s = time.monotonic()
                 packet = self._step(max(0.0, min(_TICK_S, until_s - now_s)))
+                if self._recorder is not None:
+                    self._record(self._recorder, packet)
             if packet is not None or self.ended or time.monotonic() >= until_s:
                 return packet
 
@@ -130,6 +137,7 @@ class LiveSource:
         counters.update(self._decoder.counters if self._decoder is not None else {})
         counters.update(self._link.counters)
         counters.update(self._counts)
+        counters.update(self._recorder.counters if self._recorder is not None else {})
         return {**counters, "clock_resyncs": self._timeline.resyncs}
 
     @property
@@ -142,6 +150,46 @@ class LiveSource:
         triggers, self._triggers = self._triggers, []
         return np.concatenate([np.zeros(0, TRIGGER), *triggers])
 
+    def record(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        format: str | None = None,
+        compression: str | None = None,
+        rotate_bytes: int | None = None,
+        rotate_us: int | None = None,
+    ) -> Writer:
+        """Write what comes from now on to a file too, until `close`; a crash loses at most the last second.
+
+        Times of a file count from its first event. What a file cannot hold or a disk does not take is counted
+        (`record_lost_events`) and never stops the stream.
+
+        Args:
+            path, format, compression, rotate_bytes, rotate_us: as `edgesnn.Writer` of a live recording.
+
+        Returns:
+            The writer: its `paths` and `first_us` say what was written. It is not to be used.
+
+        Raises:
+            RecordingError: the file is there already, or cannot be made.
+            UsageError: the source records already; a format that is not written; a sensor that nobody has said.
+        """
+        if self._recorder is not None:
+            raise UsageError("the source records already", where=str(path))
+        writer = Writer(
+            path,
+            sensor=self.sensor,
+            format=format,
+            compression=compression,
+            live=True,
+            rebase=True,
+            rotate_bytes=rotate_bytes,
+            rotate_us=rotate_us,
+        )
+        with self._lock:
+            self._recorder = Recorder(writer)
+        return writer
+
     def resume(self, reached_us: int) -> None:
         """Go on from this stream time: what comes first is not before it."""
         self._timeline.resume(reached_us, time.monotonic())
@@ -153,6 +201,8 @@ class LiveSource:
         if not closed:
             with self._lock:
                 self._link.close()
+                if self._recorder is not None:
+                    self._recorder.close()
 
     def __enter__(self) -> LiveSource:
         return self
@@ -253,10 +303,17 @@ class LiveSource:
         self._decoder = self._new_decoder()
         self._begun = False
 
+    def _record(self, recorder: Recorder, packet: Packet | None) -> None:
+        triggers, self._unrecorded = self._unrecorded, []
+        if packet is not None:
+            recorder.write(packet, np.concatenate([np.zeros(0, TRIGGER), *triggers]))
+
     def _keep(self, triggers: Events | None) -> None:
         if triggers is None or not len(triggers):
             return
         triggers["t"] += self._timeline.offset_us
         self._triggers.append(triggers)
+        if self._recorder is not None:
+            self._unrecorded.append(triggers)
         if sum(map(len, self._triggers)) > _MOST_TRIGGERS:
             self._triggers = [np.concatenate(self._triggers)[-_MOST_TRIGGERS:]]
