@@ -16,11 +16,19 @@ struct Active {
 
 // Active inputs begin to end - 1, the sum of their values, and whether they are the first and the last of the list.
 struct Segment {
+    static constexpr bool kUsual = false;
     size_t begin;
     size_t end;
     uint32_t sum;
     bool first;
     bool last;
+};
+
+// A segment that is the whole list, its sums the outputs of a matrix with a scale, which has all columns of the tile:
+// what nearly all are, with nothing to ask about each sum.
+struct UsualSegment {
+    static constexpr bool kUsual = true, first = true, last = true;
+    uint32_t sum;
 };
 
 // The longest segment from `begin` on whose values sum to at most `limit` (at least 255, so it is never empty).

@@ -10,12 +10,26 @@
 namespace edgesnn::kernels {
 namespace {
 
-inline __m256i load(const void* p) noexcept {
-    return _mm256_loadu_si256(static_cast<const __m256i*>(p));
-}
-inline __m256i load_half(const void* p) noexcept {
-    return _mm256_zextsi128_si256(_mm_loadu_si128(static_cast<const __m128i*>(p)));
-}
+constexpr size_t kBlock = 32;  // bytes of a row
+constexpr size_t kFewest = 0;  // blocks of a tile
+
+// V blocks of the rows of a matrix from byte `offset` on; half a block for V = 0.
+template <size_t V>
+struct Rows {
+    static constexpr size_t kBlocks = V == 0 ? 1 : V, kLeast = V * kBlock;  // bytes that are left
+
+    Rows(const Matrix& m, size_t row_bytes, size_t offset) noexcept
+        : w(static_cast<const uint8_t*>(m.weights) + offset), bytes(row_bytes) {}
+
+    const uint8_t* row(size_t k) const noexcept { return w + k * bytes; }
+    __m256i block(const uint8_t* row, size_t v) const noexcept {
+        if (V == 0) return _mm256_zextsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(row)));
+        return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(row + v * kBlock));
+    }
+
+    const uint8_t* w;
+    size_t bytes;
+};
 
 inline Active find_active(const uint8_t* x, size_t x_stride, uint32_t* index) noexcept {
     const __m128i zero = _mm_setzero_si128();
@@ -32,24 +46,23 @@ inline Active find_active(const uint8_t* x, size_t x_stride, uint32_t* index) no
     return {x, index, count, static_cast<uint64_t>(_mm_cvtsi128_si64(total))};
 }
 
-// Eight final sums to the row y: float, or int32 where the matrix has no scale.
-inline void finish(const Matrix& m, size_t column, __m256i acc, void* y) noexcept {
+// Eight sums of a segment: what the segments before left in y is added; of the last one, float, or int32 where the
+// matrix has no scale.
+template <typename Part>
+EDGESNN_INLINE void emit_half(const Matrix& m, const Part& s, size_t column, __m128i sums, void* y) noexcept {
     char* out = static_cast<char*>(y) + 4 * column;
-    if (m.scale == nullptr) return _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), acc);
+    auto* acc_out = reinterpret_cast<__m256i*>(out);
+    __m256i acc = _mm256_cvtepi16_epi32(sums);
+    if (!s.first) acc = _mm256_add_epi32(acc, _mm256_loadu_si256(acc_out));
+    if (!s.last || (!s.kUsual && m.scale == nullptr)) return _mm256_storeu_si256(acc_out, acc);
     const __m256 scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(acc), _mm256_loadu_ps(m.scale + column));
     _mm256_storeu_ps(reinterpret_cast<float*>(out), _mm256_add_ps(scaled, _mm256_loadu_ps(m.bias + column)));
 }
 
-inline void emit_half(const Matrix& m, const Segment& s, size_t column, __m128i sums, void* y) noexcept {
-    auto* out = reinterpret_cast<__m256i*>(static_cast<char*>(y) + 4 * column);
-    __m256i acc = _mm256_cvtepi16_epi32(sums);
-    if (!s.first) acc = _mm256_add_epi32(acc, _mm256_loadu_si256(out));
-    if (s.last) return finish(m, column, acc, y);
-    _mm256_storeu_si256(out, acc);
-}
-
-// Sixteen 16-bit sums of a segment: what the segments before left in y is added; the last one finishes.
-inline void emit(const Matrix& m, const Segment& s, size_t column, __m256i sums, void* y) noexcept {
+// Sixteen 16-bit sums, unless the columns lie past the last.
+template <typename Part>
+EDGESNN_INLINE void emit_sums(const Matrix& m, const Part& s, size_t column, __m256i sums, void* y) noexcept {
+    if (!s.kUsual && column >= m.stride) return;
     emit_half(m, s, column, _mm256_castsi256_si128(sums), y);
     emit_half(m, s, column + 8, _mm256_extracti128_si256(sums, 1), y);
 }

@@ -9,14 +9,33 @@
 namespace edgesnn::kernels {
 namespace {
 
-inline __m512i load(const void* p) noexcept {
-    return _mm512_loadu_si512(p);
-}
-
 // The first `count` bytes of a vector, all of them from 64 on.
 inline __mmask64 first_bytes(size_t count) noexcept {
     return count >= 64 ? ~__mmask64{0} : (__mmask64{1} << count) - 1;
 }
+
+constexpr size_t kBlock = 64;  // bytes of a row
+constexpr size_t kFewest = 1;  // blocks of a tile
+
+// V blocks of the rows of a matrix from byte `offset` on; of the last one what the rows have.
+template <size_t V>
+struct Rows {
+    static constexpr size_t kBlocks = V, kLeast = (V - 1) * kBlock + 1;  // bytes that are left
+
+    Rows(const Matrix& m, size_t row_bytes, size_t offset) noexcept
+        : w(static_cast<const uint8_t*>(m.weights) + offset),
+          bytes(row_bytes),
+          last(first_bytes(row_bytes - offset - (V - 1) * kBlock)) {}
+
+    const uint8_t* row(size_t k) const noexcept { return w + k * bytes; }
+    __m512i block(const uint8_t* row, size_t v) const noexcept {
+        return _mm512_maskz_loadu_epi8(v + 1 < V ? ~__mmask64{0} : last, row + v * kBlock);
+    }
+
+    const uint8_t* w;
+    size_t bytes;
+    __mmask64 last;
+};
 
 // A piece of an input vector: for each 64 bytes that are not all zero, which of them are not, and where they begin.
 struct Piece {
@@ -87,21 +106,17 @@ inline Active find_active(const uint8_t* x, size_t x_stride, uint32_t* index) no
     return {x, index, count, static_cast<uint64_t>(_mm512_reduce_add_epi64(sums))};
 }
 
-// Sixteen final sums to the row y: float, or int32 where the matrix has no scale.
-inline void finish(const Matrix& m, size_t column, __m512i acc, void* y) noexcept {
-    void* out = static_cast<char*>(y) + 4 * column;
-    if (m.scale == nullptr) return _mm512_storeu_si512(out, acc);
-    const __m512 scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(acc), _mm512_loadu_ps(m.scale + column));
-    _mm512_storeu_ps(out, _mm512_add_ps(scaled, _mm512_loadu_ps(m.bias + column)));
-}
-
-// Sixteen 16-bit sums of a segment: what the segments before left in y is added; the last one finishes.
-inline void emit(const Matrix& m, const Segment& s, size_t column, __m256i sums, void* y) noexcept {
+// Sixteen 16-bit sums of a segment, unless the columns lie past the last: what the segments before left in y is added;
+// of the last one, float, or int32 where the matrix has no scale.
+template <typename Part>
+EDGESNN_INLINE void emit_sums(const Matrix& m, const Part& s, size_t column, __m256i sums, void* y) noexcept {
+    if (!s.kUsual && column >= m.stride) return;
     void* out = static_cast<char*>(y) + 4 * column;
     __m512i acc = _mm512_cvtepi16_epi32(sums);
-    if (!s.first) acc = _mm512_add_epi32(acc, load(out));
-    if (s.last) return finish(m, column, acc, y);
-    _mm512_storeu_si512(out, acc);
+    if (!s.first) acc = _mm512_add_epi32(acc, _mm512_loadu_si512(out));
+    if (!s.last || (!s.kUsual && m.scale == nullptr)) return _mm512_storeu_si512(out, acc);
+    const __m512 scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(acc), _mm512_loadu_ps(m.scale + column));
+    _mm512_storeu_ps(out, _mm512_add_ps(scaled, _mm512_loadu_ps(m.bias + column)));
 }
 
 }  // namespace

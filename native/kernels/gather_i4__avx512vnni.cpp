@@ -13,15 +13,9 @@
 namespace edgesnn::kernels {
 namespace {
 
-constexpr size_t kFew = 12;       // rows of spikes; at most 17
-constexpr size_t kBlock = 64;     // bytes: 128 outputs
-constexpr size_t kMaxBlocks = 4;  // of one tile
+#include "kernels/gather.inl"
 
-// Block v of V of a row; of the last one the bytes in `last`.
-template <size_t V>
-inline __m512i block(const uint8_t* row, size_t v, __mmask64 last) noexcept {
-    return _mm512_maskz_loadu_epi8(v + 1 < V ? ~__mmask64{0} : last, row + v * kBlock);
-}
+constexpr size_t kFew = 12;  // rows of spikes; at most 17
 
 inline __m512i low_of(__m512i v) noexcept {
     return _mm512_and_si512(v, _mm512_set1_epi8(15));
@@ -67,9 +61,27 @@ inline __m256i total(__m128i eights, __m128i small, __m256i bias) noexcept {
     return _mm256_sub_epi16(_mm256_add_epi16(scaled, _mm256_cvtepu8_epi16(small)), bias);
 }
 
+template <int kLane, typename Sums, typename Part>
+EDGESNN_INLINE void emit_lane(const Sums& sums, const Matrix& m, const Part& s, size_t column, __m256i bias,
+                              void* y) noexcept {
+    const Halves halves = sums.template lane<kLane>(bias);
+    emit_sums(m, s, column + 32 * kLane, halves.low, y);
+    emit_sums(m, s, column + 32 * kLane + 16, halves.high, y);
+}
+
+template <typename Sums, typename Part>
+EDGESNN_INLINE void emit_halves(const Sums& sums, const Matrix& m, const Part& s, size_t column, void* y) noexcept {
+    const __m256i bias = _mm256_set1_epi16(static_cast<int16_t>(8 * s.sum));
+    emit_lane<0>(sums, m, s, column, bias, y);
+    emit_lane<1>(sums, m, s, column, bias, y);
+    emit_lane<2>(sums, m, s, column, bias, y);
+    emit_lane<3>(sums, m, s, column, bias, y);
+}
+
 struct SpikeSums {
     static constexpr bool kCounts = false;
     static constexpr uint32_t kLimit = 136;
+    static constexpr size_t kBlocks = 4, kOutputs = 2;
 
     // Adds a block of eight rows to the planes; what they carry over to the eights.
     template <typename Row>
@@ -93,6 +105,11 @@ struct SpikeSums {
         return {sums(eights.low, small.low), sums(eights.high, small.high)};
     }
 
+    template <typename Part>
+    EDGESNN_INLINE void emit(const Matrix& m, const Part& s, size_t column, void* y) const noexcept {
+        emit_halves(*this, m, s, column, y);
+    }
+
     __m512i ones, twos, fours;
     Bytes eights, small;
 };
@@ -101,6 +118,13 @@ struct SpikeSums {
 struct CountSums {
     static constexpr bool kCounts = true;
     static constexpr uint32_t kLimit = 255;
+    static constexpr size_t kBlocks = 4, kOutputs = 2;
+
+    void add_pair(__m512i a, __m512i b, int values) noexcept {
+        const __m512i both = _mm512_set1_epi16(static_cast<int16_t>(values));
+        add_half(0, _mm512_unpacklo_epi8(a, b), both);
+        add_half(1, _mm512_unpackhi_epi8(a, b), both);
+    }
 
     void add_half(size_t half, __m512i bytes, __m512i values) noexcept {
         const __m512i whole = _mm512_xor_si512(bytes, _mm512_set1_epi8(-128));
@@ -118,100 +142,32 @@ struct CountSums {
         return {_mm256_sub_epi16(lows, bias), _mm256_srai_epi16(_mm256_sub_epi16(sixteen(all), lows), 4)};
     }
 
+    template <typename Part>
+    EDGESNN_INLINE void emit(const Matrix& m, const Part& s, size_t column, void* y) const noexcept {
+        emit_halves(*this, m, s, column, y);
+    }
+
     __m512i all[2];
     __m512i low[2];
 };
 
-template <size_t V>
-inline void add_segment(SpikeSums (&sums)[V], const uint8_t* w, size_t bytes, const Active& a, const Segment& s,
-                        __mmask64 last) noexcept {
+template <size_t V, typename Rows>
+EDGESNN_INLINE void add_segment(SpikeSums (&sums)[V], const Rows& rows, const Active& a, const Segment& s) noexcept {
     size_t i = s.begin;
     if (s.end - s.begin >= kFew)
         for (; i + 8 <= s.end; i += 8) {
-            const uint8_t* rows[8];
-            for (size_t j = 0; j < 8; ++j) rows[j] = w + a.index[i + j] * bytes;
+            const uint8_t* eight[8];
+            for (size_t j = 0; j < 8; ++j) eight[j] = rows.row(a.index[i + j]);
 #pragma GCC unroll 4
-            for (size_t v = 0; v < V; ++v) sums[v].add_eight([&](size_t j) { return block<V>(rows[j], v, last); });
+            for (size_t v = 0; v < V; ++v) sums[v].add_eight([&](size_t j) { return rows.block(eight[j], v); });
         }
 #pragma GCC unroll 4
     for (size_t v = 0; v < V; ++v) sums[v].add_planes();
     for (; i < s.end; ++i) {
-        const uint8_t* row = w + a.index[i] * bytes;
+        const uint8_t* row = rows.row(a.index[i]);
 #pragma GCC unroll 4
-        for (size_t v = 0; v < V; ++v) sums[v].small.add(block<V>(row, v, last));
+        for (size_t v = 0; v < V; ++v) sums[v].small.add(rows.block(row, v));
     }
-}
-
-template <size_t V>
-inline void add_rows(CountSums (&sums)[V], const uint8_t* a, const uint8_t* b, int values, __mmask64 last) noexcept {
-    const __m512i both = _mm512_set1_epi16(static_cast<int16_t>(values));
-#pragma GCC unroll 4
-    for (size_t v = 0; v < V; ++v) {
-        const __m512i c = block<V>(a, v, last), d = block<V>(b, v, last);
-        sums[v].add_half(0, _mm512_unpacklo_epi8(c, d), both);
-        sums[v].add_half(1, _mm512_unpackhi_epi8(c, d), both);
-    }
-}
-
-template <size_t V>
-inline void add_segment(CountSums (&sums)[V], const uint8_t* w, size_t bytes, const Active& a, const Segment& s,
-                        __mmask64 last) noexcept {
-    size_t i = s.begin;
-    for (; i + 2 <= s.end; i += 2) {
-        const uint32_t k = a.index[i], l = a.index[i + 1];
-        add_rows(sums, w + k * bytes, w + l * bytes, a.x[k] | a.x[l] << 8, last);
-    }
-    if (i < s.end) add_rows(sums, w + a.index[i] * bytes, w + a.index[i] * bytes, a.x[a.index[i]], last);
-}
-
-template <int kLane, typename Sums>
-inline void emit_lane(const Matrix& m, const Segment& s, size_t column, const Sums& sums, __m256i bias,
-                      void* y) noexcept {
-    if (column >= m.stride) return;
-    const Halves halves = sums.template lane<kLane>(bias);
-    emit(m, s, column, halves.low, y);
-    if (column + 16 < m.stride) emit(m, s, column + 16, halves.high, y);
-}
-
-// V blocks from byte `offset` of the rows on.
-template <typename Sums, size_t V>
-void tile(const Matrix& m, const Active& a, const Segment& s, size_t offset, void* y) noexcept {
-    const size_t bytes = im4_bytes(m.stride);
-    const __mmask64 last = first_bytes(bytes - offset - (V - 1) * kBlock);
-    Sums sums[V] = {};
-    add_segment(sums, static_cast<const uint8_t*>(m.weights) + offset, bytes, a, s, last);
-    const __m256i bias = _mm256_set1_epi16(static_cast<int16_t>(8 * s.sum));
-#pragma GCC unroll 4
-    for (size_t v = 0; v < V; ++v) {
-        const size_t column = 2 * (offset + v * kBlock);
-        emit_lane<0>(m, s, column, sums[v], bias, y);
-        emit_lane<1>(m, s, column + 32, sums[v], bias, y);
-        emit_lane<2>(m, s, column + 64, sums[v], bias, y);
-        emit_lane<3>(m, s, column + 96, sums[v], bias, y);
-    }
-}
-
-template <typename Sums>
-void columns(const Matrix& m, const Active& a, const Segment& s, size_t offset, void* y) noexcept {
-    switch ((im4_bytes(m.stride) - offset + kBlock - 1) / kBlock) {
-        case 1:
-            return tile<Sums, 1>(m, a, s, offset, y);
-        case 2:
-            return tile<Sums, 2>(m, a, s, offset, y);
-        case 3:
-            return tile<Sums, 3>(m, a, s, offset, y);
-        default:
-            return tile<Sums, kMaxBlocks>(m, a, s, offset, y);
-    }
-}
-
-template <typename Sums>
-uint64_t gather(const Matrix& m, const uint8_t* x, size_t x_stride, size_t rows, uint32_t* index, void* y) noexcept {
-    return for_segments<Sums::kCounts>(
-        m, x, x_stride, rows, index, Sums::kLimit, y, find_active, [&m](const Active& a, const Segment& s, void* out) {
-            for (size_t offset = 0; offset < im4_bytes(m.stride); offset += kMaxBlocks * kBlock)
-                columns<Sums>(m, a, s, offset, out);
-        });
 }
 
 }  // namespace

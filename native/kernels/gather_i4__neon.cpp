@@ -9,99 +9,88 @@
 namespace edgesnn::kernels {
 namespace {
 
-constexpr uint32_t kLimit = 4096;
-constexpr size_t kRows = 17;
-constexpr size_t kBlock = 16;  // bytes: 32 outputs
+#include "kernels/gather.inl"
 
-// 16-bit sums of outputs 0-7, 8-15, 16-23, 24-31 of a block.
-struct Words {
-    uint16x8_t sums[4];
+constexpr size_t kRows = 17;  // of spikes
+
+// Unsigned bytes: sums of the low halves and of the high halves of at most kRows rows.
+struct Bytes {
+    void add(uint8x16_t v) noexcept {
+        low = vaddq_u8(low, vandq_u8(v, vdupq_n_u8(15)));
+        high = vsraq_n_u8(high, v, 4);
+    }
+
+    uint8x16_t low;
+    uint8x16_t high;
 };
 
-// At most kRows rows.
-template <size_t V>
-inline void add_spikes(Words* words, const uint8_t* w, size_t bytes, const uint32_t* index, size_t count) noexcept {
-    uint8x16_t low[V], high[V];
-    for (size_t v = 0; v < V; ++v) low[v] = high[v] = vdupq_n_u8(0);
-    for (size_t i = 0; i < count; ++i) {
-        const uint8_t* row = w + index[i] * bytes;
+// 16-bit sums of outputs 0-7, 8-15, 16-23, 24-31 of a block.
+template <bool kOfCounts>
+struct Sums {
+    static constexpr bool kCounts = kOfCounts;
+    static constexpr uint32_t kLimit = 4096;
+    static constexpr size_t kBlocks = 4, kOutputs = 2;
+
+    void add(const Bytes& bytes) noexcept {
+        words[0] = vaddw_u8(words[0], vget_low_u8(bytes.low));
+        words[1] = vaddw_high_u8(words[1], bytes.low);
+        words[2] = vaddw_u8(words[2], vget_low_u8(bytes.high));
+        words[3] = vaddw_high_u8(words[3], bytes.high);
+    }
+
+    void add(uint8x16_t row, uint8x16_t value) noexcept {
+        const uint8x16_t low = vandq_u8(row, vdupq_n_u8(15)), high = vshrq_n_u8(row, 4);
+        words[0] = vmlal_u8(words[0], vget_low_u8(low), vget_low_u8(value));
+        words[1] = vmlal_high_u8(words[1], low, value);
+        words[2] = vmlal_u8(words[2], vget_low_u8(high), vget_low_u8(value));
+        words[3] = vmlal_high_u8(words[3], high, value);
+    }
+
+    template <typename Part>
+    EDGESNN_INLINE void emit(const Matrix& m, const Part& s, size_t column, void* y) const noexcept {
+        const uint16x8_t bias = vdupq_n_u16(static_cast<uint16_t>(8 * s.sum));
+        for (size_t i = 0; i < 4; ++i)
+            emit_sums(m, s, column + 8 * i, vreinterpretq_s16_u16(vsubq_u16(words[i], bias)), y);
+    }
+
+    uint16x8_t words[4];
+};
+
+template <size_t V, typename Rows>
+EDGESNN_INLINE void add_segment(Sums<false> (&sums)[V], const Rows& rows, const Active& a, const Segment& s) noexcept {
+    for (size_t begin = s.begin; begin < s.end; begin += kRows) {
+        const size_t end = s.end - begin < kRows ? s.end : begin + kRows;
+        Bytes bytes[V] = {};
+        for (size_t i = begin; i < end; ++i) {
+            const uint8_t* row = rows.row(a.index[i]);
 #pragma GCC unroll 4
-        for (size_t v = 0; v < V; ++v) {
-            const uint8x16_t c = vld1q_u8(row + v * kBlock);
-            low[v] = vaddq_u8(low[v], vandq_u8(c, vdupq_n_u8(15)));
-            high[v] = vsraq_n_u8(high[v], c, 4);
+            for (size_t v = 0; v < V; ++v) bytes[v].add(rows.block(row, v));
         }
-    }
 #pragma GCC unroll 4
-    for (size_t v = 0; v < V; ++v) {
-        uint16x8_t(&sums)[4] = words[v].sums;
-        sums[0] = vaddw_u8(sums[0], vget_low_u8(low[v]));
-        sums[1] = vaddw_high_u8(sums[1], low[v]);
-        sums[2] = vaddw_u8(sums[2], vget_low_u8(high[v]));
-        sums[3] = vaddw_high_u8(sums[3], high[v]);
+        for (size_t v = 0; v < V; ++v) sums[v].add(bytes[v]);
     }
 }
 
-template <size_t V>
-inline void add_counts(Words* words, const uint8_t* row, uint8_t value) noexcept {
-    const uint8x16_t factor = vdupq_n_u8(value);
+template <size_t V, typename Rows>
+EDGESNN_INLINE void add_segment(Sums<true> (&sums)[V], const Rows& rows, const Active& a, const Segment& s) noexcept {
+    for (size_t i = s.begin; i < s.end; ++i) {
+        const uint32_t k = a.index[i];
+        const uint8_t* row = rows.row(k);
 #pragma GCC unroll 4
-    for (size_t v = 0; v < V; ++v) {
-        const uint8x16_t c = vld1q_u8(row + v * kBlock), low = vandq_u8(c, vdupq_n_u8(15)), high = vshrq_n_u8(c, 4);
-        uint16x8_t(&sums)[4] = words[v].sums;
-        sums[0] = vmlal_u8(sums[0], vget_low_u8(low), vget_low_u8(factor));
-        sums[1] = vmlal_high_u8(sums[1], low, factor);
-        sums[2] = vmlal_u8(sums[2], vget_low_u8(high), vget_low_u8(factor));
-        sums[3] = vmlal_high_u8(sums[3], high, factor);
+        for (size_t v = 0; v < V; ++v) sums[v].add(rows.block(row, v), vdupq_n_u8(a.x[k]));
     }
-}
-
-template <bool kCounts, size_t V>
-inline void add_segment(Words* words, const Matrix& m, const Active& a, const Segment& s, size_t offset) noexcept {
-    const uint8_t* w = static_cast<const uint8_t*>(m.weights) + offset;
-    const size_t bytes = im4_bytes(m.stride);
-    if constexpr (kCounts)
-        for (size_t i = s.begin; i < s.end; ++i) add_counts<V>(words, w + a.index[i] * bytes, a.x[a.index[i]]);
-    else
-        for (size_t i = s.begin; i < s.end; i += kRows)
-            add_spikes<V>(words, w, bytes, a.index + i, s.end - i < kRows ? s.end - i : kRows);
-}
-
-template <bool kCounts, size_t V>
-void tile(const Matrix& m, const Active& a, const Segment& s, size_t offset, void* y) noexcept {
-    const uint16x8_t bias = vdupq_n_u16(static_cast<uint16_t>(-8 * static_cast<int>(s.sum)));
-    Words words[V];
-    for (size_t v = 0; v < V; ++v) words[v] = {{bias, bias, bias, bias}};
-    add_segment<kCounts, V>(words, m, a, s, offset);
-#pragma GCC unroll 4
-    for (size_t v = 0; v < V; ++v)
-        for (size_t i = 0; i < 4; ++i) {
-            const size_t column = 2 * (offset + v * kBlock) + 8 * i;
-            if (column < m.stride) emit(m, s, column, vreinterpretq_s16_u16(words[v].sums[i]), y);
-        }
-}
-
-template <bool kCounts>
-uint64_t gather(const Matrix& m, const uint8_t* x, size_t x_stride, size_t rows, uint32_t* index, void* y) noexcept {
-    return for_segments<kCounts>(m, x, x_stride, rows, index, kLimit, y, find_active,
-                                 [&m](const Active& a, const Segment& s, void* out) {
-                                     const size_t bytes = im4_bytes(m.stride);
-                                     size_t n = 0;
-                                     for (; n + 64 <= bytes; n += 64) tile<kCounts, 4>(m, a, s, n, out);
-                                     for (; n < bytes; n += 16) tile<kCounts, 1>(m, a, s, n, out);
-                                 });
 }
 
 }  // namespace
 
 uint64_t spikes_i4__neon(const Matrix& m, const uint8_t* x, size_t x_stride, size_t rows, uint32_t* active,
                          void* y) noexcept {
-    return gather<false>(m, x, x_stride, rows, active, y);
+    return gather<Sums<false>>(m, x, x_stride, rows, active, y);
 }
 
 uint64_t counts_i4__neon(const Matrix& m, const uint8_t* x, size_t x_stride, size_t rows, uint32_t* active,
                          void* y) noexcept {
-    return gather<true>(m, x, x_stride, rows, active, y);
+    return gather<Sums<true>>(m, x, x_stride, rows, active, y);
 }
 
 }  // namespace edgesnn::kernels

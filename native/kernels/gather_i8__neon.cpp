@@ -7,65 +7,55 @@
 namespace edgesnn::kernels {
 namespace {
 
-constexpr uint32_t kLimit = 256;
-constexpr size_t kBlock = 16;  // columns
+#include "kernels/gather.inl"
 
+template <bool kOfCounts>
 struct Sums {
+    static constexpr bool kCounts = kOfCounts;
+    static constexpr uint32_t kLimit = 256;
+    static constexpr size_t kBlocks = 8, kOutputs = 1;
+
+    void add(int8x16_t w, uint8_t value) noexcept {
+        if constexpr (kCounts) {
+            low = vmlaq_n_s16(low, vmovl_s8(vget_low_s8(w)), value);
+            high = vmlaq_n_s16(high, vmovl_high_s8(w), value);
+        } else {
+            low = vaddw_s8(low, vget_low_s8(w));
+            high = vaddw_high_s8(high, w);
+        }
+    }
+
+    template <typename Part>
+    EDGESNN_INLINE void emit(const Matrix& m, const Part& s, size_t column, void* y) const noexcept {
+        emit_sums(m, s, column, low, y);
+        emit_sums(m, s, column + 8, high, y);
+    }
+
     int16x8_t low;
     int16x8_t high;
 };
 
-template <bool kCounts>
-inline void add_row(Sums& sums, int8x16_t w, uint8_t value) noexcept {
-    if constexpr (kCounts) {
-        sums.low = vmlaq_n_s16(sums.low, vmovl_s8(vget_low_s8(w)), value);
-        sums.high = vmlaq_n_s16(sums.high, vmovl_high_s8(w), value);
-    } else {
-        sums.low = vaddw_s8(sums.low, vget_low_s8(w));
-        sums.high = vaddw_high_s8(sums.high, w);
-    }
-}
-
-// V blocks of columns.
-template <bool kCounts, size_t V>
-void tile(const Matrix& m, const Active& a, const Segment& s, size_t column, void* y) noexcept {
-    const int8_t* w = static_cast<const int8_t*>(m.weights) + column;
-    Sums sums[V];
-    for (size_t v = 0; v < V; ++v) sums[v] = {vdupq_n_s16(0), vdupq_n_s16(0)};
+template <bool kCounts, size_t V, typename Rows>
+EDGESNN_INLINE void add_segment(Sums<kCounts> (&sums)[V], const Rows& rows, const Active& a,
+                                const Segment& s) noexcept {
     for (size_t i = s.begin; i < s.end; ++i) {
-        const int8_t* row = w + a.index[i] * m.stride;
-        const uint8_t value = kCounts ? a.x[a.index[i]] : 1;
+        const uint32_t k = a.index[i];
+        const uint8_t* row = rows.row(k);
 #pragma GCC unroll 8
-        for (size_t v = 0; v < V; ++v) add_row<kCounts>(sums[v], vld1q_s8(row + v * kBlock), value);
+        for (size_t v = 0; v < V; ++v) sums[v].add(vreinterpretq_s8_u8(rows.block(row, v)), kCounts ? a.x[k] : 1);
     }
-#pragma GCC unroll 8
-    for (size_t v = 0; v < V; ++v) {
-        emit(m, s, column + v * kBlock, sums[v].low, y);
-        emit(m, s, column + v * kBlock + 8, sums[v].high, y);
-    }
-}
-
-template <bool kCounts>
-uint64_t gather(const Matrix& m, const uint8_t* x, size_t x_stride, size_t rows, uint32_t* index, void* y) noexcept {
-    return for_segments<kCounts>(m, x, x_stride, rows, index, kLimit, y, find_active,
-                                 [&m](const Active& a, const Segment& s, void* out) {
-                                     size_t n = 0;
-                                     for (; n + 128 <= m.stride; n += 128) tile<kCounts, 8>(m, a, s, n, out);
-                                     for (; n + 32 <= m.stride; n += 32) tile<kCounts, 2>(m, a, s, n, out);
-                                     if (n < m.stride) tile<kCounts, 1>(m, a, s, n, out);
-                                 });
 }
 
 }  // namespace
 
 uint64_t spikes_i8__neon(const Matrix& m, const uint8_t* x, size_t x_stride, size_t rows, uint32_t* active,
                          void* y) noexcept {
-    return gather<false>(m, x, x_stride, rows, active, y);
+    return gather<Sums<false>>(m, x, x_stride, rows, active, y);
 }
 
 uint64_t counts_i8__neon(const Matrix& m, const uint8_t* x, size_t x_stride, size_t rows, uint32_t* active,
                          void* y) noexcept {
-    return gather<true>(m, x, x_stride, rows, active, y);
+    return gather<Sums<true>>(m, x, x_stride, rows, active, y);
 }
 
 size_t active_u8__neon(const uint8_t* x, size_t n, uint32_t* index) noexcept {
