@@ -51,7 +51,7 @@ def parse_broker(
     """Return the broker that `url` names, with the password of `password_file` or of the environment.
 
     Raises:
-        UsageError: the URL is wrong or holds a password.
+        UsageError: the URL is wrong or holds a password; a password without a user, certificates without TLS.
         ConfigError: the password or certificate file cannot be read.
 
     >>> parse_broker("mqtt://ann@gate.local", environment={})
@@ -62,6 +62,8 @@ def parse_broker(
     password = _password(password_file, environment)
     if password_file is not None and user is None:
         raise UsageError("a password without a user", where="--mqtt-password-file", hint="write mqtt://user@host")
+    if ca_file is not None and parts.scheme != "mqtts":
+        raise UsageError("only mqtts:// has certificates", where="--mqtt-ca-file", hint="write mqtts://host")
     if ca_file is not None and not Path(ca_file).is_file():
         raise ConfigError("no such certificate file", where=ca_file)
     return Broker(

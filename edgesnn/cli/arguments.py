@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edgesnn.errors import UsageError
@@ -31,9 +33,7 @@ def add_mqtt(parser: argparse.ArgumentParser) -> None:
         "--mqtt-password-file", metavar="FILE", help="file with the broker password (or set EDGESNN_MQTT_PASSWORD)"
     )
     group.add_argument("--mqtt-ca-file", metavar="FILE", help="certificate authority for mqtts:// (default: system's)")
-    group.add_argument(
-        "--mqtt-protocol", choices=("auto", "5", "3.1.1"), default="auto", help="MQTT version (default: auto)"
-    )
+    group.add_argument("--mqtt-protocol", choices=("auto", "5", "3.1.1"), help="MQTT version (default: auto)")
 
 
 def broker_argument(args: argparse.Namespace) -> Broker | None:
@@ -45,23 +45,23 @@ def broker_argument(args: argparse.Namespace) -> Broker | None:
     from edgesnn.broker_url import parse_broker
 
     if args.mqtt is None:
-        for flag in ("mqtt_password_file", "mqtt_ca_file"):
+        for flag in ("mqtt_password_file", "mqtt_ca_file", "mqtt_protocol"):
             if getattr(args, flag) is not None:
                 raise UsageError("this flag needs --mqtt", where=f"--{flag.replace('_', '-')}")
         return None
     return parse_broker(args.mqtt, password_file=args.mqtt_password_file, ca_file=args.mqtt_ca_file)
 
 
-def add_sensor(parser: argparse.ArgumentParser) -> None:
-    """Add `--sensor WxH`, parsed to (width, height) or None."""
-    parser.add_argument(
-        "--sensor", metavar="WxH", type=parse_sensor, help="sensor size, where the recording does not say it"
-    )
+def protocol_argument(args: argparse.Namespace) -> str:
+    """Return what `--mqtt-protocol` says."""
+    return args.mqtt_protocol or "auto"
 
 
 def add_recording(parser: argparse.ArgumentParser, *, format_flag: str = "--format") -> None:
     """Add what says how a recording is to be read: `--sensor`, `--format`, `--columns`, `--topic`, `--on-corrupt`."""
-    add_sensor(parser)
+    parser.add_argument(
+        "--sensor", metavar="WxH", type=parse_sensor, help="sensor size, where the recording does not say it"
+    )
     parser.add_argument(
         format_flag, dest="format", metavar="NAME", help="format of the recording, where its content does not tell it"
     )
@@ -164,9 +164,9 @@ def sensor_text(text: str) -> str:
     return text
 
 
-def duration_us(text: str) -> int:
-    """Parse a duration with its unit; for `type=` of an argument."""
-    return parse_duration_us(text)
+def duration_us(flag: str) -> Callable[[str], int]:
+    """Return what reads a duration with its unit, for `type=` of the argument `flag`."""
+    return partial(parse_duration_us, where=flag)
 
 
 def size_bytes(text: str) -> int:

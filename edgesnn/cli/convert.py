@@ -37,9 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--compression", metavar="none|lz4|zstd|deflate", help="of OUT, for formats that have it")
     parser.add_argument("--layout", metavar="NAME", default="", help="which of its format's layouts OUT has")
     parser.add_argument(
-        "--start", metavar="TIME", type=duration_us, help="leave out what is earlier in sensor time (2s)"
+        "--start", metavar="TIME", type=duration_us("--start"), help="leave out what is earlier in sensor time (2s)"
     )
-    parser.add_argument("--end", metavar="TIME", type=duration_us, help="leave out what is later")
+    parser.add_argument("--end", metavar="TIME", type=duration_us("--end"), help="leave out what is later")
     parser.add_argument("--roi", metavar="X,Y,W,H", help="keep this rectangle; its corner becomes 0,0")
     add_filters(parser)
     parser.add_argument("--rebase", action="store_true", help="count the times of OUT from its first event")

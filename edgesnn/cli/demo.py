@@ -6,7 +6,7 @@ import argparse
 import contextlib
 from typing import TYPE_CHECKING
 
-from edgesnn.cli.arguments import add_json, add_mqtt, broker_argument, print_json
+from edgesnn.cli.arguments import add_json, add_mqtt, broker_argument, print_json, protocol_argument
 from edgesnn.cli.console import say
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     from edgesnn.cli.show import Show
 
     with contextlib.ExitStack() as stack:
-        show = Show(stack, broker, args.mqtt_protocol, args.keep)
+        show = Show(stack, broker, protocol_argument(args), args.keep)
         if not args.json:
             for line in show.introduction():
                 say(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from importlib import import_module, metadata
 from importlib.util import find_spec
@@ -18,8 +17,8 @@ EXTRAS = {"broker": "amqtt", "nir": "h5py", "train": "torch"}
 DEFAULT_BROKER = Broker("127.0.0.1", 1883)
 
 
-def diagnose(broker: Broker | None) -> dict[str, Any]:
-    """Return the whole report; `broker` is the one that the user named."""
+def diagnose(broker: Broker | None, protocol: str) -> dict[str, Any]:
+    """Return the whole report; `broker` is the one that the user named, `protocol` what to speak with it."""
     return {
         "version": __version__,
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
@@ -28,7 +27,7 @@ def diagnose(broker: Broker | None) -> dict[str, Any]:
         "native": native_module(),
         "backends": backends(),
         "zoo": zoo_models(),
-        "broker": broker_state(broker),
+        "broker": broker_state(broker, protocol),
         "clock": {"synchronised": clock_synchronised(), "monotonic_resolution_ns": monotonic_resolution_ns()},
     }
 
@@ -80,13 +79,13 @@ def zoo_models() -> dict[str, dict[str, Any]]:
     return models
 
 
-def broker_state(broker: Broker | None) -> dict[str, Any]:
+def broker_state(broker: Broker | None, protocol: str) -> dict[str, Any]:
     """Return what can be started here, and whether the named broker (else the usual address) accepts us."""
     from edgesnn.publish.broker import available, reachable
 
     state: dict[str, Any] = {"startable": available(), "named": broker is not None}
     state["url"] = (broker or DEFAULT_BROKER).url
-    state["reason"] = reachable(DEFAULT_BROKER) if broker is None else _refusal(broker)
+    state["reason"] = reachable(DEFAULT_BROKER) if broker is None else _refusal(broker, protocol)
     state["reachable"] = state["reason"] is None
     return state
 
@@ -100,10 +99,11 @@ def exit_code(report: dict[str, Any]) -> int:
     return 0
 
 
-def _refusal(broker: Broker) -> str | None:
+def _refusal(broker: Broker, protocol: str) -> str | None:
     from edgesnn.mqtt import Client, make_client_id
+    from edgesnn.publish.publisher import replay_node
 
-    client = Client(broker, client_id=make_client_id("doctor", str(os.getpid())))
+    client = Client(broker, client_id=make_client_id(replay_node(), "doctor"), protocol=protocol)
     try:
         client.open()
     except PublishError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from edgesnn.cli.arguments import add_json, add_mqtt, broker_argument, print_json
+from edgesnn.cli.arguments import add_json, add_mqtt, broker_argument, print_json, protocol_argument
 
 HELP = "say what this installation can do and what is missing"
 EPILOG = """exit codes: 0 ready, 6 the broker named with --mqtt does not accept us, 7 no native module or arm
@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the report; the exit code says what is broken."""
     from edgesnn.cli.diagnosis import diagnose, exit_code
 
-    report = diagnose(broker_argument(args))
+    report = diagnose(broker_argument(args), protocol_argument(args))
     if args.json:
         print_json({**report, "exit_code": exit_code(report)})
     else:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 
-from edgesnn.cli.arguments import add_activations, sensor_text
+from edgesnn.cli.arguments import add_activations, add_json, print_json, sensor_text
 from edgesnn.errors import UsageError
 
 HELP = "measure a model's accuracy on labelled recordings"
@@ -19,7 +18,7 @@ EPILOG = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's flags."""
-    parser.add_argument("model", help="model file, or a name in the zoo")
+    parser.add_argument("model", metavar="MODEL", help="a model file, or a name in the zoo")
     parser.add_argument("--data", required=True, help="folder with one folder per class, .npz file, or tonic:NAME")
     part = "default: the validation part, all of a folder without train/ and test/"
     parser.add_argument("--part", choices=["validate", "train", "all"], help=part)
@@ -27,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sensor", metavar="WxH", type=sensor_text, help="of files that do not say it (default: the model's)"
     )
-    parser.add_argument("--backend", default="auto", help="auto, native or reference (default %(default)s)")
+    parser.add_argument(
+        "--backend", choices=("auto", "native", "reference"), default="auto", help="what runs the model (default: auto)"
+    )
     parser.add_argument(
         "--precisions", metavar="LIST", type=_names, default=[], help="figures at each, side by side: float32,int8,int4"
     )
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--early-exit", metavar="LIST", type=_shares, default=[], help="accuracy against steps at these confidences"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON on standard output")
+    add_json(parser)
 
 
 def _names(text: str) -> list[str]:
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         early_exit=args.early_exit,
     )
     if args.json:
-        print(json.dumps(report))
+        print_json(report)
         return 0
     from edgesnn.train.evaluate import as_text
 

@@ -12,13 +12,13 @@ from edgesnn.cli.arguments import (
     add_filters,
     add_json,
     add_readout,
-    add_sensor,
     duration_us,
     filter_list,
     print_json,
     readout_numbers,
 )
 from edgesnn.errors import UsageError
+from edgesnn.units import parse_sensor
 
 if TYPE_CHECKING:
     from edgesnn.graph import Document
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     profiles = "plain, norse, snntorch, snntorch-no-delay, sinabs, spikingjelly or rockpool"
     neurons.add_argument("--profile", metavar="NAME", required=True, help=f"whose update: {profiles}")
     neurons.add_argument("--reset", metavar="HOW", help="zero or subtract (default: the profile's)")
-    neurons.add_argument("--dt", metavar="TIME", type=duration_us, help="time of a step (default: 100us)")
+    neurons.add_argument("--dt", metavar="TIME", type=duration_us("--dt"), help="time of a step (default: 100us)")
     neurons.add_argument(
         "--set",
         metavar="LAYER.FLAG=VALUE",
@@ -59,8 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--input", choices=("dense", "spikes"), default="dense", help="float32 values, or small integers"
     )
     events.add_argument("--value", choices=("count", "binary"), help="of spikes (default: count)")
-    events.add_argument("--bin", metavar="TIME", type=duration_us, help="time of a step of events")
-    add_sensor(parser)
+    events.add_argument("--bin", metavar="TIME", type=duration_us("--bin"), help="time of a step of events")
+    events.add_argument("--sensor", metavar="WxH", type=parse_sensor, help="sensor whose events the model takes")
     events.add_argument("--steps", metavar="N", type=int, help="steps of a window of events")
     events.add_argument("--hop-steps", metavar="N", type=int, help="steps from window to window (default: --steps)")
     events.add_argument("--origin", choices=("first", "zero"), help="where bins count from (default: first)")

@@ -127,6 +127,9 @@ def _model_file(name: str) -> str | None:
 def _model(path: str, args: argparse.Namespace) -> int:
     from edgesnn.graph import read
 
+    for name in ("sensor", "format", "columns", "topic", "on_corrupt"):
+        if getattr(args, name) is not None:
+            raise UsageError("this flag is of recordings", where=f"--{name.replace('_', '-')}", found=path)
     model = read(path)
     if args.verify:
         model.verify()

@@ -16,6 +16,7 @@ from edgesnn.cli.arguments import (
     duration_us,
     filter_list,
     open_source,
+    protocol_argument,
     size_bytes,
 )
 from edgesnn.errors import ModelError, RecordingError, UsageError
@@ -65,7 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("recording of a live source, while it is processed")
     group.add_argument("--record", metavar="FILE", help="write its events to FILE, whose suffix says the format")
     group.add_argument("--record-size", metavar="SIZE", type=size_bytes, help="begin another file at this size (100MB)")
-    group.add_argument("--record-time", metavar="TIME", type=duration_us, help="begin another file after TIME (10min)")
+    group.add_argument(
+        "--record-time", metavar="TIME", type=duration_us("--record-time"), help="begin another file after TIME (10min)"
+    )
     parser.add_argument("--stream", metavar="NAME", default="main", help="name of the stream (default: main)")
     parser.add_argument("--node", metavar="NAME", help="name of this node (default: <host>-replay)")
     add_mqtt(parser)
@@ -155,6 +158,6 @@ def _sinks(args: argparse.Namespace, broker: Any, node: str, boot_id: str) -> li
 
     sinks = [make_sink("jsonl" if args.json else "terminal")]
     if broker is not None:
-        protocol = args.mqtt_protocol
+        protocol = protocol_argument(args)
         sinks.append(make_sink("mqtt", broker=broker, node=node, boot_id=boot_id, role="replay", protocol=protocol))
     return sinks

@@ -138,8 +138,8 @@ class Show:
     def _receive(self, client: Client) -> Iterator[Arrival]:
         for event in client.poll(0.2):
             if isinstance(event, Message):
-                record = json.loads(event.payload)
-                if record["boot_id"] == self._boot_id:
+                record = self._own(event.payload)
+                if record is not None:
                     prediction = Prediction.from_dict(record)
                     decided_us = prediction.t_mono_us
                     travel_ms = None if decided_us is None else time.monotonic() * 1e3 - decided_us / 1e3
@@ -148,6 +148,14 @@ class Show:
                 client.subscribe(self._topic())
             elif isinstance(event, Lost) and event.final:
                 raise event.error
+
+    def _own(self, payload: bytes) -> dict[str, Any] | None:
+        """Return the record that this run published; anybody may publish under our topic on a broker of the user's."""
+        try:
+            record = json.loads(payload)
+        except (ValueError, RecursionError):
+            return None
+        return record if isinstance(record, dict) and record.get("boot_id") == self._boot_id else None
 
     def _topic(self) -> str:
         return stream_topic(self._node, "+", "prediction")

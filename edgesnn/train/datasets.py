@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +32,9 @@ from edgesnn.units import parse_sensor
 Events = npt.NDArray[Any]
 
 PARTS = ("train", "test", "validate")
+
+COLUMNS = ("x", "y", "p", "t_us", "offsets", "ids", "labels")
+BOUNDS = {"x": (0, 65535), "y": (0, 65535), "p": (0, 1), "t_us": (-(1 << 60) + 1, (1 << 60) - 1)}
 
 BACKGROUND = -1
 """Label of a training recording that shows none of the classes; never part of the validation recordings."""
@@ -188,17 +192,34 @@ def _sensor_of(columns: dict[str, npt.NDArray[Any]], config: DataConfig, where: 
 
 
 def _read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
+    if not path.is_file():
+        raise RecordingError("no such folder or .npz file", where=str(path))
     try:
         with np.load(path, allow_pickle=False) as file:
-            columns = {name: file[name] for name in ("x", "y", "p", "t_us", "offsets", "ids", "labels")}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        expected = "x, y, p, t_us, offsets, ids, labels"
-        raise RecordingError("not a data set", where=str(path), found=str(error), expected=expected) from None
+            columns = {name: file[name] for name in COLUMNS}
+    except (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        found, expected = str(error) or "it ends too early", ", ".join(COLUMNS)
+        raise RecordingError("not a data set", where=str(path), found=found, expected=expected) from None
     _check_columns(columns, str(path))
     return columns
 
 
 def _check_columns(columns: dict[str, npt.NDArray[Any]], where: str) -> None:
+    for name, column in columns.items():
+        kinds = "biuU" if name == "labels" else "biu"
+        if column.ndim != 1 or column.dtype.kind not in kinds:
+            expected = "one row of whole numbers" + " or texts" * (name == "labels")
+            found = f"{name} of {column.dtype}{list(column.shape)}"
+            raise RecordingError("a column is not usable", where=where, found=found, expected=expected)
+    _check_lengths(columns, where)
+    for name, (low, high) in BOUNDS.items():
+        least, most = int(columns[name].min()), int(columns[name].max())
+        if least < low or most > high:
+            found, expected = f"{name} from {least} to {most}", f"{low} to {high}"
+            raise RecordingError("values are out of range", where=where, found=found, expected=expected)
+
+
+def _check_lengths(columns: dict[str, npt.NDArray[Any]], where: str) -> None:
     count, recordings, offsets = len(columns["x"]), len(columns["ids"]), columns["offsets"]
     lengths = {name: len(columns[name]) for name in ("y", "p", "t_us")}
     if any(length != count for length in lengths.values()) or count == 0:

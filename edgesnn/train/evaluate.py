@@ -157,7 +157,7 @@ def as_text(report: dict[str, Any]) -> str:
 
 
 def _work(work: dict[str, Any] | None, windows: int) -> list[str]:
-    if work is None:
+    if work is None or not work["layers"]:  # not one window was run
         return []
     width = max(5, *(len(row["node"]) for row in work["layers"]))
     head = "".join(f"{name:>16}" for name in ("spikes", "synops", "MACs", "bytes", "bit budget", "uJ, estimate"))

@@ -59,7 +59,7 @@ class Trainer:
 
     Raises:
         ConfigError: the folder's checkpoint is of another config; a class lacks recordings or there are too many; an
-            epoch has no whole batch; no validation recording gives a window.
+            epoch has no whole batch; no validation recording gives a window; the folder cannot be made.
         ModelError: a checkpoint (to resume, to start from, a teacher's) is none.
     """
 
@@ -86,7 +86,7 @@ class Trainer:
         self.epoch, self.step = 0, 0
         self.metrics: list[dict[str, Any]] = []
         self._validation: tuple[list[Any], np.ndarray[Any, Any]] | None = None
-        folder.mkdir(parents=True, exist_ok=True)
+        _make(folder)
         if resume and (folder / CHECKPOINT).exists():
             self._restore()
         elif resume:
@@ -216,6 +216,16 @@ class Trainer:
         load_weights(self.average, state["average"], path)
         load_optimizer(self.optimizer, state["optimizer"], path)
         self.epoch, self.step, self.metrics = state["epoch"], state["step"], state["metrics"]
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        found = error.strerror or str(error)
+        raise ConfigError(
+            "the folder cannot be made", where=str(folder), found=found, hint="name another --out"
+        ) from None
 
 
 def batches_of(config: TrainConfig, dataset: Dataset) -> int:

@@ -15,8 +15,10 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from paho.mqtt import publish
 
 from edgesnn.publish.broker import available
+from edgesnn.publish.publisher import replay_node
 from edgesnn.schemas import load_schema
 from tests.brokers import KillableBroker, Subscriber
 from tests.predictions import validated
@@ -183,6 +185,18 @@ def test_a_broker_of_the_users_own_gets_the_same_records(kind, tmp_path):
         with Subscriber(broker.broker, v5=kind == "mosquitto") as later:
             time.sleep(0.3)
             assert later.messages == [], "the demo leaves nothing retained"
+
+
+def test_what_strangers_publish_under_the_demos_topic_is_left_out(tmp_path):
+    payloads = [b"hello", b"\xff", b"{}", b"[1]", b"[" * 100_000, b'{"boot_id":1}']
+    topics = [f"edgesnn/{replay_node()}/{i}/prediction" for i in range(len(payloads))]
+    retained = [(topic, payload, 1, True) for topic, payload in zip(topics, payloads, strict=True)]
+    with KillableBroker(KINDS[0], tmp_path) as broker:
+        publish.multiple(retained, broker.broker.host, broker.broker.port)
+        process = start("--mqtt", broker.url)
+        lines = [line for _, line in watch(process)]
+    assert finish(process) == (0, "")
+    assert sum(map(is_prediction, lines)) == WINDOWS
 
 
 def test_a_reader_that_leaves_ends_the_demo_quietly():

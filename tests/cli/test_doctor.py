@@ -80,3 +80,10 @@ def test_a_named_broker_that_refuses_us_is_exit_code_6_with_the_remedy(tmp_path)
         done = doctor("--mqtt", broker.url)
     assert done.returncode == 6
     assert "EDGESNN_MQTT_PASSWORD" in done.stdout
+
+
+@pytest.mark.skipif("amqtt" not in available(), reason="amqtt is not installed: no broker that speaks 3.1.1 only")
+def test_a_named_broker_is_asked_in_the_protocol_that_was_named(tmp_path):
+    with KillableBroker("amqtt", tmp_path) as broker:
+        assert doctor("--mqtt", broker.url, "--mqtt-protocol", "3.1.1").returncode == 0
+        assert doctor("--mqtt", broker.url, "--mqtt-protocol", "5").returncode == 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -54,6 +55,12 @@ def test_commands_with_a_broker_run(command):
     with LocalBroker() as local:
         done = run([sys.executable, "-m", *command.replace("mqtt://127.0.0.1:1883", local.url).split()])
     assert done.returncode == 0, done.stderr
+
+
+def test_the_example_of_replay_shows_labels():
+    command = next(line for line in commands() if line.startswith("edgesnn replay") and line.endswith("--json"))
+    records = [json.loads(line) for line in run([sys.executable, "-m", *command.split()]).stdout.splitlines()]
+    assert any(record["decision"] == "label" for record in records)
 
 
 def test_there_is_something_to_run():

@@ -221,3 +221,20 @@ def test_without_the_native_module_one_line_says_so(tmp_path):
     assert done.returncode == 7
     assert done.stderr.startswith("edgesnn: error: edgesnn._native: the native module was not built")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["doctor", "--mqtt-protocol", "5"], "--mqtt-protocol: this flag needs --mqtt"),
+        (["demo", "--mqtt-ca-file", "x"], "--mqtt-ca-file: this flag needs --mqtt"),
+        (["doctor", "--mqtt", "mqtt://h", "--mqtt-ca-file", "README.md"], "--mqtt-ca-file: only mqtts:// has cert"),
+        (["info", "gestures", "--sensor", "3x3"], "--sensor: this flag is of recordings"),
+        (["info", "gestures", "--on-corrupt", "strict"], "--on-corrupt: this flag is of recordings"),
+        (["convert", "a.raw", "b.raw", "--start", "5"], "--start: not a duration: found '5'"),
+        (["eval", "digits", "--data", "x", "--backend", "nativ"], "invalid choice: 'nativ'"),
+    ],
+)
+def test_a_flag_that_would_change_nothing_or_is_no_value_is_named(arguments, words, capsys):
+    assert frame.main(arguments) == 2
+    assert words in capsys.readouterr().err

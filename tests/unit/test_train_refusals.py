@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgesnn.cli.main import main
-from edgesnn.errors import ConfigError
+from edgesnn.errors import ConfigError, RecordingError
 from edgesnn.train.datasets import DataConfig, check_complete, kept_back, load_dataset
 from tests.bars import write_bars
 
@@ -279,3 +279,65 @@ def test_training_on_classes_that_the_config_does_not_name_is_refused(bars, tmp_
     config = with_lines(bars, tmp_path, {"data.classes": '["0", "2"]'})
     line = complaint(capsys, 5, "train", "spikepoint", "--config", config, "--data", bars[1], "--out", tmp_path / "run")
     assert "a class that is none of the labels: found 1, expected 0, 2" in line
+
+
+def column(**changed: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the columns of two recordings of 100 events, some of them replaced."""
+    rng = np.random.default_rng(3)
+    columns = {name: rng.integers(0, 2, 200) for name in ("x", "y", "p")} | {"t_us": np.arange(200)}
+    return (
+        columns
+        | {"offsets": np.array([0, 100, 200]), "ids": np.array([801, 802]), "labels": np.array([1, 2])}
+        | changed
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"x": np.arange(200) - 1}, "values are out of range: found x from -1 to 198, expected 0 to 65535"),
+        ({"p": np.arange(200)}, "found p from 0 to 199, expected 0 to 1"),
+        ({"t_us": np.full(200, 1 << 62)}, "found t_us from 4611686018427387904"),
+        ({"y": np.full(200, np.nan)}, "a column is not usable: found y of float64[200], expected one row of whole"),
+        ({"x": np.array(5)}, "found x of int64[]"),
+        ({"ids": np.array(["a", "b"])}, "found ids of <U1[2]"),
+        ({"offsets": np.array([0.0, 100.0, 200.0])}, "found offsets of float64[3]"),
+        ({"labels": np.array([1.0, 2.0])}, "whole numbers or texts"),
+        ({"offsets": np.array([0, 300, 200])}, "offsets do not rise"),
+        ({"y": np.arange(3)}, "columns of different lengths"),
+    ],
+)
+def test_columns_of_a_data_set_that_are_no_events_are_named(changed, words, tmp_path, capsys):
+    np.savez(tmp_path / "data.npz", **column(**changed))
+    assert words in complaint(capsys, 3, "eval", "digits", "--data", tmp_path / "data.npz")
+
+
+def test_a_data_set_that_is_absent_cut_or_damaged_is_one_line(tmp_path, capsys):
+    path = tmp_path / "data.npz"
+    assert "data.npz: no such folder or .npz file" in complaint(capsys, 3, "eval", "digits", "--data", path)
+    np.savez_compressed(path, **column())
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert "not a data set" in complaint(capsys, 3, "eval", "digits", "--data", path)
+    starts = range(60, len(whole) - 60, 40)
+    refused = 0
+    for start in starts:  # what is damaged and not refused is a field of the archive that nobody reads
+        path.write_bytes(whole[:start] + b"\xff" * 20 + whole[start + 20 :])
+        try:
+            load_dataset(DataConfig(source=str(path)))
+        except RecordingError:
+            refused += 1
+    assert refused > len(starts) / 2
+
+
+def test_recordings_without_any_window_are_wrong_and_reported(tmp_path, capsys):
+    np.savez(tmp_path / "short.npz", **column())
+    assert main(["eval", "digits", "--data", str(tmp_path / "short.npz")]) == 0
+    assert "recordings without a window: 2\nright by vote of a recording's windows: 0.0 %" in capsys.readouterr().out
+
+
+def test_a_folder_of_results_that_cannot_be_made_is_named(bars, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file", tmp_path / "file" / "run"):
+        line = complaint(capsys, 5, "train", "spikepoint", "--config", bars[0], "--data", bars[1], "--out", out)
+        assert f"{out}: the folder cannot be made" in line
