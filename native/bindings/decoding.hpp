@@ -13,5 +13,6 @@ pybind11::dict counter_dict(const events::Counters& counters);
 pybind11::object time_or_none(int64_t t_us);  // None for kNoTime
 
 void bind_aedat4(pybind11::module_& room);  // into _native.events
+void bind_spif(pybind11::module_& room);
 
 }  // namespace edgesnn::bindings

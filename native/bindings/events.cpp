@@ -168,6 +168,7 @@ void bind_events(py::module_& m) {
         .def("save", &PyDecoder::save)
         .def("load", &PyDecoder::load, py::arg("arrays"));
     bind_aedat4(room);
+    bind_spif(room);
     bind_filters(room);
     py::class_<PyEncoder>(room, "Encoder")
         .def(py::init<const std::string&, int32_t, int32_t, std::string>(), py::arg("format"), py::arg("width"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import struct
@@ -14,8 +15,11 @@ import numpy as np
 import pytest
 
 import edgesnn
+from edgesnn.events.formats.base import DecoderOptions
+from edgesnn.events.registry import get as get_format
 from edgesnn.events.sources import registry
 from edgesnn.events.sources.address import parse
+from edgesnn.events.sources.framing import HeadedDecoder
 from edgesnn.events.sources.live import OPTIONS, LiveSource
 from edgesnn.events.sources.udp import UdpLink
 from tests.live import encoded, made_up, read_events, wait_until
@@ -402,6 +406,52 @@ def test_what_is_no_pipe_is_an_error(tmp_path: Path) -> None:
         edgesnn.open(f"pipe:{tmp_path}/file?{HOW}")
     with pytest.raises(edgesnn.RecordingError, match=r"cannot be opened: no such file.*mkfifo"):
         edgesnn.open(f"pipe:{tmp_path}/none?{HOW}")
+
+
+@pytest.mark.parametrize("size", [1, 5, 100_000])
+@pytest.mark.parametrize(("name", "suffix"), [("evt3", ".raw"), ("evt2", ".raw"), ("evt21", ".raw"), ("dat", ".dat")])
+def test_a_recording_that_is_sent_with_its_header_says_its_sensor(
+    name: str, suffix: str, size: int, tmp_path: Path
+) -> None:
+    events = EVENTS[:500]
+    variant = {"variant": "legacy"} if name == "evt21" else {}
+    edgesnn.write(tmp_path / f"a{suffix}", events, sensor=(640, 480), format=name, **variant)
+    data = (tmp_path / f"a{suffix}").read_bytes()
+    with edgesnn.open(f"tcp://127.0.0.1:0?listen&format={name}") as source:
+        for turn in range(2):
+            assert source.sensor == ((640, 480) if turn else None)
+            with socket.create_connection(("127.0.0.1", source.port)) as one:
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                for at in range(0, len(data), size):
+                    one.sendall(data[at : at + size])
+            got = np.concatenate(wait_until(source, lambda turn=turn: source.counters["disconnections"] > turn))
+            assert np.array_equal(got[["x", "y", "p"]], events[["x", "y", "p"]])
+        assert (source.sensor, source.counters["bad_words"]) == ((640, 480), 0)
+
+
+def test_what_only_begins_like_a_header_is_words() -> None:
+    decoder = HeadedDecoder(get_format("evt3"), DecoderOptions((640, 480), "skip"))
+    plain = get_format("evt3").decoder(DecoderOptions((640, 480), "skip"))
+    words = b"% \x00" + encoded(EVENTS)[3:]
+    parts = [decoder.feed(words[at : at + 700])[0] for at in range(0, len(words), 700)]
+    assert np.concatenate(parts).tolist() == plain.feed(words)[0].tolist()
+
+
+def test_a_header_that_does_not_end_is_dropped() -> None:
+    with edgesnn.open("tcp://127.0.0.1:0?listen&format=evt3") as source:
+        with socket.create_connection(("127.0.0.1", source.port)) as one:
+            sending = threading.Thread(target=_send_until_it_breaks, args=(one, b"% a b\n" * 1000))
+            sending.start()
+            wait_until(source, lambda: source.counters["dropped_connections"] == 1)
+            wait_until(source, lambda: source.state == "dead")
+        sending.join(10.0)
+        assert not sending.is_alive()
+
+
+def _send_until_it_breaks(one: socket.socket, data: bytes) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            one.sendall(data)
 
 
 # --- closing -----------------------------------------------------------------------------------------------------

@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from edgesnn.errors import RecordingError
 from edgesnn.events import registry
+from edgesnn.events.formats import raw_header
 from edgesnn.events.formats.aedat4_packets import Packets
-from edgesnn.events.formats.base import DecoderOptions, FormatDecoder, Result, is_stream, printable
+from edgesnn.events.formats.base import (
+    HEAD_BYTES,
+    DecoderOptions,
+    FormatDecoder,
+    Head,
+    Result,
+    StreamFormat,
+    is_stream,
+    printable,
+)
 from edgesnn.events.sources.address import Address
 from edgesnn.events.sources.base import Link
+from edgesnn.events.types import EVENT
 
+_HEADED = ("dat", "evt2", "evt21", "evt3")
+_HEADER = b"% "
+_END = b"% end\n"
+_LONGEST_LINE = 1 << 12
+_FIRST_BYTES = 8  # behind a header: what it may lean on
 _WORD_BYTES = {"dat": 8, "evt2": 4, "evt21": 8, "evt3": 2, "nmnist": 5}
 AEDAT4 = "aedat4"
 """What iniVation's runtime sends over a connection is not what its files hold."""
 TIME_WORDS = ("evt2", "evt21", "evt3")
 """Formats whose decoders count every jump of their time (`time_resyncs`)."""
+_NOTHING: Result = (np.zeros(0, EVENT), None, None)
 
 
 def check_format(name: str | None, link: Link, address: Address) -> str:
@@ -36,9 +57,10 @@ def make_decoder(name: str, link: Link, options: DecoderOptions) -> FormatDecode
         return ConnectionDecoder(options)
     kind = registry.get(name)
     assert is_stream(kind)
-    decoder = kind.decoder(options)
+    if not link.datagrams:
+        return HeadedDecoder(kind, options) if name in _HEADED else kind.decoder(options)
     size = word_bytes(name)
-    return DatagramDecoder(decoder, size) if link.datagrams and size > 1 else decoder
+    return DatagramDecoder(kind.decoder(options), size) if size > 1 else kind.decoder(options)
 
 
 def word_bytes(name: str | None) -> int:
@@ -135,3 +157,80 @@ def options(link: Link, address: Address, sensor: tuple[int, int] | None) -> Dec
     """Return how the decoders of this source are made: damage is counted, never an end."""
     variant = address.options.get("variant", link.variant)
     return DecoderOptions(sensor, "skip", 0, printable(address.url), variant)
+
+
+class HeadedDecoder:
+    """A decoder of a stream that may begin as a file does: with a text header, which says sensor and variant.
+
+    Attributes:
+        sensor: (width, height), None where nobody has said it yet.
+    """
+
+    def __init__(self, kind: StreamFormat, options: DecoderOptions) -> None:
+        self.sensor = options.sensor
+        self._kind = kind
+        self._options = options
+        self._begun: bytearray | None = bytearray()
+        self._decoder = kind.decoder(options)
+
+    @property
+    def t_end_us(self) -> int | None:
+        return self._decoder.t_end_us
+
+    @property
+    def counters(self) -> dict[str, int]:
+        return self._decoder.counters
+
+    def feed(self, buffer: Any, /) -> Result:
+        """Decode bytes; those of a header wait until it ends."""
+        if self._begun is None:
+            return self._decoder.feed(buffer)
+        self._begun += buffer
+        return self._start() if _ends_header(self._begun) else _NOTHING
+
+    def finish(self) -> Result:
+        """Decode what waits, and say that no byte follows."""
+        begun, t_end_us, error = self._start() if self._begun else _NOTHING
+        events, end_us, last_error = self._decoder.finish()
+        return np.concatenate([begun, events]), end_us or t_end_us, error or last_error
+
+    def triggers(self) -> Any:
+        """Return the triggers since the last call."""
+        return self._decoder.triggers()
+
+    def lost(self) -> None:
+        """Say that bytes are missing before the next."""
+        self._decoder.lost()
+
+    def save(self) -> dict[str, Any]:
+        """Return the decoder's state."""
+        return self._decoder.save()
+
+    def load(self, arrays: dict[str, Any], /) -> None:
+        """Take the decoder's state."""
+        self._decoder.load(arrays)
+
+    def _start(self) -> Result:
+        """Decode the first bytes, after the header if there is one."""
+        assert self._begun is not None
+        begun, self._begun = bytes(self._begun), None
+        if raw_header.split(begun)[1] == 0:
+            return self._decoder.feed(begun)
+        try:
+            header = self._kind.header(Head(begun, len(begun), "", self._options.where))
+        except RecordingError as error:
+            return np.zeros(0, EVENT), None, error
+        self.sensor = self.sensor or header.sensor
+        variant = self._options.variant or header.variant
+        self._decoder = self._kind.decoder(replace(self._options, sensor=self.sensor, variant=variant))
+        return self._decoder.feed(begun[header.data_offset :])
+
+
+def _ends_header(begun: bytearray) -> bool:
+    """Say whether a stream that begins so has no text header, or all of it is here, and some bytes behind it."""
+    if not begun.startswith(_HEADER[: len(begun)]) or len(begun) > HEAD_BYTES:
+        return True
+    end = raw_header.split(bytes(begun))[1]
+    rest = begun[end:]
+    ended = begun[:end].endswith(_END) or not rest.startswith(b"%") or len(rest) > _LONGEST_LINE
+    return ended and len(rest) >= _FIRST_BYTES

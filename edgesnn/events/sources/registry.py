@@ -21,6 +21,7 @@ from edgesnn.units import parse_sensor
 SOURCES = {
     "pipe": "edgesnn.events.sources.pipe:Pipe",
     "replay": "edgesnn.events.sources.replay:Replay",
+    "spif": "edgesnn.events.sources.spif:Spif",
     "tcp": "edgesnn.events.sources.tcp:Tcp",
     "udp": "edgesnn.events.sources.udp:Udp",
     "unix": "edgesnn.events.sources.unix:Unix",

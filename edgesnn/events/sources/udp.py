@@ -16,6 +16,7 @@ from edgesnn.events.sources.base import Link, Message, PlainLink, failed
 from edgesnn.events.sources.framing import word_bytes
 from edgesnn.events.sources.sockets import PEERS, allowed, peers, ready, resolve
 
+SENDER = ("sender", "first (default): who sends first, until it is silent; any: all are one stream")
 _RXQ_OVFL = getattr(socket, "SO_RXQ_OVFL", 40)
 _QUEUE_BYTES = 4 << 20  # asked for; the system gives less where it is told to
 _MOST_BYTES = 1 << 16  # of a datagram
@@ -30,7 +31,7 @@ class Udp:
     name = "udp"
     form = "udp://HOST:PORT"
     help = "datagrams of words, sent to this port"
-    options = (PEERS, ("sender", "first (default): who sends first, until it is silent; any: all are one stream"))
+    options = (PEERS, SENDER)
 
     def open(self, address: Address) -> Link:
         """Bind the port."""
@@ -38,19 +39,23 @@ class Udp:
 
 
 class UdpLink(PlainLink):
-    """A bound socket."""
+    """A bound socket.
+
+    Args:
+        alone: each message is one datagram.
+    """
 
     datagrams = True
     connected = None
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, *, alone: bool = False) -> None:
         self.counters = dict.fromkeys(
             ("datagrams", "duplicate_datagrams", "foreign_datagrams", "refused_peers", "lost_packets"), 0
         )
         self._peers = peers(address)
         self._any = address.choice("sender", "first", "any") == "any"
         self._silent_s = address.number("dead_ms", 2000, 10, 3_600_000) / 1000
-        self._word_bytes = word_bytes(address.options.get("format"))
+        self._word_bytes = _MOST_BYTES if alone else word_bytes(address.options.get("format"))
         self._socket = _bind(address)
         self.port = self._socket.getsockname()[1]
         self._room = memoryview(bytearray(_ROOM_BYTES))
