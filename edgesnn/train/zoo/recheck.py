@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import edgesnn
 from edgesnn.errors import ConfigError
-from edgesnn.runtime.windows import encoding_of
+from edgesnn.graph import Document
+from edgesnn.runtime import Model
+from edgesnn.runtime.windows import encoding_of, readout_of
 from edgesnn.train.datasets import DataConfig, load_dataset
 from edgesnn.train.evaluate import Scored, score, votes_that_differ
 from edgesnn.train.evaluate_command import evaluate
@@ -22,6 +25,7 @@ from edgesnn.train.zoo.words import percent
 HELP = "measure a shipped model again and say so in its card"
 TITLE = "## Measured again"
 BEFORE = "## Made by"
+DRAWS = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,25 +44,39 @@ def run(options: argparse.Namespace) -> str:
     report = evaluate(model, options.data, part="all", ids=None, backend="auto")
     quiet = quiet_of(model, options.data, options.quiet) if options.quiet else None
     twin = options.zoo.resolve() / f"{options.name}{common.SUFFIXES['float32']}.safetensors"
-    labels = tuple(report["labels"])
-    differ = votes_that_differ(*(scored(name, options.data, labels) for name in (model, str(twin))))
+    differ = differences(edgesnn.load(model), edgesnn.load(twin), options.data)
     text = section(options.about, report, differ, quiet, options.name)
     card.write_text(with_section(card.read_text(encoding="utf-8"), text, str(card)), encoding="utf-8")
     return text
 
 
+def differences(model: Model, twin: Model, data: str) -> list[int]:
+    """Return on how many recordings of DATA the float32 twin votes otherwise than the model, and, for comparison, than
+    itself with each of `DRAWS` other draws of the points."""
+    labels = readout_of(model).labels
+    own = scored(twin, data, labels)
+    seed = twin.document.input["seed"]
+    others = [model, *(Model(_drawn_by(twin.document, seed + i + 1)) for i in range(DRAWS))]
+    return [votes_that_differ(own, scored(other, data, labels)) for other in others]
+
+
+def _drawn_by(document: Document, seed: int) -> Document:
+    return replace(document, input={**document.input, "seed": seed})
+
+
 def quiet_of(name: str, data: str, folder: str) -> dict[str, int]:
     """Return what the model says of the recordings in DATA/folder."""
-    return common.quiet_figures(scored(name, data, (folder,)), encoding_of(edgesnn.load(name)))
+    model = edgesnn.load(name)
+    return common.quiet_figures(scored(model, data, (folder,)), encoding_of(model))
 
 
-def scored(name: str, data: str, folders: tuple[str, ...]) -> list[Scored]:
+def scored(model: Model, data: str, folders: tuple[str, ...]) -> list[Scored]:
     """Return what the model says of the recordings in these folders of DATA."""
     dataset = load_dataset(DataConfig(source=data, classes=folders))
-    return score(edgesnn.load(name), dataset.train + dataset.validate, dataset.sensor, lambda done: None)
+    return score(model, dataset.train + dataset.validate, dataset.sensor, lambda done: None)
 
 
-def section(about: str, report: dict[str, Any], differ: int, quiet: dict[str, int] | None, name: str) -> str:
+def section(about: str, report: dict[str, Any], differ: list[int], quiet: dict[str, int] | None, name: str) -> str:
     """Return the section's text."""
     model, onset = report["model"], report["onset_ms"]
     lines = [
@@ -76,7 +94,8 @@ def section(about: str, report: dict[str, Any], differ: int, quiet: dict[str, in
         if onset["median"] is not None
         else "No recording got a stable label.",
         "",
-        f"float32 and int8 differ by vote on {differ} of {report['recordings']} recordings.",
+        f"float32 and int8 differ by vote on {differ[0]} of {report['recordings']} recordings. For comparison: float32"
+        f" and itself with other draws of the points, on {' and '.join(map(str, differ[1:]))}.",
     ]
     if quiet is not None:
         lines += [
