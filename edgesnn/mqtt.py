@@ -29,11 +29,13 @@ from edgesnn.broker_url import Broker
 from edgesnn.errors import ConfigError, PublishError
 
 IN_FLIGHT = 20  # a larger window is slower: measured, docs/mqtt.md
-NO_MATCHING_SUBSCRIBERS = 0x10
+NO_ONE = 0x10  # "no matching subscribers"
 UNSPECIFIED = 0x80  # what paho says where the other side just closed
 SESSION_TAKEN_OVER = 0x8E
-CREDENTIAL_REFUSALS = {0x86, 0x87, 0x8C}  # bad user or password, not authorised, bad authentication method
+NOT_AUTHORISED = 0x87
+CREDENTIAL_REFUSALS = {0x86, NOT_AUTHORISED, 0x8C}  # bad user or password, not authorised, bad authentication method
 FINAL_REFUSALS = CREDENTIAL_REFUSALS | {0x85, 0x8A}  # and a bad client id, banned: trying again cannot mend these
+FINAL_ANSWERS = {NOT_AUTHORISED, 0x90, 0x99}  # to a message; and a topic or payload that the broker does not take
 CREDENTIALS_HINT = (
     "name the user in the URL (mqtt://user@host) and give the password in EDGESNN_MQTT_PASSWORD or --mqtt-password-file"
 )
@@ -67,6 +69,15 @@ class Acknowledged:
 
 
 @dataclass(frozen=True)
+class Refused:
+    """The broker answered message `mid` with an error (MQTT 5). `final`: sending it again cannot mend that."""
+
+    mid: int
+    error: PublishError
+    final: bool
+
+
+@dataclass(frozen=True)
 class Subscribed:
     """The broker granted the subscription `mid`."""
 
@@ -90,7 +101,7 @@ class Will:
     payload: bytes
 
 
-Event = Connected | Lost | Acknowledged | Subscribed | Message
+Event = Connected | Lost | Acknowledged | Refused | Subscribed | Message
 
 
 def make_client_id(node: str, role: str) -> str:
@@ -275,7 +286,7 @@ class Client:
             self._farewell = reason
 
         def on_publish(_c: Any, _u: Any, mid: int, reason: Any, _p: Any) -> None:
-            note(Acknowledged(mid, not reason.is_failure and reason.value != NO_MATCHING_SUBSCRIBERS))
+            note(self._refused(mid, reason) if reason.is_failure else Acknowledged(mid, reason.value != NO_ONE))
 
         def on_message(_c: Any, _u: Any, message: Any) -> None:
             note(Message(message.topic, bytes(message.payload), bool(message.retain)))
@@ -289,6 +300,11 @@ class Client:
 
     def _note(self, event: Event) -> None:
         self._events.append(event)
+
+    def _refused(self, mid: int, reason: Any) -> Refused:
+        hint = "does its access control let this user write below edgesnn/?" if reason.value == NOT_AUTHORISED else None
+        error = self._error("the broker refuses what is published", found=str(reason), hint=hint)
+        return Refused(mid, error, reason.value in FINAL_ANSWERS)
 
     def _wait(self, timeout_s: float) -> None:
         """Sleep until the socket, `wake` or a deadline asks for work."""

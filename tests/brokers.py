@@ -20,11 +20,12 @@ from edgesnn.publish.broker import amqtt_configuration, find_mosquitto, free_por
 class KillableBroker:
     """A broker run by the test itself, so that it can be killed with SIGKILL, stopped, and started again."""
 
-    def __init__(self, kind: str, folder: Path, password: tuple[str, str] | None = None) -> None:
+    def __init__(self, kind: str, folder: Path, password: tuple[str, str] | None = None, access: str = "") -> None:
         self.kind = kind
         self.folder = folder
         self.broker = Broker("127.0.0.1", free_port())
         self.password = password
+        self.access = access  # the text of mosquitto's access list
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> KillableBroker:
@@ -62,8 +63,12 @@ class KillableBroker:
         mosquitto = find_mosquitto()
         assert mosquitto is not None
         lines = [f"listener {self.broker.port} 127.0.0.1", "persistence false", "log_dest none"]
-        lines.append("max_queued_messages 0")  # else it acknowledges and drops what a slow subscriber has not taken
+        if not self.access:  # with both mosquitto closes the connection instead of refusing a message
+            lines.append("max_queued_messages 0")  # else it acknowledges and drops what a slow subscriber has not taken
         lines += self._authentication(Path(mosquitto))
+        if self.access:
+            (self.folder / "access").write_text(self.access)
+            lines.append(f"acl_file {self.folder / 'access'}")
         if os.geteuid() == 0:
             lines.append("user root")  # it must be able to read the password file of a private folder
         configuration = self.folder / "mosquitto.conf"

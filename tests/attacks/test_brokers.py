@@ -120,6 +120,41 @@ def test_a_broker_that_refuses_us(model, tmp_path, password):
 
 
 @needs_mosquitto
+def test_a_broker_that_refuses_what_we_publish(model, tmp_path):
+    """MQTT 5 says so; replay keeps on where only the other topics are refused."""
+    with KillableBroker("mosquitto", tmp_path, access="topic read #\n") as broker:
+        assert_one_line(replay(model, "--mqtt", broker.url), 6, broker.url, "refuses", "Not authorized", "access")
+    with KillableBroker("mosquitto", tmp_path, access="topic read #\ntopic write edgesnn/+/+/prediction\n") as broker:
+        process = replay(model, "--mqtt", broker.url)
+        _, error = process.communicate(timeout=30)
+    assert process.returncode == 0, error
+
+
+def test_a_broker_over_its_quota_is_asked_again_and_named(model):
+    """A server that answers every message with "quota exceeded" (0x97), which may pass."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=_refuse_all, args=(server,), daemon=True).start()
+        url = f"mqtt://127.0.0.1:{server.getsockname()[1]}"
+        assert_one_line(replay(model, "--mqtt", url), 6, "predictions were not delivered", "Quota exceeded")
+
+
+def _refuse_all(server: socket.socket) -> None:
+    """Accept one connection and answer each PUBLISH of QoS 1 with a PUBACK of reason 0x97."""
+    connection, _ = server.accept()
+    with connection, connection.makefile("rb") as stream:
+        while head := stream.read(1):
+            size, shift = 0, 0
+            while (byte := stream.read(1)[0]) & 0x80:
+                size, shift = size | (byte & 0x7F) << shift, shift + 7
+            body = stream.read(size | byte << shift)
+            if head[0] >> 4 == 1:
+                connection.sendall(b"\x20\x03\x00\x00\x00")
+            elif head[0] >> 4 == 3:
+                topic = int.from_bytes(body[:2], "big")
+                connection.sendall(b"\x40\x03" + body[2 + topic : 4 + topic] + b"\x97")
+
+
+@needs_mosquitto
 def test_plain_mqtt_where_tls_is_asked_for(model, tmp_path):
     with KillableBroker("mosquitto", tmp_path) as broker:
         process = replay(model, "--mqtt", f"mqtts://127.0.0.1:{broker.broker.port}")

@@ -14,13 +14,13 @@ from typing import Any, Literal
 
 from edgesnn.broker_url import Broker
 from edgesnn.errors import PublishError
-from edgesnn.mqtt import IN_FLIGHT, Acknowledged, Client, Connected, Event, Lost, Will, make_client_id
+from edgesnn.mqtt import IN_FLIGHT, Acknowledged, Client, Connected, Event, Lost, Refused, Will, make_client_id
 from edgesnn.prediction import Prediction
 from edgesnn.publish import topics
 from edgesnn.publish.outbox import Item, Outbox, Policy
 from edgesnn.publish.publisher import utc_now
 
-NO_SUBSCRIBER_BACK_OFF_S = (0.5, 30.0)
+NOT_TAKEN_BACK_OFF_S = (0.5, 30.0)
 EVENT_EXPIRY_S = 60
 GOODBYE_S = 1.0
 
@@ -70,9 +70,9 @@ class MqttSink:
         self._sent: dict[int, Item] = {}
         self._states: dict[str, Prediction] = {}
         self._checked: set[str] = set()
-        self._unheard: list[int] = []
+        self._not_taken: list[int] = []
         self._resume_at = 0.0
-        self._no_one_delay_s = NO_SUBSCRIBER_BACK_OFF_S[0]
+        self._not_taken_delay_s = NOT_TAKEN_BACK_OFF_S[0]
         self._ack_us: deque[float] = deque(maxlen=10_000)
         self._connects = 0
         self._failure: PublishError | None = None
@@ -158,11 +158,13 @@ class MqttSink:
     def _handle(self, event: Event) -> None:
         if isinstance(event, Acknowledged):
             self._acknowledged(event)
+        elif isinstance(event, Refused):
+            self._refused(event)
         elif isinstance(event, Connected):
             self._greet()
         elif isinstance(event, Lost):
             self._sent.clear()
-            self._unheard.clear()
+            self._not_taken.clear()
             self._outbox.rewind()
             self.why = str(event.error)
             if event.final:
@@ -175,30 +177,41 @@ class MqttSink:
         if event.received or not self._keep:
             self._settle(item, event.received)
         else:
-            self._unheard.append(item.id)
-        if self._unheard and not self._sent:
+            self._not_taken.append(item.id)
+            self.why = "nobody subscribes to the predictions"
+        if self._not_taken and not self._sent:
+            self._hold_back()
+
+    def _refused(self, event: Refused) -> None:
+        item = self._sent.pop(event.mid, None)
+        if item is None:
+            return  # a status, state or event: the predictions may be taken all the same
+        if event.final:
+            raise event.error
+        self._not_taken.append(item.id)
+        self.why = str(event.error)
+        if self._not_taken and not self._sent:
             self._hold_back()
 
     def _settle(self, item: Item, received: bool) -> None:
         if not received:
             self._outbox.drop([item.id], "no_subscriber")
             return
-        self._no_one_delay_s = NO_SUBSCRIBER_BACK_OFF_S[0]
+        self._not_taken_delay_s, self.why = NOT_TAKEN_BACK_OFF_S[0], None
         self._ack_us.append((time.monotonic() - item.accepted_at) * 1e6)
         if self._on_ack is not None:
             self._on_ack(item.prediction)
         self._outbox.ack([item.id])
 
     def _hold_back(self) -> None:
-        """Nobody subscribes: everything that was in flight is answered, so go back to the oldest and wait."""
-        self._unheard.clear()
+        """Some were not taken and all that was in flight is answered: go back to the oldest and wait."""
+        self._not_taken.clear()
         self._outbox.rewind()
-        self._resume_at = time.monotonic() + self._no_one_delay_s
-        self._no_one_delay_s = min(2 * self._no_one_delay_s, NO_SUBSCRIBER_BACK_OFF_S[1])
-        self.why = "nobody subscribes to the predictions"
+        self._resume_at = time.monotonic() + self._not_taken_delay_s
+        self._not_taken_delay_s = min(2 * self._not_taken_delay_s, NOT_TAKEN_BACK_OFF_S[1])
 
     def _send(self) -> None:
-        if not self._client.connected or self._unheard or time.monotonic() < self._resume_at:
+        if not self._client.connected or self._not_taken or time.monotonic() < self._resume_at:
             return
         self._resume_at = 0.0
         for item in self._outbox.next_batch(IN_FLIGHT - len(self._sent)):
@@ -250,7 +263,7 @@ class MqttSink:
         deadline = time.monotonic() + GOODBYE_S
         while self._client.connected and time.monotonic() < deadline:
             events = self._client.poll(deadline - time.monotonic())
-            if any(isinstance(event, Acknowledged) and event.mid == last for event in events):
+            if any(isinstance(event, (Acknowledged, Refused)) and event.mid == last for event in events):
                 return
 
     # --- helpers -------------------------------------------------------------------------------------------------
