@@ -13,7 +13,9 @@ import pytest
 
 import edgesnn
 from edgesnn.errors import UsageError
+from edgesnn.events.sources.live import LiveSource
 from edgesnn.pipeline import Pipeline, Ring
+from tests.live import encoded, made_up
 from tests.small_models import small_document
 from tests.walks import SENSOR, same, write_recording
 
@@ -54,6 +56,41 @@ def test_a_replay_gives_the_predictions_of_the_recording(model: edgesnn.Model, r
     expected = [same(prediction) for prediction in Pipeline(recording, model, sensor=SENSOR)]
     with Pipeline(f"replay:{recording}?speed={speed}&sensor={SENSOR[0]}x{SENSOR[1]}", model) as pipeline:
         assert [same(prediction) for prediction in pipeline] == expected
+
+
+@pytest.mark.parametrize("when_full", ["drop_oldest", "decimate"])
+def test_a_stalled_consumer_loses_nothing_uncounted(model: edgesnn.Model, tmp_path: Path, when_full: str) -> None:
+    events = made_up(60_000, sensor=SENSOR)
+    source = edgesnn.open(f"udp://127.0.0.1:0?format=evt3&sensor={SENSOR[0]}x{SENSOR[1]}")
+    with Pipeline(source, model, threaded=Ring(when_full, events=1 << 13)) as pipeline:
+        assert pipeline.poll() is None  # the reader begins
+        _send(source, encoded(events))
+        until_s = time.monotonic() + 20
+        while source.counters["events"] < len(events):
+            assert identity_holds(pipeline.counters)
+            assert time.monotonic() < until_s, source.counters
+            time.sleep(0.01)
+        stalled = pipeline.counters
+        while pipeline.poll(100) is not None and source.state != "dead":
+            assert identity_holds(pipeline.counters)
+        counters = pipeline.counters
+    assert stalled["dropped.ring_full"] > 0
+    assert (stalled["dropped.decimated"] > 0) == (when_full == "decimate")
+    assert counters["events_in"] == len(events)
+    assert identity_holds(counters)
+    assert counters["processed"] > 0
+
+
+def _send(source: LiveSource, data: bytes) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        for at in range(0, len(data), 1400):
+            one.sendto(data[at : at + 1400], ("127.0.0.1", source.port))
+            time.sleep(0.0002)
+
+
+def identity_holds(counters: dict[str, int]) -> bool:
+    dropped = sum(count for name, count in counters.items() if name.startswith("dropped."))
+    return counters["events_in"] == counters["processed"] + dropped + counters["pending"]
 
 
 def test_a_quiet_sender_gives_idle_decisions_on_time_and_a_dead_one_none(model: edgesnn.Model, recording: Path) -> None:
