@@ -84,6 +84,7 @@ def _speed(text: str) -> str:
 def run(args: argparse.Namespace) -> int:
     """Print a line or a record per window; the summary goes to standard error, also after an error or Ctrl-C."""
     broker = broker_argument(args)
+    from edgesnn.events.sources.live import LiveSource
     from edgesnn.pipeline import Pipeline
     from edgesnn.pipeline.report import Report
     from edgesnn.publish.publisher import Publisher, new_boot_id, replay_node
@@ -104,6 +105,8 @@ def run(args: argparse.Namespace) -> int:
         filters=args.filter,
     ) as pipeline:
         _record(args, source)
+        if isinstance(source, LiveSource):
+            print(f"{source.url}: {source.state}", file=sys.stderr)
         sinks = _sinks(args, broker, node, boot_id)
         report = Report()
         with Publisher(sinks, node=node, boot_id=boot_id) as publisher:
@@ -113,19 +116,14 @@ def run(args: argparse.Namespace) -> int:
                 if sys.exc_info()[0] is None or report.windows:  # an error before any decision speaks for itself
                     for line in report.lines(pipeline.counters, sinks[-1].stats() if broker else None):
                         print(line, file=sys.stderr)
-                    for line in live_lines(source):
-                        print(line, file=sys.stderr)
+                    if isinstance(source, LiveSource):
+                        print(_counted(source), file=sys.stderr)
     return 0
 
 
-def live_lines(source: Recording | LiveSource) -> list[str]:
-    """Return what a live source counted, as lines; none for a recording."""
-    from edgesnn.events.sources.live import LiveSource
-
-    if not isinstance(source, LiveSource):
-        return []
+def _counted(source: LiveSource) -> str:
     counted = ", ".join(f"{name} {value}" for name, value in source.counters.items() if value)
-    return [f"source: {counted or 'nothing came'}"]
+    return f"source: {counted or 'nothing came'}"
 
 
 def _record(args: argparse.Namespace, source: Recording | LiveSource) -> None:

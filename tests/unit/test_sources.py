@@ -161,6 +161,16 @@ def test_the_states_of_a_sender_that_comes_pauses_and_goes(udp: LiveSource) -> N
     assert udp.t_end_us == stopped_us
 
 
+def test_a_sender_that_goes_is_told_once(udp: LiveSource, caplog: pytest.LogCaptureFixture) -> None:
+    with sender() as one:
+        for _ in range(2):
+            send(one, udp, encoded(EVENTS))
+            wait_until(udp, lambda: udp.state == "live")
+            wait_until(udp, lambda: udp.state == "dead")
+            udp.read(0.05)
+    assert len([one for one in caplog.messages if "the sender is gone" in one]) == 1
+
+
 def test_a_sender_that_comes_back_with_a_new_clock_goes_on_where_it_was(udp: LiveSource) -> None:
     with sender() as one:
         send(one, udp, encoded(made_up(2_000, start_us=9_000_000)))
@@ -388,6 +398,19 @@ def test_a_named_pipe_takes_one_writer_after_the_other(tmp_path: Path) -> None:
             assert np.array_equal(got[["x", "y", "p"]], EVENTS[["x", "y", "p"]])
             wait_until(source, lambda: source.state == "dead")
             assert source.counters["connections"] == number + 1
+
+
+def test_a_pipe_that_was_removed_and_made_again_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with edgesnn.open(f"pipe:{path}?{HOW}") as source:
+        for _ in range(2):
+            path.unlink()
+            assert source.read(0.1) is None
+            os.mkfifo(path)
+            threading.Thread(target=path.write_bytes, args=(encoded(EVENTS),)).start()
+            assert len(read_events(source, len(EVENTS))) == len(EVENTS)
+            wait_until(source, lambda: source.state == "dead")
 
 
 def test_a_pipe_that_is_read_once_ends_with_its_writer(tmp_path: Path) -> None:

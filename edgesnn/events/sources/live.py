@@ -32,6 +32,7 @@ OPTIONS = {
 """What every address may say."""
 _TICK_S = 0.02
 _QUIET_S = 1.0
+_NOTICE_S = 60.0
 _MOST_TRIGGERS = 1 << 16
 
 _log = logging.getLogger("edgesnn.events")
@@ -73,6 +74,8 @@ class LiveSource:
         self._past: Counter[str] = Counter()
         self._triggers: list[Events] = []
         self._complaint = ""
+        self._was_there = True
+        self._noticed_s = 0.0
         self._recorder: Recorder | None = None
         self._unrecorded: list[Events] = []
 
@@ -225,11 +228,26 @@ class LiveSource:
         message = self._link.receive(wait_s)
         now_s = time.monotonic()
         if message is not None:
-            return self._take(message, now_s)
+            packet = self._take(message, now_s)
+            self._notice(now_s)
+            return packet
+        self._notice(now_s)
         idles = not self._link.clock_sure and not self._fresh and self._there(now_s)
         if idles and self._timeline.idle(now_s):
             return self._packet(np.zeros(0, EVENT))
         return None
+
+    def _notice(self, now_s: float) -> None:
+        """Say that the sender has gone, or is back; not more than once in a while."""
+        there = self._there(now_s)
+        if there == self._was_there or self._heard_s is None or self.ended:
+            return
+        self._was_there = there
+        if not there and now_s - self._noticed_s > _NOTICE_S:
+            self._noticed_s = now_s
+            _log.warning("%s: the sender is gone; waiting for it", printable(self.url))
+        elif there and self._noticed_s:
+            _log.info("%s: a sender is there", printable(self.url))
 
     def _packet(self, events: Events) -> Packet:
         assert self._timeline.reached_us is not None

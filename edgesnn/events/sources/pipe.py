@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import stat
+import time
 
 from edgesnn.errors import RecordingError
 from edgesnn.events.formats.base import printable
@@ -13,6 +15,9 @@ from edgesnn.events.sources.base import Link, Message, PlainLink, failed
 from edgesnn.events.sources.sockets import ready
 
 _READ_BYTES = 1 << 16
+_HOW = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+_AGAIN_S = 0.01
+_LOOK_S = 0.5
 
 
 class Pipe:
@@ -53,6 +58,7 @@ class PipeLink(PlainLink):
     def receive(self, wait_s: float) -> Message | None:
         """Return what was written, or that it was closed."""
         if not ready({self._fd: select.POLLIN}, wait_s):
+            self._look()
             return None
         try:
             data = os.read(self._fd, _READ_BYTES)
@@ -69,6 +75,9 @@ class PipeLink(PlainLink):
     def _end(self, written: bool) -> Message | None:
         return Message(last=True)
 
+    def _look(self) -> None:
+        """Nothing came."""
+
 
 class NamedPipeLink(PipeLink):
     """A named pipe: other writers may follow.
@@ -81,15 +90,34 @@ class NamedPipeLink(PipeLink):
     def __init__(self, address: Address, once: bool) -> None:
         self._path = address.path
         self._once = once
+        self._looked_s = 0.0
         super().__init__(_open_pipe(address))
 
     def _end(self, written: bool) -> Message | None:
         if self._once and written:
             return Message(last=True)
-        fd = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # before the other: what waits stays
-        os.close(self._fd)
-        self._fd = fd
+        if not self._open_again():
+            time.sleep(_AGAIN_S)
         return Message(ends=True) if written else None
+
+    def _look(self) -> None:
+        """Take the pipe that has this name now, where somebody made another one."""
+        now_s = time.monotonic()
+        if self._open or now_s - self._looked_s < _LOOK_S:
+            return
+        self._looked_s = now_s
+        with contextlib.suppress(OSError):
+            if os.stat(self._path).st_ino != os.fstat(self._fd).st_ino:
+                self._open_again()
+
+    def _open_again(self) -> bool:
+        try:
+            fd = os.open(self._path, _HOW)
+        except OSError:  # it was removed
+            return False
+        os.close(self._fd)  # after the new one is there: what waits in the pipe stays
+        self._fd = fd
+        return True
 
 
 def _open_pipe(address: Address) -> int:
@@ -97,7 +125,7 @@ def _open_pipe(address: Address) -> int:
         if not stat.S_ISFIFO(os.stat(address.path).st_mode):
             hint = "a file is opened by its name alone; `mkfifo` makes a pipe"
             raise RecordingError("not a named pipe", where=printable(address.url), hint=hint)
-        return os.open(address.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        return os.open(address.path, _HOW)
     except OSError as error:
         raise failed("cannot be opened", address.url, error, "`mkfifo` makes a pipe") from None
 

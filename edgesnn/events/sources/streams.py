@@ -74,7 +74,6 @@ class StreamLink(PlainLink):
         self._connection.close()
         self._connection = None
         self.counters["disconnections"] += 1
-        _log.info("%s: the sender has gone", self.url)
         return Message(ends=True)
 
 
