@@ -1,8 +1,10 @@
 // _native.events.FilterChain: edgesnn.events.filters.Chain is the public door.
 #include "bindings/filters.hpp"
 
+#include <algorithm>
 #include <optional>
 
+#include "base/event_checks.hpp"
 #include "bindings/buffers.hpp"
 #include "bindings/event_array.hpp"
 #include "bindings/event_memory.hpp"
@@ -58,14 +60,16 @@ class PyFilterChain {
     }
 
   private:
+    static uint64_t distance(int64_t t_us) noexcept { return static_cast<uint64_t>(t_us) + (events::kTimeLimit - 1); }
     bool possible(const Event& event) const noexcept {
-        return (event.x < sensor_.width) & (event.y < sensor_.height) & (event.p <= 1) &
-               (event.t < events::kTimeLimit) & (event.t > -events::kTimeLimit);
+        return is_inside(event, sensor_.width, sensor_.height) & (event.t < events::kTimeLimit) &
+               (event.t > -events::kTimeLimit);
     }
     void check(Span<const Event> events) const {
-        bool all = true;
-        for (const Event& event : events) all &= possible(event);
-        if (all) return;
+        constexpr uint64_t kFar = 2 * static_cast<uint64_t>(events::kTimeLimit) - 1;
+        uint64_t farthest = 0;
+        for (const Event& event : events) farthest = std::max(farthest, distance(event.t));
+        if (farthest < kFar && all_inside(events, sensor_.width, sensor_.height)) return;
         size_t at = 0;
         while (possible(events[at])) ++at;
         const Event& event = events[at];

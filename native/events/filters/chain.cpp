@@ -1,8 +1,6 @@
 #include "events/filters/chain.hpp"
 
 #include <algorithm>
-#include <array>
-#include <cstring>
 
 namespace edgesnn::events {
 namespace {
@@ -29,22 +27,35 @@ FilterChain::FilterChain(const std::vector<Parameters>& filters, Area area)
 }
 
 void FilterChain::push(Span<const Event> events, std::vector<Event>& out) {
-    std::array<Event, kBlock> block;
+    out.reserve(out.size() + events.size);
     for (size_t begin = 0; begin < events.size; begin += kBlock) {
         size_t count = std::min(kBlock, events.size - begin);
-        std::memcpy(static_cast<void*>(block.data()), events.data + begin, count * sizeof(Event));
-        clamp({block.data(), count});
+        const size_t before = out.size();
+        out.insert(out.end(), events.data + begin, events.data + begin + count);
+        Event* block = out.data() + before;
+        clamp({block, count});
         for (Link& link : filters_) {
-            const size_t kept = link.filter->apply(block.data(), count);
+            const size_t kept = link.filter->apply(block, count);
             link.dropped += static_cast<int64_t>(count - kept);
             count = kept;
         }
-        out.insert(out.end(), block.begin(), block.begin() + static_cast<std::ptrdiff_t>(count));
+        out.resize(before + count);
     }
 }
 
 void FilterChain::clamp(Span<Event> events) noexcept {
     int64_t reached_us = reached_us_, clamped = 0;
+    bool rise = true;
+    for (const Event& event : events) {
+        const int64_t t_us = event.t;
+        rise &= t_us >= reached_us;
+        reached_us = t_us;
+    }
+    if (rise) {
+        reached_us_ = reached_us;
+        return;
+    }
+    reached_us = reached_us_;
     for (Event& event : events) {
         const int64_t t_us = event.t;
         clamped += t_us < reached_us;

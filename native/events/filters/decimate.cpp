@@ -12,8 +12,9 @@ class Decimate final : public Filter {
         : factor_(factor), width_(pixels ? area.width : 0), seen_(pixels ? area.pixels() : 1, 0) {}
 
     size_t apply(Event* events, size_t count) noexcept override {
+        if (width_ == 0) return of_stream(events, count);
         return keep_events(events, count, [this](const Event& event) {
-            uint32_t& seen = seen_[width_ == 0 ? 0 : event.y * static_cast<size_t>(width_) + event.x];
+            uint32_t& seen = seen_[event.y * static_cast<size_t>(width_) + event.x];
             seen = seen + 1 == factor_ ? 0 : seen + 1;
             return seen == 0;
         });
@@ -30,6 +31,13 @@ class Decimate final : public Filter {
     }
 
   private:
+    size_t of_stream(Event* events, size_t count) noexcept {
+        size_t kept = 0;
+        for (size_t i = factor_ - 1 - seen_[0]; i < count; i += factor_) events[kept++] = events[i];
+        seen_[0] = static_cast<uint32_t>((seen_[0] + count) % factor_);
+        return kept;
+    }
+
     uint32_t factor_;
     int32_t width_;               // 0: all pixels together
     std::vector<uint32_t> seen_;  // since the last that passed
