@@ -142,6 +142,13 @@ def filter_list() -> str:
     return f"filters (docs/filters.md), in the order given:\n{usage()}"
 
 
+def encoder_list() -> str:
+    """Return what `--encode` takes, for the end of a command's `--help`."""
+    from edgesnn.encode.registry import usage
+
+    return f"encoders (docs/encoders.md):\n{usage()}"
+
+
 def add_readout(parser: argparse.ArgumentParser) -> None:
     """Add the flags that set numbers of a model's readout: see `readout_numbers`."""
     group = parser.add_argument_group("decisions of the written model (docs/pipeline.md)")

@@ -12,10 +12,12 @@ from edgesnn.cli.arguments import (
     add_json,
     add_recording,
     duration_us,
+    encoder_list,
     filter_list,
     open_recording,
     print_json,
 )
+from edgesnn.errors import UsageError
 
 HELP = "write a recording, or a part of it, in another format"
 EPILOG = f"""The suffix of OUT says its format where --format does not. OUT is replaced when it is whole.
@@ -25,8 +27,11 @@ examples:
   edgesnn convert gate.raw part.npz --start 2s --end 5s --roi 100,50,640,480 --rebase
   edgesnn convert events.txt gate.raw --sensor 346x260 --columns t_s,x,y,p --json
   edgesnn convert gate.raw clean.raw --filter hot_pixels --filter background:dt=5ms
+  edgesnn convert gate.raw gate.npz --encode voxel:bins=5 --window 50ms --hop 25ms
 
-{filter_list()}"""
+{filter_list()}
+
+{encoder_list()}"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--end", metavar="TIME", type=duration_us("--end"), help="leave out what is later")
     parser.add_argument("--roi", metavar="X,Y,W,H", help="keep this rectangle; its corner becomes 0,0")
     add_filters(parser)
+    windows = parser.add_argument_group("arrays instead of events (docs/encoders.md); OUT is an .npz file")
+    windows.add_argument("--encode", metavar="NAME[:KEY=VALUE,...]", help="an encoder of the list below")
+    windows.add_argument("--window", metavar="TIME", type=duration_us("--window"), help="length of a window")
+    windows.add_argument(
+        "--hop", metavar="TIME", type=duration_us("--hop"), help="from window to window (default: --window)"
+    )
+    windows.add_argument("--window-events", metavar="N", type=int, help="windows of so many events instead")
+    windows.add_argument("--hop-events", metavar="N", type=int, help="from window to window (default: --window-events)")
     parser.add_argument("--rebase", action="store_true", help="count the times of OUT from its first event")
     add_json(parser)
     add_recording(parser, format_flag="--from")
@@ -51,6 +64,11 @@ def run(args: argparse.Namespace) -> int:
     """Write the file; say on standard output what it holds."""
     from edgesnn.events.convert import convert, parse_region
 
+    if args.encode is not None:
+        return _encode(args)
+    for name in ("window", "hop", "window_events", "hop_events"):
+        if getattr(args, name) is not None:
+            raise UsageError("events are written without windows", where=f"--{name.replace('_', '-')}", hint="--encode")
     region = None if args.roi is None else parse_region(args.roi)
     report = convert(
         open_recording(args),
@@ -69,6 +87,23 @@ def run(args: argparse.Namespace) -> int:
         print_json(report)
     else:
         print(f"{report['output']}: {report['events']:,} events, {report['format']}, {report['size_bytes']:,} bytes")
+    return 0
+
+
+def _encode(args: argparse.Namespace) -> int:
+    from edgesnn.encode.export import export_windows
+
+    for name in ("to", "compression", "layout", "start", "end", "roi", "rebase"):
+        if getattr(args, name):
+            flag = "--format" if name == "to" else f"--{name}"
+            raise UsageError("arrays are written of whole recordings", where=flag, hint="convert that first")
+    lengths = {name: getattr(args, name) for name in ("window", "hop", "window_events", "hop_events")}
+    report = export_windows(open_recording(args), args.target, args.encode, filters=args.filter, **lengths)
+    if args.json:
+        print_json(report)
+    else:
+        shape = "x".join(map(str, report["shape"]))
+        print(f"{report['output']}: {report['dtype']} {shape}, {report['size_bytes']:,} bytes")
     return 0
 
 

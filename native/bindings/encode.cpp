@@ -2,6 +2,7 @@
 // edgesnn/encode/native.py is the public door.
 #include <optional>
 
+#include "bindings/array_stream.hpp"
 #include "bindings/bindings.hpp"
 #include "bindings/encoded.hpp"
 #include "bindings/encoding.hpp"
@@ -122,6 +123,22 @@ void bind_encode(py::module_& m) {
     room.def("farthest_points", &farthest_points, py::arg("coordinates"), py::arg("encoding"));
     room.def("nearest_neighbours", &nearest_neighbours, py::arg("coordinates"), py::arg("centroids"),
              py::arg("encoding"));
+    py::class_<PyArrayEncoder>(room, "ArrayEncoder")
+        .def(py::init<const std::string&, const encode::ArrayParameters&, std::pair<int32_t, int32_t>>(),
+             py::arg("name"), py::arg("parameters"), py::arg("sensor"))
+        .def_property_readonly("shape", &PyArrayEncoder::shape)
+        .def_property_readonly("dtype", &PyArrayEncoder::dtype)
+        .def("encode", &PyArrayEncoder::encode, py::arg("events"), py::arg("t0_us"), py::arg("t1_us"),
+             py::arg("first_event"), py::arg("out") = py::none());
+    py::class_<PyArrayStream>(room, "ArrayStream")
+        .def(py::init<const std::string&, const encode::ArrayParameters&, std::pair<int32_t, int32_t>, int64_t, int64_t,
+                      bool>(),
+             py::arg("name"), py::arg("parameters"), py::arg("sensor"), py::arg("length"), py::arg("hop"),
+             py::arg("by_count"))
+        .def("push", &PyArrayStream::push, py::arg("events"), py::arg("t_end_us"))
+        .def("poll", &PyArrayStream::poll)
+        .def("finish", &PyArrayStream::finish)
+        .def("counters", &PyArrayStream::counters);
 }
 
 }  // namespace edgesnn::bindings

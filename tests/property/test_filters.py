@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgesnn.errors import ModelError, RecordingError, UsageError
+from edgesnn.events.described import Parameter
 from edgesnn.events.filters import Chain, Filter, parse_filter
-from edgesnn.events.filters.registry import FILTERS, Parameter, get
+from edgesnn.events.filters.registry import FILTERS
 from edgesnn.events.types import EVENT
 from tests.property.filter_reference import run
 
@@ -73,7 +74,7 @@ def chains(draw: st.DrawFn) -> list[Filter]:
     filters: list[Filter] = []
     sensor = SENSOR
     for name in draw(st.lists(st.sampled_from(sorted(FILTERS)), min_size=1, max_size=4)):
-        values = {one.name: draw(value_of(one, sensor)) for one in get(name).parameters}
+        values = {one.name: draw(value_of(one, sensor)) for one in FILTERS[name].parameters}
         filters.append(Filter(name, values))
         sensor = Chain(filters, sensor=SENSOR).sensor
     return filters
@@ -92,10 +93,10 @@ def test_chains_equal_the_reference_in_any_split(
 @pytest.mark.parametrize("name", sorted(FILTERS))
 def test_every_filter_alone_equals_the_reference_and_does_something(name: str) -> None:
     events = stream(7, 5000)
-    for choices in itertools.product(*(one.choices or (None,) for one in get(name).parameters)):
+    for choices in itertools.product(*(one.choices or (None,) for one in FILTERS[name].parameters)):
         values = {
             one.name: choice or {"x": 1, "y": 2, "width": 5, "height": 4, "k": 2}.get(one.name) or SMALL[one.name]
-            for one, choice in zip(get(name).parameters, choices, strict=True)
+            for one, choice in zip(FILTERS[name].parameters, choices, strict=True)
         }
         expected = run([Filter(name, values)], SENSOR, events.tolist())
         assert pushed([Filter(name, values)], events, [1, 1000, 1007, 3333], restore=True) == expected

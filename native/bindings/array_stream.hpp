@@ -1,0 +1,201 @@
+// Windows of events as dense arrays: one at a time, and of a stream. edgesnn/encode/arrays.py is the public door.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/event_checks.hpp"
+#include "bindings/bindings.hpp"
+#include "bindings/event_array.hpp"
+#include "bindings/turn.hpp"
+#include "encode/array_encoder.hpp"
+#include "events/windows/window_cutter.hpp"
+
+namespace edgesnn::bindings {
+
+inline pybind11::dtype dtype_of(encode::Element element) {
+    switch (element) {
+        case encode::Element::u8:
+            return pybind11::dtype::of<uint8_t>();
+        case encode::Element::u16:
+            return pybind11::dtype::of<uint16_t>();
+        case encode::Element::i32:
+            return pybind11::dtype::of<int32_t>();
+        case encode::Element::f32:
+            break;
+    }
+    return pybind11::dtype::of<float>();
+}
+
+// Throws Error{recording} on the first event that cannot be of that sensor.
+inline void check_events(Span<const Event> events, encode::Sensor sensor) {
+    const auto possible = [](const Event& event) {
+        return (event.t < events::kTimeLimit) & (event.t > -events::kTimeLimit);
+    };
+    bool all = true;
+    for (const Event& event : events) all &= possible(event);
+    if (all && all_inside(events, sensor.width, sensor.height)) return;
+    size_t at = 0;
+    while (possible(events[at]) && is_inside(events[at], sensor.width, sensor.height)) ++at;
+    const Event& event = events[at];
+    throw Error(ErrorKind::recording, "event is impossible", "event " + std::to_string(at),
+                "t=" + std::to_string(event.t) + " x=" + std::to_string(event.x) + " y=" + std::to_string(event.y) +
+                    " p=" + std::to_string(event.p),
+                "x and y inside " + std::to_string(sensor.width) + "x" + std::to_string(sensor.height) +
+                    ", p 0 or 1, t within 2^60");
+}
+
+class PyArrayEncoder {
+  public:
+    PyArrayEncoder(const std::string& name, const encode::ArrayParameters& parameters,
+                   std::pair<int32_t, int32_t> sensor)
+        : sensor_{sensor.first, sensor.second}, encoder_(encode::make_array_encoder(name, parameters, sensor_)) {}
+
+    std::vector<int64_t> shape() const { return encoder_->shape(); }
+    pybind11::dtype dtype() const { return dtype_of(encoder_->element()); }
+
+    // Into `out`, or a new array. Times that step back count as the largest before them; those outside [t0_us, t1_us]
+    // as its end that is nearer.
+    pybind11::array encode(const pybind11::object& events, int64_t t0_us, int64_t t1_us, uint64_t first_event,
+                           const pybind11::object& out) {
+        const Turn turn(busy_, "encoder");
+        const EventArray array(events);
+        const bool fits = t0_us > -events::kTimeLimit && t1_us < events::kTimeLimit && t0_us <= t1_us;
+        if (!fits || t1_us - t0_us > events::kLengthLimit)
+            throw Error(ErrorKind::usage, "not a window", "t0_us, t1_us",
+                        std::to_string(t0_us) + " to " + std::to_string(t1_us),
+                        "rising, within 2^60, at most 2^48 long");
+        pybind11::array made = out.is_none() ? pybind11::array(dtype(), shape()) : given(out);
+        void* data = made.mutable_data();
+        {
+            const pybind11::gil_scoped_release unlocked;
+            check_events(array.span, sensor_);
+            const Span<const Event> rising = clamped(array.span, t0_us, t1_us);
+            encoder_->reset();
+            encoder_->encode({rising, t0_us, t1_us, first_event}, data);
+        }
+        return made;
+    }
+
+  private:
+    pybind11::array given(const pybind11::object& out) const {
+        const auto array = pybind11::isinstance<pybind11::array>(out) ? out.cast<pybind11::array>() : pybind11::array();
+        const std::vector<int64_t> wanted = shape();
+        const bool fits = pybind11::isinstance<pybind11::array>(out) && array.dtype().equal(dtype()) &&
+                          static_cast<size_t>(array.ndim()) == wanted.size() &&
+                          std::equal(wanted.begin(), wanted.end(), array.shape());
+        if (!fits || !array.writeable() || (array.flags() & pybind11::array::c_style) == 0)
+            throw Error(ErrorKind::usage, "out does not fit", "out", pybind11::str(pybind11::type::of(out)),
+                        "a writable C-contiguous array of the encoder's shape and dtype");
+        return array;
+    }
+    Span<const Event> clamped(Span<const Event> events, int64_t t0_us, int64_t t1_us) {
+        bool rise = true;
+        int64_t before_us = t0_us;
+        for (const Event& event : events) {
+            const int64_t t_us = event.t;
+            rise &= t_us >= before_us;
+            before_us = t_us;
+        }
+        if (rise && before_us <= t1_us) return events;
+        copy_.assign(events.begin(), events.end());
+        before_us = t0_us;
+        for (Event& event : copy_) {
+            const int64_t t_us = event.t;
+            event.t = before_us = std::min(t1_us, std::max(before_us, t_us));
+        }
+        return {copy_.data(), copy_.size()};
+    }
+
+    encode::Sensor sensor_;
+    std::unique_ptr<encode::ArrayEncoder> encoder_;
+    std::vector<Event> copy_;
+    Turn::Flag busy_ = ATOMIC_FLAG_INIT;
+};
+
+class PyArrayStream {
+  public:
+    PyArrayStream(const std::string& name, const encode::ArrayParameters& parameters,
+                  std::pair<int32_t, int32_t> sensor, int64_t length, int64_t hop, bool by_count)
+        : sensor_{sensor.first, sensor.second},
+          encoder_(encode::make_array_encoder(name, parameters, sensor_)),
+          cutter_(options(length, hop, by_count)) {}
+
+    // Poll until None before the next packet.
+    void push(const pybind11::object& events, std::optional<int64_t> t_end_us) {
+        const Turn turn(busy_, "encoder");
+        const EventArray array(events);
+        if (next_ < waiting_.size()) throw Error(ErrorKind::usage, "windows wait to be polled", "push");
+        if (t_end_us && (*t_end_us >= events::kTimeLimit || *t_end_us <= -events::kTimeLimit))
+            throw Error(ErrorKind::usage, "not a time", "t_end_us", std::to_string(*t_end_us), "within 2^60");
+        const pybind11::gil_scoped_release unlocked;
+        check_events(array.span, sensor_);
+        waiting_.assign(array.span.begin(), array.span.end());
+        next_ = 0;
+        t_end_us_ = t_end_us;
+    }
+    // (number, t0_us, t1_us, events, array) of the next window, or None.
+    pybind11::object poll() {
+        const Turn turn(busy_, "encoder");
+        events::Window window;
+        if (!next(window)) return pybind11::none();
+        pybind11::array made(dtype_of(encoder_->element()), encoder_->shape());
+        void* data = made.mutable_data();
+        {
+            const pybind11::gil_scoped_release unlocked;
+            encoder_->encode({window.events, window.t0_us, window.t1_us, window.first_event}, data);
+        }
+        return pybind11::make_tuple(window.number, window.t0_us, window.t1_us, window.events.size, made);
+    }
+    void finish() {
+        const Turn turn(busy_, "encoder");
+        cutter_.finish();
+    }
+    CounterMap counters() {
+        const Turn turn(busy_, "encoder");
+        CounterMap counters;
+        cutter_.count(counters);
+        counters["processed"] = cutter_.processed();
+        counters["pending"] = cutter_.pending() + static_cast<int64_t>(waiting_.size() - next_);
+        return counters;
+    }
+
+  private:
+    events::WindowOptions options(int64_t length, int64_t hop, bool by_count) const {
+        events::WindowOptions windows;
+        windows.by_count = by_count;
+        windows.length = length;
+        windows.hop = hop;
+        windows.width = sensor_.width;
+        windows.height = sensor_.height;
+        return windows;
+    }
+    bool next(events::Window& window) {
+        const pybind11::gil_scoped_release unlocked;
+        for (;;) {
+            if (cutter_.close(window)) return true;
+            if (next_ < waiting_.size()) {
+                next_ += cutter_.push({waiting_.data() + next_, waiting_.size() - next_});
+            } else if (t_end_us_) {
+                cutter_.advance(*t_end_us_);
+                t_end_us_.reset();
+            } else {
+                return false;
+            }
+        }
+    }
+
+    encode::Sensor sensor_;
+    std::unique_ptr<encode::ArrayEncoder> encoder_;
+    events::WindowCutter cutter_;
+    std::vector<Event> waiting_;
+    size_t next_ = 0;
+    std::optional<int64_t> t_end_us_;
+    Turn::Flag busy_ = ATOMIC_FLAG_INIT;
+};
+
+}  // namespace edgesnn::bindings
