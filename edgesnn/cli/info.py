@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgesnn.cli.arguments import add_json, add_recording, open_recording, open_source, print_json
 from edgesnn.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgesnn.events.sources.devices import Lists
 
 HELP = "say what a recording or a model holds, or a live source gives"
 
@@ -25,8 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the report on standard output."""
-    from edgesnn.events.sources.registry import is_source
+    from edgesnn.events.sources.registry import is_source, lister
 
+    if (kind := lister(args.file)) is not None:
+        return _devices(kind, args)
     if is_source(args.file):
         return _live(args)
     if args.seconds is not None:
@@ -51,6 +57,21 @@ def _seconds(text: str) -> float:
     if not re.fullmatch(r"\d{1,6}(\.\d+)?", text) or float(text) <= 0:
         raise UsageError("not a number of seconds", where="--seconds", found=repr(text), expected="such as 5")
     return float(text)
+
+
+def _devices(kind: Lists, args: argparse.Namespace) -> int:
+    """Print the devices that are there, and what to do where one cannot be opened."""
+    devices = kind.devices()
+    if args.json:
+        print_json({"devices": [one._asdict() for one in devices]})
+        return 0
+    if not devices:
+        print(f"{args.file} {kind.nothing}", file=sys.stderr)
+    for one in devices:
+        print(f"{one.address:<24} {one.name}{f': {one.problem}' if one.problem else ''}")
+    for hint in dict.fromkeys(one.hint for one in devices if one.hint):
+        print(f"{'to do':<24} {hint}")
+    return 0
 
 
 def _live(args: argparse.Namespace) -> int:

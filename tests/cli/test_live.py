@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 
 import edgesnn
+from edgesnn.cli.main import main
+from edgesnn.events.sources.devices import Found
 from tests.live import encoded, made_up
 from tests.small_models import small_document
 
@@ -135,3 +137,27 @@ def test_a_wrong_call_is_one_line(arguments: list[str], words: str) -> None:
     assert code == 2
     assert words in err
     assert err.count("\n") == 1
+
+
+def test_info_lists_video_devices_and_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from edgesnn.events.sources.v4l2 import V4l2
+
+    found = [
+        Found("v4l2:/dev/video0", "A sensor, evt3"),
+        Found("v4l2:/dev/video1", "/dev/video1", "no right", "sudo x"),
+    ]
+    monkeypatch.setattr(V4l2, "devices", lambda self: found)
+    assert main(["info", "v4l2:"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in out] == [
+        ["v4l2:/dev/video0", "A", "sensor,", "evt3"],
+        ["v4l2:/dev/video1", "/dev/video1:", "no", "right"],
+        ["to", "do", "sudo", "x"],
+    ]
+    assert main(["info", "v4l2:", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["devices"][1] == found[1]._asdict()
+    monkeypatch.setattr(V4l2, "devices", lambda self: [])
+    assert main(["info", "v4l2:"]) == 0
+    assert capsys.readouterr().err.startswith("v4l2: no /dev/video*; is the sensor's driver loaded")

@@ -9,12 +9,14 @@ from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from typing import cast
 
 from edgesnn.errors import UsageError
 from edgesnn.events.decoder import check_options
 from edgesnn.events.formats.base import Sensor
 from edgesnn.events.sources.address import parse, scheme_of
 from edgesnn.events.sources.base import Scheme
+from edgesnn.events.sources.devices import Lists
 from edgesnn.events.sources.live import OPTIONS, LiveSource
 from edgesnn.units import parse_sensor
 
@@ -25,6 +27,7 @@ SOURCES = {
     "tcp": "edgesnn.events.sources.tcp:Tcp",
     "udp": "edgesnn.events.sources.udp:Udp",
     "unix": "edgesnn.events.sources.unix:Unix",
+    "v4l2": "edgesnn.events.sources.v4l2:V4l2",
 }
 
 
@@ -41,6 +44,15 @@ def get(name: str) -> Scheme:
     module, _, attribute = target.partition(":")
     found: Scheme = getattr(import_module(module), attribute)()
     return found
+
+
+def lister(path: object) -> Lists | None:
+    """Return the kind of source that can say which devices are there, for an address that is its scheme alone."""
+    name = scheme_of(path)
+    if path != f"{name}:" or not is_source(path):
+        return None
+    kind = get(str(name))
+    return cast(Lists, kind) if hasattr(kind, "devices") else None
 
 
 def is_source(path: object) -> bool:
