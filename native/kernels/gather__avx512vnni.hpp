@@ -106,17 +106,21 @@ inline Active find_active(const uint8_t* x, size_t x_stride, uint32_t* index) no
     return {x, index, count, static_cast<uint64_t>(_mm512_reduce_add_epi64(sums))};
 }
 
-// Sixteen 16-bit sums of a segment, unless the columns lie past the last: what the segments before left in y is added;
-// of the last one, float, or int32 where the matrix has no scale.
+// Sixteen sums of a segment, unless the columns lie past the last: what the segments before left in y is added; of the
+// last one, float, or int32 where the matrix has no scale.
 template <typename Part>
-EDGESNN_INLINE void emit_sums(const Matrix& m, const Part& s, size_t column, __m256i sums, void* y) noexcept {
+EDGESNN_INLINE void emit_sums(const Matrix& m, const Part& s, size_t column, __m512i acc, void* y) noexcept {
     if (!s.kUsual && column >= m.stride) return;
     void* out = static_cast<char*>(y) + 4 * column;
-    __m512i acc = _mm512_cvtepi16_epi32(sums);
     if (!s.first) acc = _mm512_add_epi32(acc, _mm512_loadu_si512(out));
     if (!s.last || (!s.kUsual && m.scale == nullptr)) return _mm512_storeu_si512(out, acc);
     const __m512 scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(acc), _mm512_loadu_ps(m.scale + column));
     _mm512_storeu_ps(out, _mm512_add_ps(scaled, _mm512_loadu_ps(m.bias + column)));
+}
+
+template <typename Part>
+EDGESNN_INLINE void emit_sums(const Matrix& m, const Part& s, size_t column, __m256i sums, void* y) noexcept {
+    emit_sums(m, s, column, _mm512_cvtepi16_epi32(sums), y);
 }
 
 }  // namespace

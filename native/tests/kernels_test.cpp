@@ -106,7 +106,7 @@ Weights event_weights(Random& random, const char* name, size_t inputs, size_t ro
 void check(const char* arm, const char* name, LinearEvents* ours, LinearEvents* scalar, Random& random) {
     const bool nibbles = starts(name, "nibbles"), real = ends(name, "_f32"), binary = nibbles || starts(name, "spikes");
     const int most = nibbles ? static_cast<int>(kNibbleInputs) : below(random, 50) ? 600 : 5000;
-    const auto inputs = 1 + static_cast<size_t>(below(random, most)), rows = 1 + static_cast<size_t>(below(random, 5));
+    const auto inputs = 1 + static_cast<size_t>(below(random, most)), rows = 1 + static_cast<size_t>(below(random, 9));
     const int outputs = 1 + below(random, below(random, 8) ? 200 : 1200);
     const size_t x_stride = padded(static_cast<int>(inputs)), stride = padded(outputs);
     const bool raw = !real && !nibbles && below(random, 3) == 0;  // the bare sums
