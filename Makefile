@@ -99,7 +99,7 @@ SANITIZED = address-undefined thread
 FUZZ_SECONDS ?= 60
 FUZZ_RUNS ?= 2000
 FUZZ_VENV := .venv-fuzz
-NATIVE_FUZZ = model snapshot chain decoder evt3 aedat4 lz4
+NATIVE_FUZZ = model snapshot chain decoder evt3 aedat4 lz4 spif
 PYTHON_FUZZ = model_file snapshot_file
 CMAKE = $(TEST_VENV)/bin/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(TEST_VENV)/bin/ninja -DEDGESNN_MODULE=OFF
 

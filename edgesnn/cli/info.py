@@ -96,7 +96,7 @@ def _live(args: argparse.Namespace) -> int:
         ("sensor", _sensor(sensor)),
         ("extent seen", _extent(extent)),
         ("events", f"{report['events']:,} in {report['seconds']:.1f} s ({report['on']:,} on, {report['off']:,} off)"),
-        ("rate", f"{report['rate_hz']:,.0f} events/s, {report['bytes_per_s']:,.0f} bytes/s"),
+        ("rate", _rate(report["rate_hz"], report["bytes_per_s"])),
         ("time", "-" if report["t_end_us"] is None else f"{report['t_end_us']:,} us reached"),
         ("counters", departures or "all zero"),
         *((name.removesuffix("_us"), _detail(value)) for name, value in report["details"].items()),
@@ -104,6 +104,10 @@ def _live(args: argparse.Namespace) -> int:
     for name, value in rows:
         print(f"{name:<14} {value}")
     return 0
+
+
+def _rate(rate_hz: float | None, bytes_per_s: float | None) -> str:
+    return "-" if rate_hz is None else f"{rate_hz:,.0f} events/s, {bytes_per_s:,.0f} bytes/s"
 
 
 def _detail(value: Any) -> str:

@@ -58,7 +58,7 @@ def test_info_shows_the_rate_of_standard_input() -> None:
     assert (report["events"], report["state"], report["sensor"]) == (len(EVENTS), "ended", [128, 128])
     assert report["on"] == int(EVENTS["p"].sum())
     assert report["counters"]["bytes"] == len(encoded(EVENTS))
-    assert report["rate_hz"] > 0
+    assert report["rate_hz"] is None or report["seconds"] >= 0.1
 
 
 def test_info_shows_the_rate_of_datagrams_and_stops_by_itself() -> None:

@@ -8,13 +8,16 @@ from typing import Any
 from edgesnn.events.sources.live import LiveSource
 from edgesnn.events.summary import Tally
 
+_SHORTEST_S = 0.1  # for a rate
+
 
 def watch(source: LiveSource, seconds: float) -> dict[str, Any]:
     """Read for so long, or until the stream ends, and return what came, as JSON values.
 
     Returns:
         url, format, sensor ([width, height] or None), state, seconds (since the first byte or event), events, on, off,
-        extent (as `summarise`), triggers, rate_hz, bytes_per_s, t_end_us, counters, details.
+        extent (as `summarise`), triggers, rate_hz and bytes_per_s (by this machine's clock; None where that was shorter
+        than a tenth of a second), t_end_us, counters, details.
     """
     tally = Tally()
     triggers = 0
@@ -40,8 +43,8 @@ def watch(source: LiveSource, seconds: float) -> dict[str, Any]:
         "seconds": passed_s,
         **{name: facts[name] for name in ("events", "on", "off", "extent")},
         "triggers": triggers,
-        "rate_hz": facts["events"] / passed_s if passed_s > 0 else 0.0,
-        "bytes_per_s": counters["bytes"] / passed_s if passed_s > 0 else 0.0,
+        "rate_hz": facts["events"] / passed_s if passed_s >= _SHORTEST_S else None,
+        "bytes_per_s": counters["bytes"] / passed_s if passed_s >= _SHORTEST_S else None,
         "t_end_us": source.t_end_us,
         "counters": counters,
         "details": source.details,
