@@ -55,7 +55,7 @@ class Timeline:
             self.reached_us = int(times[0]) + self.offset_us
             self._latest = (self.reached_us, now_s)
         placed = self._placed(times, now_s, sure, fresh)
-        if len(events):
+        if placed is not times:
             events["t"] = placed[: len(events)]
         self.reached_us = max(self.reached_us, int(placed.max()))
         self._latest = (int(placed[-1]), now_s)
@@ -90,12 +90,13 @@ class Timeline:
         assert self.reached_us is not None
         latest_us, came_s = self._latest
         expected_us = max(self.reached_us, latest_us + round((now_s - came_s) * 1e6))
-        steps = np.diff(times)
-        breaks = (np.flatnonzero((steps < -LIMIT_US) | ((steps > LIMIT_US) & (not sure))) + 1).tolist()
+        breaks = _jumps(times, sure)
         first_us = int(times[0]) + self.offset_us
         if first_us < self.reached_us - LIMIT_US or (first_us > expected_us + LIMIT_US and not sure):
             breaks.insert(0, 0)
             expected_us = self.reached_us if fresh else expected_us  # time stood still without a connection
+        if not breaks and self.offset_us == 0:
+            return times
         placed = times + self.offset_us
         for start, stop in zip(breaks, [*breaks, len(times)][1:], strict=True):
             self._jump(int(times[start]), int(placed[start - 1]) if start else expected_us)
@@ -112,3 +113,13 @@ class Timeline:
         self._former.append(self.offset_us)
         self.offset_us = offset_us
         self.resyncs += 1
+
+
+def _jumps(times: npt.NDArray[np.int64], sure: bool) -> list[int]:
+    """Return the places that a step of more than the limit leads to; where `sure` only steps back."""
+    steps = np.diff(times)
+    if not len(steps) or (steps.min() >= -LIMIT_US and (sure or steps.max() <= LIMIT_US)):
+        return []
+    jumps = steps < -LIMIT_US if sure else np.abs(steps) > LIMIT_US
+    found: list[int] = (np.flatnonzero(jumps) + 1).tolist()
+    return found
