@@ -494,6 +494,50 @@ def test_a_closed_source_ends_the_iteration_in_another_thread(udp: LiveSource) -
         udp.read()
 
 
+def test_counters_and_state_may_be_asked_for_while_another_thread_reads() -> None:
+    words = encoded(EVENTS)
+    seen: list[int] = []
+    with edgesnn.open(f"tcp://127.0.0.1:0?listen&{HOW}") as source:
+        reader = threading.Thread(target=lambda: [None for _ in source])
+        reader.start()
+        for turn in range(20):
+            with socket.create_connection(("127.0.0.1", source.port)) as one:
+                one.sendall(words)
+                seen.append(source.counters["events"])
+            while source.counters["disconnections"] <= turn:
+                assert source.state in ("waiting", "live", "quiet", "dead")
+        assert source.counters["events"] == 20 * len(EVENTS)
+    reader.join(5.0)
+    assert not reader.is_alive()
+    assert seen == sorted(seen)
+
+
+def test_a_source_that_nobody_holds_is_closed(tmp_path: Path) -> None:
+    source = edgesnn.open(f"unix:{tmp_path}/s?listen&{HOW}")
+    assert (tmp_path / "s").exists()
+    del source
+    assert not (tmp_path / "s").exists()
+
+
+def test_sources_of_other_packages_come_after_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = {"udp": "nowhere:Udp", "queue": "edgesnn.events.sources.pipe:Pipe"}
+    monkeypatch.setattr(registry, "_others", lambda: others)
+    assert registry.names() == [*registry.SOURCES, "queue"]
+    assert registry.get("udp").name == "udp"
+    assert registry.get("queue").name == "pipe"
+    assert registry.is_source("queue:/x")
+
+
+def test_an_address_of_ipv6_is_one() -> None:
+    with (
+        edgesnn.open(f"udp://[::1]:0?{HOW}&peers=::1") as source,
+        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as one,
+    ):
+        words = encoded(EVENTS[:200])
+        one.sendto(words, ("::1", source.port))
+        assert read_events(source, 200).tolist() == EVENTS[:200].tolist()
+
+
 def test_a_source_that_cannot_be_leaves_nothing_open() -> None:
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(3):

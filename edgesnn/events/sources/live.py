@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
@@ -71,7 +72,8 @@ class LiveSource:
         self._heard_s: float | None = None
         self._events_s = 0.0
         self._counts = Counter({"events": 0, "bytes": 0, "connections": 0})
-        self._past: Counter[str] = Counter()
+        self._past: Mapping[str, int] = {}  # of the decoders of connections before this one
+        self._decoded: Mapping[str, int] = {}  # of the decoder, after the last message
         self._triggers: list[Events] = []
         self._complaint = ""
         self._was_there = True
@@ -88,7 +90,7 @@ class LiveSource:
     def __next__(self) -> Packet:
         """Wait for the next packet; the iteration ends with the stream, or when the source is closed."""
         while not self.ended and not self._closed:
-            packet = self.read(_TICK_S)
+            packet = self._read(_TICK_S)
             if packet is not None:
                 return packet
         raise StopIteration
@@ -99,17 +101,9 @@ class LiveSource:
         Raises:
             UsageError: the source is closed.
         """
-        until_s = time.monotonic() + wait_s
-        while True:
-            with self._lock:
-                if self._closed:
-                    raise UsageError("the source is closed", where=printable(self.url))
-                now_s = time.monotonic()
-                packet = self._step(max(0.0, min(_TICK_S, until_s - now_s)))
-                if self._recorder is not None:
-                    self._record(self._recorder, packet)
-            if packet is not None or self.ended or time.monotonic() >= until_s:
-                return packet
+        if self._closed:
+            raise UsageError("the source is closed", where=printable(self.url))
+        return self._read(wait_s)
 
     @property
     def t_end_us(self) -> int | None:
@@ -135,13 +129,12 @@ class LiveSource:
     @property
     def counters(self) -> dict[str, int]:
         """What came and what was lost, by name: docs/sources.md, "Counters"."""
-        counters = Counter(NO_COUNTERS)
-        counters.update(self._past)
-        counters.update(self._decoder.counters if self._decoder is not None else {})
-        counters.update(self._link.counters)
-        counters.update(self._counts)
-        counters.update(self._recorder.counters if self._recorder is not None else {})
-        return {**counters, "clock_resyncs": self._timeline.resyncs}
+        recorded = self._recorder.counters if self._recorder is not None else {}
+        counters = {**NO_COUNTERS, "clock_resyncs": self._timeline.resyncs}
+        for part in (self._past, self._decoded, self._link.counters, self._counts, recorded):
+            for name, count in dict(part).items():  # a copy: the thread that reads goes on
+                counters[name] = counters.get(name, 0) + count
+        return counters
 
     @property
     def details(self) -> dict[str, Any]:
@@ -210,10 +203,26 @@ class LiveSource:
     def __enter__(self) -> LiveSource:
         return self
 
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True):
+            self.close()
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _read(self, wait_s: float) -> Packet | None:
+        until_s = time.monotonic() + wait_s
+        while True:
+            with self._lock:
+                if self._closed:
+                    return None
+                packet = self._step(max(0.0, min(_TICK_S, until_s - time.monotonic())))
+                if self._recorder is not None:
+                    self._record(self._recorder, packet)
+            if packet is not None or self.ended or time.monotonic() >= until_s:
+                return packet
 
     def _new_decoder(self) -> FormatDecoder | None:
         return None if self._link.gives_events else framing.make_decoder(self.format, self._link, self._options)
@@ -285,12 +294,13 @@ class LiveSource:
             self._place(events, t_end_us, now_s, self._link.clock_sure, parts)
             return
         self._counts["bytes"] += len(message.data)
-        resyncs = self._decoder.counters["time_resyncs"]
+        resyncs = self._decoded.get("time_resyncs", 0)
         events, t_end_us, error = self._decoder.feed(message.data)
+        self._decoded = self._decoder.counters
         if error is not None:
             self._drop(error)
         self.sensor = self.sensor or getattr(self._decoder, "sensor", None)
-        sure = self.format in framing.TIME_WORDS and self._decoder.counters["time_resyncs"] == resyncs
+        sure = self.format in framing.TIME_WORDS and self._decoded["time_resyncs"] == resyncs
         self._place(events, t_end_us, now_s, sure, parts)
         self._keep(self._decoder.triggers())
 
@@ -317,7 +327,9 @@ class LiveSource:
         events, t_end_us, _ = self._decoder.finish()
         self._place(events, t_end_us, now_s, True, parts)
         self._keep(self._decoder.triggers())
-        self._past.update(self._decoder.counters)
+        past, self._decoded = Counter(self._past), {}
+        past.update(self._decoder.counters)
+        self._past = past
         self._decoder = self._new_decoder()
         self._begun = False
 

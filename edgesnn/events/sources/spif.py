@@ -41,6 +41,7 @@ class SpifLink(UdpLink):
         super().__init__(address, alone=True)
         self._decoder = _native.events.Spif(width, height)
         self._bytes = 0
+        self.counters |= {**self._decoder.counters, "bytes": 0}
 
     def receive(self, wait_s: float) -> Message | None:
         """Return the events of the datagrams that are there."""
