@@ -87,7 +87,7 @@ def calibrate(
     watch = _Watch(document)
     recordings = []
     for path in paths:
-        recording = edgesnn.open(path, columns=columns)
+        recording = edgesnn.open(Path(path), columns=columns)  # a file, whatever its name looks like
         count = _run(model, encoding, recording, max(1, most // len(paths)), watch)
         recordings.append({"file": Path(path).name, "sha256": _sha256(path), "windows": count})
     if not any(entry["windows"] for entry in recordings):

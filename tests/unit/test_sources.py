@@ -30,7 +30,7 @@ EVENTS = made_up(5_000)
 
 @pytest.fixture
 def udp() -> Iterator[LiveSource]:
-    with edgesnn.open(f"udp://127.0.0.1:0?{HOW}&dead_ms=300") as source:
+    with edgesnn.open(f"udp://127.0.0.1:0?{HOW}&dead_ms=500") as source:
         yield source
 
 
@@ -185,16 +185,17 @@ def test_a_sender_that_comes_back_with_a_new_clock_goes_on_where_it_was(udp: Liv
     assert (udp.counters["connections"], udp.counters["clock_resyncs"]) == (2, 1)
 
 
-def test_another_senders_datagrams_are_not_mixed_in(udp: LiveSource) -> None:
+def test_another_senders_datagrams_are_not_mixed_in() -> None:
     words = encoded(EVENTS)
-    with sender() as one, sender() as forger:
+    url = f"udp://127.0.0.1:0?{HOW}&dead_ms=20000"
+    with edgesnn.open(url) as udp, sender() as one, sender() as forger:
         send(one, udp, words[:1400])
         wait_until(udp, lambda: udp.counters["datagrams"] == 1)
         send(forger, udp, b"\xff\x80" * 100)
         send(one, udp, words[1400:])
         got = read_events(udp, len(EVENTS) - udp.counters["events"])
-    assert got.tolist() == EVENTS[-len(got) :].tolist()
-    assert udp.counters["foreign_datagrams"] == 1
+        assert got.tolist() == EVENTS[-len(got) :].tolist()
+        assert udp.counters["foreign_datagrams"] == 1
 
 
 @pytest.mark.parametrize("forged", [b"\xff\x8f" * 40, bytes(range(200)) * 7, b"\x11" * 999, b"".join(
@@ -381,7 +382,6 @@ def test_a_quiet_connection_gives_time_without_events() -> None:
         reached_us = packet.t_end_us
         later = next(packet for packet in source if packet.t_end_us > reached_us + 50_000)
         assert not len(later.events)
-        assert source.state == "live"
         wait_until(source, lambda: source.state == "quiet")
 
 
