@@ -3,9 +3,13 @@
     python bench/executor/networks.py [shd braille cnn mlp2 mlp10 mlp50] [--seconds 8]
 
 Each engine's output spikes are compared with the numpy twin's before anything is timed; then all run in turns. A peer
-that is not installed, or cannot compute a network, is a line that says so. "run" is one call for all steps, "step" one
-call a step from Python, "step_many" one call a step for 16 sessions (us of each). Goals: ratios of medians; the us are
-orientation.
+that is not installed, or cannot compute a network, is a line that says so. "run" is one call for all steps, "run, step
+by step" the same where no step begins before the one before has been through all layers, "step" one call a step from
+Python, "step_many" one call a step for 16 sessions (us of each). Goals: ratios of medians; the us are orientation.
+
+Ours of every precision run at PLACES places in memory, that is models and sessions of their own; what is told is the
+median of their medians: where memory lies can cost a small network half its speed (README.md), and does not tell
+precisions apart.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +33,7 @@ import peers  # noqa: E402
 import twin  # noqa: E402
 
 from edgesnn.errors import EdgeSnnError  # noqa: E402
+from edgesnn.graph import Document  # noqa: E402
 from edgesnn.runtime.model import Model  # noqa: E402
 from edgesnn.runtime.session import Session  # noqa: E402
 
@@ -37,6 +42,7 @@ STEP_COST_US = 1.5
 INT4_SPEED = 0.95
 ACCOUNTING = 1.05
 SESSIONS = 16
+PLACES = 5
 WEIGHTS = ("int8", "int4", "float32")
 
 
@@ -59,7 +65,10 @@ GOALS = {
 
 
 class Row(NamedTuple):
-    """A line of the table: how an engine agrees with the twin, and n calls of so many steps, or why there are none."""
+    """A line of the table: how an engine agrees with the twin, and n calls of so many steps, or why there are none.
+
+    `others` is the same work at other places in memory.
+    """
 
     name: str
     group: str
@@ -67,6 +76,7 @@ class Row(NamedTuple):
     work: Callable[[int], Any] | None
     steps: int
     reason: str = ""
+    others: tuple[Callable[[int], Any], ...] = ()
 
 
 def our_rows(net: nets.Net) -> list[Row]:
@@ -86,23 +96,35 @@ def our_rows(net: nets.Net) -> list[Row]:
         session, own = model.session(), ours.with_weights_of(net, made)
         agrees = twin.compare(own, *twin.run(own), session.run(net.inputs))
         pieces = _pieces(session.run, net.inputs)
-        rows.append(Row(name, "ours", agrees, common.in_turn(session.run, pieces), len(pieces[0])))
+        others = tuple(common.in_turn(_elsewhere(made, i).run, pieces) for i in range(1, PLACES))
+        rows.append(Row(name, "ours", agrees, common.in_turn(session.run, pieces), len(pieces[0]), others=others))
         if weights == "int8":
             rows += _other_ways(session, net, agrees, pieces)
     return rows
 
 
+def _elsewhere(made: Document, place: int) -> Session:
+    """Return a session of a model of its own, whose memory begins elsewhere in a page."""
+    gap = np.empty(1000 * place, np.uint8)  # held until the model has its memory
+    session = Model(made, backend="native").session()
+    session.run(np.zeros((1, *made.input["shape"]), np.uint8))  # takes the memory of values
+    del gap
+    return session
+
+
 def _other_ways(session: Session, net: nets.Net, agrees: Mapping[str, Any], pieces: list[nets.Spikes]) -> list[Row]:
-    """Return the rows of indices instead of dense spikes, of no accounting, of one step a call, of many sessions."""
+    """Return the rows of indices, of no accounting, of single steps in one call and one a call, of many sessions."""
     listed = [ours.indices(piece) for piece in pieces]
     steps = [indices for indices, _ in map(ours.indices, net.inputs[:, None])]
     many = [session.model.session() for _ in range(SESSIONS)]
     shared = [np.repeat(x[None], SESSIONS, axis=0) for x in net.inputs]
     silent = session.model.session(account=False)
-    _same(session, many, net.inputs, shared)
+    single = Model(ours.document(net, "int8", step_by_step=True), backend="native").session()
+    _same(session, single, many, net.inputs, shared)
     ways: dict[str, tuple[Callable[[int], Any], int]] = {
         "run, indices": (common.in_turn(lambda active: session.run(active=active), listed), len(pieces[0])),
         "run, no accounting": (common.in_turn(silent.run, pieces), len(pieces[0])),
+        "run, step by step": (common.in_turn(single.run, pieces), len(pieces[0])),
         "step": (common.in_turn(session.step, list(net.inputs)), 1),
         "step, indices": (common.in_turn(lambda active: session.step(active=active), steps), 1),
         "step_many": (common.in_turn(lambda xs: session.model.step_many(many, xs), shared), SESSIONS),
@@ -110,12 +132,15 @@ def _other_ways(session: Session, net: nets.Net, agrees: Mapping[str, Any], piec
     return [Row(f"edgesnn int8 {name}", "ours", agrees, work, count) for name, (work, count) in ways.items()]
 
 
-def _same(session: Session, many: list[Session], inputs: nets.Spikes, shared: list[nets.Spikes]) -> None:
-    """Compare indices with dense spikes, and many sessions with one."""
+def _same(
+    session: Session, single: Session, many: list[Session], inputs: nets.Spikes, shared: list[nets.Spikes]
+) -> None:
+    """Compare indices with dense spikes, single steps with several at once, and many sessions with one."""
     session.reset()
     dense = session.run(inputs)
     session.reset()
     assert np.array_equal(session.run(active=ours.indices(inputs)), dense), "indices and dense spikes differ"
+    assert np.array_equal(single.run(inputs), dense), "single steps and several at once differ"
     together = np.stack([session.model.step_many(many, xs) for xs in shared], axis=1)
     assert all(np.array_equal(one, dense) for one in together), "many sessions and one differ"
 
@@ -186,7 +211,11 @@ def judge(key: str, rows: list[Row], us: Mapping[str, Mapping[str, float]]) -> d
         best = min(there)
         say(f"{group}: times {best[1]}", best[0] / run, wanted, at_least=True, unit="x")
     say("us per step", run, goal.us, at_least=False, unit=" us")
-    say("step from Python, on top", us["edgesnn int8 step"]["median"] - run, STEP_COST_US, at_least=False, unit=" us")
+    single = us["edgesnn int8 run, step by step"]["median"]
+    on_top = us["edgesnn int8 step"]["median"] - single
+    say("step from Python, on top of single steps", on_top, STEP_COST_US, at_least=False, unit=" us")
+    found["single steps, on top of run"] = {"value": round(single - run, 3)}
+    print(f"        single steps, on top of run: {single - run:.2f} us")
     silent = us["edgesnn int8 run, no accounting"]["median"]
     say("accounting, times the time without", run / silent, ACCOUNTING, at_least=False, unit="x")
     if "edgesnn int4 run" in us:
@@ -194,11 +223,33 @@ def judge(key: str, rows: list[Row], us: Mapping[str, Mapping[str, float]]) -> d
     return found
 
 
+def _works(rows: list[Row]) -> Iterator[tuple[str, tuple[Callable[[int], Any], int]]]:
+    for row in rows:
+        if row.work is not None:
+            for place, work in enumerate((row.work, *row.others)):
+                yield f"{row.name}@{place}", (work, row.steps)
+
+
+def _together(us: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, Any]]:
+    """Return one entry a row: the median of the medians at its places, the best and the runs of all of them."""
+    places: dict[str, list[Mapping[str, float]]] = {}
+    for name, one in us.items():
+        places.setdefault(name.rpartition("@")[0], []).append(one)
+    rows: dict[str, dict[str, Any]] = {}
+    for name, times in places.items():
+        medians = sorted(t["median"] for t in times)
+        row: dict[str, Any] = {"best": min(t["best"] for t in times), "median": medians[len(medians) // 2]}
+        rows[name] = {**row, "runs": sum(t["runs"] for t in times)}
+        if len(medians) > 1:
+            rows[name]["places"] = medians
+    return rows
+
+
 def bench(key: str, seconds: float) -> dict[str, Any]:
     """Check, time, print and return one network."""
     net = nets.NETS[key]()
     rows = our_rows(net) + peer_rows(net)
-    us = common.interleaved_us({r.name: (r.work, r.steps) for r in rows if r.work}, seconds=seconds)
+    us = _together(common.interleaved_us(dict(_works(rows)), seconds=seconds))
     show(net, rows, us)
     return {
         "net": net.name,

@@ -14,12 +14,20 @@ from edgesnn.graph import Builder, Document
 from edgesnn.quantize import quantize
 
 
-def document(net: Net, weights: str) -> Document:
-    """Return the net with int8 (its own grid), int4 (rounded from there) or float32 weights."""
+def document(net: Net, weights: str, *, step_by_step: bool = False) -> Document:
+    """Return the net with int8 (its own grid), int4 (rounded from there) or float32 weights.
+
+    `step_by_step`: the output goes into a delay that nobody reads, so that all layers lie on a cycle and `run` takes
+    one step through all of them before the next, as `step` must.
+    """
     if weights == "int4":
-        return quantize(document(net, "float32"), weights="int4")
+        return quantize(document(net, "float32", step_by_step=step_by_step), weights="int4")
     section = {"kind": "spikes", "shape": list(net.inputs.shape[1:]), "value": "binary", "bound": 1, "events": None}
     b = Builder(input=section)
+    if step_by_step:
+        last = net.layers[-1]
+        line = {"steps": 1, "shape": [len(last.bias)], "value": "int", "bound": 1}
+        b.add("delay", last.name, name="unread", attributes=line)
     x = "input"
     for layer in net.layers:
         x = _neurons(b, layer, _currents(b, layer, x, weights))
