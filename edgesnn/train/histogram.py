@@ -40,6 +40,7 @@ def train_baseline(dataset: Dataset, encoding: PointEncoding, change: AugmentCon
     """Train on the dataset's training recordings (background left out), each window seen in VIEWS augmented views."""
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
+    torch.set_num_threads(1)  # the order of its sums, and so the result, is the same on any number of cores
     rows, labels = _views(dataset, encoding, change, rng)
     net = nn.Sequential(nn.Linear(rows.shape[1], HIDDEN), nn.ReLU(), nn.Dropout(0.2))
     net.append(nn.Linear(HIDDEN, len(dataset.labels)))
