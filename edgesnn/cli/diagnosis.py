@@ -13,7 +13,7 @@ from edgesnn.errors import BackendError, EdgeSnnError, PublishError
 from edgesnn.version import __version__
 
 REQUIRED = {"numpy": "numpy", "paho-mqtt": "paho"}
-EXTRAS = {"broker": "amqtt", "nir": "h5py", "train": "torch"}
+EXTRAS = {"broker": "amqtt", "camera": "neuromorphic_drivers", "nir": "h5py", "train": "torch"}
 DEFAULT_BROKER = Broker("127.0.0.1", 1883)
 
 

@@ -8,10 +8,13 @@ import time
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+
 from edgesnn.errors import EdgeSnnError, RecordingError
 from edgesnn.events.formats.base import Sensor, printable
 from edgesnn.events.sources.address import Address
-from edgesnn.events.sources.base import Message, PlainLink
+from edgesnn.events.sources.base import Events, Message, PlainLink
+from edgesnn.events.types import EVENT, TRIGGER
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
 _RECTANGLE = re.compile(r"(\d{1,5}),(\d{1,5}),(\d{1,5})x(\d{1,5})")
@@ -168,3 +171,34 @@ def rectangle(address: Address, sensor: Sensor) -> Rectangle | None:
     if not width or not height or x + width > sensor[0] or y + height > sensor[1]:
         raise address.wrong("roi is not inside the sensor", found=text, expected=f"inside {sensor[0]}x{sensor[1]}")
     return Rectangle(x, y, width, height)
+
+
+def make_events(array: Any, names: tuple[str, str, str, str], sensor: Sensor, counters: dict[str, int]) -> Events:
+    """Return events of a package as ours; those outside the sensor are counted ("out_of_range") and left out.
+
+    Args:
+        array: a structured array; None: none.
+        names: of its time (us), x, y and polarity.
+    """
+    if array is None:
+        return np.zeros(0, EVENT)
+    t, x, y, p = (array[name] for name in names)
+    inside = (x >= 0) & (x < sensor[0]) & (y >= 0) & (y < sensor[1])
+    events = np.zeros(int(inside.sum()), EVENT)
+    counters["out_of_range"] += len(array) - len(events)
+    for name, column in zip(("t", "x", "y"), (t, x, y), strict=True):
+        events[name] = column[inside]
+    events["p"] = p[inside] != 0
+    return events
+
+
+def make_triggers(array: Any) -> Events | None:
+    """Return triggers of a package (its last column says the edge, 0 is falling) as ours."""
+    if array is None or not len(array):
+        return None
+    triggers = np.zeros(len(array), TRIGGER)
+    triggers["t"] = array["t"]
+    triggers["p"] = array[array.dtype.names[-1]] != 0
+    if "id" in array.dtype.names:
+        triggers["id"] = array["id"]
+    return triggers

@@ -27,6 +27,7 @@ SOURCES = {
     "tcp": "edgesnn.events.sources.tcp:Tcp",
     "udp": "edgesnn.events.sources.udp:Udp",
     "unix": "edgesnn.events.sources.unix:Unix",
+    "usb": "edgesnn.events.sources.usb:Usb",
     "v4l2": "edgesnn.events.sources.v4l2:V4l2",
 }
 
