@@ -140,6 +140,7 @@ class Client:
         self._keepalive_s = keepalive_s
         self._paho: paho.Client | None = None
         self._accepted = False
+        self._accepted_at = 0.0
         self._stopped = False
         self._refusal: Any = None  # the reason in a CONNACK that refuses
         self._farewell: Any = None  # the reason of a disconnection
@@ -278,8 +279,7 @@ class Client:
             if reason.is_failure:
                 self._refusal = reason
             else:
-                self._accepted = True
-                self._delay_s = BACK_OFF_S[0]
+                self._accepted, self._accepted_at = True, time.monotonic()
                 note(Connected(self._version))
 
         def on_disconnect(_c: Any, _u: Any, _f: Any, reason: Any, _p: Any) -> None:
@@ -338,6 +338,8 @@ class Client:
         _drop(client)
         self._paho = None
         was_accepted, self._accepted = self._accepted, False
+        if was_accepted and time.monotonic() - self._accepted_at > self._delay_s:
+            self._delay_s = BACK_OFF_S[0]  # a broker that takes us and drops us at once is no reason to hurry
         reason = self._farewell if was_accepted else self._refusal
         value = getattr(reason, "value", None)
         if not was_accepted and self._fall_back(value):

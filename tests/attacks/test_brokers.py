@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -14,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from edgesnn.broker_url import Broker
 from edgesnn.cli.main import main
+from edgesnn.mqtt import Client
 from edgesnn.publish.broker import available, free_port
 from edgesnn.publish.sinks import mqtt
 from tests.brokers import KillableBroker
@@ -128,6 +131,28 @@ def test_a_broker_that_refuses_what_we_publish(model, tmp_path):
         process = replay(model, "--mqtt", broker.url)
         _, error = process.communicate(timeout=30)
     assert process.returncode == 0, error
+
+
+def test_a_broker_that_takes_us_and_drops_us_at_once_is_tried_less_and_less_often():
+    taken = []
+
+    def take_and_drop(server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(1000)
+                    connection.sendall(b"\x20\x03\x00\x00\x00")
+                taken.append(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=take_and_drop, args=(server,), daemon=True).start()
+        client = Client(Broker("127.0.0.1", server.getsockname()[1]), client_id="c", protocol="5")
+        deadline = time.monotonic() + 3.0
+        while time.monotonic() < deadline:
+            client.poll(0.1)
+        client.close()
+    assert 3 <= len(taken) <= 8  # after waits of at least 0.1, 0.2, 0.4, 0.8 and 1.6 s; without back-off 15
 
 
 def test_a_broker_over_its_quota_is_asked_again_and_named(model):
