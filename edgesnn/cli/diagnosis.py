@@ -13,7 +13,13 @@ from edgesnn.errors import BackendError, EdgeSnnError, PublishError
 from edgesnn.version import __version__
 
 REQUIRED = {"numpy": "numpy", "paho-mqtt": "paho"}
-EXTRAS = {"broker": "amqtt", "camera": "neuromorphic_drivers", "nir": "h5py", "train": "torch"}
+EXTRAS = {
+    "broker": ["amqtt"],
+    "camera": ["neuromorphic_drivers"],
+    "events": ["h5py", "hdf5plugin", "lz4", "zstandard"],
+    "nir": ["h5py"],
+    "train": ["torch"],
+}
 DEFAULT_BROKER = Broker("127.0.0.1", 1883)
 
 
@@ -23,13 +29,18 @@ def diagnose(broker: Broker | None, protocol: str) -> dict[str, Any]:
         "version": __version__,
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "packages": {name: _version(name) for name in REQUIRED},
-        "extras": {name: _version(module) if find_spec(module) else None for name, module in EXTRAS.items()},
+        "extras": {name: extra(modules) for name, modules in EXTRAS.items()},
         "native": native_module(),
         "backends": backends(),
         "zoo": zoo_models(),
         "broker": broker_state(broker, protocol),
         "clock": {"synchronised": clock_synchronised(), "monotonic_resolution_ns": monotonic_resolution_ns()},
     }
+
+
+def extra(modules: list[str]) -> dict[str, str | None]:
+    """Return module -> its version, None: not installed."""
+    return {module: _version(module) if find_spec(module) else None for module in modules}
 
 
 def native_module() -> dict[str, Any]:

@@ -44,8 +44,14 @@ def _lines(report: dict[str, Any]) -> list[tuple[str, str]]:
     lines += [("model", f"{name}: {_model(facts)}") for name, facts in report["zoo"].items()]
     lines.append(("broker", _broker(broker)))
     lines.append(("clock", _clock(clock)))
-    lines += [("extra", f"{name}: {version or 'not installed'}") for name, version in report["extras"].items()]
+    lines += [("extra", f"{name}: {_extra(versions)}") for name, versions in report["extras"].items()]
     return lines
+
+
+def _extra(versions: dict[str, str | None]) -> str:
+    if not any(versions.values()):
+        return "not installed"
+    return ", ".join(f"{module} {version or 'missing'}" for module, version in versions.items())
 
 
 def _model(facts: dict[str, Any]) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import bz2
 import sqlite3
 import struct
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +16,7 @@ import zstandard
 
 import edgesnn
 from edgesnn.events.formats.rosbag1 import MAGIC
+from tests.memory import read_in_packets
 from tests.property.ros_files import PACKET, TOPIC, Packet, bag1, bag2, mcap, packets, serialized
 
 U32 = struct.Struct("<I")
@@ -78,26 +77,12 @@ def zeros(packer: str, count: int) -> Iterator[bytes]:
     yield maker.flush()
 
 
-# VmHWM is of this program alone; ru_maxrss has the parent's memory in it.
-_READ = """
-import sys
-import edgesnn
-count = lambda path: sum(len(packet) for packet in edgesnn.open(path, on_corrupt="skip").packets())
-most = lambda: next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
-count(sys.argv[1])
-before = most()
-total = count(sys.argv[2])
-print(total, most() - before)
-"""
-
-
 def read_apart(path: Path, warm: bytes) -> tuple[int, int]:
     """Read in a process of its own, after a small file; return its events and how many KiB it grew."""
     small = path.with_name(f"small{path.suffix}")
     small.write_bytes(warm)
-    command = [sys.executable, "-c", _READ, str(small), str(path)]
-    events, grown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split()
-    return int(events), int(grown)
+    events, _, grown = read_in_packets(small, path)
+    return events, grown
 
 
 @pytest.mark.parametrize("packer", PACKERS)

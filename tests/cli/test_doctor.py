@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from edgesnn.cli.doctor import _extra
 from edgesnn.publish.broker import available
 from tests.brokers import KillableBroker
+
+try:
+    import tomllib
+except ImportError:  # Python 3.10
+    import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,6 +53,26 @@ def test_the_text_names_everything_the_data_has():
     text = doctor().stdout
     for word in ("native", "backend", "broker", "clock", "numpy", "paho-mqtt"):
         assert word in text
+
+
+def test_an_extra_is_listed_with_each_of_its_packages():
+    """As pyproject.toml has them; of `train` what training itself needs."""
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    named = pyproject["project"]["optional-dependencies"]
+    report = json.loads(doctor("--json").stdout)["extras"]
+    assert set(report) == {"broker", "camera", "events", "nir", "train"}
+    for name, versions in report.items():
+        packages = [re.split("[>=]", package)[0].replace("-", "_") for package in named[name]]
+        assert list(versions) == (["torch"] if name == "train" else packages)
+        for package, version in versions.items():
+            found = importlib.util.find_spec(package) is not None
+            assert version == (importlib.metadata.version(package) if found else None)
+
+
+def test_of_an_extra_that_is_there_in_part_the_missing_packages_are_named():
+    versions = {"h5py": "3.11.0", "lz4": None}
+    assert _extra(versions) == "h5py 3.11.0, lz4 missing"
+    assert _extra(dict.fromkeys(versions)) == "not installed"
 
 
 def test_each_arm_that_can_run_is_taken_when_it_is_asked_for():

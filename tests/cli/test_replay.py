@@ -20,11 +20,9 @@ from tests.brokers import KillableBroker, Subscriber
 from tests.conftest import Shared
 from tests.small_models import LABELS, small_document
 
-# VmHWM, not getrusage's ru_maxrss: that one counts what the process was before exec, a fork of the whole test run.
 MEMORY = (
     "import sys; from edgesnn.cli.main import main; code = main(sys.argv[1:]);"
-    "peak = next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM'));"
-    "print('PEAK', peak, file=sys.stderr); sys.exit(code)"
+    "from tests.memory import peak_kib; print('PEAK', peak_kib(), file=sys.stderr); sys.exit(code)"
 )
 PEAK_LIMIT_KIB = 120 * 1024
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import resource
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 import edgesnn
 from edgesnn.events.types import EVENT, TRIGGER
 from edgesnn.hdf5 import process
+from tests.memory import measured, read_in_packets
 from tests.property import aedat_files, hdf5_files
 
 SENSOR = (320, 240)
@@ -289,6 +289,17 @@ def test_bombs_are_refused(tmp_path: Path) -> None:
     assert "chunks of more than" in refusal(put(tmp_path, file_of(one_chunk)))
 
 
+_REFUSED = """
+import edgesnn
+def warm(small, path): edgesnn.open(small).read()
+def work(small, path):
+    try:
+        edgesnn.open(path).read()
+    except edgesnn.RecordingError as error:
+        return str(error)
+"""
+
+
 def test_a_chunk_that_inflates_without_end_is_not_the_callers(tmp_path: Path) -> None:
     import zlib
 
@@ -298,10 +309,11 @@ def test_a_chunk_that_inflates_without_end_is_not_the_callers(tmp_path: Path) ->
         bomb = zlib.compress(bytes(1 << 30), 1)
         file["events/x"].id.write_direct_chunk((2000,), bomb)
     path = put(tmp_path, data.getvalue())
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    message = refusal(path)
+    (tmp_path / "small").mkdir()
+    small = put(tmp_path / "small", columns(events))
+    message, grown = measured(_REFUSED, small, path)
     assert "HDF5 row" in message or "died" in message
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 << 10
+    assert grown < 64 << 10
 
 
 @pytest.mark.parametrize(
@@ -366,18 +378,21 @@ def test_a_process_that_cannot_be_started_is_an_error_that_names_the_file(
     assert "could not be started" in refusal(path)
 
 
-@pytest.mark.parametrize("layout", ["dsec", "mvsec", "ecf"])
+LAYOUTS = {
+    "dsec": lambda events: columns(events, chunks=(1 << 14,)),
+    "mvsec": lambda events: hdf5_files.mvsec(events, rows=1 << 13),
+    "ecf": lambda events: hdf5_files.ecf(events, rows=16_384, layouts=("y, x and p",)),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_long_recording_takes_bounded_memory(tmp_path: Path, layout: str) -> None:
     events = some(20_000)
     many = np.tile(events, 100)
     many["t"] += np.repeat(np.arange(100) * (int(events["t"][-1] - events["t"][0]) + 3), len(events))
-    if layout == "ecf":
-        data = hdf5_files.ecf(many[: 15 * len(events)], rows=16_384, layouts=("y, x and p",))
-    else:
-        data = columns(many, chunks=(1 << 14,)) if layout == "dsec" else hdf5_files.mvsec(many, rows=1 << 13)
-    path = put(tmp_path, data)
-    sum(len(packet) for packet in edgesnn.open(path).packets(stop_us=int(many["t"][200_000])))  # warm
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    total = sum(len(packet) for packet in edgesnn.open(path).packets())
-    assert total == (300_000 if layout == "ecf" else 2_000_000)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 << 10
+    paths = tmp_path / "small.h5", tmp_path / "long.h5"
+    for path, count in zip(paths, (200_000, len(many)), strict=True):
+        path.write_bytes(LAYOUTS[layout](many[:count]))
+    total, _, grown = read_in_packets(*paths)
+    assert total == len(many)
+    assert grown < 16 << 10
