@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import importlib.util
 import json
@@ -17,10 +18,7 @@ from edgesnn.cli.doctor import _extra
 from edgesnn.publish.broker import available
 from tests.brokers import KillableBroker
 
-try:
-    import tomllib
-except ImportError:  # Python 3.10
-    import tomli as tomllib
+tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 ROOT = Path(__file__).resolve().parents[2]
 
