@@ -115,6 +115,14 @@ def in_turn(work: Callable[[Any], Any], inputs: Sequence[Any]) -> Callable[[int]
     return turn
 
 
+def beside(mev_s: Mapping[str, float], differs: Mapping[str, str]) -> str:
+    """Return the peers' speeds in words: "name 12.3 (4.5x)", with what a peer's answer differs in."""
+    ours = mev_s["edgesnn"]
+    words = {name: f"; {differs[name]}" if name in differs else "" for name in mev_s}
+    peers = [(name, speed) for name, speed in mev_s.items() if name != "edgesnn"]
+    return ", ".join(f"{name} {speed:.1f} ({ours / speed:.1f}x{words[name]})" for name, speed in peers)
+
+
 def record(name: str, results: Mapping[str, Any]) -> dict[str, Any]:
     """Append one JSON line to `bench/results/<name>.jsonl` and return it."""
     line = {

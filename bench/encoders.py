@@ -18,7 +18,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.common import interleaved_ms, one_thread, record
+from bench.common import beside, interleaved_ms, one_thread, record
 
 one_thread()
 
@@ -101,13 +101,10 @@ def measure(text: str, events: np.ndarray, peers: dict[str, dict[str, Peer]], se
 
 def show(row: dict[str, Any]) -> None:
     """Print one line."""
-    ours = row["mev_s"]["edgesnn"]
-    others = [
-        f"{name} {speed:.1f} ({ours / speed:.1f}x{'; ' + row['differs'][name] if name in row['differs'] else ''})"
-        for name, speed in row["mev_s"].items()
-        if name != "edgesnn"
-    ]
-    print(f"  {row['encoder']:<24} {ours:>7.0f} Mev/s   {', '.join(others)}", flush=True)
+    print(
+        f"  {row['encoder']:<24} {row['mev_s']['edgesnn']:>7.0f} Mev/s   {beside(row['mev_s'], row['differs'])}",
+        flush=True,
+    )
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.common import interleaved_ms, one_thread, record
+from bench.common import beside, interleaved_ms, one_thread, record
 
 one_thread()
 
@@ -161,13 +161,8 @@ def measure(text: str, events: np.ndarray, peers: dict[str, dict[str, Peer]], se
 
 def show(row: dict[str, Any]) -> None:
     """Print one line."""
-    ours = row["mev_s"]["edgesnn"]
-    others = [
-        f"{name} {speed:.1f} ({ours / speed:.1f}x{'; ' + row['differs'][name] if name in row['differs'] else ''})"
-        for name, speed in row["mev_s"].items()
-        if name != "edgesnn"
-    ]
-    print(f"  {row['filter']:<40} {ours:>7.0f} Mev/s  {row['kept']:>4.0%} pass   {', '.join(others)}", flush=True)
+    speed, peers = row["mev_s"]["edgesnn"], beside(row["mev_s"], row["differs"])
+    print(f"  {row['filter']:<40} {speed:>7.0f} Mev/s  {row['kept']:>4.0%} pass   {peers}", flush=True)
 
 
 def main() -> None:

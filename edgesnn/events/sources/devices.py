@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+from abc import ABC, abstractmethod
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol
 
@@ -61,7 +62,7 @@ class Rectangle(NamedTuple):
     height: int
 
 
-class DeviceLink(PlainLink):
+class DeviceLink(PlainLink, ABC):
     """A device that may go away and come back: tried again after 0.1 s, then twice as long each time, 5 s at most.
 
     A child has `_open` (raises RecordingError), `_read` (GoneError) and `_release` (raises nothing, may come twice).
@@ -136,14 +137,14 @@ class DeviceLink(PlainLink):
             raise RecordingError(f"it has another {name} now", where=self.url, found=str(value), expected=str(known))
         setattr(self, name, value)
 
-    def _open(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _open(self) -> None: ...
 
-    def _read(self, wait_s: float) -> Message | None:
-        raise NotImplementedError
+    @abstractmethod
+    def _read(self, wait_s: float) -> Message | None: ...
 
-    def _release(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _release(self) -> None: ...
 
 
 def package(name: str, extra: str, where: str) -> Any:

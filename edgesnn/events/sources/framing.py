@@ -68,7 +68,41 @@ def word_bytes(name: str | None) -> int:
     return _WORD_BYTES.get(name or "", 1)
 
 
-class DatagramDecoder:
+class _Wrapped:
+    """A decoder by means of another; a child adds what it does otherwise."""
+
+    _decoder: FormatDecoder
+
+    @property
+    def t_end_us(self) -> int | None:
+        return self._decoder.t_end_us
+
+    @property
+    def counters(self) -> dict[str, int]:
+        return self._decoder.counters
+
+    def finish(self) -> Result:
+        """Say that no byte follows."""
+        return self._decoder.finish()
+
+    def triggers(self) -> Any:
+        """Return the triggers since the last call."""
+        return self._decoder.triggers()
+
+    def lost(self) -> None:
+        """Say that bytes are missing before the next."""
+        self._decoder.lost()
+
+    def save(self) -> dict[str, Any]:
+        """Return the decoder's state."""
+        return self._decoder.save()
+
+    def load(self, arrays: dict[str, Any], /) -> None:
+        """Take the decoder's state."""
+        self._decoder.load(arrays)
+
+
+class DatagramDecoder(_Wrapped):
     """A decoder that finds the words' beginning again after a datagram that split one is lost.
 
     A datagram of whole words begins with one. One that gives many words that are none was read from a wrong place, or
@@ -79,16 +113,6 @@ class DatagramDecoder:
         self._decoder = decoder
         self._word_bytes = word_bytes
         self._half = 0
-        self.triggers = decoder.triggers
-        self.finish = decoder.finish
-
-    @property
-    def t_end_us(self) -> int | None:
-        return self._decoder.t_end_us
-
-    @property
-    def counters(self) -> dict[str, int]:
-        return self._decoder.counters
 
     def feed(self, buffer: Any, /) -> Result:
         """Decode a datagram, or several of whole words."""
@@ -107,14 +131,6 @@ class DatagramDecoder:
         """Say that bytes are missing before the next."""
         self._decoder.lost()
         self._half = 0
-
-    def save(self) -> dict[str, Any]:
-        """Return the decoder's state."""
-        return self._decoder.save()
-
-    def load(self, arrays: dict[str, Any], /) -> None:
-        """Take the decoder's state."""
-        self._decoder.load(arrays)
 
 
 class ConnectionDecoder:
@@ -159,7 +175,7 @@ def options(link: Link, address: Address, sensor: tuple[int, int] | None) -> Dec
     return DecoderOptions(sensor, "skip", 0, printable(address.url), variant)
 
 
-class HeadedDecoder:
+class HeadedDecoder(_Wrapped):
     """A decoder of a stream that may begin as a file does: with a text header, which says sensor and variant.
 
     Attributes:
@@ -173,14 +189,6 @@ class HeadedDecoder:
         self._begun: bytearray | None = bytearray()
         self._decoder = kind.decoder(options)
 
-    @property
-    def t_end_us(self) -> int | None:
-        return self._decoder.t_end_us
-
-    @property
-    def counters(self) -> dict[str, int]:
-        return self._decoder.counters
-
     def feed(self, buffer: Any, /) -> Result:
         """Decode bytes; those of a header wait until it ends."""
         if self._begun is None:
@@ -193,22 +201,6 @@ class HeadedDecoder:
         begun, t_end_us, error = self._start() if self._begun else _NOTHING
         events, end_us, last_error = self._decoder.finish()
         return np.concatenate([begun, events]), end_us or t_end_us, error or last_error
-
-    def triggers(self) -> Any:
-        """Return the triggers since the last call."""
-        return self._decoder.triggers()
-
-    def lost(self) -> None:
-        """Say that bytes are missing before the next."""
-        self._decoder.lost()
-
-    def save(self) -> dict[str, Any]:
-        """Return the decoder's state."""
-        return self._decoder.save()
-
-    def load(self, arrays: dict[str, Any], /) -> None:
-        """Take the decoder's state."""
-        self._decoder.load(arrays)
 
     def _start(self) -> Result:
         """Decode the first bytes, after the header if there is one."""
