@@ -65,6 +65,10 @@ def run(args: argparse.Namespace) -> int:
     from edgesnn.events.convert import convert, parse_region
 
     if args.encode is not None:
+        if args.window is None and args.window_events is None:
+            raise UsageError(
+                "arrays are of windows", where="--encode", expected="--window or --window-events beside it"
+            )
         return _encode(args)
     for name in ("window", "hop", "window_events", "hop_events"):
         if getattr(args, name) is not None:

@@ -209,7 +209,8 @@ def _checked(parameter: Parameter, value: Any, where: str) -> int | str:
     else:
         if type(value) is int and parameter.low <= value <= parameter.high:
             return value
-        expected = f"{parameter.low} to {parameter.high} {parameter.unit}"
+        unit = "" if parameter.unit == "count" else f" {parameter.unit}"
+        expected = f"{parameter.low} to {parameter.high}{unit}"
     raise UsageError(f"{parameter.name} is wrong", where=where, found=repr(value)[:80], expected=expected)
 
 

@@ -10,6 +10,7 @@ from edgesnn.events import recording
 from edgesnn.events.formats.base import Sensor
 from edgesnn.events.recording import Recording
 from edgesnn.events.sources.live import LiveSource
+from edgesnn.events.sources.registry import get as source
 from edgesnn.events.sources.registry import is_source, open_source
 
 
@@ -42,9 +43,18 @@ def open(
         UsageError: not a path; a wrong address, format name, sensor, policy, columns or topic.
     """
     if not is_source(path):
+        _refuse_unknown_scheme(path)
         policy = "strict" if on_corrupt is None else on_corrupt
         return recording.open(path, format=format, sensor=sensor, on_corrupt=policy, columns=columns, topic=topic)
     return _live(str(path), format, sensor, on_corrupt, {"columns": columns, "topic": topic})
+
+
+def _refuse_unknown_scheme(path: object) -> None:
+    if not isinstance(path, str) or os.path.exists(path):
+        return
+    scheme, slashes, _ = path.partition("://")
+    if slashes and scheme.isalnum():
+        source(scheme)  # raises: there is no such
 
 
 def _live(

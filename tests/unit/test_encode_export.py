@@ -56,7 +56,8 @@ def test_the_file_holds_the_windows(recording: Path, flags: list[str], options: 
 @pytest.mark.parametrize(
     ("flags", "code", "message"),
     [
-        (["--encode", "voxel"], 2, "windows are by time or by count"),
+        (["--encode", "voxel"], 2, "--encode: arrays are of windows: expected --window or --window-events"),
+        (["--encode", "voxel:bins=0", "--window", "1ms"], 2, "bins is wrong: found 0, expected 1 to 65536\n"),
         (["--encode", "film", "--window", "1ms"], 2, "no such encoder"),
         (["--encode", "voxel", "--window", "10"], 2, "not a duration"),
         (["--encode", "voxel", "--window", "1s"], 3, "no whole window"),
