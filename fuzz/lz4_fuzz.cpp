@@ -56,15 +56,38 @@ bool block(Input in, size_t room, Content& out) {
     return true;
 }
 
+// XXH32 with seed 0 of fewer than 16 bytes, as its specification words it.
+uint32_t xxh32(const uint8_t* data, size_t size) {
+    const auto left = [](uint32_t value, int by) { return (value << by) | (value >> (32 - by)); };
+    uint32_t sum = 0x165667B1u + static_cast<uint32_t>(size);
+    while (size >= 4) {
+        const uint32_t lane = data[0] | data[1] << 8 | data[2] << 16 | static_cast<uint32_t>(data[3]) << 24;
+        sum = left(sum + lane * 0xC2B2AE3Du, 17) * 0x27D4EB2Fu;
+        data += 4, size -= 4;
+    }
+    while (size-- > 0) sum = left(sum + *data++ * 0x165667B1u, 11) * 0x9E3779B1u;
+    sum = (sum ^ (sum >> 15)) * 0x85EBCA77u;
+    sum = (sum ^ (sum >> 13)) * 0xC2B2AE3Du;
+    return sum ^ (sum >> 16);
+}
+
+// The byte that a header of FLG, BD and perhaps a content size ends with.
+uint8_t header_checksum(const uint8_t* descriptor, size_t size) {
+    return static_cast<uint8_t>(xxh32(descriptor, size) >> 8);
+}
+
 // The content of a frame without checksums and dictionary that is all of the bytes, or nothing.
 std::optional<Content> frame(Input in, size_t most) {
     Content out;
     if (in.number(4) != 0x184D2204) return {};
+    const uint8_t* const descriptor = in.at;
     const size_t flags = in.byte();
-    const size_t code = in.byte() >> 4;
-    if ((flags & ~size_t{0x28}) != 0x40 || code < 4 || code > 7) return {};
-    if ((flags & 8) != 0) in.number(8);  // size of the content
-    in.byte();                           // checksum of the header
+    const size_t sizes = in.byte();
+    const size_t code = sizes >> 4;
+    if ((flags & ~size_t{0x28}) != 0x40 || (sizes & 15) != 0 || code < 4 || code > 7) return {};
+    std::optional<size_t> content;
+    if ((flags & 8) != 0) content = in.number(8);
+    if (in.byte() != header_checksum(descriptor, content ? 10 : 2)) return {};
     while (const size_t word = in.number(4)) {
         const size_t size = word & 0x7FFFFFFF;
         if (size > in.left()) return {};
@@ -78,7 +101,8 @@ std::optional<Content> frame(Input in, size_t most) {
             out.insert(out.end(), bytes.at, bytes.end);
         }
     }
-    return in.left() == 0 ? std::optional<Content>(std::move(out)) : std::nullopt;
+    const bool right = in.left() == 0 && content.value_or(out.size()) == out.size();
+    return right ? std::optional<Content>(std::move(out)) : std::nullopt;
 }
 
 std::optional<Content> literally(Span<const uint8_t> bytes, size_t most) {
@@ -98,13 +122,26 @@ Content framed(const uint8_t* data, size_t size) {
     return out;
 }
 
+// These bytes as a frame, of whose header the checksum is right.
+Content with_checksum(const uint8_t* data, size_t size) {
+    Content out(data, data + size);
+    const size_t end = size > 4 && (out[4] & 8) != 0 ? 14 : 6;
+    if (size > end) out[end] = header_checksum(out.data() + 4, end - 4);
+    return out;
+}
+
+Content made(const uint8_t* data, size_t size) {
+    if (data[0] < 128) return framed(data + 1, size - 1);
+    return data[0] < 224 ? with_checksum(data + 1, size - 1) : Content(data + 1, data + size);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     static constexpr size_t kMost[] = {4096, 0, 1, 100, 1000, 70'000};
     if (size == 0) return 0;
     const size_t most = kMost[(data[0] & 127) % std::size(kMost)];
-    const Content bytes = data[0] < 128 ? framed(data + 1, size - 1) : Content(data + 1, data + size);
+    const Content bytes = made(data, size);
     const Span<const uint8_t> all{bytes.data(), bytes.size()};
     const std::optional<Content> expected = literally(all, most);
     events::Lz4Frame fast;

@@ -13,7 +13,24 @@ constexpr size_t kPlain = size_t{1} << 31;  // a block's size says that it is no
 constexpr uint32_t kVersion = 0x40;
 constexpr uint32_t kFlagBits = 0xC0 | 0x10 | 0x04 | 0x02 | 0x01;  // version, checksums, reserved, dictionary
 constexpr uint32_t kContentSize = 0x08;
-constexpr size_t kShortest = 4;  // match
+constexpr uint32_t kBlockBits = 0x8F;  // reserved, of the byte with the blocks' size
+constexpr size_t kShortest = 4;        // match
+
+constexpr uint32_t rotated(uint32_t value, int bits) noexcept {
+    return value << bits | value >> (32 - bits);
+}
+
+// XXH32 of fewer than 16 bytes, seed 0: https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md
+uint32_t short_xxh32(Span<const uint8_t> bytes) noexcept {
+    constexpr uint32_t k1 = 2654435761, k2 = 2246822519, k3 = 3266489917, k4 = 668265263, k5 = 374761393;
+    uint32_t hash = k5 + static_cast<uint32_t>(bytes.size);
+    size_t at = 0;
+    for (; at + 4 <= bytes.size; at += 4) hash = rotated(hash + load_le<uint32_t>(bytes.data + at) * k3, 17) * k4;
+    for (; at < bytes.size; ++at) hash = rotated(hash + bytes.data[at] * k5, 11) * k1;
+    hash = (hash ^ hash >> 15) * k2;
+    hash = (hash ^ hash >> 13) * k3;
+    return hash ^ hash >> 16;
+}
 
 // A length of 15 goes on in bytes of 255; false: they leave the block.
 bool extend(const uint8_t*& at, const uint8_t* end, size_t& length) noexcept {
@@ -51,13 +68,15 @@ bool Lz4Frame::unpack(Span<const uint8_t> bytes, size_t most) {
     const uint32_t flags = bytes.data[4];
     if ((flags & kFlagBits) != kVersion) return false;
     const size_t block_code = bytes.data[5] >> 4;
-    if (block_code < 4 || block_code > 7) return false;
+    if (block_code < 4 || (bytes.data[5] & kBlockBits) != 0) return false;
     const size_t block_most = size_t{1} << (8 + 2 * block_code);  // 64 KiB to 4 MiB
-    size_t at = 7 + ((flags & kContentSize) != 0 ? 8 : 0);
+    const bool sized = (flags & kContentSize) != 0;
+    size_t at = sized ? 15 : 7;
+    if (bytes.size < at || bytes.data[at - 1] != (short_xxh32({bytes.data + 4, at - 5}) >> 8 & 0xFF)) return false;
     while (at + 4 <= bytes.size) {
         const size_t word = load_le<uint32_t>(bytes.data + at);
         at += 4;
-        if (word == 0) return at == bytes.size;
+        if (word == 0) return at == bytes.size && (!sized || load_le<uint64_t>(bytes.data + 6) == size_);
         const size_t size = word & (kPlain - 1);
         if (size > bytes.size - at) return false;
         const size_t room = std::min(size_ + block_most, most);  // for this block
