@@ -34,7 +34,7 @@ std::vector<uint8_t> lz4_frame(std::mt19937& rng) {
     block.push_back(9);
     std::vector<uint8_t> frame;
     put(frame, uint32_t{0x184D2204});
-    frame.insert(frame.end(), {0x40, 0x40, 0});
+    frame.insert(frame.end(), {0x40, 0x40, 0xC0});
     put(frame, static_cast<uint32_t>(block.size()));
     frame.insert(frame.end(), block.begin(), block.end());
     put(frame, uint32_t{0});
