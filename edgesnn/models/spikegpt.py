@@ -6,8 +6,9 @@
     logits = head LN(x)
 
 `wkv` is an average of the values so far, by decaying weights e^k; `LIF` has tau 2, threshold 1 and a reset to zero, and
-RWKV-4 has none. `rescale`: x is halved after every sixth block and both output matrices of block i are divided by
-2^(i//6), as the published inference script does ("author"); training does neither. docs/token-models.md has the equations.
+RWKV-4 has none. `rescale`: x is halved after every sixth block and both output matrices of block i are
+divided by 2^(i//6), as the published inference script does ("author"); training does neither.
+The equations are in docs/token-models.md.
 
 Two forms of the same network: `SpikeGPT.forward` takes whole sequences, layer by layer (what training needs);
 `SpikeGPT.step` takes one token and a state (what the runtime does).
@@ -95,8 +96,9 @@ class Binarise(torch.autograd.Function):
 def wkv_of_sequences(k: Tensor, v: Tensor, bonus: Tensor, decay: Tensor) -> Tensor:
     """Return the wkv of whole sequences that begin with no past, [T, B, D].
 
-    wkv[t] = (sum_i<t e^((t-1-i) decay + k[i]) v[i] + e^(bonus + k[t]) v[t]) / (the same with v = 1), as one product with
-    a matrix of decays [T, T] for each channel. Keys of a channel more than 80 below its largest have no weight.
+    wkv[t] = (sum_i<t e^((t-1-i) decay + k[i]) v[i] + e^(bonus + k[t]) v[t]) / (the same with v = 1), as one
+    product with a matrix of decays [T, T] for each channel. Keys of a channel more than 80
+    below its largest have no weight.
 
     Args:
         k, v: keys and values [T, B, D].
