@@ -96,8 +96,8 @@ def encode_array(
     >>> encode_array(events, "frames:steps=2,polarity=merged", (2, 2), t0_us=0, t1_us=100).tolist()
     [[[[0, 2], [0, 0]]], [[[0, 0], [1, 0]]]]
     """
-    name, parameters = parse_encoder(encoder).native
-    native = _native.encode.ArrayEncoder(name, parameters, _size(sensor))
+    chosen = parse_encoder(encoder)
+    native = _native.encode.ArrayEncoder(chosen.name, chosen.numbers, _size(sensor))
     given = isinstance(events, np.ndarray) and events.dtype == EVENT and len(events) > 0
     start = (int(events["t"][0]) if given else 0) if t0_us is None else operator.index(t0_us)
     end = (max(start, int(events["t"].max())) if given else start) if t1_us is None else operator.index(t1_us)
@@ -134,9 +134,8 @@ class ArrayStream:
         hop_events: int | None = None,
     ) -> None:
         self.encoder = parse_encoder(encoder)
-        name, parameters = self.encoder.native
-        length, step, by_count = _windows(window, hop, window_events, hop_events)
-        self._native = _native.encode.ArrayStream(name, parameters, _size(sensor), length, step, by_count)
+        windows = _windows(window, hop, window_events, hop_events)
+        self._native = _native.encode.ArrayStream(self.encoder.name, self.encoder.numbers, _size(sensor), *windows)
 
     def push(self, events: Array, *, t_end_us: int | None = None) -> None:
         """Give the next packet; it is copied. `poll` until None before the next one.

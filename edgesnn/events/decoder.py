@@ -10,8 +10,10 @@ import numpy.typing as npt
 from edgesnn.errors import UsageError
 from edgesnn.events import registry
 from edgesnn.events.formats.base import DecoderOptions, Sensor, is_stream
+from edgesnn.events.types import EVENT
 
 ON_CORRUPT = ("strict", "skip")
+_NONE: npt.NDArray[Any] = np.zeros(0, EVENT)
 
 
 class Decoder:
@@ -49,6 +51,7 @@ class Decoder:
         if not is_stream(self._format):
             raise UsageError("not a stream of bytes", where="format", found=repr(format), hint="read it as a file")
         self._decoder = self._format.decoder(DecoderOptions(sensor, on_corrupt, offset, where or "", variant))
+        self._waiting = _NONE
 
     @property
     def format(self) -> str:
@@ -65,38 +68,69 @@ class Decoder:
         """Every departure so far, by name: docs/formats.md, "Counters"."""
         return self._decoder.counters
 
-    def feed(self, buffer: Any) -> tuple[npt.NDArray[Any], int | None]:
+    @property
+    def waiting(self) -> int:
+        """Events that found no room in an `out`; the next call gives them first."""
+        return len(self._waiting)
+
+    def feed(self, buffer: Any, *, out: npt.NDArray[Any] | None = None) -> tuple[npt.NDArray[Any], int | None]:
         """Decode more bytes.
 
         Args:
             buffer: a contiguous buffer of bytes (bytes, bytearray, memoryview, uint8 array); not kept.
+            out: write the events there, as many as it has room for; the others wait (`feed(b"", out=out)` gives the
+                next ones).
 
         Returns:
-            (events, t_end_us): a new array of dtype `edgesnn.EVENT`, and the time reached. Arrays that are let go are
-            written again: who drops each before the next decodes into the same memory.
+            (events, t_end_us): a new array of dtype `edgesnn.EVENT`, or the beginning of `out`, and the time reached;
+            while events wait, that of the last given. Arrays that are let go are written again: who drops each before
+            the next decodes into the same memory.
 
         Raises:
-            RecordingError: strict, at the first damage, with its byte offset; every later call raises it again.
+            RecordingError: strict, at the first damage, with its byte offset; every later call raises it again (what
+                waits is still there for `feed_some`).
+            UsageError: `out` is no writable, contiguous array of dtype `edgesnn.EVENT`; nothing is decoded then.
         """
+        _check_out(out)
         events, t_end_us, error = self._decoder.feed(buffer)
         if error is not None:
             raise error
-        return events, t_end_us
+        events = self._after_waiting(events)
+        return (events, t_end_us) if out is None else self._into(out, events, t_end_us)
 
     def feed_some(self, buffer: Any) -> tuple[npt.NDArray[Any], int | None, Exception | None]:
         """Decode as `feed` does, but return (events, t_end_us, error): the events before an error are not lost."""
-        return self._decoder.feed(buffer)
+        events, t_end_us, error = self._decoder.feed(buffer)
+        return self._after_waiting(events), t_end_us, error
+
+    def _after_waiting(self, events: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        if not len(self._waiting):
+            return events
+        waiting, self._waiting = self._waiting, _NONE
+        return np.concatenate([waiting, events])
+
+    def _into(
+        self, out: npt.NDArray[Any], events: npt.NDArray[Any], t_end_us: int | None
+    ) -> tuple[npt.NDArray[Any], int | None]:
+        count = min(len(out), len(events))
+        size = count * EVENT.itemsize
+        out.view(np.uint8)[:size] = events.view(np.uint8)[:size]
+        self._waiting = events[count:]
+        if len(self._waiting):
+            t_end_us = int(out["t"][count - 1]) if count else None
+        return out[:count], t_end_us
 
     def finish(self) -> tuple[npt.NDArray[Any], int | None]:
         """Say that no byte follows; return the events that waited for one. Raises as `feed` does. Call once."""
         events, t_end_us, error = self._decoder.finish()
         if error is not None:
             raise error
-        return events, t_end_us
+        return self._after_waiting(events), t_end_us
 
     def finish_some(self) -> tuple[npt.NDArray[Any], int | None, Exception | None]:
         """Finish as `finish` does, but return (events, t_end_us, error)."""
-        return self._decoder.finish()
+        events, t_end_us, error = self._decoder.finish()
+        return self._after_waiting(events), t_end_us, error
 
     def lost(self) -> None:
         """Say that bytes are missing before the next: half a word is forgotten, and rows that later words lean on.
@@ -110,7 +144,13 @@ class Decoder:
         return self._decoder.triggers()
 
     def save(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the whole state, name -> array, for a snapshot. Options are not part of it."""
+        """Return the whole state, name -> array, for a snapshot. Options are not part of it.
+
+        Raises:
+            UsageError: events wait for room in an `out`.
+        """
+        if len(self._waiting):
+            raise UsageError("events wait for room", where="save", found=str(self.waiting), hint="take them first")
         return self._decoder.save()
 
     def load(self, state: dict[str, npt.NDArray[Any]]) -> None:
@@ -120,6 +160,17 @@ class Decoder:
             ModelError: it is no such state; nothing has changed.
         """
         self._decoder.load(state)
+        self._waiting = _NONE
+
+
+def _check_out(out: Any) -> None:
+    if out is None:
+        return
+    fits = isinstance(out, np.ndarray) and out.dtype == EVENT and out.ndim == 1
+    if not fits or not out.flags.c_contiguous or not out.flags.writeable or not len(out):
+        found = f"{out.dtype} {list(out.shape)}" if isinstance(out, np.ndarray) else type(out).__name__
+        expected = "a writable, contiguous array of dtype edgesnn.EVENT, not empty"
+        raise UsageError("out does not fit", where="out", found=found, expected=expected)
 
 
 def check_options(sensor: Sensor | None, on_corrupt: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 from edgesnn.errors import UsageError
 from edgesnn.units import parse_duration_us, parse_rate_hz
 
-Unit = Literal["us", "hz", "pixels", "count", "choice"]
+Unit = Literal["us", "hz", "pixels", "count", "choice", "bitmap"]
 
 _LONGEST_US = 1 << 48
 _UNITS = {"us": "us", "hz": "Hz"}
@@ -24,7 +24,8 @@ class Parameter:
 
     Attributes:
         name: as in `NAME:parameter=value`.
-        unit: "us" is a duration ("1ms"), "hz" a rate ("200Hz", "2MHz"), "choice" one of `choices`.
+        unit: "us" is a duration ("1ms"), "hz" a rate ("200Hz", "2MHz"), "choice" one of `choices`,
+            "bitmap" a picture of 0 and 1: a file in the text form, in JSON its bits (`filters/bitmap.py`).
         help: one line.
         low, high: bounds of a number in that unit.
         default: None where it must be given.
@@ -92,9 +93,12 @@ class Written:
         return f"{self.name}{':' * bool(words)}{','.join(words)}"
 
     @property
-    def native(self) -> tuple[str, dict[str, int]]:
-        """Return the name and the parameters as native code takes them."""
-        return self.name, {one.name: _number(one, self.values[one.name]) for one in self._parameters}
+    def numbers(self) -> dict[str, int]:
+        """Return the parameters as native code takes them; a bitmap's are its width and height."""
+        found: dict[str, int] = {}
+        for one in self._parameters:
+            found.update(_numbers(one, self.values[one.name]))
+        return found
 
     @property
     def _parameters(self) -> tuple[Parameter, ...]:
@@ -138,7 +142,7 @@ def usage_of(known: Mapping[str, Description]) -> str:
 def _example(parameter: Parameter) -> str:
     if parameter.choices:
         return "|".join(parameter.choices)
-    return {"us": "TIME", "hz": "RATE"}.get(parameter.unit, "N")
+    return {"us": "TIME", "hz": "RATE", "bitmap": "FILE"}.get(parameter.unit, "N")
 
 
 def _from_text(kind: type[_W], text: str, where: str) -> _W:
@@ -196,6 +200,10 @@ def _read(parameter: Parameter, text: str, where: str) -> int | str:
         return _checked(parameter, parse_rate_hz(text, where=where), where)
     if parameter.unit == "choice":
         return _checked(parameter, text, where)
+    if parameter.unit == "bitmap":
+        from edgesnn.events.filters import bitmap
+
+        return text if bitmap.unpack(text) else bitmap.pack(bitmap.read(text, where))
     if not (text.isascii() and text.isdecimal() and len(text) <= 10):
         raise UsageError("not a whole number", where=where, found=repr(text)[:80], expected=parameter.help)
     return _checked(parameter, int(text), where)
@@ -206,6 +214,12 @@ def _checked(parameter: Parameter, value: Any, where: str) -> int | str:
         if isinstance(value, str) and value in parameter.choices:
             return value
         expected = ", ".join(parameter.choices)
+    elif parameter.unit == "bitmap":
+        from edgesnn.events.filters import bitmap
+
+        if isinstance(value, str) and bitmap.unpack(value):
+            return value
+        expected = "WIDTHxHEIGHT:bits, as `edgesnn.events.filters.bitmap.pack` writes them"
     else:
         if type(value) is int and parameter.low <= value <= parameter.high:
             return value
@@ -218,5 +232,10 @@ def _written(parameter: Parameter, value: int | str) -> str:
     return f"{value}{_UNITS.get(parameter.unit, '')}"
 
 
-def _number(parameter: Parameter, value: int | str) -> int:
-    return value if isinstance(value, int) else parameter.choices.index(value)
+def _numbers(parameter: Parameter, value: int | str) -> dict[str, int]:
+    if isinstance(value, int):
+        return {parameter.name: value}
+    if parameter.unit == "bitmap":
+        width, _, height = value.partition(":")[0].partition("x")
+        return {"width": int(width), "height": int(height)}
+    return {parameter.name: parameter.choices.index(value)}

@@ -73,8 +73,9 @@ class PyArrayEncoder {
         void* data = made.mutable_data();
         {
             const pybind11::gil_scoped_release unlocked;
-            check_events(array.span, sensor_);
-            const Span<const Event> rising = clamped(array.span, t0_us, t1_us);
+            const bool rise = rises(array.span, t0_us, t1_us);
+            if (!rise || !all_inside(array.span, sensor_.width, sensor_.height)) check_events(array.span, sensor_);
+            const Span<const Event> rising = rise ? array.span : clamped(array.span, t0_us, t1_us);
             encoder_->reset();
             encoder_->encode({rising, t0_us, t1_us, first_event}, data);
         }
@@ -93,7 +94,7 @@ class PyArrayEncoder {
                         "a writable C-contiguous array of the encoder's shape and dtype");
         return array;
     }
-    Span<const Event> clamped(Span<const Event> events, int64_t t0_us, int64_t t1_us) {
+    static bool rises(Span<const Event> events, int64_t t0_us, int64_t t1_us) noexcept {
         bool rise = true;
         int64_t before_us = t0_us;
         for (const Event& event : events) {
@@ -101,9 +102,11 @@ class PyArrayEncoder {
             rise &= t_us >= before_us;
             before_us = t_us;
         }
-        if (rise && before_us <= t1_us) return events;
+        return rise && before_us <= t1_us;
+    }
+    Span<const Event> clamped(Span<const Event> events, int64_t t0_us, int64_t t1_us) {
         copy_.assign(events.begin(), events.end());
-        before_us = t0_us;
+        int64_t before_us = t0_us;
         for (Event& event : copy_) {
             const int64_t t_us = event.t;
             event.t = before_us = std::min(t1_us, std::max(before_us, t_us));

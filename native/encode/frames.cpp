@@ -23,10 +23,13 @@ class Frames final : public ArrayEncoder {
         std::memset(counts, 0, static_cast<size_t>(elements()) * sizeof(Count));
         const int64_t span_us = std::max<int64_t>(1, window.t1_us - window.t0_us);
         int64_t step = 0, end_us = edge_us(window.t0_us, span_us, 1);
+        if (steps_ == 1) end_us = std::numeric_limits<int64_t>::max();
         for (const Event& event : window.events) {
-            while (event.t >= end_us && step + 1 < steps_) {
+            while (event.t >= end_us) {
                 counts += step_;
-                end_us = edge_us(window.t0_us, span_us, ++step + 1);
+                ++step;
+                end_us =
+                    step + 1 < steps_ ? edge_us(window.t0_us, span_us, step + 1) : std::numeric_limits<int64_t>::max();
             }
             Count& count = counts[event.p * split_ + event.y * width_ + event.x];
             count = static_cast<Count>(count + (count != Largest ? 1 : 0));

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -122,6 +123,14 @@ def _roi(values: Any, sensor: Size) -> tuple[Step, Size]:
 def _mask(values: Any, sensor: Size) -> tuple[Step, Size]:
     inside = _inside(values)
     return _kept(lambda event: not inside(event)), sensor
+
+
+def _bitmap(values: Any, sensor: Size) -> tuple[Step, Size]:
+    size, _, text = values["pixels"].partition(":")
+    assert size == f"{sensor[0]}x{sensor[1]}"
+    bits = "".join(f"{byte:08b}" for byte in base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    dropped = "1" if values["drop"] == "ones" else "0"
+    return _kept(lambda event: bits[event[2] * sensor[0] + event[1]] != dropped), sensor
 
 
 def _flip(values: Any, sensor: Size) -> tuple[Step, Size]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from edgesnn.errors import ModelError, RecordingError, UsageError
 from edgesnn.events.described import Parameter
-from edgesnn.events.filters import Chain, Filter, parse_filter
+from edgesnn.events.filters import Chain, Filter, bitmap, parse_filter
 from edgesnn.events.filters.registry import FILTERS
 from edgesnn.events.types import EVENT
 from tests.property.filter_reference import run
@@ -52,11 +52,18 @@ def pushed(filters: Sequence[Filter], events: np.ndarray, cuts: Sequence[int], *
     return passed, chain.sensor, chain.counters
 
 
+def picture(seed: int, sensor: tuple[int, int]) -> str:
+    """Return a bitmap of this size, about half of it 1."""
+    return bitmap.pack(np.random.default_rng(seed).random(sensor[::-1]) < 0.5)
+
+
 @st.composite
 def value_of(draw: st.DrawFn, parameter: Parameter, sensor: tuple[int, int]) -> int | str:
     """Draw a value that does something on a stream of this file and that any sensor here can have."""
     if parameter.choices:
         return draw(st.sampled_from(parameter.choices))
+    if parameter.unit == "bitmap":
+        return picture(draw(st.integers(0, 99)), sensor)
     if parameter.name in ("x", "y"):
         return draw(st.integers(0, min(sensor) // 2 - 1 if min(sensor) > 1 else 0))
     if parameter.name in ("width", "height"):
@@ -95,7 +102,9 @@ def test_every_filter_alone_equals_the_reference_and_does_something(name: str) -
     events = stream(7, 5000)
     for choices in itertools.product(*(one.choices or (None,) for one in FILTERS[name].parameters)):
         values = {
-            one.name: choice or {"x": 1, "y": 2, "width": 5, "height": 4, "k": 2}.get(one.name) or SMALL[one.name]
+            one.name: choice
+            or {"pixels": picture(1, SENSOR), "x": 1, "y": 2, "width": 5, "height": 4, "k": 2}.get(one.name)
+            or SMALL[one.name]
             for one, choice in zip(FILTERS[name].parameters, choices, strict=True)
         }
         expected = run([Filter(name, values)], SENSOR, events.tolist())

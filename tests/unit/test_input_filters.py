@@ -35,6 +35,7 @@ WIDE = (40, 30)
 FILTERS = ["hot_pixels:learn=50ms,rate=100Hz", "roi:x=4,y=3,width=32,height=24", "downsample:factor=2"]
 FULL = {
     "background": "dt=3ms,neighbours=4",
+    "bitmap": "pixels=3x2:rA,drop=ones",
     "decimate": "factor=3,per=pixel",
     "downsample": "factor=2",
     "mask": "x=1,y=2,width=3,height=4",

@@ -17,6 +17,13 @@ FILTERS = {
         "drop events without an event at a neighbouring pixel within dt",
         (_SUPPORT, choice("neighbours", "pixels that count", "8", "4")),
     ),
+    "bitmap": Description(
+        "drop the events at pixels that a picture marks",
+        (
+            Parameter("pixels", "bitmap", "a .npy, .png or text file with 0 or 1 for each pixel"),
+            choice("drop", "the pixels whose events are dropped", "zeros", "ones"),
+        ),
+    ),
     "decimate": Description(
         "keep every factor-th event",
         (

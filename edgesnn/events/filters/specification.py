@@ -18,6 +18,15 @@ class Filter(Written):
     word: ClassVar[str] = "filter"
     known = FILTERS
 
+    @property
+    def native(self) -> tuple[str, dict[str, int], bytes]:
+        """What `_native.events.FilterChain` takes: name, numbers, and the bits of a bitmap."""
+        from edgesnn.events.filters import bitmap
+
+        texts = [value for value in self.values.values() if isinstance(value, str)]
+        pictures = [made for text in texts if (made := bitmap.unpack(text))]
+        return self.name, self.numbers, pictures[0][2] if pictures else b""
+
 
 FilterLike = str | Mapping[str, Any] | Filter
 

@@ -7,11 +7,18 @@ namespace {
 
 constexpr size_t kBlock = 1024;  // events that go through all filters together: 13 KB, inside the first cache
 
+uint64_t hash_of(const std::string& bytes) {  // FNV-1a
+    uint64_t hash = 0xCBF29CE484222325u;
+    for (const char byte : bytes) hash = (hash ^ static_cast<uint8_t>(byte)) * 0x100000001B3u;
+    return hash;
+}
+
 std::string identity_of(const std::vector<Parameters>& filters, Area area) {
     std::string text = std::to_string(area.width) + "x" + std::to_string(area.height);
     for (const Parameters& filter : filters) {
         text += " " + filter.filter;
         for (const auto& [name, value] : filter.values) text += ":" + name + "=" + std::to_string(value);
+        if (!filter.bits.empty()) text += ":bits=" + std::to_string(hash_of(filter.bits));
     }
     return text;
 }

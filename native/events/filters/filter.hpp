@@ -45,6 +45,7 @@ class Filter {
 struct Parameters {
     std::string filter;
     std::map<std::string, int64_t> values;
+    std::string bits;  // of a bitmap, packed; else empty
 
     int64_t get(const char* name, int64_t low, int64_t high) const {
         const auto it = values.find(name);

@@ -8,6 +8,7 @@
 namespace edgesnn::events {
 
 std::unique_ptr<Filter> make_background(const Parameters& parameters, Area& area);
+std::unique_ptr<Filter> make_bitmap(const Parameters& parameters, Area& area);
 std::unique_ptr<Filter> make_decimate(const Parameters& parameters, Area& area);
 std::unique_ptr<Filter> make_downsample(const Parameters& parameters, Area& area);
 std::unique_ptr<Filter> make_flip(const Parameters& parameters, Area& area);
