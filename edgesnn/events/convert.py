@@ -104,6 +104,8 @@ def convert(
     if progress is not None:
         progress(1.0)
     lost = _lost(writer.format, source.trigger_count)
+    if events_in == 0 and (start_us is not None or stop_us is not None):
+        lost.append(_no_event(start_us, stop_us, source.t_end_us))
     for warning in lost:
         _log.warning("%s: %s", target, warning)
     return {
@@ -125,6 +127,13 @@ def _lost(format: str, triggers: int) -> list[str]:
     if not triggers or keeps_triggers(registry.get(format)):
         return []
     return [f"{triggers} triggers were not written: {format} has no place for them"]
+
+
+def _no_event(start_us: int | None, stop_us: int | None, t_end_us: int | None) -> str:
+    """Return the warning of a part of the time in which nothing happened."""
+    part = " ".join(f"{word} {t_us} us" for word, t_us in (("from", start_us), ("to", stop_us)) if t_us is not None)
+    reached = "" if t_end_us is None else f"; the recording reaches {t_end_us} us"
+    return f"no event {part}{reached}"
 
 
 def _cropped(sensor: Sensor | None, region: Region | None) -> Sensor | None:

@@ -265,12 +265,10 @@ def writable(format: str | None, path: Path) -> WritableFormat:
     known = [kind for name in registry.names() if is_writable(kind := registry.get(name))]
     names = ", ".join(kind.name for kind in known)
     if format is not None:
-        kind = registry.get(format)
-        if not is_writable(kind):
-            raise UsageError(
-                "this format is not written", where="format", found=repr(format), expected=f"one of {names}"
-            )
-        return kind
+        if found := next((kind for kind in known if kind.name == format), None):
+            return found
+        wrong = "this format is not written" if format in registry.names() else "no such format"
+        raise UsageError(wrong, where="format", found=repr(format), expected=f"one of {names}")
     suffix = path.suffix.lower()
     fitting = [kind for kind in known if suffix in kind.suffixes]
     fitting.sort(key=lambda kind: kind.name != _PREFERRED.get(suffix))

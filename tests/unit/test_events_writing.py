@@ -272,6 +272,21 @@ def test_convert_on_the_command_line(
     assert capsys.readouterr().out.startswith(f"{target}: ")
 
 
+def test_convert_says_that_nothing_is_in_the_part(
+    tmp_path: Path,
+    events: npt.NDArray[np.void],
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for name in ("a.csv", "a.raw"):
+        source, target = str(tmp_path / name), str(tmp_path / "b.csv")
+        edgesnn.write(source, events, sensor=(320, 240))
+        assert main(["convert", source, target, "--start", "9999s", "--sensor", "320x240"]) == 0
+        assert capsys.readouterr().out.startswith(f"{target}: 0 events")
+        assert "no event from 9999000000 us; the recording reaches 5272378 us" in caplog.text
+        caplog.clear()
+
+
 def test_convert_shows_its_progress_on_a_terminal_alone(
     tmp_path: Path,
     events: npt.NDArray[np.void],
@@ -304,10 +319,12 @@ def test_triggers_that_a_format_cannot_keep_are_said(
     [
         (["a.csv", "a.csv"], 2, "into itself"),
         (["a.csv", "b.xyz"], 2, "does not say the format"),
+        (["a.csv", "b", "--format", "foo"], 2, "no such format: found 'foo', expected one of aedat4, csv, dat, es, evt"),
+        (["a.csv", "b", "--format", "hdf5"], 2, "not written: found 'hdf5', expected one of aedat4, csv, dat, es, evt"),
         (["a.csv", "b.csv", "--roi", "1,2,3"], 2, "not a rectangle"),
         (["a.csv", "b.csv", "--roi", "300,0,64,64", "--sensor", "320x240"], 2, "not inside the sensor"),
         (["a.csv", "b.csv", "--filter", "stcf"], 2, "pass --sensor"),
-        (["a.csv", "b.csv", "--filter", "sharpen"], 2, "one of background, decimate"),
+        (["a.csv", "b.csv", "--filter", "sharpen"], 2, "one of background, bitmap, decimate"),
         (["a.csv", "b.csv", "--filter", "refractory:period=5"], 2, "not a duration"),
         (["a.csv", "b.csv", "--start", "5s", "--end", "4s"], 2, "ends before it begins"),
         (["a.csv", "b.csv", "--start", "5"], 2, "not a duration"),
