@@ -319,8 +319,8 @@ def test_triggers_that_a_format_cannot_keep_are_said(
     [
         (["a.csv", "a.csv"], 2, "into itself"),
         (["a.csv", "b.xyz"], 2, "does not say the format"),
-        (["a.csv", "b", "--format", "foo"], 2, "no such format: found 'foo', expected one of aedat4, csv, dat, es, evt"),
-        (["a.csv", "b", "--format", "hdf5"], 2, "not written: found 'hdf5', expected one of aedat4, csv, dat, es, evt"),
+        (["a.csv", "b", "--format", "foo"], 2, "no such format: found 'foo', expected one of aedat4, csv, dat, es"),
+        (["a.csv", "b", "--format", "hdf5"], 2, "not written: found 'hdf5', expected one of aedat4, csv, dat, es"),
         (["a.csv", "b.csv", "--roi", "1,2,3"], 2, "not a rectangle"),
         (["a.csv", "b.csv", "--roi", "300,0,64,64", "--sensor", "320x240"], 2, "not inside the sensor"),
         (["a.csv", "b.csv", "--filter", "stcf"], 2, "pass --sensor"),
