@@ -15,7 +15,7 @@ from edgesnn.version import __version__
 REQUIRED = {"numpy": "numpy", "paho-mqtt": "paho"}
 EXTRAS = {
     "broker": ["amqtt"],
-    "camera": ["neuromorphic_drivers"],
+    "camera": ["dv_processing", "neuromorphic_drivers"],
     "events": ["h5py", "hdf5plugin", "lz4", "zstandard"],
     "nir": ["h5py"],
     "train": ["torch"],

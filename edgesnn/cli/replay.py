@@ -65,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_filters(parser)
     group = parser.add_argument_group("recording of a live source, while it is processed")
     group.add_argument("--record", metavar="FILE", help="write its events to FILE, whose suffix says the format")
+    group.add_argument("--record-format", metavar="NAME", help="its format, where the suffix does not say it")
     group.add_argument("--record-size", metavar="SIZE", type=size_bytes, help="begin another file at this size (100MB)")
     group.add_argument(
         "--record-time", metavar="TIME", type=duration_us("--record-time"), help="begin another file after TIME (10min)"
@@ -130,14 +131,14 @@ def _record(args: argparse.Namespace, source: Recording | LiveSource) -> None:
     from edgesnn.events.recording import Recording
 
     if args.record is None:
-        for flag in ("record_size", "record_time"):
+        for flag in ("record_format", "record_size", "record_time"):
             if getattr(args, flag) is not None:
                 raise UsageError("this flag needs --record", where=f"--{flag.replace('_', '-')}")
     elif isinstance(source, Recording):
         hint = "`edgesnn convert` writes a recording in another format"
         raise UsageError("only live sources are recorded", where="--record", found=args.file, hint=hint)
     else:
-        source.record(args.record, rotate_bytes=args.record_size, rotate_us=args.record_time)
+        source.record(args.record, format=args.record_format, rotate_bytes=args.record_size, rotate_us=args.record_time)
 
 
 def _play(pipeline: Pipeline, publisher: Publisher, report: Report) -> None:

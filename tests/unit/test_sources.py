@@ -69,7 +69,7 @@ def test_a_source_is_one_file_of_its_name(name: str) -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("nothing://127.0.0.1:1", "no such source: found 'nothing', expected one of pipe, .*udp"),
+        ("nothing://127.0.0.1:1", "no such source: found 'nothing', expected one of dv, .*udp"),
         ("udp://127.0.0.1?format=evt3", "no port: expected udp://HOST:PORT"),
         ("udp://127.0.0.1:99999?format=evt3", "not the address of a source"),
         ("udp://127.0.0.1:0", "the format is not said: expected one of .*evt3.*; add \\?format=NAME"),

@@ -138,3 +138,37 @@ def test_a_recording_that_cannot_begin_is_an_error(source: LiveSource, tmp_path:
     with pytest.raises(edgesnn.UsageError, match="records already"):
         source.record(tmp_path / "b.raw")
     assert (tmp_path / "there.raw").read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", ["evt3", "evt2", "evt21", "aedat4", "csv", "dat", "es"])
+def test_events_that_come_after_idle_time_has_passed_them_keep_their_times(tmp_path: Path, name: str) -> None:
+    """A sender that was held up: time went on by this machine's clock, less than a second."""
+    recorder = Recorder(edgesnn.Writer(tmp_path / "a", format=name, sensor=(640, 480), live=True, rebase=True))
+    none, no_edges = np.zeros(0, EVENT), np.zeros(0, TRIGGER)
+    first_us, late_us = int(EVENTS["t"][0]), int(EVENTS["t"][150])
+    recorder.write(Packet(EVENTS[:100], int(EVENTS["t"][99])), no_edges)
+    for t_us in range(late_us, late_us + 900_000, 20_000):
+        recorder.write(Packet(none, t_us), no_edges)
+    recorder.write(Packet(EVENTS[100:200], late_us + 900_000), no_edges)
+    recorder.write(Packet(none, first_us + 5_000_000), no_edges)
+    recorder.close()
+    assert recorder.counters == {"recorded_events": 200, "record_lost_events": 0, "record_clamped_events": 0}
+    recording = edgesnn.open(tmp_path / "a", format=name, sensor=(640, 480))
+    back = recording.read()
+    back["t"] += first_us
+    assert back.tolist() == EVENTS[:200].tolist()
+    if name in ("evt3", "evt2", "evt21"):
+        assert recording.t_end_us is not None
+        assert 4_990_000 < recording.t_end_us <= 5_000_000, "the quiet time at the end is there too"
+
+
+def test_a_quiet_scene_reaches_the_file_a_second_later(tmp_path: Path) -> None:
+    recorder = Recorder(edgesnn.Writer(tmp_path / "a.raw", sensor=(640, 480), live=True, rebase=True))
+    for t_us in range(0, 10_000_001, 50_000):
+        events = EVENTS[:1].copy()
+        events["t"] = 0
+        recorder.write(Packet(events if t_us == 0 else events[:0], t_us), np.zeros(0, TRIGGER))
+    recording = edgesnn.open(tmp_path / "a.raw")
+    recording.read()
+    assert recording.t_end_us is not None
+    assert 8_990_000 <= recording.t_end_us <= 10_000_000

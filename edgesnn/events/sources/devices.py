@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import re
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol
 
@@ -18,6 +20,7 @@ from edgesnn.events.sources.base import Events, Message, PlainLink
 from edgesnn.events.types import EVENT, TRIGGER
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
+_BIAS = re.compile(r"(\w+):(-?\d{1,6})")
 _RECTANGLE = re.compile(r"(\d{1,5}),(\d{1,5}),(\d{1,5})x(\d{1,5})")
 
 _log = logging.getLogger("edgesnn.events")
@@ -172,6 +175,24 @@ def rectangle(address: Address, sensor: Sensor) -> Rectangle | None:
     if not width or not height or x + width > sensor[0] or y + height > sensor[1]:
         raise address.wrong("roi is not inside the sensor", found=text, expected=f"inside {sensor[0]}x{sensor[1]}")
     return Rectangle(x, y, width, height)
+
+
+def biases(address: Address, known: Collection[str]) -> dict[str, int]:
+    """Return the option `biases` ("NAME:VALUE,NAME:VALUE"), by name; UsageError where one is not known."""
+    values: dict[str, int] = {}
+    if "biases" not in address.options:
+        return values
+    for text in address.options["biases"].split(","):
+        match = _BIAS.fullmatch(text)
+        if match is None:
+            raise address.wrong("not a bias", found=repr(text), expected="NAME:VALUE such as diff_on:20")
+        if match[1] not in known:
+            close = difflib.get_close_matches(match[1], known, n=1)
+            hint = f"did you mean {close[0]}?" if close else None
+            expected = f"one of {', '.join(known)}" if known else "none: this camera has none that can be set"
+            raise address.wrong(f"no bias {match[1]!r}", expected=expected, hint=hint)
+        values[match[1]] = int(match[2])
+    return values
 
 
 def make_events(array: Any, names: tuple[str, str, str, str], sensor: Sensor, counters: dict[str, int]) -> Events:

@@ -21,6 +21,7 @@ from edgesnn.events.sources.live import OPTIONS, LiveSource
 from edgesnn.units import parse_sensor
 
 SOURCES = {
+    "dv": "edgesnn.events.sources.dv:Dv",
     "pipe": "edgesnn.events.sources.pipe:Pipe",
     "replay": "edgesnn.events.sources.replay:Replay",
     "spif": "edgesnn.events.sources.spif:Spif",

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import re
 from typing import Any, NamedTuple
 
 from edgesnn.events.sources.address import Address
-from edgesnn.events.sources.devices import Rectangle, rectangle
+from edgesnn.events.sources.devices import Rectangle, biases, rectangle
 from edgesnn.units import parse_rate_hz
 
 OPTIONS = (
@@ -20,7 +18,6 @@ RING_LENGTH = 512
 """Transfers of 128 KiB that wait at most: 64 MiB. The package's own default is eight times as many."""
 _PERIOD_US = 200
 _MOST_A_PERIOD = (1 << 22) - 1
-_BIAS = re.compile(r"(\w+):(-?\d{1,6})")
 
 
 class Model(NamedTuple):
@@ -71,18 +68,10 @@ def ring(drivers: Any, model: Model) -> Any:
 
 def _biases(module: Any, address: Address) -> Any:
     known = {field.name: field.type for field in dataclasses.fields(module.Biases)}
-    values: dict[str, Any] = {}
-    for text in address.options["biases"].split(","):
-        match = _BIAS.fullmatch(text)
-        if match is None:
-            raise address.wrong("not a bias", found=repr(text), expected="NAME:VALUE such as diff_on:20")
-        name, value = match[1], int(match[2])
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else None
-            raise address.wrong(f"no bias {name!r}", expected=f"one of {', '.join(known)}", hint=hint)
-        values[name] = bool(value) if known[name] in (bool, "bool") else value
-    return module.Biases(**values)
+    values = biases(address, known)
+    return module.Biases(
+        **{name: bool(value) if known[name] in (bool, "bool") else value for name, value in values.items()}
+    )
 
 
 def _set_part(drivers: Any, module: Any, settings: Any, part: Rectangle, address: Address) -> None:
