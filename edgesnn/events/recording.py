@@ -170,8 +170,10 @@ class Recording:
         Args:
             start_us: events before this time need not come.
         """
+        self._index.check(_stamp(self.path))
         if is_container(self._kind):
-            options = ReaderOptions(str(self.path), self._header, self.sensor, self.on_corrupt, start_us)
+            path = str(self.path)
+            options = ReaderOptions(path, self._header, self.sensor, self.on_corrupt, start_us, self._index)
             return self._kind.reader(options)
         return _StreamReader(self, self._index, start_us)
 
@@ -283,7 +285,6 @@ class _StreamReader:
         self._decoder = recording.decoder()
         self._index = index
         self._offset = 0
-        index.check(_stamp(recording.path))
         if start_us is not None and (place := index.before(start_us)):
             self._decoder.load(place.state)
             self._offset = place.offset

@@ -12,8 +12,11 @@ import numpy.typing as npt
 from edgesnn.errors import UsageError
 
 STRIDE_BYTES = 4 << 20
-"""Bytes of the file between two entries of an index."""
+"""Bytes of the file between two entries of an index; twice as many each time that it is full."""
+MOST_BYTES = 4 << 20
+"""Of an index."""
 _MOST_STATE_BYTES = 1 << 16  # of a decoder that is kept; one that holds many events back is passed over
+_PLACE_BYTES = 5 << 10  # that a place takes beside what its arrays hold: measured, rounded up
 
 State = dict[str, npt.NDArray[Any]]
 
@@ -24,20 +27,29 @@ class Place:
 
     Attributes:
         reached_us: sensor time reached before it; no earlier event is later.
-        offset: bytes after the header.
+        offset: bytes after the header, or of what a reader counts instead, which rises.
         state: of the decoder there.
+        more: what else a reader needs to go on; small.
     """
 
     reached_us: int
     offset: int
     state: State
+    more: Any = None
+
+    @property
+    def size_bytes(self) -> int:
+        """What it takes in memory."""
+        return _PLACE_BYTES + sum(array.nbytes for array in self.state.values())
 
 
 class TimeIndex:
-    """Places in a file, in its order, so that their times rise too."""
+    """Places in a file, in its order, so that their times rise too. Where it is full it forgets every other one."""
 
     def __init__(self) -> None:
         self._places: list[Place] = []
+        self._halvings = 0
+        self._size_bytes = 0
         self._stamp: tuple[int, int] | None = None
 
     def __len__(self) -> int:
@@ -47,16 +59,24 @@ class TimeIndex:
         """Forget everything where the file has another stamp (size, time of change) than it had."""
         if stamp != self._stamp:
             self._places = []
+            self._halvings = self._size_bytes = 0
             self._stamp = stamp
 
     def wants(self, offset: int) -> bool:
         """Say whether a place here is worth keeping."""
-        return offset >= (self._places[-1].offset if self._places else 0) + STRIDE_BYTES
+        stride = STRIDE_BYTES << self._halvings
+        return offset >= (self._places[-1].offset if self._places else 0) + stride
 
     def add(self, place: Place) -> None:
         """Keep a place behind all others, unless its state is large."""
-        if self.wants(place.offset) and sum(array.nbytes for array in place.state.values()) <= _MOST_STATE_BYTES:
-            self._places.append(place)
+        if not self.wants(place.offset) or place.size_bytes > _MOST_STATE_BYTES:
+            return
+        self._places.append(place)
+        self._size_bytes += place.size_bytes
+        if self._size_bytes > MOST_BYTES:
+            self._places = self._places[1::2]
+            self._halvings += 1
+            self._size_bytes = sum(one.size_bytes for one in self._places)
 
     def before(self, start_us: int) -> Place | None:
         """Return the last place all of whose earlier events are before start_us."""

@@ -13,6 +13,7 @@ from edgesnn.events import recording as reading
 from edgesnn.events import seek
 from edgesnn.events.types import EVENT
 from tests.files import SENSOR, WHOLE, whole
+from tests.property import mcap_files, ros_files
 
 Events = npt.NDArray[np.void]
 
@@ -130,3 +131,118 @@ def test_a_state_that_holds_much_is_not_kept() -> None:
     index.add(seek.Place(5, 5 << 20, {"held": np.zeros(8, np.uint8)}))
     assert index.before(5) is None
     assert index.before(6) is not None
+
+
+def test_a_full_index_forgets_every_other_place_and_keeps_within_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seek, "STRIDE_BYTES", 10)
+    monkeypatch.setattr(seek, "MOST_BYTES", 20 * seek.Place(0, 0, {"a": np.zeros(100, np.uint8)}).size_bytes)
+    index = seek.TimeIndex()
+    for offset in range(0, 20_000, 10):
+        index.add(seek.Place(offset, offset, {"a": np.zeros(100, np.uint8)}))
+        assert len(index) <= 20
+    assert len(index) > 8, "of the whole file"
+    near = [index.before(time_us) for time_us in range(2_000, 20_000, 1_000)]
+    assert all(
+        place is not None and time_us - place.reached_us <= 2_560
+        for place, time_us in zip(near, range(2_000, 20_000, 1_000), strict=True)
+    )
+
+
+# --- bags ------------------------------------------------------------------------------------------------------------
+
+BAGS = {
+    "mcap": (".mcap", lambda packets, mode: mcap_files.mcap(packets, mode), ("none", "lz4", "zstd", "flat")),
+    "rosbag1": (".bag", lambda packets, mode: ros_files.bag1(packets, mode=mode), ("none", "lz4", "bz2")),
+    "rosbag2": (".db3", lambda packets, mode: ros_files.bag2(packets, mode=mode), ("none", "message")),
+}
+CASES = [
+    (name, encoding, mode)
+    for name, (_, _, modes) in BAGS.items()
+    for number, mode in enumerate(modes)
+    for encoding in (("evt3", "dvs", "libcaer_cmp", "mono")[number], "evt3")
+]
+
+
+def bag(folder: Path, name: str, encoding: str, mode: str, count: int = 120) -> Path:
+    """A bag of many small chunks or pages."""
+    suffix, make, _ = BAGS[name]
+    path = folder / f"a{suffix}"
+    path.write_bytes(make(ros_files.packets(encoding, np.random.default_rng(21), count), mode))
+    return path
+
+
+@pytest.fixture
+def fine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seek, "STRIDE_BYTES", 500)
+
+
+@pytest.mark.usefixtures("fine")
+@pytest.mark.parametrize(("name", "encoding", "mode"), dict.fromkeys(CASES))
+def test_parts_of_a_bag_are_the_same_by_the_index_and_read_less(
+    tmp_path: Path, name: str, encoding: str, mode: str
+) -> None:
+    path = bag(tmp_path, name, encoding, mode)
+    whole_reading = edgesnn.open(path)
+    events, triggers = whole_reading.read(), whole_reading.triggers()
+    counters = dict(whole_reading.counters)
+    indexed = edgesnn.open(path)
+    indexed.read()
+    assert len(indexed._index) > 10
+    for start_us, stop_us in bounds(events):
+        np.testing.assert_array_equal(indexed.read(start_us=start_us, stop_us=stop_us), part(events, start_us, stop_us))
+    late_us = int(np.maximum.accumulate(events["t"])[-len(events) // 10])
+    seen = [edges for _, edges in indexed.steps(late_us)]
+    np.testing.assert_array_equal(np.concatenate(seen), triggers[triggers["t"] >= late_us])
+    assert indexed.read_bytes < path.stat().st_size // 3
+    assert indexed.counters == counters, "the counters are those from the file's beginning on"
+    np.testing.assert_array_equal(indexed.read(), events)
+
+
+@pytest.mark.usefixtures("fine")
+@pytest.mark.parametrize("name", BAGS)
+@pytest.mark.parametrize("at", [0.3, 0.7, 0.9])
+def test_parts_of_a_damaged_bag_are_those_of_its_whole_reading(tmp_path: Path, name: str, at: float) -> None:
+    path = bag(tmp_path, name, "evt3", "none")
+    before = damage(path, at)
+    strict = edgesnn.open(path)
+    skipping = edgesnn.open(path, on_corrupt="skip")
+    events, counters = skipping.read(), dict(skipping.counters)
+    for start_us, stop_us in bounds(events):
+        np.testing.assert_array_equal(
+            skipping.read(start_us=start_us, stop_us=stop_us), part(events, start_us, stop_us)
+        )
+    skipping.read(start_us=int(events["t"].max()))
+    assert skipping.counters == counters
+    errors = []
+    for start_us in (None, int(before["t"].max())):
+        with pytest.raises(edgesnn.RecordingError) as caught:
+            strict.read(start_us=start_us)
+        errors.append(str(caught.value))
+    assert errors[0] == errors[1], "the same place is named, from the index too"
+
+
+def damage(path: Path, at: float) -> Events:
+    """Damage a bag behind this part of it where strict reading ends there; return the events before."""
+    whole = path.read_bytes()
+    for place in range(int(at * len(whole)), len(whole), 97):
+        path.write_bytes(whole[:place] + bytes(byte ^ 0x5A for byte in whole[place : place + 40]) + whole[place + 40 :])
+        parts = [np.zeros(0, EVENT)]
+        try:
+            parts.extend(edgesnn.open(path).packets())
+        except edgesnn.RecordingError:
+            if len(parts) > 1:
+                return np.concatenate(parts)
+    raise AssertionError("no damage is met")
+
+
+@pytest.mark.usefixtures("fine")
+def test_a_gap_before_a_place_of_the_index_is_counted_once(tmp_path: Path) -> None:
+    packets = ros_files.packets("evt3", np.random.default_rng(21), 120)
+    path = tmp_path / "a.bag"
+    path.write_bytes(ros_files.bag1(packets[:40] + packets[43:], mode="none"))
+    recording = edgesnn.open(path, on_corrupt="skip")
+    events = recording.read()
+    late_us = int(events["t"].max())
+    np.testing.assert_array_equal(recording.read(start_us=late_us), part(events, late_us, None))
+    assert recording.counters["lost_packets"] == 3
+    assert recording.read_bytes < path.stat().st_size // 3

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from edgesnn.events.formats.ros_packets import Place
-from edgesnn.events.formats.ros_reader import Found, damage
+from edgesnn.events.formats.ros_reader import Found, Position, damage
 from edgesnn.events.formats.unpacking import FileSource, Source, UnpackError, unpacked
 
 OVERLAP = 512  # the header of a chunk or message is shorter
@@ -57,6 +57,7 @@ class Walk(ABC):
         self.known = known
         self.whole = whole
         self.number = 0  # of the next message
+        self.flat = False  # there were messages outside of chunks
         self.cut = False
         self.ended = False  # what follows holds no message
 
@@ -86,8 +87,10 @@ class Walk(ABC):
     def find_message(self, window: bytes) -> int | None:
         """The same inside a chunk."""
 
-    def messages(self, file: BinaryIO, start: int, end: int) -> Iterator[Found]:
-        """Yield the messages of the file, and damage between them."""
+    def messages(self, file: BinaryIO, start: int, end: int, begin: Position | None = None) -> Iterator[Found]:
+        """Yield the messages of the file, and damage between them; from `begin` on."""
+        if begin is not None:
+            start, self.number, self.flat = begin.offset, begin.number, begin.flat
         source = FileSource(file, start, end)
         while not self.ended:
             at = start + source.position
@@ -105,7 +108,8 @@ class Walk(ABC):
                     return
                 continue
             source.skip(at + length - start - source.position)
-            yield Found(start + source.position - at)
+            behind = Position(start + source.position, self.number, self.flat)
+            yield Found(start + source.position - at, behind=behind)
             if missing:
                 yield self._lost(RecordError("the last record is cut", cut=True), at, missing)
                 return

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Protocol, TypeGuard
 import numpy.typing as npt
 
 from edgesnn.errors import RecordingError
+from edgesnn.events.seek import TimeIndex
 
 Sensor = tuple[int, int]
 """(width, height)."""
@@ -113,7 +114,7 @@ class ReaderOptions:
     """How a pass is made: the file, its header, and what the caller says of it.
 
     `start_us`: events before it are not used. A reader that can tell may begin at any place all of whose earlier events
-    are before it.
+    are before it. `index`: of this file, by earlier passes, for a reader that builds one on its way.
     """
 
     path: str
@@ -121,6 +122,7 @@ class ReaderOptions:
     sensor: Sensor | None = None
     on_corrupt: str = "strict"
     start_us: int | None = None
+    index: TimeIndex = field(default_factory=TimeIndex)
 
 
 class Format(Protocol):

@@ -11,7 +11,7 @@ from edgesnn.errors import RecordingError
 from edgesnn.events.formats.bag_walk import Chunk, RecordError, Walk, peek_whole
 from edgesnn.events.formats.base import open_file, printable
 from edgesnn.events.formats.ros_messages import MOST_BYTES
-from edgesnn.events.formats.ros_reader import Bag, Found, RosFormat, Topic, damage
+from edgesnn.events.formats.ros_reader import Bag, Found, Position, RosFormat, Topic, damage
 from edgesnn.events.formats.unpacking import FileSource, Source
 
 MAGIC = b"\x89MCAP0\r\n"
@@ -70,12 +70,12 @@ class _Bag:
         self._known = set(names.channels)
         return names.topics()
 
-    def messages(self, topic: Topic) -> Iterator[Found]:
+    def messages(self, topic: Topic, begin: Position | None = None) -> Iterator[Found]:
         """Yield the messages of a topic as they stand in the file."""
         with open_file(self._path) as file:
             size = os.fstat(file.fileno()).st_size
             walk = _Walk(self._where, topic.ids, self._known, whole=_is_whole(file, size))
-            yield from walk.messages(file, len(MAGIC), size)
+            yield from walk.messages(file, len(MAGIC), size, begin)
             if not walk.whole and not walk.cut:
                 what = "the file is cut, or its writer did not finish it: it has no end"
                 yield Found(1, damage=damage(what, self._where, size, "truncated_bytes"))
@@ -126,7 +126,6 @@ class _Walk(Walk):
         super().__init__(where, wanted, known, whole=whole)
         self.names = _Names()
         self._next: tuple[int, int] | None = None
-        self._flat = False  # there were messages outside of chunks
 
     def length(self, source: Source) -> int | None:
         """Return the bytes of the record that comes next."""
@@ -160,7 +159,7 @@ class _Walk(Walk):
         wanted = op == _MESSAGE and self._channel(content) in self.wanted
         if op != _MESSAGE:
             self.names.add(op, content)
-        self._flat = self._flat or (op == _MESSAGE and not inside)
+        self.flat = self.flat or (op == _MESSAGE and not inside)
         source.skip(_HEAD.size + length)
         return content[_MESSAGE_BYTES:] if wanted else None
 
@@ -183,7 +182,7 @@ class _Walk(Walk):
                     return at
             except (RecordError, struct.error):
                 continue
-        return self.find_message(window) if self._flat else None
+        return self.find_message(window) if self.flat else None
 
     def find_message(self, window: bytes) -> int | None:
         """Return where a message begins whose channel is known."""

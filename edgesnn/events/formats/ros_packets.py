@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from edgesnn.errors import RecordingError
 from edgesnn.events.formats.base import DecoderOptions, Result, Sensor, native_decoder
 from edgesnn.events.formats.ros_messages import DVS, EventMessage
+from edgesnn.events.seek import State
 
 FEED_BYTES = 1 << 16
 _PLACES = 4096  # messages whose places are remembered: a decoder may complain of an earlier one
@@ -66,6 +67,16 @@ class RosEvents:
     def counters(self) -> dict[str, int]:
         """Every departure so far."""
         return self._decoder.counters
+
+    def save(self) -> tuple[State, tuple[Any, ...]]:
+        """Return the decoder's state and what else is open, where no message waits."""
+        return self._decoder.save(), (self._places[-1:], self._bytes, self._gap)
+
+    def load(self, state: State, more: tuple[Any, ...]) -> None:
+        """Go on there."""
+        self._decoder.load(state)
+        places, self._bytes, self._gap = more
+        self._places = list(places)
 
     def lost(self) -> Iterator[Result]:
         """Messages are missing before the next: rows and columns that later words lean on are not known any more."""

@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from itertools import chain, islice
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,7 @@ from edgesnn.events.formats.ros_messages import (
     sensor_of,
 )
 from edgesnn.events.formats.ros_packets import Place, RosEvents, place_error
+from edgesnn.events.seek import Place as SeekPlace
 from edgesnn.events.types import EVENT, TRIGGER
 
 _LOOK = 3  # messages that say what all of them are
@@ -71,13 +72,35 @@ class Damage:
     error: RecordingError
 
 
+class Position(NamedTuple):
+    """Where a walk through a bag can go on.
+
+    Attributes:
+        offset: bytes of the file; of SQLite, of the messages before.
+        number: of the next message.
+        flat: there were messages outside of chunks.
+        trail: of SQLite: which page of each level, and which row of the last.
+    """
+
+    offset: int
+    number: int = 0
+    flat: bool = False
+    trail: tuple[int, ...] = ()
+
+
 class Found(NamedTuple):
-    """A message of the topic, or damage; `taken`: bytes of the file since what was found before."""
+    """A message of the topic, or damage, or neither.
+
+    Attributes:
+        taken: bytes of the file since what was found before.
+        behind: where a walk can go on behind it, where it can.
+    """
 
     taken: int
     place: Place | None = None
     data: bytes | memoryview = b""
     damage: Damage | None = None
+    behind: Position | None = None
 
 
 def damage(
@@ -89,13 +112,13 @@ def damage(
 
 
 class Bag(Protocol):
-    """A bag of messages; every call reads the file anew, from its beginning, in bounded memory."""
+    """A bag of messages; every call reads the file anew, in bounded memory."""
 
     def topics(self) -> list[Topic]:
         """Return all topics; RecordingError where the file is no such bag."""
 
-    def messages(self, topic: Topic) -> Iterator[Found]:
-        """Yield its messages in the file's order, and damage where it stands."""
+    def messages(self, topic: Topic, begin: Position | None = None) -> Iterator[Found]:
+        """Yield its messages in the file's order, and damage where it stands; from `begin` on after `topics`."""
 
 
 class RosFormat(ABC):
@@ -200,9 +223,9 @@ class RosReader:
     def __iter__(self) -> Iterator[Step]:
         topic = choose(self._bag.topics(), self._options.header.variant, self._options.path)
         taken = 0  # bytes of messages that wait to be decoded
-        for found in self._bag.messages(topic):
+        for found in self._bag.messages(topic, self._resume()):
             taken += found.taken
-            for events, _, error in self._take(found, topic):
+            for events, _, error in chain(self._take(found, topic), self._keep(found.behind)):
                 yield events, taken, error
                 taken = 0
                 if error is not None:
@@ -213,6 +236,27 @@ class RosReader:
                 yield events, 0, error
                 if error is not None:
                     return
+
+    def _resume(self) -> Position | None:
+        """Go to the last place of the index that will do."""
+        start_us = self._options.start_us
+        place = None if start_us is None else self._options.index.before(start_us)
+        if place is None:
+            return None
+        encoding, more, counted, self._next_seq, begin = place.more
+        self._counted = dict(counted)
+        (self._events or self._start(encoding)).load(place.state, more)
+        return cast(Position, begin)
+
+    def _keep(self, behind: Position | None) -> Iterator[Result]:
+        """Keep this place in the index, where it wants one; messages that wait are decoded first."""
+        if behind is None or self._events is None or not self._options.index.wants(behind.offset):
+            return
+        yield from self._events.flush()
+        if (reached_us := self._events.t_end_us) is not None:
+            state, more = self._events.save()
+            rest = (self._events.encoding, more, dict(self._counted), self._next_seq, behind)
+            self._options.index.add(SeekPlace(reached_us, behind.offset, state, rest))
 
     def _start(self, encoding: str) -> RosEvents:
         refuse_encoding(encoding, printable(self._options.path))

@@ -11,7 +11,7 @@ from edgesnn.errors import RecordingError
 from edgesnn.events.formats.bag_walk import OVERLAP, Chunk, RecordError, Walk, peek_whole
 from edgesnn.events.formats.base import open_file, printable
 from edgesnn.events.formats.ros_messages import MOST_BYTES
-from edgesnn.events.formats.ros_reader import Bag, Found, RosFormat, Topic, damage
+from edgesnn.events.formats.ros_reader import Bag, Found, Position, RosFormat, Topic, damage
 from edgesnn.events.formats.unpacking import FileSource, Source
 
 MAGIC = b"#ROSBAG V2.0\n"
@@ -79,13 +79,13 @@ class _Bag:
             topics.setdefault(key, set()).add(number)
         return [Topic(name, kind, frozenset(ids), False) for (name, kind), ids in topics.items()]
 
-    def messages(self, topic: Topic) -> Iterator[Found]:
+    def messages(self, topic: Topic, begin: Position | None = None) -> Iterator[Found]:
         """Yield the messages of a topic, chunk by chunk."""
         with open_file(self._path) as file:
             size = os.fstat(file.fileno()).st_size
             index = self._index_position(file, size)
             walk = _Walk(self._where, topic.ids, self._known, whole=self._whole)
-            yield from walk.messages(file, len(MAGIC), size)
+            yield from walk.messages(file, len(MAGIC), size, begin)
             if index > size and not walk.cut:
                 yield Found(1, damage=damage(_CUT, self._where, size, "truncated_bytes", index - size))
 

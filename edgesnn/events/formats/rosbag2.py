@@ -11,7 +11,7 @@ from edgesnn.errors import RecordingError
 from edgesnn.events.formats.base import open_file, printable
 from edgesnn.events.formats.ros_messages import MOST_BYTES
 from edgesnn.events.formats.ros_packets import Place
-from edgesnn.events.formats.ros_reader import Bag, Damage, Found, RosFormat, Topic, damage
+from edgesnn.events.formats.ros_reader import Bag, Damage, Found, Position, RosFormat, Topic, damage
 from edgesnn.events.formats.sqlite_rows import MAGIC, PageError, Row, SqliteFile
 from edgesnn.events.formats.unpacking import FREE_BYTES, MOST_TIMES, ZSTD_MAGIC, UnpackError, unzstd
 
@@ -60,19 +60,21 @@ class _SqliteBag:
             if len(values) > 3 and isinstance(values[1], str) and isinstance(values[2], str) and values[3] == "cdr"
         ]
 
-    def messages(self, topic: Topic) -> Iterator[Found]:
+    def messages(self, topic: Topic, begin: Position | None = None) -> Iterator[Found]:
         """Yield the messages of a topic as they were written."""
+        passed, trail = (begin.offset, begin.trail) if begin else (0, ())
         with open_file(self._path) as file:
             try:
-                sqlite, rows = self._open(file, "messages", _MESSAGES)
+                sqlite, rows = self._open(file, "messages", _MESSAGES, trail)
             except PageError as error:
                 raise self._unreadable(error) from None
             for row in rows:
                 try:
                     if isinstance(row, PageError):
                         raise row
+                    passed += row.size
                     if row.integer(1) in topic.ids:
-                        yield self._found(row)
+                        yield self._found(row)._replace(behind=Position(passed, trail=row.trail))
                 except PageError as error:
                     if error.cut:
                         break
@@ -84,8 +86,10 @@ class _SqliteBag:
             what = f"the bag was not closed: its last messages are in {os.path.basename(self._where)}-wal"
             yield Found(1, damage=self._damage(what, 0, hint="open it once with sqlite3, or pass --on-corrupt=skip"))
 
-    def _open(self, file: BinaryIO, name: str, columns: list[str]) -> tuple[SqliteFile, Iterator[Row | PageError]]:
-        """Return the file and the rows of a table of a bag."""
+    def _open(
+        self, file: BinaryIO, name: str, columns: list[str], trail: tuple[int, ...] = ()
+    ) -> tuple[SqliteFile, Iterator[Row | PageError]]:
+        """Return the file and the rows of a table of a bag, those behind the row at `trail`."""
         sqlite = SqliteFile(file)
         table = sqlite.tables((name,)).get(name)
         if table is None or table.columns[: len(columns)] != columns:
@@ -95,7 +99,7 @@ class _SqliteBag:
                 found=f"no table {name}" if table is None else f"{name} with columns {', '.join(table.columns)[:200]}",
                 expected=f"{name} with columns {', '.join(columns)}",
             )
-        return sqlite, sqlite.rows(table.root)
+        return sqlite, sqlite.rows(table.root, trail)
 
     def _unreadable(self, error: PageError) -> RecordingError:
         what = "the SQLite file cannot be read"

@@ -48,6 +48,7 @@ class Row(NamedTuple):
         number: its rowid.
         size: bytes of all its values.
         at: where it lies in the file.
+        trail: which of the pages of each level, and which row of the last, it lies in.
     """
 
     file: SqliteFile
@@ -56,6 +57,7 @@ class Row(NamedTuple):
     at: int
     local: bytes
     more: int
+    trail: tuple[int, ...] = ()
 
     def integer(self, column: int) -> int | None:
         """Return a column that is an integer near the row's beginning, None where it is not."""
@@ -66,6 +68,14 @@ class Row(NamedTuple):
         """Return all columns: integers, bytes, text; None for others. Raises PageError."""
         data = self.local + self.file.overflow(self.more, self.size - len(self.local), self.at)
         return _values(data)
+
+
+@dataclass
+class _Level:
+    """Pages of one level of a table's tree, and which of them comes next."""
+
+    pages: list[int]
+    at: int
 
 
 class SqliteFile:
@@ -102,29 +112,37 @@ class SqliteFile:
                 found[values[1]] = Table(int(values[3] or 0), _columns(str(values[4])))
         return found
 
-    def rows(self, root: int) -> Iterator[Row | PageError]:
-        """Yield the rows of the table that begins at this page in their order, and damage between them."""
-        stack = [iter([root])]
-        while stack:
-            page = next(stack[-1], None)
-            if page is None:
-                stack.pop()
+    def rows(self, root: int, behind: tuple[int, ...] = ()) -> Iterator[Row | PageError]:
+        """Yield the rows of the table that begins at this page in their order, and damage between them.
+
+        Args:
+            behind: the trail of the row before the first one; none: all.
+        """
+        levels = [_Level([root], 0)]
+        skipped = list(behind)
+        while levels:
+            level = levels[-1]
+            if level.at >= len(level.pages):
+                levels.pop()
                 continue
+            page = level.pages[level.at]
+            level.at += 1
             try:
-                if len(stack) > _MOST_DEPTH:
+                if len(levels) > _MOST_DEPTH:
                     raise PageError("a tree of pages that is too deep", (page - 1) * self.page_bytes)
                 kind, data, cells = self._cells(page)
                 if kind == _INTERIOR:
-                    stack.append(iter(_children(data, cells, page)))
+                    levels.append(_Level(list(_children(data, cells, page)), skipped.pop(0) if skipped else 0))
                     continue
             except PageError as damage:
                 yield damage
                 if damage.cut:
                     return
                 continue
-            for cell in cells:
+            trail = tuple(one.at - 1 for one in levels[1:])
+            for number in range(skipped.pop(0) + 1 if skipped else 0, len(cells)):
                 try:
-                    yield self._row(page, data, cell)
+                    yield self._row(page, data, cells[number], (*trail, number))
                 except PageError as damage:
                     yield damage
 
@@ -171,7 +189,7 @@ class SqliteFile:
             raise PageError(f"page {page} cannot hold {count} rows", at)
         return kind, data, list(struct.unpack_from(f">{count}H", data, start))
 
-    def _row(self, page: int, data: bytes, cell: int) -> Row:
+    def _row(self, page: int, data: bytes, cell: int, trail: tuple[int, ...]) -> Row:
         at = (page - 1) * self.page_bytes + cell
         try:
             size, start = _varint(data, cell)
@@ -183,7 +201,8 @@ class SqliteFile:
         if end > self._usable:
             raise PageError(f"a row of {size} bytes beyond its page", at)
         more = _U32.unpack_from(data, start + local)[0] if local < size else 0
-        return Row(self, number - (1 << 64) if number >> 63 else number, size, at, data[start : start + local], more)
+        number = number - (1 << 64) if number >> 63 else number
+        return Row(self, number, size, at, data[start : start + local], more, trail)
 
 
 def _children(data: bytes, cells: list[int], page: int) -> Iterator[int]:
