@@ -42,14 +42,14 @@ $(VENV)/.installed: $(SOURCES) | check
 
 $(TEST_VENV)/.installed: pyproject.toml tools/requirements.py tools/use_tree.py | check
 	$(STEP) "virtual environment for tests" $(PYTHON) -m venv $(TEST_VENV)
-	@mkdir -p build && $(TEST_VENV)/bin/python tools/requirements.py --build broker nir events test bench dev > build/requirements.txt
+	@mkdir -p build && $(TEST_VENV)/bin/python tools/requirements.py --build broker nir events tokens test bench dev > build/requirements.txt
 	$(STEP) "requirements of the tests" $(TEST_VENV)/bin/python $(PIP) -r build/requirements.txt
 	@$(TEST_VENV)/bin/python tools/use_tree.py
 	@touch $@
 
 $(NUMPY1_VENV)/.installed: pyproject.toml tools/requirements.py tools/use_tree.py | check
 	$(STEP) "virtual environment with numpy 1.26" $(PYTHON) -m venv $(NUMPY1_VENV)
-	@mkdir -p build && $(NUMPY1_VENV)/bin/python tools/requirements.py broker nir events test | grep -v '^torch' > build/requirements-numpy1.txt
+	@mkdir -p build && $(NUMPY1_VENV)/bin/python tools/requirements.py broker nir events tokens test | grep -v '^torch' > build/requirements-numpy1.txt
 	@echo 'numpy==1.26.*' >> build/requirements-numpy1.txt
 	$(STEP) "requirements with numpy 1.26" $(NUMPY1_VENV)/bin/python $(PIP) -r build/requirements-numpy1.txt
 	@$(NUMPY1_VENV)/bin/python tools/use_tree.py

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, get_args
 from edgesnn.errors import ModelError, UsageError
 from edgesnn.events.filters.specification import FilterLike, parse_filter, parse_filters
 from edgesnn.graph.values import MAX_AXES, Policy
+from edgesnn.tokens.masks import check_drop_fields, check_masks
+from edgesnn.tokens.registry import check_tokenizer
 
 if TYPE_CHECKING:
     from edgesnn.graph.analysis import Analysis
@@ -208,10 +210,14 @@ def _check_events(events: dict[str, Any], shape_of_input: Sequence[int], where: 
 
 
 def _check_tokens(section: dict[str, Any], where: str) -> None:
-    exact(section, ("kind", "vocab", "tokenizer"), where, "input")
-    integer(section["vocab"], 1, 1 << 28, where, "input.vocab")
-    if section["tokenizer"] is not None:
-        mapping(section["tokenizer"], where, "input.tokenizer")
+    optional = [name for name in ("drop_fields", "masks") if name in section]
+    exact(section, ("kind", "vocab", "tokenizer", *optional), where, "input")
+    vocab = integer(section["vocab"], 1, 1 << 28, where, "input.vocab")
+    check_tokenizer(section["tokenizer"], vocab, where)
+    if "drop_fields" in section:
+        check_drop_fields(section["drop_fields"], where)
+    if "masks" in section:
+        check_masks(section["masks"], where)
 
 
 def _check_shape(section: dict[str, Any], where: str) -> None:

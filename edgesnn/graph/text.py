@@ -15,6 +15,7 @@ from edgesnn.graph.values import NodeView, StateType
 
 Row = tuple[str, ...]
 _HEAD: Row = ("layer", "operator", "inputs", "output", "weights", "bytes", "states", "MACs", "bits")
+_OWN_ROWS = ("filters", "tokenizer", "masks")  # of the input
 _RIGHT = ("bytes", "MACs", "bits")
 
 
@@ -26,7 +27,8 @@ def describe(document: Document) -> str:
         ("format", f"version {document.format_version}"),
         ("sha256", document.identity),
         ("precision", f"{document.precision}, {size:,} bytes of weights and constants"),
-        ("input", _pairs({k: v for k, v in document.input.items() if k != "filters"})),
+        ("input", _pairs({k: v for k, v in document.input.items() if k not in _OWN_ROWS})),
+        *_tokens(document.input),
         *[("filters" if i == 0 else "", text) for i, text in enumerate(_filters(document))],
         *_readout(document),
         ("outputs", ", ".join(document.outputs)),
@@ -109,6 +111,17 @@ def _readout(document: Document) -> list[tuple[str, str]]:
         return []
     others = {name: value for name, value in document.readout.items() if name != "labels"}
     return [("labels", ", ".join(document.readout["labels"])), ("readout", _pairs(others))]
+
+
+def _tokens(section: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Say which tokenizer, its tables by their size, and what is masked."""
+    if section["kind"] != "tokens":
+        return []
+    fields = section["tokenizer"] or {}
+    words = [f"{name} of {len(v):,}" if isinstance(v, (str, list)) else f"{name} {v}" for name, v in fields.items()]
+    words[:1] = [fields["kind"]] if fields else ["none: it is fed by ids"]
+    rows = [("tokenizer", ", ".join(words))]
+    return [*rows, ("masks", ", ".join(section["masks"]))] if "masks" in section else rows
 
 
 def _filters(document: Document) -> list[str]:

@@ -161,9 +161,10 @@ def test_the_builder_refuses_what_json_cannot_hold(value: object) -> None:
     relu(b, "input", "a")
     with pytest.raises(ModelError, match="document holds what JSON cannot"):
         b.document(outputs="a", provenance={"note": value})
-    tokens = Builder(input={"kind": "tokens", "vocab": 3, "tokenizer": {"merges": value}})
+    table = {"kind": "characters", "table": value, "unknown": None}
+    tokens = Builder(input={"kind": "tokens", "vocab": 3, "tokenizer": table})
     tokens.add("embedding", "input", name="a", tensors={"weight": np.ones((3, 2), np.float32)})
-    with pytest.raises(ModelError, match="document holds what JSON cannot"):
+    with pytest.raises(ModelError, match=r"input.tokenizer.table is wrong"):
         tokens.document(outputs="a")
 
 

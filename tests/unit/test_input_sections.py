@@ -17,6 +17,13 @@ INPUTS: list[tuple[dict[str, Any], str]] = [
     ({"kind": "spikes", "shape": []}, "input.shape is wrong"),
     ({"kind": "tokens", "vocab": 0}, "input.vocab is wrong"),
     ({"kind": "tokens", "vocab": 5, "tokenizer": "bpe"}, "input.tokenizer is wrong"),
+    ({"kind": "tokens", "vocab": 5, "tokenizer": {"kind": "bpe"}}, "no such tokenizer: found 'bpe', expected bytes, "),
+    ({"kind": "tokens", "vocab": 255, "tokenizer": {"kind": "bytes"}}, "found 256 ids, expected at most input.vocab"),
+    ({"kind": "tokens", "vocab": 5, "drop_fields": [1, 0]}, "input.drop_fields is wrong"),
+    ({"kind": "tokens", "vocab": 5, "drop_fields": []}, "input.drop_fields is wrong"),
+    ({"kind": "tokens", "vocab": 5, "masks": ["names"]}, "input.masks is wrong: found .*, expected different ones of"),
+    ({"kind": "tokens", "vocab": 5, "masks": ["hex", "hex"]}, "input.masks is wrong"),
+    ({"kind": "tokens", "vocab": 5, "labels": ["a"]}, "unknown 'labels'"),
     ({"kind": "smells"}, "input.kind is wrong"),
     ({"kind": ["dense"]}, "input.kind is wrong"),
 ]

@@ -23,7 +23,7 @@ ROWS = [
     {"models"},
     {"runtime"},
     {"graph"},
-    {"encode"},
+    {"encode", "tokens"},
     {"events"},
     {"hdf5"},
     {"mqtt"},
@@ -41,6 +41,7 @@ EXTRA = {
     "mqtt": {"paho"},
     "publish": {"amqtt"},
     "cli": {"paho"},
+    "tokens": {"tokenizers"},
 }
 NUMPY_FREE = {"clock", "cli", "publish", "mqtt", "prediction", "schemas", "broker_url", "errors", "units", "version"}
 

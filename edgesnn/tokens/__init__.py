@@ -1,0 +1,32 @@
+"""Tokens: text, log lines and numbers as token ids, and back.
+
+`registry.py` lists the tokenizers, `tokenizers/` has one file each; `masks.py` is what a model does not see of a line.
+docs/tokens.md is the page. May import encode (random numbers), events (addresses), mqtt and the ground floor. The names
+here are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgesnn.tokens.masks import MASKS, mask
+    from edgesnn.tokens.registry import make_tokenizer
+    from edgesnn.tokens.tokenizers.base import decode, encode
+
+_PUBLIC = {
+    "MASKS": "edgesnn.tokens.masks",
+    "decode": "edgesnn.tokens.tokenizers.base",
+    "encode": "edgesnn.tokens.tokenizers.base",
+    "make_tokenizer": "edgesnn.tokens.registry",
+    "mask": "edgesnn.tokens.masks",
+}
+
+__all__ = ["MASKS", "decode", "encode", "make_tokenizer", "mask"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'edgesnn.tokens' has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)
