@@ -80,8 +80,10 @@ def number(value: Any, low: float, high: float, where: str, at: str) -> float:
 
 
 def shape(value: Any, where: str, at: str) -> tuple[int, ...]:
-    """Return a tensor's or state's shape."""
+    """Return a tensor's or state's shape; a state may have an axis more than a value."""
     items = sequence(value, where, f"{at}.shape")
+    if len(items) > MAX_AXES + 1:
+        fail(where, f"{at}.shape", f"{len(items)} axes", f"at most {MAX_AXES + 1} axes")
     return tuple(integer(item, 1, 1 << 31, where, f"{at}.shape") for item in items)
 
 

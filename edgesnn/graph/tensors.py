@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +62,17 @@ def store(plain: npt.NDArray[Any], layout: str, group: int = 0) -> Tensor:
     stored = pack(plain, layout, group)
     stored.flags.writeable = False
     return Tensor(stored, plain.shape, layout, sha256(stored))
+
+
+def free_name(name: str, taken: Container[str]) -> str:
+    """Return a tensor's name, longer by as many "_" as it takes to be none of those taken.
+
+    >>> free_name("fc.weight", ["fc.weight", "fc.bias"])
+    'fc.weight_'
+    """
+    while name in taken:
+        name += "_"
+    return name
 
 
 def sha256(array: npt.NDArray[Any]) -> str:

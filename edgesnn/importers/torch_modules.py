@@ -73,7 +73,7 @@ class Row:
         self.shape = shape
         self.bound = bound
         self._builder = builder
-        self._matrix: tuple[str, str, dict[str, Any], dict[str, Float64], Shape] | None = None
+        self._matrix: tuple[str, str, dict[str, Any], dict[str, Float64]] | None = None
 
     def add(self, op: str, name: str, shape: Shape, bound: int, inputs: Any = None, **parts: Any) -> None:
         """Add a node after the last value (or after `inputs`); it becomes the last value."""
@@ -88,11 +88,13 @@ class Row:
         bias = np.zeros(len(weight)) if layer.bias is None else array(layer.bias)
         attributes = {"activations": "int" if self.bound else "float32", **attributes}
         tensors = {"weight": weight, "scale": np.ones(len(weight)), "bias": bias}
-        self._matrix = (op, name, attributes, tensors, shape)
+        self._matrix = (op, name, attributes, tensors)
+        self.shape, self.bound = shape, 0
 
     def scale(self, name: str, factor: Float64, offset: Float64) -> None:
-        """Fold y = x * factor + offset, by channel, into the matrix before it; without one it is a node."""
-        if self._matrix is not None:
+        """Fold y = x * factor + offset, by channel, into the matrix before it; without one, or where its outputs are
+        not the channels (a Linear of rows), it is a node."""
+        if self._matrix is not None and (self._matrix[0] != "linear" or channel_axis(self.shape) == -1):
             tensors = self._matrix[3]
             tensors["bias"] = tensors["bias"] * factor + offset
             tensors["scale"] = tensors["scale"] * factor
@@ -105,10 +107,10 @@ class Row:
         """Add the matrix that was held back."""
         if self._matrix is None:
             return
-        op, name, attributes, tensors, shape = self._matrix
+        op, name, attributes, tensors = self._matrix
         self._matrix = None
         plain = {role: tensor.astype(np.float32) for role, tensor in tensors.items()}
-        self.add(op, name, shape, 0, attributes=attributes, tensors=plain)
+        self.add(op, name, self.shape, 0, attributes=attributes, tensors=plain)
 
     def to_float(self, name: str) -> None:
         """Make the last value float32."""

@@ -214,10 +214,13 @@ def verify(model: Model, expected: Expected) -> dict[str, Any]:
 
 
 def with_result(model: Model, report: Mapping[str, Any]) -> Any:
-    """Return the model's document with the report in its provenance, in place of an earlier one against that source."""
+    """Return the model's document with the report in its provenance, in place of an earlier one against that source and
+    of what is no report."""
     provenance = dict(model.document.provenance)
-    earlier = [entry for entry in provenance.get("verified", []) if entry.get("against") != report["against"]]
-    provenance["verified"] = [*earlier, dict(report)]
+    verified = provenance.get("verified")
+    earlier = [entry for entry in verified if isinstance(entry, dict)] if isinstance(verified, list) else []
+    kept = [entry for entry in earlier if entry.get("against") != report["against"]]
+    provenance["verified"] = [*kept, dict(report)]
     return dataclasses.replace(model.document, provenance=provenance)
 
 

@@ -24,7 +24,7 @@ from edgesnn.errors import UsageError
 from edgesnn.graph import FORMAT_VERSION, Document, Node, NodeView, Tensor
 from edgesnn.graph.layout import GROUPS, weight_layout
 from edgesnn.graph.operators.matrix import LARGEST, MAX_GROUPED_INPUTS
-from edgesnn.graph.tensors import store
+from edgesnn.graph.tensors import free_name, store
 from edgesnn.graph.values import INT32_MAX
 from edgesnn.quantize.moments import Floats
 from edgesnn.quantize.rounding import Int8, quantize_groups, quantize_rows
@@ -152,14 +152,10 @@ class _Quantizer:
         names = dict(node.tensors)
         for role, tensor in roles.items():
             old = names.get(role)
-            names[role] = old if old is not None and self._uses[old] == 1 else self._free(f"{node.name}.{role}")
+            if old is None or self._uses[old] > 1:
+                names[role] = free_name(f"{node.name}.{role}", self.tensors)
             self.tensors[names[role]] = tensor
         return dataclasses.replace(node, attributes={**node.attributes, **attributes}, tensors=names)
-
-    def _free(self, name: str) -> str:
-        while name in self.tensors:
-            name += "_"
-        return name
 
 
 def _vector(values: npt.NDArray[np.float64]) -> Tensor:

@@ -8,6 +8,7 @@ import pickle
 import sys
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -199,6 +200,20 @@ def test_verify_agrees_and_writes_the_result_beside_the_identity(model, tmp_path
     assert written.provenance["verified"] == [report]
     assert main(["verify", str(model), "--against", against, "--backend", "reference", "--write"]) == 0
     assert len(read(model).provenance["verified"]) == 1
+
+
+OTHER = {"against": "other.npz"}
+
+
+@pytest.mark.parametrize(("before", "kept"), [(5, []), (None, []), ({"a": 1}, []), (["x", OTHER], [OTHER])])
+def test_verify_writes_beside_whatever_somebody_else_called_verified(model, tmp_path, before, kept):
+    document = read(model, copy=True)
+    replace(document, provenance={**document.provenance, "verified": before}).save(model)
+    against = outputs(tmp_path / "right.npz")
+    assert main(["verify", str(model), "--against", against, "--backend", "reference", "--write"]) == 0
+    *earlier, last = read(model).provenance["verified"]
+    assert earlier == kept
+    assert last["against"] == "right.npz"
 
 
 def test_verify_names_the_keys_that_it_does_not_know(model, tmp_path, capsys):

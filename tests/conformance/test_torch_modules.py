@@ -164,6 +164,40 @@ def test_a_layer_in_two_places_is_imported_twice_and_shared_neurons_are_refused(
         from_torch(nn.Sequential(nn.Linear(4, 4), neurons, nn.Linear(4, 4), neurons), torch.zeros(4))
 
 
+def normal(norm):
+    """Give a batch norm statistics and factors that are not the identity."""
+    with torch.no_grad():
+        norm.running_mean.normal_()
+        norm.running_var.uniform_(0.5, 2)
+        norm.weight.normal_()
+        norm.bias.normal_()
+    return norm
+
+
+STATELESS = {
+    "matrices of other sizes in a row": (lambda: [nn.Linear(6, 2), nn.Dropout(), nn.Linear(2, 3)], (6,)),
+    "a depthwise and a pointwise convolution": (lambda: [nn.Conv2d(4, 4, 3, groups=4), nn.Conv2d(4, 7, 1)], (4, 9, 8)),
+    "a norm between convolutions": (
+        lambda: [nn.Conv2d(1, 4, 3), normal(nn.BatchNorm2d(4)), nn.Conv2d(4, 2, 3, stride=2)],
+        (1, 9, 9),
+    ),
+    "a norm of a vector": (lambda: [nn.Linear(8, 5), normal(nn.BatchNorm1d(5))], (8,)),
+    "a norm of rows": (lambda: [nn.Linear(8, 5), normal(nn.BatchNorm1d(4))], (4, 8)),
+    "a norm of as many rows as columns": (lambda: [nn.Linear(8, 5), normal(nn.BatchNorm1d(5))], (5, 8)),
+    "a norm of images through a matrix": (lambda: [nn.Linear(8, 3), normal(nn.BatchNorm2d(3))], (3, 4, 8)),
+}
+
+
+@pytest.mark.parametrize("case", STATELESS)
+def test_layers_without_a_state_give_what_torch_gives(seed, backend, case):
+    layers, shape = STATELESS[case]
+    net = nn.Sequential(*layers()).eval()
+    xs = noise(*shape)
+    session = model_of(from_torch(net, xs[0]), backend).session()
+    with torch.no_grad():
+        np.testing.assert_allclose(session.run(xs.numpy()), net(xs).numpy(), rtol=1e-4, atol=1e-5)
+
+
 class Doubled(nn.Linear):
     """Looks like a Linear and is none."""
 

@@ -11,7 +11,7 @@ import pytest
 
 import edgesnn
 from edgesnn.errors import ModelError, UsageError
-from edgesnn.graph import Document
+from edgesnn.graph import Builder, Document
 from edgesnn.graph.activations import with_activations
 from edgesnn.runtime import Model, snapshot
 from tests.one_operator import document as one
@@ -250,6 +250,26 @@ def test_activations_can_be_other_than_the_file_s(backend: str, tmp_path: Path) 
     assert with_activations(with_activations(made, "float32"), "int8").identity == made.identity
     with pytest.raises(UsageError, match="found 'int4', expected float32, int8"):
         edgesnn.load(path, activations="int4")
+
+
+def test_activations_change_for_one_of_two_nodes_that_share_a_weight(backend: str) -> None:
+    rng = np.random.default_rng(5)
+    b = Builder(input={"kind": "spikes", "shape": [16]})
+    weight = rng.integers(-127, 128, (16, 16)).astype(np.int8)
+    tensors = {"weight": weight, "scale": np.full(16, 0.01), "bias": np.zeros(16)}
+    b.add("linear", "input", name="of_spikes", attributes={"activations": "int"}, tensors=tensors)
+    b.add("linear", "of_spikes", name="of_floats", attributes={"activations": "float32"}, tensors=tensors)
+    two = b.document(outputs="of_floats")
+    first, second = two.nodes
+    second = replace(second, tensors={**second.tensors, "weight": "of_spikes.weight"})
+    kept = {name: tensor for name, tensor in two.tensors.items() if name != "of_floats.weight"}
+    shared = Document(two.input, (first, second), two.outputs, two.states, kept)
+    x = rng.integers(0, 2, 16)
+    outputs = [
+        np.asarray(Model(with_activations(document, "int8"), backend=backend).session().step(x))
+        for document in (two, shared)
+    ]
+    assert outputs[0].tobytes() == outputs[1].tobytes()
 
 
 def test_a_snapshot_that_could_lead_out_of_a_line_or_past_a_bound_is_refused(backend: str) -> None:
