@@ -25,6 +25,7 @@ COMMANDS = {
     "demo": "edgesnn.cli.demo",
     "doctor": "edgesnn.cli.doctor",
     "eval": "edgesnn.cli.eval",
+    "generate": "edgesnn.cli.generate",
     "import": "edgesnn.cli.import_model",
     "info": "edgesnn.cli.info",
     "quantize": "edgesnn.cli.quantize",

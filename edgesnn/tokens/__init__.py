@@ -1,6 +1,7 @@
 """Tokens: text, log lines and numbers as token ids, and back.
 
 `registry.py` lists the tokenizers, `tokenizers/` has one file each; `masks.py` is what a model does not see of a line.
+`generation.py` writes text with `sampling.py`, over `probability.py`.
 docs/tokens.md is the page. May import encode (random numbers), events (addresses), mqtt and the ground floor. The names
 here are imported when they are first used.
 """
@@ -11,19 +12,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgesnn.tokens.generation import generate
     from edgesnn.tokens.masks import MASKS, mask
     from edgesnn.tokens.registry import make_tokenizer
+    from edgesnn.tokens.sampling import Sampler, Sampling
     from edgesnn.tokens.tokenizers.base import decode, encode
 
 _PUBLIC = {
     "MASKS": "edgesnn.tokens.masks",
+    "Sampler": "edgesnn.tokens.sampling",
+    "Sampling": "edgesnn.tokens.sampling",
     "decode": "edgesnn.tokens.tokenizers.base",
     "encode": "edgesnn.tokens.tokenizers.base",
+    "generate": "edgesnn.tokens.generation",
     "make_tokenizer": "edgesnn.tokens.registry",
     "mask": "edgesnn.tokens.masks",
 }
 
-__all__ = ["MASKS", "decode", "encode", "make_tokenizer", "mask"]
+__all__ = ["MASKS", "Sampler", "Sampling", "decode", "encode", "generate", "make_tokenizer", "mask"]
 
 
 def __getattr__(name: str) -> Any:
