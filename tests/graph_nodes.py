@@ -361,6 +361,7 @@ ADDERS: list[tuple[tuple[str, ...], Callable[[Growing], str | None]]] = [
     (("cuba",), cuba),
     (("delay",), delay),
     (("add",), pair("add", ("int", "int32", "float32"), ())),
+    (("add",), pair("add", ("float32",), ("int",))),
     (("multiply",), pair("multiply", ("float32",), ("float32", "int"))),
     (("token_shift",), token_shift),
     (("wkv",), wkv),

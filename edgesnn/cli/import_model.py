@@ -1,9 +1,10 @@
-"""`edgesnn import FILE --from nir -o MODEL`: another tool's model as a model file of ours."""
+"""`edgesnn import FILE --from nir|spikegpt|rwkv4 -o MODEL`: another tool's model as a model file of ours."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,23 +29,48 @@ EPILOG = f"""A NIR file holds continuous-time constants only: --profile says who
 its step, --reset what a spike does, --set changes single flags (docs/import.md). Without --bin, --sensor and --steps
 the model is stepped from Python; with them it says how events become its input.
 
+Checkpoints of SpikeGPT and RWKV-4 (.pth, official keys) are read by torch 2.10 or newer, weights only: one that holds
+more than tensors is refused, and nothing in it is executed (docs/token-models.md). Sizes are found in the file.
+
 examples:
   edgesnn import braille.nir --from nir --profile snntorch-no-delay --reset zero --input spikes -o braille.safetensors
   edgesnn import cnn.nir --from nir --profile sinabs --input spikes --bin 1ms --sensor 34x34 --steps 300 \\
       --origin zero --labels digits.txt --temperature 20 --early-exit 0.95 --min-steps 50 -o cnn.safetensors
   edgesnn import net.nir --from nir --profile plain --set lif1.compare=ge --set lif1.v_th=0.5 -o net.safetensors
+  edgesnn import SpikeGPT-216M.pth --from spikegpt -o spikegpt.safetensors
 
 {filter_list()}"""
+
+_FLAGS = {
+    "nir": (
+        *("profile", "reset", "dt", "set", "input", "value", "bin", "sensor", "steps", "hop_steps", "origin"),
+        *("rounding", "polarity_order", "adapt", "filter", "labels"),
+        *("temperature", "rejection", "early_exit", "min_steps"),
+    ),
+    "spikegpt": ("mode", "binarise"),
+    "rwkv4": ("mode",),
+}
+"""Flags that change something, by what the file is."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("file", metavar="FILE", help="the other tool's file")
-    parser.add_argument("--from", dest="source", metavar="KIND", required=True, help="what the file is: nir")
+    parser.add_argument(
+        "--from", dest="source", metavar="KIND", required=True, help="what the file is: nir, spikegpt or rwkv4"
+    )
     parser.add_argument("-o", "--output", metavar="MODEL", required=True, help="model file to write")
+    _add_neurons(parser)
+    _add_tokens(parser)
+    _add_events(parser)
+    add_readout(parser)
+    add_json(parser)
+
+
+def _add_neurons(parser: argparse.ArgumentParser) -> None:
     neurons = parser.add_argument_group("neurons (nir)")
     profiles = "plain, norse, snntorch, snntorch-no-delay, sinabs, spikingjelly or rockpool"
-    neurons.add_argument("--profile", metavar="NAME", required=True, help=f"whose update: {profiles}")
+    neurons.add_argument("--profile", metavar="NAME", help=f"whose update (needed): {profiles}")
     neurons.add_argument("--reset", metavar="HOW", help="zero or subtract (default: the profile's)")
     neurons.add_argument("--dt", metavar="TIME", type=duration_us("--dt"), help="time of a step (default: 100us)")
     neurons.add_argument(
@@ -54,9 +80,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="change one flag of one layer; repeatable",
     )
-    events = parser.add_argument_group("input")
+
+
+def _add_tokens(parser: argparse.ArgumentParser) -> None:
+    tokens = parser.add_argument_group("token models (spikegpt, rwkv4)")
+    tokens.add_argument(
+        "--mode",
+        choices=("author", "train"),
+        help="author halves the residual every 6 layers, as the published inference does (default of spikegpt); train"
+        " does not, as in training (default of rwkv4)",
+    )
+    tokens.add_argument(
+        "--binarise",
+        choices=("auto", "yes", "no"),
+        help="embedding to zeros and ones; auto (default): where there are 77 tokens, as the published inference does",
+    )
+
+
+def _add_events(parser: argparse.ArgumentParser) -> None:
+    events = parser.add_argument_group("input (nir)")
     events.add_argument(
-        "--input", choices=("dense", "spikes"), default="dense", help="float32 values, or small integers"
+        "--input", choices=("dense", "spikes"), help="float32 values (dense, default), or small integers"
     )
     events.add_argument("--value", choices=("count", "binary"), help="of spikes (default: count)")
     events.add_argument("--bin", metavar="TIME", type=duration_us("--bin"), help="time of a step of events")
@@ -73,8 +117,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_adapt(events)
     add_filters(parser)
     events.add_argument("--labels", metavar="FILE", help="names of the classes, one a line")
-    add_readout(parser)
-    add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -82,19 +124,10 @@ def run(args: argparse.Namespace) -> int:
     from edgesnn.graph import with_readout
     from edgesnn.importers.registry import find
 
-    document = find(args.source)(
-        args.file,
-        profile=args.profile,
-        reset=args.reset,
-        dt_us=args.dt,
-        flags=_flags(args.set),
-        input=args.input,
-        value=args.value,
-        events=_events(args),
-        labels=_labels(args.labels),
-        filters=args.filter,
-    )
-    document = with_readout(document, **readout_numbers(args))
+    importer = find(args.source)
+    _check_flags(args)
+    options = _nir_options(args) if args.source == "nir" else _given(args, _FLAGS[args.source])
+    document = with_readout(importer(args.file, **options), **readout_numbers(args))
     document.save(args.output)
     if args.json:
         print_json({"path": args.output, "sha256": document.identity, "provenance": dict(document.provenance)})
@@ -102,6 +135,39 @@ def run(args: argparse.Namespace) -> int:
         for line in _lines(args.output, document):
             print(line)
     return 0
+
+
+def _given(args: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
+    return {name: getattr(args, name) for name in names if getattr(args, name) not in (None, [])}
+
+
+def _check_flags(args: argparse.Namespace) -> None:
+    """Refuse flags that belong to files of another kind."""
+    own = _FLAGS[args.source]
+    for name in _given(args, [name for names in _FLAGS.values() for name in names if name not in own]):
+        whose = ", ".join(source for source, names in _FLAGS.items() if name in names)
+        found = f"--from {args.source}"
+        raise UsageError("flag of another kind of file", where=_flag(name), found=found, expected=f"--from {whose}")
+    if args.source == "nir" and args.profile is None:
+        raise UsageError("a NIR file needs a profile", where="--profile", hint="name whose update it is; see --help")
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _nir_options(args: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "profile": args.profile,
+        "reset": args.reset,
+        "dt_us": args.dt,
+        "flags": _flags(args.set),
+        "input": args.input or "dense",
+        "value": args.value,
+        "events": _events(args),
+        "labels": _labels(args.labels),
+        "filters": args.filter,
+    }
 
 
 def _flags(texts: list[str]) -> dict[str, dict[str, Any]]:
@@ -125,8 +191,8 @@ def _events(args: argparse.Namespace) -> dict[str, Any] | None:
     more = {name: value for name, value in more.items() if value is not None}
     if all(value is None for value in given.values()):
         for name in more:
-            flag = f"--{name.replace('_', '-')}"
-            raise UsageError("no events become the input", where=flag, expected="--bin, --sensor and --steps too")
+            expected = "--bin, --sensor and --steps too"
+            raise UsageError("no events become the input", where=_flag(name), expected=expected)
         return None
     missing = [f"--{name.removesuffix('_us')}" for name, value in given.items() if value is None]
     if missing:
@@ -148,9 +214,13 @@ def _labels(path: str | None) -> list[str] | None:
 
 def _lines(path: str, document: Document) -> list[str]:
     made = document.provenance["imported"]
+    first = f"{path}: {len(document.nodes)} nodes, {document.precision}, sha256 {document.identity[:12]}"
+    if made["from"] != "nir":
+        sizes = f"{made['layers']} layers, width {made['width']}, {made['vocab']:,} tokens"
+        return [first, f"{sizes}, mode {made['mode']}, embedding {'binarised' if made['binarise'] else 'as it is'}"]
     delays = ", ".join(f"{a} -> {b}" for a, b in made["cycles_cut"]) or "none"
     return [
-        f"{path}: {len(document.nodes)} nodes, {document.precision}, sha256 {document.identity[:12]}",
+        first,
         f"profile {made['profile']}, reset {made['reset']}, dt {made['dt_us']:g} us",
         f"recurrent connections, one step late: {delays}",
     ]

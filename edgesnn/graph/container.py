@@ -11,7 +11,7 @@ import math
 import os
 import struct
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -41,8 +41,10 @@ _NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
 Arrays = dict[str, npt.NDArray[Any]]
 
 
-def encode(tensors: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> tuple[bytes, list[bytes]]:
+def encode(tensors: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> tuple[bytes, list[memoryview]]:
     """Return (header, tensor bytes) of a safetensors file; the header is padded with spaces to a multiple of 64.
+
+    The bytes are those of the arrays themselves, not copies, where these lie in C order.
 
     Args:
         tensors: name to array; written in this order, C-contiguous, little-endian.
@@ -51,7 +53,7 @@ def encode(tensors: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str])
     header: dict[str, Any] = {"__metadata__": dict(metadata)}
     blobs, offset = [], 0
     for name, array in tensors.items():
-        blob = np.ascontiguousarray(array).tobytes()
+        blob = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
         end = offset + len(blob)
         header[name] = {"dtype": _NAMES[array.dtype], "shape": list(array.shape), "data_offsets": [offset, end]}
         blobs.append(blob)
@@ -75,7 +77,7 @@ def write(path: str | os.PathLike[str], tensors: Mapping[str, npt.NDArray[Any]],
         raise ModelError("cannot write the model file", where=os.fspath(path), found=reason) from None
 
 
-def _replace(target: Path, blobs: list[bytes]) -> None:
+def _replace(target: Path, blobs: Sequence[bytes | memoryview]) -> None:
     """Put the bytes, one blob after the other, in place of a file."""
     handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:

@@ -8,7 +8,11 @@ from importlib import import_module
 from edgesnn.errors import UsageError
 from edgesnn.graph import Document
 
-IMPORTERS = {"nir": "edgesnn.importers.nir:import_nir"}
+IMPORTERS = {
+    "nir": "edgesnn.importers.nir:import_nir",
+    "rwkv4": "edgesnn.importers.spikegpt:import_rwkv4",
+    "spikegpt": "edgesnn.importers.spikegpt:import_spikegpt",
+}
 
 
 def find(name: str) -> Callable[..., Document]:

@@ -128,13 +128,15 @@ def test_add_multiply_and_scale() -> None:
     scaled = b.add("scale", "input", name="scaled", tensors={"scale": [0.5], "bias": np.array([1.0, 2.0, 3.0])})
     gated = b.add("multiply", [scaled, "input"], name="gated")
     squared = b.add("multiply", [scaled, scaled], name="squared")
-    made = b.document(outputs=[both, gated, squared, b.add("add", ["input", "input"], name="twice")])
+    twice, mixed = b.add("add", ["input", "input"], name="twice"), b.add("add", [scaled, "input"], name="mixed")
+    made = b.document(outputs=[both, gated, squared, twice, mixed])
     assert made.analysis.values["both"].bound == 2 * 127 * 3 * 100
     y: Any = Model(made, backend="reference").session().step([2, 100, 0])
     assert y["both"].tolist() == [6, 300, 0]
     assert y["gated"].tolist() == [4.0, 5200.0, 0.0]
     assert y["squared"].tolist() == [4.0, 2704.0, 9.0]
     assert y["twice"].tolist() == [4, 200, 0]
+    assert y["mixed"].tolist() == [4.0, 152.0, 3.0]
 
 
 def test_sums_of_integers_that_may_not_fit_are_refused() -> None:
@@ -206,7 +208,11 @@ def test_a_cycle_passes_through_a_delay() -> None:
         ([1, 3, 1], {}, "delays are out of range: found 1 to 3, expected 0 to 2"),
         ([1, 1], {}, r"found int32 \[2\], expected int32 \[3\]"),
         (None, {"shape": [4]}, r"inputs cannot be added: found float32\[3\] and float32\[4\]"),
-        (None, {"value": "int", "bound": 1}, "inputs cannot be added"),
+        (
+            None,
+            {"value": "int", "bound": 1},
+            r"not what the attributes say: found float32\[3\], expected int\[3\] up to 1",
+        ),
         (None, {"bound": 1}, "attribute 'bound' is wrong"),
         (None, {"steps": 0}, "attribute 'steps' is wrong"),
         (None, {"steps": 4097}, "attribute 'steps' is wrong: found 4097, expected an integer from 1 to 4096"),

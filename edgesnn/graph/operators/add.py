@@ -1,4 +1,4 @@
-"""add: elementwise sum of two values of one kind and shape (residuals, recurrent currents)."""
+"""add: elementwise sum of two values of one shape (residuals, recurrent currents)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _LARGEST = {"int": BYTE_MAX, "int32": INT32_MAX}
 
 
 class Add(Operator):
-    """y = a + b; bounds of integers add up, to at most 255 (int) or 2^31 - 1 (int32)."""
+    """y = a + b of one kind, or float32 + int; bounds of integers add up, to at most 255 (int) or 2^31 - 1 (int32)."""
 
     arity = 2
 
@@ -17,9 +17,11 @@ class Add(Operator):
         """See `Operator.infer`."""
         a, b = view.inputs
         view.roles(())
-        if a.kind in ("window", "token") or a.kind != b.kind or a.shape != b.shape:
-            raise view.error("inputs cannot be added", found=f"{a} and {b}", expected="one kind and shape")
-        bound = a.bound + b.bound
+        same = a.kind == b.kind and a.kind not in ("window", "token")
+        if a.shape != b.shape or not (same or (a.kind, b.kind) == ("float32", "int")):
+            expected = "one kind, or float32 then int, of one shape"
+            raise view.error("inputs cannot be added", found=f"{a} and {b}", expected=expected)
+        bound = 0 if a.kind == "float32" else a.bound + b.bound
         if bound > _LARGEST.get(a.kind, bound):
             expected = f"at most {_LARGEST[a.kind]}"
             raise view.error("sum may not fit its type", found=f"up to {bound}", expected=expected)

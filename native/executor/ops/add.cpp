@@ -1,4 +1,4 @@
-// add: y = a + b of one kind and shape.
+// add: y = a + b of one shape and kind, or float32 and small integers.
 #include "executor/op.hpp"
 #include "kernels/kernels.hpp"
 
@@ -10,10 +10,12 @@ class Add final : public Op {
     explicit Add(const NodeView& view) {
         view.expect(2, 1);
         const ValueType &a = view.inputs[0], &b = view.inputs[1];
-        if (a.kind != b.kind || a.kind == Kind::window || a.kind == Kind::token || a.shape != b.shape)
+        const bool same = a.kind == b.kind && a.kind != Kind::window && a.kind != Kind::token;
+        mixed_ = a.kind == Kind::real && b.kind == Kind::integer;
+        if (a.shape != b.shape || (!same && !mixed_))
             view.fail("inputs cannot be added", describe(a) + " and " + describe(b),
-                      "two values of one kind and shape");
-        const int64_t bound = a.bound + b.bound;
+                      "one kind, or float32 then int, of one shape");
+        const int64_t bound = mixed_ ? 0 : a.bound + b.bound;
         if (a.kind == Kind::integer && bound > 255) view.fail("sum may not fit a byte", std::to_string(bound));
         if (bound > INT32_MAX) view.fail("sum may not fit 32 bits", std::to_string(bound));
         outputs = {{a.kind, a.shape, bound, a.last}};
@@ -41,6 +43,7 @@ class Add final : public Op {
             return kernels::table().add_u8(static_cast<const uint8_t*>(call.inputs[0]),
                                            static_cast<const uint8_t*>(call.inputs[1]), n,
                                            static_cast<uint8_t*>(call.output));
+        if (mixed_) return add_bytes(call, n);
         if (outputs[0].kind == Kind::real)
             return kernels::table().add_f32(static_cast<const float*>(call.inputs[0]),
                                             static_cast<const float*>(call.inputs[1]), n,
@@ -51,7 +54,14 @@ class Add final : public Op {
     }
 
   private:
-    bool ones_;
+    static void add_bytes(const OpCall& call, size_t n) noexcept {
+        const auto* a = static_cast<const float*>(call.inputs[0]);
+        const auto* b = static_cast<const uint8_t*>(call.inputs[1]);
+        auto* y = static_cast<float*>(call.output);
+        for (size_t i = 0; i < n; ++i) y[i] = a[i] + static_cast<float>(b[i]);
+    }
+
+    bool ones_, mixed_;
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-"""add: a + b in their type; the graph's rules bound integer sums."""
+"""add: a + b in the first one's type; the graph's rules bound integer sums."""
 
 from __future__ import annotations
 
@@ -14,4 +14,4 @@ class Add(ReferenceOperator):
     def step(self, inputs: Sequence[Any], states: Mapping[str, Array], step: int) -> tuple[Array, ...]:
         """See `ReferenceOperator.step`."""
         a, b = inputs
-        return (a + b,)
+        return (a + b.astype(a.dtype),)
