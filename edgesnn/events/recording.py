@@ -137,6 +137,7 @@ class Recording:
         self._kind = kind
         self._header = header
         self._index = TimeIndex()
+        self._told: list[str] = []
 
     def __repr__(self) -> str:
         return f"Recording({str(self.path)!r}, format={self.format!r}, sensor={self.sensor})"
@@ -243,7 +244,9 @@ class Recording:
     def _conclude(self, total: int, data_bytes: int) -> None:
         self.warnings = self.conclusions(total, data_bytes, self.counters)
         for warning in self.warnings:
-            _log.warning("%s: %s", self.path, warning)
+            if warning not in self._told:
+                _log.warning("%s: %s", self.path, warning)
+        self._told = self.warnings  # a replay that begins again and again says it once
 
     def conclusions(self, total: int, data_bytes: int, counters: dict[str, int]) -> list[str]:
         """Return the warnings of a whole pass over this file.

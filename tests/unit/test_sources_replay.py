@@ -10,7 +10,7 @@ import pytest
 
 import edgesnn
 from edgesnn.events.types import EVENT
-from tests.live import made_up
+from tests.live import made_up, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +89,13 @@ def test_the_way_in_names_the_sensor_and_format_of_files_that_do_not(tmp_path: P
     with edgesnn.open(f"replay:{tmp_path}/a.csv?speed=max&sensor=34x34&format=csv") as source:
         assert (source.sensor, source.format) == ((34, 34), "csv")
         assert np.concatenate([packet.events for packet in source]).tolist() == events.tolist()
+
+
+def test_a_damaged_recording_that_is_played_again_and_again_is_told_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = (Path(__file__).parents[2] / "recordings" / "hand_clap.raw").read_bytes()
+    (tmp_path / "a.raw").write_bytes(data[:5_001])
+    with edgesnn.open(f"replay:{tmp_path}/a.raw?speed=max&loop") as source:
+        wait_until(source, lambda: source.counters["loops"] > 3)
+    assert len([one for one in caplog.messages if "truncated_bytes 1" in one]) == 1

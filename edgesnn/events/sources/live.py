@@ -300,7 +300,8 @@ class LiveSource:
         if error is not None:
             self._drop(error)
         self.sensor = self.sensor or getattr(self._decoder, "sensor", None)
-        sure = self.format in framing.TIME_WORDS and self._decoded["time_resyncs"] == resyncs
+        told = self._link.can_wait and self.format in framing.TIME_WORDS  # others send as their time passes
+        sure = told and self._decoded["time_resyncs"] == resyncs
         self._place(events, t_end_us, now_s, sure, parts)
         self._keep(self._decoder.triggers())
 
