@@ -4,13 +4,15 @@
 
 One thread, the two streams of `bench/filters.py` (two million events on 640x480), each one window: `encode_array` into
 an array that is there. A peer is given its own form of the events; it makes a new array. tonic is given the first
-events. All take turns, and the best run of each counts. A peer that computes another thing says so in its row.
+events. All take turns, and the best run of each counts, in processor time of the thread, so that a loaded machine costs
+nobody more. A peer that computes another thing says so in its row.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -93,7 +95,8 @@ def measure(text: str, events: np.ndarray, peers: dict[str, dict[str, Peer]], se
     out = encode_array(events, text, SENSOR)
     encoder = parse_encoder(text)
     works: dict[str, Callable[[], Any]] = {"edgesnn": lambda: encode_array(events, encoder, SENSOR, out=out)}
-    found = interleaved_ms({**works, **{name: call for name, (call, _) in given.items()}}, seconds=seconds)
+    works.update({name: call for name, (call, _) in given.items()})
+    found = interleaved_ms(works, seconds=seconds, clock=time.thread_time)
     counts = {name: n for name, (_, n) in given.items()}
     speeds = {name: counts.get(name, COUNT) / 1e3 / times["best"] for name, times in found.items()}
     return {"encoder": text, "mev_s": speeds, "differs": differs}

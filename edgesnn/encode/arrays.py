@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 import numpy.typing as npt
 
 from edgesnn import _native
@@ -18,7 +17,6 @@ from edgesnn.events.described import Written, parse
 from edgesnn.events.filters import Chain, FilterLike, parse_filters
 from edgesnn.events.recording import Recording
 from edgesnn.events.recording import open as open_recording
-from edgesnn.events.types import EVENT
 from edgesnn.units import parse_duration_us
 
 Array = npt.NDArray[Any]
@@ -92,16 +90,15 @@ def encode_array(
         UsageError: an encoder that cannot be, another dtype, an `out` that does not fit.
         RecordingError: an event outside the sensor.
 
+    >>> import numpy as np
+    >>> from edgesnn.events.types import EVENT
     >>> events = np.array([(0, 1, 0, 1), (30, 1, 0, 1), (99, 0, 1, 0)], EVENT)
     >>> encode_array(events, "frames:steps=2,polarity=merged", (2, 2), t0_us=0, t1_us=100).tolist()
     [[[[0, 2], [0, 0]]], [[[0, 0], [1, 0]]]]
     """
     chosen = parse_encoder(encoder)
     native = _native.encode.ArrayEncoder(chosen.name, chosen.numbers, _size(sensor))
-    given = isinstance(events, np.ndarray) and events.dtype == EVENT and len(events) > 0
-    start = (int(events["t"][0]) if given else 0) if t0_us is None else operator.index(t0_us)
-    end = (max(start, int(events["t"].max())) if given else start) if t1_us is None else operator.index(t1_us)
-    made: Array = native.encode(events, start, end, first_event, out)
+    made: Array = native.encode(events, t0_us, t1_us, first_event, out)
     return made
 
 
@@ -117,6 +114,8 @@ class ArrayStream:
     Raises:
         UsageError: an encoder that cannot be, or not exactly one kind of window.
 
+    >>> import numpy as np
+    >>> from edgesnn.events.types import EVENT
     >>> stream = ArrayStream("frames", (2, 1), window="1ms")
     >>> stream.push(np.array([(0, 0, 0, 1), (400, 1, 0, 1), (1000, 1, 0, 1)], EVENT))
     >>> [(w.number, w.t0_us, w.t1_us, w.events, w.array.sum()) for w in iter(stream.poll, None)]
@@ -154,6 +153,23 @@ class ArrayStream:
     def finish(self) -> None:
         """Say that no packet follows: the window that is not complete is dropped and counted."""
         self._native.finish()
+
+    def save(self) -> dict[str, Array]:
+        """Return the state between two packets, name -> array.
+
+        Raises:
+            UsageError: windows wait to be polled.
+        """
+        state: dict[str, Array] = self._native.save()
+        return state
+
+    def load(self, state: Mapping[str, Array]) -> None:
+        """Go on from a state of the same encoder, sensor and windows; what waits to be polled is forgotten.
+
+        Raises:
+            ModelError: it is of others, or contradicts itself; nothing changes then.
+        """
+        self._native.load(dict(state))
 
     @property
     def counters(self) -> dict[str, int]:

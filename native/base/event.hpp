@@ -19,6 +19,8 @@ struct Trigger {
     uint8_t p;   // edge: 1 rising, 0 falling
 };
 #pragma pack(pop)
+constexpr int64_t kTimeLimit = int64_t{1} << 60;  // |t| of an event, in microseconds (36,000 years), is below this
+
 static_assert(sizeof(Event) == 13 && sizeof(Trigger) == 10, "packed");
 
 }  // namespace edgesnn

@@ -31,24 +31,6 @@ inline pybind11::dtype dtype_of(encode::Element element) {
     return pybind11::dtype::of<float>();
 }
 
-// Throws Error{recording} on the first event that cannot be of that sensor.
-inline void check_events(Span<const Event> events, encode::Sensor sensor) {
-    const auto possible = [](const Event& event) {
-        return (event.t < events::kTimeLimit) & (event.t > -events::kTimeLimit);
-    };
-    bool all = true;
-    for (const Event& event : events) all &= possible(event);
-    if (all && all_inside(events, sensor.width, sensor.height)) return;
-    size_t at = 0;
-    while (possible(events[at]) && is_inside(events[at], sensor.width, sensor.height)) ++at;
-    const Event& event = events[at];
-    throw Error(ErrorKind::recording, "event is impossible", "event " + std::to_string(at),
-                "t=" + std::to_string(event.t) + " x=" + std::to_string(event.x) + " y=" + std::to_string(event.y) +
-                    " p=" + std::to_string(event.p),
-                "x and y inside " + std::to_string(sensor.width) + "x" + std::to_string(sensor.height) +
-                    ", p 0 or 1, t within 2^60");
-}
-
 class PyArrayEncoder {
   public:
     PyArrayEncoder(const std::string& name, const encode::ArrayParameters& parameters,
@@ -59,25 +41,24 @@ class PyArrayEncoder {
     pybind11::dtype dtype() const { return dtype_of(encoder_->element()); }
 
     // Into `out`, or a new array. Times that step back count as the largest before them; those outside [t0_us, t1_us]
-    // as its end that is nearer.
-    pybind11::array encode(const pybind11::object& events, int64_t t0_us, int64_t t1_us, uint64_t first_event,
-                           const pybind11::object& out) {
+    // as its end that is nearer. By default t0_us is the first event's time, t1_us the largest.
+    pybind11::array encode(const pybind11::object& events, std::optional<int64_t> t0_us, std::optional<int64_t> t1_us,
+                           uint64_t first_event, const pybind11::object& out) {
         const Turn turn(busy_, "encoder");
         const EventArray array(events);
-        const bool fits = t0_us > -events::kTimeLimit && t1_us < events::kTimeLimit && t0_us <= t1_us;
-        if (!fits || t1_us - t0_us > events::kLengthLimit)
-            throw Error(ErrorKind::usage, "not a window", "t0_us, t1_us",
-                        std::to_string(t0_us) + " to " + std::to_string(t1_us),
-                        "rising, within 2^60, at most 2^48 long");
         pybind11::array made = out.is_none() ? pybind11::array(dtype(), shape()) : given(out);
         void* data = made.mutable_data();
         {
             const pybind11::gil_scoped_release unlocked;
-            const bool rise = rises(array.span, t0_us, t1_us);
-            if (!rise || !all_inside(array.span, sensor_.width, sensor_.height)) check_events(array.span, sensor_);
-            const Span<const Event> rising = rise ? array.span : clamped(array.span, t0_us, t1_us);
+            const bool rise = check_events(array.span, sensor_.width, sensor_.height);
+            const int64_t start_us = t0_us.value_or(array.span.empty() ? 0 : array.span[0].t);
+            const int64_t latest_us = latest(array.span, rise, start_us);
+            const int64_t end_us = t1_us.value_or(latest_us);
+            check_window(start_us, end_us);
+            const bool inside = array.span.empty() || (array.span[0].t >= start_us && latest_us <= end_us);
+            const Span<const Event> rising = rise && inside ? array.span : clamped(array.span, start_us, end_us);
             encoder_->reset();
-            encoder_->encode({rising, t0_us, t1_us, first_event}, data);
+            encoder_->encode({rising, start_us, end_us, first_event}, data);
         }
         return made;
     }
@@ -94,15 +75,18 @@ class PyArrayEncoder {
                         "a writable C-contiguous array of the encoder's shape and dtype");
         return array;
     }
-    static bool rises(Span<const Event> events, int64_t t0_us, int64_t t1_us) noexcept {
-        bool rise = true;
-        int64_t before_us = t0_us;
-        for (const Event& event : events) {
-            const int64_t t_us = event.t;
-            rise &= t_us >= before_us;
-            before_us = t_us;
-        }
-        return rise && before_us <= t1_us;
+    static int64_t latest(Span<const Event> events, bool rise, int64_t start_us) noexcept {
+        if (events.empty()) return start_us;
+        if (rise) return std::max<int64_t>(start_us, events[events.size - 1].t);
+        for (const Event& event : events) start_us = std::max<int64_t>(start_us, event.t);
+        return start_us;
+    }
+    static void check_window(int64_t t0_us, int64_t t1_us) {
+        const bool fits = t0_us > -kTimeLimit && t1_us < kTimeLimit && t0_us <= t1_us;
+        if (!fits || t1_us - t0_us > events::kLengthLimit)
+            throw Error(ErrorKind::usage, "not a window", "t0_us, t1_us",
+                        std::to_string(t0_us) + " to " + std::to_string(t1_us),
+                        "rising, within 2^60, at most 2^48 long");
     }
     Span<const Event> clamped(Span<const Event> events, int64_t t0_us, int64_t t1_us) {
         copy_.assign(events.begin(), events.end());
@@ -126,17 +110,18 @@ class PyArrayStream {
                   std::pair<int32_t, int32_t> sensor, int64_t length, int64_t hop, bool by_count)
         : sensor_{sensor.first, sensor.second},
           encoder_(encode::make_array_encoder(name, parameters, sensor_)),
-          cutter_(options(length, hop, by_count)) {}
+          cutter_(options(length, hop, by_count)),
+          identity_(identity(name, parameters, length, hop, by_count)) {}
 
     // Poll until None before the next packet.
     void push(const pybind11::object& events, std::optional<int64_t> t_end_us) {
         const Turn turn(busy_, "encoder");
         const EventArray array(events);
         if (next_ < waiting_.size()) throw Error(ErrorKind::usage, "windows wait to be polled", "push");
-        if (t_end_us && (*t_end_us >= events::kTimeLimit || *t_end_us <= -events::kTimeLimit))
+        if (t_end_us && (*t_end_us >= kTimeLimit || *t_end_us <= -kTimeLimit))
             throw Error(ErrorKind::usage, "not a time", "t_end_us", std::to_string(*t_end_us), "within 2^60");
         const pybind11::gil_scoped_release unlocked;
-        check_events(array.span, sensor_);
+        check_events(array.span, sensor_.width, sensor_.height);
         waiting_.assign(array.span.begin(), array.span.end());
         next_ = 0;
         t_end_us_ = t_end_us;
@@ -167,7 +152,53 @@ class PyArrayStream {
         return counters;
     }
 
+    // Between two packets: none of its windows waits.
+    pybind11::dict save() {
+        const Turn turn(busy_, "encoder");
+        if (next_ < waiting_.size() || t_end_us_ || cutter_.complete())
+            throw Error(ErrorKind::usage, "windows wait to be polled", "save");
+        return to_dict(state());
+    }
+    void load(const pybind11::dict& arrays) {
+        const Turn turn(busy_, "encoder");
+        const StateTensors tensors = from_dict(arrays), before = state();
+        try {
+            load_state(tensors);
+        } catch (...) {
+            load_state(before);
+            throw;
+        }
+        waiting_.clear();
+        next_ = 0;
+        t_end_us_.reset();
+    }
+
   private:
+    std::string identity(const std::string& name, const encode::ArrayParameters& parameters, int64_t length,
+                         int64_t hop, bool by_count) const {
+        std::string text = name;
+        for (const auto& [parameter, value] : parameters) text += ":" + parameter + "=" + std::to_string(value);
+        return text + " " + std::to_string(sensor_.width) + "x" + std::to_string(sensor_.height) + " " +
+               std::to_string(length) + "/" + std::to_string(hop) + (by_count ? " events" : " us");
+    }
+    StateTensors state() const {
+        StateWriter writer("stream");
+        writer.put("of", reinterpret_cast<const uint8_t*>(identity_.data()), {static_cast<int64_t>(identity_.size())});
+        writer.section(cutter_.section());
+        cutter_.save(writer);
+        writer.section("encoder");
+        encoder_->save(writer);
+        return writer.tensors();
+    }
+    void load_state(const StateTensors& tensors) {
+        const std::vector<uint8_t> of = StateReader(tensors, "stream").get_array<uint8_t>("of");
+        const std::string found(of.begin(), of.end());
+        if (found != identity_)
+            throw Error(ErrorKind::model, "snapshot is of another stream of windows", "stream/of", found.substr(0, 200),
+                        identity_);
+        cutter_.load(StateReader(tensors, cutter_.section()));
+        encoder_->load(StateReader(tensors, "encoder"));
+    }
     events::WindowOptions options(int64_t length, int64_t hop, bool by_count) const {
         events::WindowOptions windows;
         windows.by_count = by_count;
@@ -195,6 +226,7 @@ class PyArrayStream {
     encode::Sensor sensor_;
     std::unique_ptr<encode::ArrayEncoder> encoder_;
     events::WindowCutter cutter_;
+    std::string identity_;  // of what encoder, sensor and windows: a snapshot of others is refused
     std::vector<Event> waiting_;
     size_t next_ = 0;
     std::optional<int64_t> t_end_us_;

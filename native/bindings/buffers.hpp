@@ -32,6 +32,7 @@ class ByteView {
 
 // Arrays of edgesnn.EVENT and edgesnn.events.types.TRIGGER that own the vector's memory: no copy.
 pybind11::array event_array(std::vector<Event>&& events);
+pybind11::array event_array(std::vector<Event>&& events, size_t count);  // the first of them
 pybind11::array trigger_array(std::vector<Trigger>&& triggers);
 
 }  // namespace edgesnn::bindings

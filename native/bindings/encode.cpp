@@ -129,7 +129,7 @@ void bind_encode(py::module_& m) {
         .def_property_readonly("shape", &PyArrayEncoder::shape)
         .def_property_readonly("dtype", &PyArrayEncoder::dtype)
         .def("encode", &PyArrayEncoder::encode, py::arg("events"), py::arg("t0_us"), py::arg("t1_us"),
-             py::arg("first_event"), py::arg("out") = py::none());
+             py::arg("first_event"), py::arg("out"));
     py::class_<PyArrayStream>(room, "ArrayStream")
         .def(py::init<const std::string&, const encode::ArrayParameters&, std::pair<int32_t, int32_t>, int64_t, int64_t,
                       bool>(),
@@ -138,7 +138,9 @@ void bind_encode(py::module_& m) {
         .def("push", &PyArrayStream::push, py::arg("events"), py::arg("t_end_us"))
         .def("poll", &PyArrayStream::poll)
         .def("finish", &PyArrayStream::finish)
-        .def("counters", &PyArrayStream::counters);
+        .def("counters", &PyArrayStream::counters)
+        .def("save", &PyArrayStream::save)
+        .def("load", &PyArrayStream::load, py::arg("state"));
 }
 
 }  // namespace edgesnn::bindings

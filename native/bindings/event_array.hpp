@@ -1,7 +1,10 @@
 // edgesnn.EVENT arrays at the door: checked, then seen as packed native events.
 #pragma once
 
+#include <pybind11/gil_safe_call_once.h>
+
 #include <string>
+#include <type_traits>
 
 #include "base/event.hpp"
 #include "base/span.hpp"
@@ -9,17 +12,29 @@
 
 namespace edgesnn::bindings {
 
+// edgesnn.events.types.EVENT or TRIGGER, looked up once.
+template <typename Record>
+const pybind11::dtype& record_dtype() {
+    namespace py = pybind11;
+    PYBIND11_CONSTINIT static py::gil_safe_call_once_and_store<py::dtype> stored;
+    constexpr const char* kName = std::is_same_v<Record, Event> ? "EVENT" : "TRIGGER";
+    return stored
+        .call_once_and_store_result(
+            [] { return py::module_::import("edgesnn.events.types").attr(kName).template cast<py::dtype>(); })
+        .get_stored();
+}
+
 // A C-contiguous array of exactly one of edgesnn.events.types, as native records; the span lives as long as `holder`.
 template <typename Record>
 struct RecordArray {
     RecordArray(const pybind11::object& records, const std::string& name, const char* type) {
         namespace py = pybind11;
-        const py::dtype wanted = py::module_::import("edgesnn.events.types").attr(type).template cast<py::dtype>();
         if (!py::isinstance<py::array>(records))
             throw Error(ErrorKind::usage, name + " are not an array", name, py::str(py::type::of(records)),
                         std::string("a numpy array of dtype edgesnn.events.types.") + type);
         holder = records.cast<py::array>();
-        if (!holder.dtype().equal(wanted) || holder.ndim() != 1)
+        const py::dtype& wanted = record_dtype<Record>();
+        if ((!holder.dtype().is(wanted) && !holder.dtype().equal(wanted)) || holder.ndim() != 1)
             throw Error(ErrorKind::usage, name + " have another layout", name,
                         std::string(py::str(holder.dtype())) + " with " + std::to_string(holder.ndim()) + " dimensions",
                         std::string("one dimension of dtype edgesnn.events.types.") + type);

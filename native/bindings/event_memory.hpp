@@ -22,10 +22,23 @@ class EventMemory {
         if (spare_.empty()) return {};
         std::vector<Event> events = std::move(spare_.back());
         spare_.pop_back();
+        events.clear();
+        return events;
+    }
+    // One of at least `count` events, whatever they are: to be written over. Any thread.
+    std::vector<Event> take(size_t count) {
+        std::vector<Event> events;
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            if (!spare_.empty()) {
+                events = std::move(spare_.back());
+                spare_.pop_back();
+            }
+        }
+        if (events.size() < count) events.resize(count);
         return events;
     }
     void give(std::vector<Event>&& events) noexcept {
-        events.clear();
         const std::lock_guard<std::mutex> lock(mutex_);
         if (spare_.size() < kMost && events.capacity() <= kMostEvents) spare_.push_back(std::move(events));
     }

@@ -23,16 +23,15 @@ namespace edgesnn::bindings {
 namespace {
 
 template <typename T>
-py::array owning_array(std::vector<T>&& records, const char* dtype) {
+py::array owning_array(std::vector<T>&& records, size_t size) {
     auto owner = std::make_unique<std::vector<T>>(std::move(records));
-    const auto count = static_cast<py::ssize_t>(owner->size());
+    const auto count = static_cast<py::ssize_t>(size);
     const void* data = owner->data();
     const py::capsule base(owner.release(), [](void* p) {
         const std::unique_ptr<std::vector<T>> last(static_cast<std::vector<T>*>(p));
         if constexpr (std::is_same_v<T, Event>) EventMemory::shared().give(std::move(*last));
     });
-    const py::object type = py::module_::import("edgesnn.events.types").attr(dtype);
-    return py::array(py::dtype::from_args(type), {count}, {static_cast<py::ssize_t>(sizeof(T))}, data, base);
+    return py::array(record_dtype<T>(), {count}, {static_cast<py::ssize_t>(sizeof(T))}, data, base);
 }
 
 // Python's face of one events::Decoder.
@@ -133,10 +132,15 @@ py::bytes encode_csv(const py::object& array, const std::string& columns) {
 }  // namespace
 
 py::array event_array(std::vector<Event>&& events) {
-    return owning_array(std::move(events), "EVENT");
+    const size_t count = events.size();
+    return owning_array(std::move(events), count);
+}
+py::array event_array(std::vector<Event>&& events, size_t count) {
+    return owning_array(std::move(events), count);
 }
 py::array trigger_array(std::vector<Trigger>&& triggers) {
-    return owning_array(std::move(triggers), "TRIGGER");
+    const size_t count = triggers.size();
+    return owning_array(std::move(triggers), count);
 }
 py::object time_or_none(int64_t t_us) {
     return t_us == events::kNoTime ? py::object(py::none()) : py::object(py::int_(t_us));

@@ -1,7 +1,6 @@
 // _native.events.FilterChain: edgesnn.events.filters.Chain is the public door.
 #include "bindings/filters.hpp"
 
-#include <algorithm>
 #include <optional>
 
 #include "base/event_checks.hpp"
@@ -24,14 +23,16 @@ class PyFilterChain {
     py::array push(const py::object& events, std::optional<int64_t> t_end_us) {
         const Turn turn(busy_, "chain of filters");
         const EventArray array(events);
-        std::vector<Event> out = EventMemory::shared().take();
+        std::vector<Event> out;
+        size_t passed = 0;
         {
             const py::gil_scoped_release unlocked;
-            check(array.span);
-            chain_.push(array.span, out);
+            const bool rise = check_events(array.span, sensor_.width, sensor_.height);
+            out = EventMemory::shared().take(array.span.size);
+            passed = rise ? chain_.push_rising(array.span, out.data()) : chain_.push(array.span, out.data());
             if (t_end_us) chain_.advance(*t_end_us);
         }
-        return event_array(std::move(out));
+        return event_array(std::move(out), passed);
     }
     std::pair<int32_t, int32_t> sensor() const { return {chain_.area().width, chain_.area().height}; }
     CounterMap counters() {
@@ -60,26 +61,6 @@ class PyFilterChain {
     }
 
   private:
-    static uint64_t distance(int64_t t_us) noexcept { return static_cast<uint64_t>(t_us) + (events::kTimeLimit - 1); }
-    bool possible(const Event& event) const noexcept {
-        return is_inside(event, sensor_.width, sensor_.height) & (event.t < events::kTimeLimit) &
-               (event.t > -events::kTimeLimit);
-    }
-    void check(Span<const Event> events) const {
-        constexpr uint64_t kFar = 2 * static_cast<uint64_t>(events::kTimeLimit) - 1;
-        uint64_t farthest = 0;
-        for (const Event& event : events) farthest = std::max(farthest, distance(event.t));
-        if (farthest < kFar && all_inside(events, sensor_.width, sensor_.height)) return;
-        size_t at = 0;
-        while (possible(events[at])) ++at;
-        const Event& event = events[at];
-        throw Error(ErrorKind::recording, "event is impossible", "event " + std::to_string(at),
-                    "t=" + std::to_string(event.t) + " x=" + std::to_string(event.x) + " y=" + std::to_string(event.y) +
-                        " p=" + std::to_string(event.p),
-                    "x and y inside " + std::to_string(sensor_.width) + "x" + std::to_string(sensor_.height) +
-                        ", p 0 or 1, t within 2^60");
-    }
-
     events::Area sensor_;
     events::FilterChain chain_;
     Turn::Flag busy_ = ATOMIC_FLAG_INIT;

@@ -13,6 +13,7 @@
 #include "base/error.hpp"
 #include "base/event.hpp"
 #include "base/span.hpp"
+#include "base/state_io.hpp"
 #include "encode/encoder.hpp"
 
 namespace edgesnn::encode {
@@ -39,6 +40,9 @@ class ArrayEncoder {
     virtual void encode(const ArrayWindow& window, void* out) = 0;
     // Forgets what earlier windows left.
     virtual void reset() noexcept {}
+    // What earlier windows left, for a snapshot; load throws Error{model} on what cannot be, and changes nothing then.
+    virtual void save(StateWriter&) const {}
+    virtual void load(const StateReader&) {}
 
   protected:
     // Throws Error{usage} on an array that is too large.

@@ -22,21 +22,33 @@ class Frames final : public ArrayEncoder {
         auto* counts = static_cast<Count*>(out);
         std::memset(counts, 0, static_cast<size_t>(elements()) * sizeof(Count));
         const int64_t span_us = std::max<int64_t>(1, window.t1_us - window.t0_us);
-        int64_t step = 0, end_us = edge_us(window.t0_us, span_us, 1);
-        if (steps_ == 1) end_us = std::numeric_limits<int64_t>::max();
-        for (const Event& event : window.events) {
-            while (event.t >= end_us) {
-                counts += step_;
-                ++step;
-                end_us =
-                    step + 1 < steps_ ? edge_us(window.t0_us, span_us, step + 1) : std::numeric_limits<int64_t>::max();
-            }
-            Count& count = counts[event.p * split_ + event.y * width_ + event.x];
-            count = static_cast<Count>(count + (count != Largest ? 1 : 0));
+        const Event* event = window.events.begin();
+        for (int64_t step = 0; step < steps_ && event != window.events.end(); ++step, counts += step_) {
+            const Event* const end =
+                step + 1 == steps_
+                    ? window.events.end()
+                    : std::lower_bound(event, window.events.end(), edge_us(window.t0_us, span_us, step + 1),
+                                       [](const Event& one, int64_t t_us) { return one.t < t_us; });
+            if (split_ == 0)
+                count<false>({event, static_cast<size_t>(end - event)}, counts);
+            else
+                count<true>({event, static_cast<size_t>(end - event)}, counts);
+            event = end;
         }
     }
 
   private:
+    template <bool Split>
+    void count(Span<const Event> events, Count* counts) const noexcept {
+        const size_t width = width_, split = Split ? split_ : 0;
+        for (const Event& event : events) {
+            Count& counted = counts[event.p * split + event.y * width + event.x];
+            if constexpr (Largest == 1)
+                counted = 1;
+            else if (++counted == 0)
+                counted = Largest;
+        }
+    }
     // The first time of a step: step k holds floor((t - t0) * steps / span) == k, the last one also t1.
     int64_t edge_us(int64_t t0_us, int64_t span_us, int64_t step) const noexcept {
         const int64_t whole = span_us / steps_, rest = span_us % steps_;

@@ -3,6 +3,7 @@
 // table each, so that the exponential costs one product.
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "base/exp32.hpp"
 #include "base/float_environment.hpp"
@@ -42,6 +43,14 @@ class Surface final : public ArrayEncoder {
         }
     }
     void reset() noexcept override { std::fill(last_.begin(), last_.end(), kNever); }
+    void save(StateWriter& writer) const override { writer.put("last", last_.data(), shape()); }
+    void load(const StateReader& reader) override {
+        std::vector<int64_t> last = reader.get_array<int64_t>("last");
+        const auto possible = [](int64_t t) { return t == kNever || (t > -kTimeLimit && t < kTimeLimit); };
+        if (last.size() != last_.size() || !std::all_of(last.begin(), last.end(), possible))
+            throw Error(ErrorKind::model, "snapshot of an encoder contradicts itself", "encoder/last");
+        last_ = std::move(last);
+    }
 
   private:
     static void fill(std::vector<float>& table, int64_t count, int64_t unit_us, int64_t tau_us) {

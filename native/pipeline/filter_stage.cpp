@@ -10,11 +10,13 @@ constexpr size_t kMostHeld = 1024;  // events filtered at once
 
 }  // namespace
 
+FilterStage::FilterStage(const std::vector<events::Parameters>& filters, events::Area area)
+    : chain_(filters, area), held_(filters.empty() ? 0 : kMostHeld) {}
+
 size_t FilterStage::push(Span<const Event> events) {
-    held_.clear();
-    taken_ = 0;
     const size_t count = std::min(events.size, kMostHeld);
-    chain_.push({events.data, count}, held_);
+    held_count_ = chain_.push({events.data, count}, held_.data());
+    taken_ = 0;
     return count;
 }
 
@@ -29,15 +31,16 @@ void FilterStage::load(const StateReader& reader) {
     std::vector<Event> held(bytes.size() / sizeof(Event));
     if (!held.empty()) std::memcpy(static_cast<void*>(held.data()), bytes.data(), held.size() * sizeof(Event));
     chain_.load(reader);
-    int64_t latest = -events::kTimeLimit + 1;
-    bool fits = bytes.size() % sizeof(Event) == 0 && held.size() <= kMostHeld;
+    int64_t latest = -kTimeLimit + 1;
+    bool fits = bytes.size() % sizeof(Event) == 0 && held.size() <= held_.size();
     for (const Event& event : held) {
         fits &= event.x < area().width && event.y < area().height && event.p <= 1 && event.t >= latest;
         latest = event.t;
     }
     if (!fits || (!held.empty() && latest > chain_.reached_us()))
         throw Error(ErrorKind::model, "snapshot of the filters contradicts itself", "filters/events");
-    held_ = std::move(held);
+    std::copy(held.begin(), held.end(), held_.begin());
+    held_count_ = held.size();
     taken_ = 0;
 }
 

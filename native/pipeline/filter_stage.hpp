@@ -9,17 +9,17 @@ namespace edgesnn::pipeline {
 
 class FilterStage final : public Stage {
   public:
-    FilterStage(const std::vector<events::Parameters>& filters, events::Area area) : chain_(filters, area) {}
+    FilterStage(const std::vector<events::Parameters>& filters, events::Area area);
 
     bool empty() const noexcept { return chain_.empty(); }
     events::Area area() const noexcept { return chain_.area(); }
     // What waits; push only when it is used up.
-    Span<const Event> events() const noexcept { return {held_.data() + taken_, held_.size() - taken_}; }
+    Span<const Event> events() const noexcept { return {held_.data() + taken_, held_count_ - taken_}; }
     void take(size_t count) noexcept { taken_ += count; }
     size_t push(Span<const Event> events);  // returns how many it took
     void advance(int64_t t_us) noexcept { chain_.advance(t_us); }
     int64_t reached_us() const noexcept { return chain_.reached_us(); }
-    int64_t pending() const noexcept { return static_cast<int64_t>(held_.size() - taken_); }
+    int64_t pending() const noexcept { return static_cast<int64_t>(held_count_ - taken_); }
 
     const char* section() const noexcept override { return chain_.section(); }
     void save(StateWriter& writer) const override;
@@ -28,7 +28,8 @@ class FilterStage final : public Stage {
 
   private:
     events::FilterChain chain_;
-    std::vector<Event> held_;  // from taken_ on they wait
+    std::vector<Event> held_;  // the first held_count_ of them passed, and from taken_ on they wait
+    size_t held_count_ = 0;
     size_t taken_ = 0;
 };
 

@@ -37,8 +37,8 @@ InputQueue::InputQueue(const InputOptions& options, std::unique_ptr<events::Deco
     : options_(options), decoder_(std::move(decoder)) {}
 
 bool InputQueue::possible(const Event& event) const noexcept {
-    return event.x < options_.width && event.y < options_.height && event.p <= 1 && event.t < events::kTimeLimit &&
-           event.t > -events::kTimeLimit;
+    return event.x < options_.width && event.y < options_.height && event.p <= 1 && event.t < kTimeLimit &&
+           event.t > -kTimeLimit;
 }
 
 void InputQueue::push_bytes(Span<const uint8_t> bytes, Stamp stamp) {

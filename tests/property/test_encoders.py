@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import edgesnn
 from edgesnn.encode import ArrayStream, encode_array, encode_windows, parse_encoder
 from edgesnn.encode.registry import ENCODERS
-from edgesnn.errors import RecordingError, UsageError
+from edgesnn.errors import ModelError, RecordingError, UsageError
 from edgesnn.events.filters import Chain
 from edgesnn.events.types import EVENT
 from tests.property import encoder_reference as reference
@@ -55,10 +55,22 @@ def stream(seed: int, count: int = 300, *, backward: bool = True) -> np.ndarray:
     return events
 
 
-def made(text: str, packets: list[np.ndarray], options: dict[str, Any], t_end_us: int | None = None) -> list[Any]:
+def made(
+    text: str,
+    packets: list[np.ndarray],
+    options: dict[str, Any],
+    t_end_us: int | None = None,
+    *,
+    restore: bool = False,
+) -> list[Any]:
+    """Return the windows of the packets; with `restore` each goes into a new stream that loads the state."""
     encoded = ArrayStream(text, SENSOR, **options)
     found = []
     for number, packet in enumerate(packets):
+        if restore:
+            state = encoded.save()
+            encoded = ArrayStream(text, SENSOR, **options)
+            encoded.load(state)
         encoded.push(packet, t_end_us=t_end_us if number + 1 == len(packets) else None)
         found += [(w.number, w.t0_us, w.t1_us, w.events, w.array) for w in iter(encoded.poll, None)]
     return found
@@ -94,11 +106,60 @@ def test_windows_equal_the_reference_in_any_packets(text: str, options: dict[str
 
 
 @settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 2**20), cuts=st.lists(st.integers(0, 200), max_size=6), text=st.sampled_from(TEXTS))
-def test_packets_change_nothing(seed: int, cuts: list[int], text: str) -> None:
+@given(
+    seed=st.integers(0, 2**20),
+    cuts=st.lists(st.integers(0, 200), max_size=6),
+    text=st.sampled_from(TEXTS),
+    restore=st.booleans(),
+)
+def test_packets_and_snapshots_between_them_change_nothing(
+    seed: int, cuts: list[int], text: str, restore: bool
+) -> None:
     events = stream(seed, 200)
     options = WINDOWS[seed % len(WINDOWS)]
-    assert equal(made(text, np.split(events, sorted(cuts)), options), made(text, [events], options))
+    packets = np.split(events, sorted(cuts))
+    assert equal(made(text, packets, options, restore=restore), made(text, [events], options))
+
+
+def test_counters_go_on_after_a_snapshot() -> None:
+    events = stream(5)
+    streams = [ArrayStream("surface", SENSOR, window=100) for _ in range(2)]
+    for packet in (events[:100], events[100:]):
+        streams[0].push(packet)
+        assert len(list(iter(streams[0].poll, None))) > 3
+        streams[1].load(streams[0].save())
+        assert streams[1].counters == streams[0].counters
+    assert streams[1].counters["windows"] > 10
+
+
+def test_states_are_taken_between_packets_and_of_the_same_windows_alone() -> None:
+    made_of = ArrayStream("surface", SENSOR, window=100)
+    made_of.push(stream(5))
+    with pytest.raises(UsageError, match="windows wait to be polled"):
+        made_of.save()
+    list(iter(made_of.poll, None))
+    state = made_of.save()
+    others = [
+        ArrayStream("surface", SENSOR, window=101),
+        ArrayStream("surface", SENSOR, window_events=100),
+        ArrayStream("surface", (5, 7), window=100),
+        ArrayStream("surface:tau=1ms", SENSOR, window=100),
+        ArrayStream("frames", SENSOR, window=100),
+    ]
+    for other in others:
+        before = other.save()
+        with pytest.raises(ModelError, match="another stream of windows"):
+            other.load(state)
+        assert all((other.save()[name] == array).all() for name, array in before.items())
+    for name, wrong in {
+        "encoder/last": np.full_like(state["encoder/last"], 1 << 60),
+        "window/state": state["window/state"][:-1],
+        "window/counters": -state["window/counters"] - 1,
+    }.items():
+        for changed in ({**state, name: wrong}, {key: value for key, value in state.items() if key != name}):
+            with pytest.raises(ModelError):
+                made_of.load(changed)
+        assert all((made_of.save()[key] == value).all() for key, value in state.items())
 
 
 @pytest.mark.parametrize("text", TEXTS)

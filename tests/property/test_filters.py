@@ -174,6 +174,34 @@ def test_wrong_filters_are_refused(wrong: Any) -> None:
         Chain([wrong], sensor=SENSOR)
 
 
+def test_every_coordinate_of_the_largest_sensor_is_moved_right() -> None:
+    events = np.zeros(65536, EVENT)
+    events["x"], events["y"] = np.arange(65536), np.arange(65536)[::-1]
+    x, y = events["x"].astype(np.int64), events["y"].astype(np.int64)
+    for factor in [*range(2, 130), 255, 641, 4095, 10_007, 32_767, 32_768, 46_341, 65_521, 65_535, 65_536]:
+        made = Chain([f"downsample:factor={factor}"], sensor=(65536, 65536)).push(events)
+        assert np.array_equal(made["x"], x // factor), factor
+        assert np.array_equal(made["y"], y // factor), factor
+    for text, (left, top) in {
+        "flip": (65535 - x, y),
+        "flip:axis=y": (x, 65535 - y),
+        "transpose": (y, x),
+        "rotate": (65535 - y, x),
+        "rotate:degrees=180": (65535 - x, 65535 - y),
+        "rotate:degrees=270": (y, 65535 - x),
+    }.items():
+        made = Chain([text], sensor=(65536, 65536)).push(events)
+        for name, column in {"x": left, "y": top, "t": events["t"], "p": events["p"]}.items():
+            assert np.array_equal(made[name], column), (text, name)
+
+
+def test_times_up_to_the_limit_pass() -> None:
+    most = (1 << 60) - 1
+    events = np.array([(-most, 0, 0, 0), (0, 1, 1, 1), (most, 11, 8, 1)], EVENT)
+    for few in (events, events[:1], events[1:], events[:2]):
+        assert np.array_equal(Chain(["polarity:keep=swap"], sensor=SENSOR).push(few)["t"], few["t"])
+
+
 def test_wrong_sensors_and_events_are_refused() -> None:
     for sensor in [(0, 5), (65537, 1)]:
         with pytest.raises(UsageError, match="not a sensor size"):

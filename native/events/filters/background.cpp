@@ -11,9 +11,9 @@ class Background final : public Filter {
   public:
     Background(int64_t dt_us, Area area) : dt_us_(dt_us), last_(area) {}
 
-    size_t apply(Event* events, size_t count) noexcept override {
+    size_t apply(const Event* from, Event* to, size_t count) noexcept override {
         const std::ptrdiff_t row = last_.stride();
-        return keep_events(events, count, [this, row](const Event& event) {
+        return keep_events(from, to, count, [this, row](const Event& event) {
             int64_t* last = last_.at(event);
             *last = event.t;
             int64_t latest = std::max(std::max(last[-1], last[1]), std::max(last[-row], last[row]));

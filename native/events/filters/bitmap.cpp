@@ -16,8 +16,8 @@ class Bitmap final : public Filter {
             passes_[i] = bit != dropped ? 1 : 0;
         }
     }
-    size_t apply(Event* events, size_t count) noexcept override {
-        return keep_events(events, count,
+    size_t apply(const Event* from, Event* to, size_t count) noexcept override {
+        return keep_events(from, to, count,
                            [this](const Event& event) { return passes_[event.y * width_ + event.x] != 0; });
     }
 

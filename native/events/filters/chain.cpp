@@ -31,46 +31,55 @@ FilterChain::FilterChain(const std::vector<Parameters>& filters, Area area)
         throw Error(ErrorKind::usage, "not a sensor size", "sensor",
                     std::to_string(area.width) + "x" + std::to_string(area.height), "1x1 to 65536x65536");
     for (const Parameters& filter : filters) filters_.push_back({make_filter(filter, area_), filter.filter});
+    if (filters.size() > 1) between_[0].resize(kBlock), between_[1].resize(kBlock);
 }
 
-void FilterChain::push(Span<const Event> events, std::vector<Event>& out) {
-    out.reserve(out.size() + events.size);
-    for (size_t begin = 0; begin < events.size; begin += kBlock) {
-        size_t count = std::min(kBlock, events.size - begin);
-        const size_t before = out.size();
-        out.insert(out.end(), events.data + begin, events.data + begin + count);
-        Event* block = out.data() + before;
-        clamp({block, count});
-        for (Link& link : filters_) {
-            const size_t kept = link.filter->apply(block, count);
-            link.dropped += static_cast<int64_t>(count - kept);
-            count = kept;
-        }
-        out.resize(before + count);
-    }
-}
-
-void FilterChain::clamp(Span<Event> events) noexcept {
-    int64_t reached_us = reached_us_, clamped = 0;
+size_t FilterChain::push(Span<const Event> events, Event* out) {
     bool rise = true;
-    for (const Event& event : events) {
-        const int64_t t_us = event.t;
-        rise &= t_us >= reached_us;
-        reached_us = t_us;
+    for (size_t i = 1; i < events.size; ++i) rise &= events[i].t >= events[i - 1].t;
+    if (rise) return push_rising(events, out);
+    size_t passed = 0;
+    for (size_t begin = 0; begin < events.size; begin += kBlock) {
+        const size_t count = std::min(kBlock, events.size - begin);
+        passed += pass(clamped({events.data + begin, count}), count, out + passed);
     }
-    if (rise) {
-        reached_us_ = reached_us;
-        return;
+    return passed;
+}
+
+size_t FilterChain::push_rising(Span<const Event> events, Event* out) {
+    size_t begin = 0, passed = 0;
+    for (; begin < events.size && events[begin].t < reached_us_; begin += std::min(kBlock, events.size - begin)) {
+        const size_t count = std::min(kBlock, events.size - begin);
+        passed += pass(clamped({events.data + begin, count}), count, out + passed);
     }
-    reached_us = reached_us_;
-    for (Event& event : events) {
-        const int64_t t_us = event.t;
-        clamped += t_us < reached_us;
-        reached_us = std::max(reached_us, t_us);
-        event.t = reached_us;
+    for (; begin < events.size; begin += kBlock)
+        passed += pass(events.data + begin, std::min(kBlock, events.size - begin), out + passed);
+    if (!events.empty()) reached_us_ = std::max<int64_t>(reached_us_, events[events.size - 1].t);
+    return passed;
+}
+
+size_t FilterChain::pass(const Event* from, size_t count, Event* out) noexcept {
+    if (filters_.empty()) std::copy_n(from, count, out);
+    for (size_t i = 0; i < filters_.size(); ++i) {
+        Event* const to = i + 1 == filters_.size() ? out : between_[i % 2].data();
+        const size_t kept = filters_[i].filter->apply(from, to, count);
+        filters_[i].dropped += static_cast<int64_t>(count - kept);
+        from = to;
+        count = kept;
     }
-    reached_us_ = reached_us;
-    time_clamped_ += clamped;
+    return count;
+}
+
+const Event* FilterChain::clamped(Span<const Event> events) {
+    clamped_.resize(events.size);
+    for (size_t i = 0; i < events.size; ++i) {
+        const int64_t t_us = events[i].t;
+        time_clamped_ += t_us < reached_us_;
+        reached_us_ = std::max(reached_us_, t_us);
+        clamped_[i] = events[i];
+        clamped_[i].t = reached_us_;
+    }
+    return clamped_.data();
 }
 
 void FilterChain::advance(int64_t t_us) noexcept {

@@ -19,9 +19,11 @@ class FilterChain final : public Stage {
 
     bool empty() const noexcept { return filters_.empty(); }
     Area area() const noexcept { return area_; }  // of what comes out
-    // Adds what passes to `out`; an event earlier than the time reached takes that time and is counted. The events lie
-    // in the area given at the start, each |t| < kTimeLimit.
-    void push(Span<const Event> events, std::vector<Event>& out);
+    // Writes what passes to `out`, which has room for all of them; returns how many. An event earlier than the time
+    // reached takes that time and is counted. The events lie in the area given at the start, each |t| < kTimeLimit.
+    size_t push(Span<const Event> events, Event* out);
+    // The same where times never step back from the first event on: known, so not looked at.
+    size_t push_rising(Span<const Event> events, Event* out);
     // Time has passed without events.
     void advance(int64_t t_us) noexcept;
     int64_t reached_us() const noexcept { return reached_us_; }
@@ -38,7 +40,8 @@ class FilterChain final : public Stage {
         std::string name;
         int64_t dropped = 0;
     };
-    void clamp(Span<Event> events) noexcept;
+    size_t pass(const Event* from, size_t count, Event* out) noexcept;
+    const Event* clamped(Span<const Event> events);
     static std::string state_name(size_t at, const Link& link) { return std::to_string(at) + "." + link.name + "."; }
 
     std::vector<Link> filters_;
@@ -46,6 +49,8 @@ class FilterChain final : public Stage {
     std::string identity_;  // what the filters are and where they start: a snapshot of others is refused
     int64_t reached_us_ = -kTimeLimit;
     int64_t time_clamped_ = 0;
+    std::vector<Event> clamped_;
+    std::vector<Event> between_[2];  // from one filter to the next
 };
 
 }  // namespace edgesnn::events

@@ -11,9 +11,9 @@ class Decimate final : public Filter {
     Decimate(uint32_t factor, bool pixels, Area area)
         : factor_(factor), width_(pixels ? area.width : 0), seen_(pixels ? area.pixels() : 1, 0) {}
 
-    size_t apply(Event* events, size_t count) noexcept override {
-        if (width_ == 0) return of_stream(events, count);
-        return keep_events(events, count, [this](const Event& event) {
+    size_t apply(const Event* from, Event* to, size_t count) noexcept override {
+        if (width_ == 0) return of_stream(from, to, count);
+        return keep_events(from, to, count, [this](const Event& event) {
             uint32_t& seen = seen_[event.y * static_cast<size_t>(width_) + event.x];
             seen = seen + 1 == factor_ ? 0 : seen + 1;
             return seen == 0;
@@ -31,9 +31,9 @@ class Decimate final : public Filter {
     }
 
   private:
-    size_t of_stream(Event* events, size_t count) noexcept {
+    size_t of_stream(const Event* from, Event* to, size_t count) noexcept {
         size_t kept = 0;
-        for (size_t i = factor_ - 1 - seen_[0]; i < count; i += factor_) events[kept++] = events[i];
+        for (size_t i = factor_ - 1 - seen_[0]; i < count; i += factor_) to[kept++] = from[i];
         seen_[0] = static_cast<uint32_t>((seen_[0] + count) % factor_);
         return kept;
     }

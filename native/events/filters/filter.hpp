@@ -3,13 +3,13 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <map>
 #include <memory>
 #include <string>
 
 #include "base/error.hpp"
 #include "base/event.hpp"
+#include "base/event_lanes.hpp"
 #include "base/state_io.hpp"
 
 namespace edgesnn::events {
@@ -32,9 +32,10 @@ struct Area {  // of a sensor, in pixels
 class Filter {
   public:
     virtual ~Filter() = default;
-    // Leaves the events that pass at the front, in order, moved where the filter moves them; returns how many. Their
-    // times never step back and they lie inside the area that the filter was made for.
-    virtual size_t apply(Event* events, size_t count) noexcept = 0;
+    // Writes the events that pass to the front of `to`, in order, moved where the filter moves them; returns how many.
+    // Their times never step back and they lie inside the area that the filter was made for. `to` has room for `count`
+    // events and is not `from`: what is written to be read again at once, in pieces of another size, is slow.
+    virtual size_t apply(const Event* from, Event* to, size_t count) noexcept = 0;
     // The state as tensors whose names begin with `at`; load throws Error{model} on what cannot be.
     virtual void save(StateWriter&, const std::string& /*at*/) const {}
     virtual void load(const StateReader&, const std::string& /*at*/) {}
@@ -63,27 +64,50 @@ constexpr int64_t kLongestFilterTime = int64_t{1} << 48;
 // Throws Error{usage} on an unknown name or an impossible parameter. `area`: of what comes in; then of what goes out.
 std::unique_ptr<Filter> make_filter(const Parameters& parameters, Area& area);
 
-// Moves an event to its place or one before it, in one piece of 16 bytes: the 3 after it get the value that they have,
-// or belong to an event that was moved already. Another event follows `from`.
-inline void move_event(Event* to, const Event* from) noexcept {
-    char bytes[16];
-    std::memcpy(bytes, static_cast<const void*>(from), sizeof bytes);
-    std::memcpy(static_cast<void*>(to), bytes, sizeof bytes);
-}
-
-// For filters that only drop: keep(event) says what stays. Without a branch for each event.
-template <typename Keep>
-size_t keep_events(Event* events, size_t count, Keep&& keep) noexcept {
+// For filters that only drop: keep(event) says what stays, without a branch for each event. Where it reads a memory of
+// each pixel, fetch(event) has that brought near some events earlier.
+template <typename Keep, typename Fetch>
+size_t keep_events(const Event* from, Event* to, size_t count, Keep&& keep, Fetch&& fetch) noexcept {
+    constexpr size_t kAhead = 24;
     if (count == 0) return 0;
     size_t kept = 0;
     for (size_t i = 0; i + 1 < count; ++i) {
-        const Event event = events[i];
-        move_event(events + kept, events + i);
-        kept += keep(event) ? 1 : 0;
+        fetch(from[i + kAhead < count ? i + kAhead : count - 1]);
+        store_lanes(to + kept, load_lanes(from + i));
+        kept += keep(from[i]) ? 1 : 0;
     }
-    const Event last = events[count - 1];
-    events[kept] = last;
-    return kept + (keep(last) ? 1 : 0);
+    to[kept] = from[count - 1];
+    return kept + (keep(from[count - 1]) ? 1 : 0);
+}
+
+template <typename Keep>
+size_t keep_events(const Event* from, Event* to, size_t count, Keep&& keep) noexcept {
+    return keep_events(from, to, count, keep, [](const Event&) {});
+}
+
+// A filter that only changes events: change(lanes) gives those of the event, and leaves the last lane's upper byte.
+template <typename Change>
+class Changing final : public Filter {
+  public:
+    explicit Changing(Change change) : change_(change) {}
+
+    size_t apply(const Event* from, Event* to, size_t count) noexcept override {
+        if (count == 0) return 0;
+        const Change change = change_;
+        for (size_t i = 0; i + 1 < count; ++i) store_lanes(to + i, change(load_lanes(from + i)));
+        Event last[2] = {from[count - 1], {}};
+        store_lanes(last, change(load_lanes(last)));
+        to[count - 1] = last[0];
+        return count;
+    }
+
+  private:
+    Change change_;
+};
+
+template <typename Change>
+std::unique_ptr<Filter> changing(Change change) {
+    return std::make_unique<Changing<Change>>(change);
 }
 
 }  // namespace edgesnn::events

@@ -1,5 +1,6 @@
 // For the first `learn` of sensor time every event passes and is counted at its pixel; after that, events of pixels
 // that had more than rate * learn are dropped.
+#include <algorithm>
 #include <limits>
 
 #include "events/filters/filters.hpp"
@@ -13,11 +14,12 @@ class HotPixels final : public Filter {
     HotPixels(int64_t learn_us, int64_t most, Area area)
         : learn_us_(learn_us), most_(most), width_(area.width), counts_(area.pixels(), 0) {}
 
-    size_t apply(Event* events, size_t count) noexcept override {
+    size_t apply(const Event* from, Event* to, size_t count) noexcept override {
         size_t learnt = 0;
-        if (count != 0 && !started_) started_ = true, origin_us_ = events[0].t;
-        while (learnt < count && events[learnt].t - origin_us_ < learn_us_) learn(events[learnt++]);
-        return learnt + keep_events(events + learnt, count - learnt,
+        if (count != 0 && !started_) started_ = true, origin_us_ = from[0].t;
+        while (learnt < count && from[learnt].t - origin_us_ < learn_us_) learn(from[learnt++]);
+        std::copy_n(from, learnt, to);
+        return learnt + keep_events(from + learnt, to + learnt, count - learnt,
                                     [this](const Event& event) { return counts_[at(event)] <= most_; });
     }
     void save(StateWriter& writer, const std::string& name) const override {

@@ -20,6 +20,7 @@ class LastTimes {
           times_(area.pixels() + 2 * static_cast<size_t>(area.width + area.height) + 4, kNever) {}
 
     int64_t* at(const Event& event) noexcept { return times_.data() + (event.y + 1) * stride_ + event.x + 1; }
+    void fetch(const Event& event) noexcept { __builtin_prefetch(at(event), 1); }
     std::ptrdiff_t stride() const noexcept { return stride_; }
 
     void save(StateWriter& writer, const std::string& name) const {

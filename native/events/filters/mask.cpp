@@ -9,8 +9,8 @@ class Mask final : public Filter {
   public:
     explicit Mask(const Rectangle& rectangle) : masked_(rectangle) {}
 
-    size_t apply(Event* events, size_t count) noexcept override {
-        return keep_events(events, count, [this](const Event& event) { return !masked_.holds(event); });
+    size_t apply(const Event* from, Event* to, size_t count) noexcept override {
+        return keep_events(from, to, count, [this](const Event& event) { return !masked_.holds(event); });
     }
 
   private:

@@ -9,8 +9,8 @@ class Rate final : public Filter {
   public:
     Rate(int64_t most, int64_t period_us) : most_(most), period_us_(period_us) {}
 
-    size_t apply(Event* events, size_t count) noexcept override {
-        return keep_events(events, count, [this](const Event& event) {
+    size_t apply(const Event* from, Event* to, size_t count) noexcept override {
+        return keep_events(from, to, count, [this](const Event& event) {
             if (event.t >= end_us_) begin(event.t);
             return seen_++ < most_;
         });

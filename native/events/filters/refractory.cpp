@@ -11,13 +11,16 @@ class Refractory final : public Filter {
   public:
     Refractory(int64_t period_us, Area area) : period_us_(period_us), last_(area) {}
 
-    size_t apply(Event* events, size_t count) noexcept override {
-        return keep_events(events, count, [this](const Event& event) {
-            int64_t* last = last_.at(event);
-            const bool passes = event.t - *last > period_us_;
-            *last = AfterAny || passes ? event.t : *last;
-            return passes;
-        });
+    size_t apply(const Event* from, Event* to, size_t count) noexcept override {
+        return keep_events(
+            from, to, count,
+            [this](const Event& event) {
+                int64_t* last = last_.at(event);
+                const bool passes = event.t - *last > period_us_;
+                *last = AfterAny || passes ? event.t : *last;
+                return passes;
+            },
+            [this](const Event& event) { last_.fetch(event); });
     }
     void save(StateWriter& writer, const std::string& at) const override { last_.save(writer, at + "last"); }
     void load(const StateReader& reader, const std::string& at) override { last_.load(reader, at + "last"); }

@@ -9,17 +9,20 @@ class Roi final : public Filter {
   public:
     explicit Roi(const Rectangle& rectangle) : inside_(rectangle) {}
 
-    size_t apply(Event* events, size_t count) noexcept override {
+    size_t apply(const Event* from, Event* to, size_t count) noexcept override {
+        if (count == 0) return 0;
+        const auto left = static_cast<uint16_t>(inside_.x), top = static_cast<uint16_t>(inside_.y);
+        const EventLanes corner = {0, 0, 0, 0, left, top, 0, 0};
         size_t kept = 0;
-        for (size_t i = 0; i < count; ++i) {
-            Event event = events[i];
-            const bool keep = inside_.holds(event);
-            event.x = static_cast<uint16_t>(event.x - inside_.x);
-            event.y = static_cast<uint16_t>(event.y - inside_.y);
-            events[kept] = event;
-            kept += keep ? 1 : 0;
+        for (size_t i = 0; i + 1 < count; ++i) {
+            store_lanes(to + kept, load_lanes(from + i) - corner);
+            kept += inside_.holds(from[i]) ? 1 : 0;
         }
-        return kept;
+        Event last = from[count - 1];
+        last.x = static_cast<uint16_t>(last.x - left);
+        last.y = static_cast<uint16_t>(last.y - top);
+        to[kept] = last;
+        return kept + (inside_.holds(from[count - 1]) ? 1 : 0);
     }
 
   private:

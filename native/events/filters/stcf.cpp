@@ -10,9 +10,9 @@ class Stcf final : public Filter {
   public:
     Stcf(int64_t dt_us, int64_t k, Area area) : dt_us_(dt_us), k_(static_cast<int>(k)), last_(area) {}
 
-    size_t apply(Event* events, size_t count) noexcept override {
+    size_t apply(const Event* from, Event* to, size_t count) noexcept override {
         const std::ptrdiff_t row = last_.stride();
-        return keep_events(events, count, [this, row](const Event& event) {
+        return keep_events(from, to, count, [this, row](const Event& event) {
             int64_t* last = last_.at(event);
             const int64_t since = event.t - dt_us_;
             *last = event.t;

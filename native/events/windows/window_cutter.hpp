@@ -23,7 +23,6 @@
 
 namespace edgesnn::events {
 
-constexpr int64_t kTimeLimit = int64_t{1} << 60;  // |t| of an event, in microseconds (36,000 years), is below this
 constexpr int64_t kLengthLimit = int64_t{1} << 48;
 constexpr int64_t kMaxSilent = int64_t{1} << 20;
 
