@@ -73,38 +73,58 @@ class Sender:
                 time.sleep(EACH_S)
 
 
+def killed(path: Path, model: Path, flags: list[str], wait_s: float) -> tuple[np.ndarray, int]:
+    """Record what is sent, and kill it; return the events that were sent, and how many a second before."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    url = f"udp://127.0.0.1:{port}?format=evt3&sensor=128x128"
+    command = [sys.executable, "-m", "edgesnn", "replay", url, "-m", str(model), "--record", str(path), *flags]
+    with (
+        open(path.with_name("out"), "wb") as out,
+        subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.PIPE) as process,
+    ):
+        assert process.stderr is not None
+        assert b"waiting" in process.stderr.readline()
+        with Sender(port) as sender:
+            time.sleep(wait_s)
+            killed_s = time.monotonic()
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+    least = sender.before(killed_s - 1.0)
+    assert least > 0
+    return np.concatenate(sender.events), least
+
+
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.full), pytest.param(2, marks=pytest.mark.full)])
 @pytest.mark.parametrize("name", SUFFIXES)
 def test_a_killed_recording_is_readable_and_lacks_at_most_a_second(
     tmp_path: Path, model: Path, name: str, seed: int
 ) -> None:
     path = tmp_path / f"a{SUFFIXES[name]}"
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-    url = f"udp://127.0.0.1:{port}?format=evt3&sensor=128x128"
-    flags = ["-m", str(model), "--record", str(path), "--record-format", name]
-    command = [sys.executable, "-m", "edgesnn", "replay", url, *flags]
     rng = np.random.default_rng([seed, *name.encode()])
-    with (
-        open(tmp_path / "out", "wb") as out,
-        subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.PIPE) as process,
-    ):
-        assert process.stderr is not None
-        assert b"waiting" in process.stderr.readline()
-        with Sender(port) as sender:
-            time.sleep(1.2 + float(rng.uniform(0, 1.5)))
-            killed_s = time.monotonic()
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-    sent = np.concatenate(sender.events)
+    sent, least = killed(path, model, ["--record-format", name], 1.2 + float(rng.uniform(0, 1.5)))
     recording = edgesnn.open(path, on_corrupt="skip")
     got = recording.read()
-    least = sender.before(killed_s - 1.0)
-    assert least > 0
     assert len(got) >= least
     sent = sent[: len(got)]
     sent["t"] -= sent["t"][0]
     assert got.tolist() == sent.tolist()
     damage = {key: count for key, count in recording.counters.items() if count}
     assert set(damage) <= {"truncated_bytes"}, damage
+
+
+@pytest.mark.parametrize("flags", [["--record-time", "300ms"], ["--record-size", "10kB"]])
+def test_a_killed_recording_in_many_files_lacks_at_most_a_second_of_its_last(
+    tmp_path: Path, model: Path, flags: list[str]
+) -> None:
+    sent, least = killed(tmp_path / "a.raw", model, flags, 2.0)
+    parts = [edgesnn.open(path, on_corrupt="skip").read() for path in sorted(tmp_path.glob("a-*.raw"))]
+    assert len(parts) > 2
+    assert sum(map(len, parts)) >= least
+    at = 0
+    for part in parts:
+        expected = sent[at : at + len(part)]
+        at += len(part)
+        expected["t"] -= expected["t"][0]
+        assert part.tolist() == expected.tolist()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import edgesnn
 from edgesnn.events import registry
+from edgesnn.events.formats import aedat4_writer
 from edgesnn.events.formats.base import EncoderOptions, FormatEncoder, is_writable
 from edgesnn.events.types import EVENT, TRIGGER
 
@@ -94,6 +95,23 @@ def test_a_table_of_many_packets_is_told(tmp_path: Path, compression: str) -> No
     recording = edgesnn.open(path)
     np.testing.assert_array_equal(recording.read(), events)
     assert not any(recording.counters.values())
+
+
+def test_a_file_of_very_many_packets_has_no_table_and_its_writer_takes_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aedat4_writer, "_MOST_ENTRIES", 100)
+    events = np.zeros(4_000, EVENT)
+    events["t"] = np.arange(len(events))
+    one = encoder("none")
+    data = one.begin()
+    for at in range(0, len(events), 10):
+        data += one.encode(events[at : at + 10], np.zeros(0, TRIGGER), None)
+    assert len(one._table) <= 6 * 101
+    assert one.finish() == (b"", [])
+    path = tmp_path / "a.aedat4"
+    path.write_bytes(data)
+    np.testing.assert_array_equal(edgesnn.open(path).read(), events)
 
 
 @pytest.mark.parametrize(

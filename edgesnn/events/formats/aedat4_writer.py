@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
+from array import array
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -25,21 +25,11 @@ _PACKET_EVENTS = 10_000
 _PACKET_TRIGGERS = 1000
 _RECORD = np.dtype([("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("p", "u1"), ("spare", "V3")])
 _TRIGGER_TYPES = {(0, 1): 1, (0, 0): 2, (3, 1): 4, (3, 0): 5}  # (id, p) -> type
+_MOST_ENTRIES = 1 << 18  # 12 MB of memory; a file of more packets has no table
+_NUMBERS_EACH = 6
 _TABLE_PLACE = len(MAGIC) + 4 + 28  # of its position, in the file
 
 Array = npt.NDArray[Any]
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """A packet, for the file data table; `offset`: of its content."""
-
-    offset: int
-    stream: int
-    size: int
-    count: int
-    first_us: int
-    last_us: int
 
 
 class Aedat4Encoder:
@@ -56,7 +46,7 @@ class Aedat4Encoder:
         self._source = options.fields.get("source", "edgesnn")
         self._position = 0
         self._last_us = {_EVENTS: 0, _TRIGGERS: 0}
-        self._table: list[_Entry] = []
+        self._table = array("q")  # of each packet: stream, size and place of its content, count, first and last time
 
     def begin(self) -> bytes:
         """Return the magic and the IOHeader."""
@@ -79,12 +69,15 @@ class Aedat4Encoder:
 
     def finish(self) -> tuple[bytes, list[tuple[int, bytes]]]:
         """Return the file data table, and its position for the IOHeader."""
+        if len(self._table) > _MOST_ENTRIES * _NUMBERS_EACH:
+            return b"", []
         return self._pack(_table_content(self._table)), [(_TABLE_PLACE, struct.pack("<q", self._position))]
 
     def _packet(self, stream: int, content: bytes, t_us: Array) -> bytes:
         packed = self._pack(content)
         first_us, last_us = int(t_us[0]), int(t_us[-1])
-        self._table.append(_Entry(self._position + 8, stream, len(packed), len(t_us), first_us, last_us))
+        if len(self._table) <= _MOST_ENTRIES * _NUMBERS_EACH:
+            self._table.extend((stream, len(packed), self._position + 8, len(t_us), first_us, last_us))
         self._last_us[stream] = last_us
         self._position += 8 + len(packed)
         return struct.pack("<ii", stream, len(packed)) + packed
@@ -159,18 +152,17 @@ def _trigger_content(times: list[int], types: list[int]) -> bytes:
     return _prefixed(flat + b"".join(tables))
 
 
-def _table_content(table: list[_Entry]) -> bytes:
+def _table_content(table: array[int]) -> bytes:
     """Tables of one vtable: offset at 12, stream and size at 4, count at 20, times at 28 and 36."""
-    size, first = 48, _aligned(44 + 4 * len(table))
+    count = len(table) // _NUMBERS_EACH
+    size, first = 48, _aligned(44 + 4 * count)
     vtables = struct.pack("<HHHHHHHHHHH2x", 14, size, 12, 4, 20, 28, 36, 6, 8, 4, 0)
-    flat = struct.pack("<I4s", 32, b"FTAB") + vtables + struct.pack("<iII", 32 - 22, 4, len(table))
-    offsets = [first + size * i - (44 + 4 * i) for i in range(len(table))]
-    flat = (flat + struct.pack(f"<{len(table)}I", *offsets)).ljust(first, b"\0")
-    rows = (
-        struct.pack("<iiiqqqq4x", first + size * i - 8, e.stream, e.size, e.offset, e.count, e.first_us, e.last_us)
-        for i, e in enumerate(table)
-    )
-    return _prefixed(flat + b"".join(rows))
+    flat = struct.pack("<I4s", 32, b"FTAB") + vtables + struct.pack("<iII", 32 - 22, 4, count)
+    offsets = [first + size * i - (44 + 4 * i) for i in range(count)]
+    flat = (flat + struct.pack(f"<{count}I", *offsets)).ljust(first, b"\0")
+    rows = (table[at : at + _NUMBERS_EACH] for at in range(0, len(table), _NUMBERS_EACH))
+    tables = (struct.pack("<iiiqqqq4x", first + size * i - 8, *row) for i, row in enumerate(rows))
+    return _prefixed(flat + b"".join(tables))
 
 
 def _io_header(compression: str, sensor: Sensor, source: str) -> bytes:
