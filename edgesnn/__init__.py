@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from edgesnn.events.sources.live import LiveSource
     from edgesnn.events.types import EVENT
     from edgesnn.events.writing import Writer, write
-    from edgesnn.pipeline import Pipeline
+    from edgesnn.pipeline import Pipeline, TokenStream
     from edgesnn.prediction import Prediction
     from edgesnn.runtime import Model, Session, load
 
@@ -47,6 +47,7 @@ _PUBLIC = {
     "Recording": "edgesnn.events.recording:Recording",
     "RecordingError": "edgesnn.errors:RecordingError",
     "Session": "edgesnn.runtime:Session",
+    "TokenStream": "edgesnn.pipeline:TokenStream",
     "UsageError": "edgesnn.errors:UsageError",
     "Writer": "edgesnn.events.writing:Writer",
     "load": "edgesnn.runtime:load",
@@ -69,6 +70,7 @@ __all__ = [
     "Recording",
     "RecordingError",
     "Session",
+    "TokenStream",
     "UsageError",
     "Writer",
     "__version__",

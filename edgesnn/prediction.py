@@ -29,6 +29,44 @@ class SensorWindow:
 
 
 @dataclass(frozen=True)
+class TokenSpan:
+    """Words of a line: tokens `first` to `last` of its stream, their surprise, their text where it may leave."""
+
+    first: int
+    last: int
+    bits: float
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class TokenWindow:
+    """The tokens that one decision is about: a line of a stream of tokens.
+
+    Attributes:
+        first, last: numbers of its tokens in the stream of its key; last is first - 1 for a line without tokens.
+        count: how many.
+        key: what its session belongs to (a host, a topic); None where there is one session.
+        surprise_bits: of the line; bits_per_token: over its tokens; None where the model predicts none.
+        mean, deviation: of bits_per_token over the key's lines before it.
+        spans: the words that surprised most.
+        text: the line as the model saw it, where it may leave.
+        reset: the reset policy, where the stream's is not the model's.
+    """
+
+    first: int
+    last: int
+    count: int
+    key: str | None = None
+    surprise_bits: float | None = None
+    bits_per_token: float | None = None
+    mean: float | None = None
+    deviation: float | None = None
+    spans: tuple[TokenSpan, ...] = ()
+    text: str | None = None
+    reset: str | None = None
+
+
+@dataclass(frozen=True)
 class Latency:
     """Microseconds from the window's last event to the decision, by part; None where a part was not measured."""
 
@@ -50,7 +88,7 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class Prediction:
-    """One decision about one window.
+    """One decision about one window: of events (`sensor`), or a line of tokens (`tokens`).
 
     `boot_id`, `seq`, `ts`, `node` and `late` are None until a sink numbers the record (`numbered`); all other fields
     are set by the pipeline, None where there is no value. Immutable, so it may be shared between threads.
@@ -60,7 +98,7 @@ class Prediction:
     """
 
     window: int
-    sensor: SensorWindow
+    sensor: SensorWindow | None
     decision: Decision
     label: str | None
     class_index: int | None
@@ -83,11 +121,20 @@ class Prediction:
     seq: int | None = None
     ts: str | None = None
     late: bool | None = None
-    kind: Literal["events"] = "events"
+    tokens: TokenWindow | None = None
+
+    @property
+    def kind(self) -> Literal["events", "tokens"]:
+        """What the window is of."""
+        return "events" if self.tokens is None else "tokens"
 
     def __post_init__(self) -> None:
         numbers = {"confidence": self.confidence, "energy_uj_estimate": self.energy_uj_estimate}
         numbers.update(asdict(self.latency_us))
+        if self.tokens is not None:
+            names = ("surprise_bits", "bits_per_token", "mean", "deviation")
+            numbers.update({name: getattr(self.tokens, name) for name in names})
+            numbers.update({f"spans[{i}]": span.bits for i, span in enumerate(self.tokens.spans)})
         numbers.update({f"topk[{label}]": share for label, share in self.topk or ()})
         for name, value in numbers.items():
             if value is not None and not math.isfinite(value):
@@ -101,6 +148,7 @@ class Prediction:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record in the schema's words and order (`class_index` becomes `class`), ready for JSON."""
+        window = {"sensor": self.sensor} if self.tokens is None else {"tokens": self.tokens}
         return {
             "schema": SCHEMA,
             "kind": self.kind,
@@ -112,7 +160,7 @@ class Prediction:
             "ts": self.ts,
             "t_mono_us": self.t_mono_us,
             "stamp_ns": self.stamp_ns,
-            "sensor": asdict(self.sensor),
+            **{name: None if value is None else asdict(value) for name, value in window.items()},
             "decision": self.decision,
             "label": self.label,
             "class": self.class_index,
@@ -145,9 +193,9 @@ class Prediction:
         if schema != SCHEMA:
             raise PublishError("not a prediction", where="schema", found=repr(schema), expected=repr(SCHEMA))
         try:
-            values = {name: record[_JSON_NAME.get(name, name)] for name in _FIELDS if name not in _ADDED}
+            values = {name: record[_JSON_NAME.get(name, name)] for name in _FIELDS if name not in (*_ADDED, *_WINDOW)}
             values.update({name: record.get(name) for name in _ADDED})
-            values["sensor"] = _nested(SensorWindow, values["sensor"])
+            values.update(_window(record))
             values["latency_us"] = _nested(Latency, values["latency_us"])
             values["model"] = _nested(ModelInfo, values["model"])
             if values["topk"] is not None:
@@ -157,10 +205,20 @@ class Prediction:
             raise PublishError("not a prediction", where="payload", found=f"{type(error).__name__}: {error}") from error
 
 
+def _window(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the window is of: `sensor` or `tokens`."""
+    if record["kind"] != "tokens":
+        return {"sensor": _nested(SensorWindow, record["sensor"]), "tokens": None}
+    tokens = dict(record["tokens"])
+    tokens["spans"] = tuple(_nested(TokenSpan, span) for span in tokens["spans"])
+    return {"sensor": None, "tokens": _nested(TokenWindow, tokens)}
+
+
 def _nested(kind: type[Any], record: Mapping[str, Any]) -> Any:
     return kind(**{field.name: record[field.name] for field in fields(kind)})
 
 
 _FIELDS = tuple(field.name for field in fields(Prediction))
 _JSON_NAME = {"class_index": "class"}
+_WINDOW = ("sensor", "tokens")
 _ADDED = ("steps",)  # that the first records of this schema did not have

@@ -19,7 +19,9 @@ from edgesnn.cli.arguments import (
     protocol_argument,
     size_bytes,
 )
+from edgesnn.cli.replay_lines import LINES, add_lines, refuse
 from edgesnn.errors import ModelError, RecordingError, UsageError
+from edgesnn.tokens.sources.registry import FORMS
 
 if TYPE_CHECKING:
     from edgesnn.events.recording import Recording
@@ -28,9 +30,17 @@ if TYPE_CHECKING:
     from edgesnn.pipeline.report import Report
     from edgesnn.publish.publisher import Publisher
     from edgesnn.publish.sinks.base import Sink
+    from edgesnn.runtime import Model
 
-HELP = "predict from a recording or a live source: print, and publish with --mqtt"
-EPILOG = f"""One line per window on standard output (with --json one record per window), a summary on standard error.
+
+def _forms() -> str:
+    """Return the forms of addresses of lines, for the end of `--help`."""
+    return "\n".join(f"  {form:<34} {text}" for form, text in FORMS)
+
+
+HELP = "predict from a recording, a log or a live source: print, and publish with --mqtt"
+EPILOG = f"""One line per window, or per line of a log where the model reads tokens, on standard output (with --json one
+record each), a summary on standard error.
 
 examples:
   edgesnn replay gate.raw -m gestures
@@ -39,13 +49,19 @@ examples:
   edgesnn replay 'udp://127.0.0.1:3333?format=evt3&sensor=640x480' -m gestures
   edgesnn replay 'udp://127.0.0.1:3333?format=evt3&sensor=640x480' -m gestures --record gate.raw --record-time 10min
   edgesnn replay gate.raw -m gestures --filter hot_pixels --filter stcf:dt=5ms,k=2
+  edgesnn replay app.log -m ./logs.safetensors --json
+  edgesnn replay app.log -m ./logs.safetensors --follow --alerts-per-day 2 --normal old.log --normal-time 7d
+  journalctl -o export -f | edgesnn replay journal:- -m ./logs.safetensors --key origin --threshold 3.5
 
-{filter_list()}"""
+{filter_list()}
+
+sources of lines:
+{_forms()}"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("file", metavar="FILE", help="a recording, or the address of a live source")
+    parser.add_argument("file", metavar="FILE", help="a recording, a log, or the address of a live source")
     parser.add_argument("-m", "--model", metavar="MODEL", required=True, help="a model file, or a name in the zoo")
     parser.add_argument(
         "--speed",
@@ -70,6 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--record-time", metavar="TIME", type=duration_us("--record-time"), help="begin another file after TIME (10min)"
     )
+    add_lines(parser)
     parser.add_argument("--stream", metavar="NAME", default="main", help="name of the stream (default: main)")
     parser.add_argument("--node", metavar="NAME", help="name of this node (default: <host>-replay)")
     add_mqtt(parser)
@@ -83,20 +100,34 @@ def _speed(text: str) -> str:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print a line or a record per window; the summary goes to standard error, also after an error or Ctrl-C."""
+    """Print a line or a record per window or line of text."""
     broker = broker_argument(args)
+    from edgesnn.cli import replay_lines
+    from edgesnn.publish.publisher import new_boot_id, replay_node
+    from edgesnn.runtime import load
+
+    node, boot_id = replay_node() if args.node is None else args.node, new_boot_id()
+    model = load(args.model, backend=args.backend)
+    sinks = _sinks(args, broker, node, boot_id)
+    if model.input["kind"] == "tokens":
+        return replay_lines.run(args, model, sinks, (node, boot_id))
+    refuse(args, LINES, "tokens")
+    return _run_events(args, model, sinks, (node, boot_id))
+
+
+def _run_events(args: argparse.Namespace, model: Model, sinks: list[Sink], publishing: tuple[str, str]) -> int:
+    """Print a line or a record per window; the summary goes to standard error, also after an error or Ctrl-C."""
     from edgesnn.events.sources.live import LiveSource
     from edgesnn.pipeline import Pipeline
     from edgesnn.pipeline.report import Report
-    from edgesnn.publish.publisher import Publisher, new_boot_id, replay_node
+    from edgesnn.publish.publisher import Publisher
 
-    node, boot_id = replay_node() if args.node is None else args.node, new_boot_id()
+    node, boot_id = publishing
     source = open_source(args)
     with Pipeline(
         source,
-        args.model,
+        model,
         sensor=args.sensor,
-        backend=args.backend,
         stream=args.stream,
         node=node,
         speed=args.speed,
@@ -108,14 +139,13 @@ def run(args: argparse.Namespace) -> int:
         _record(args, source)
         if isinstance(source, LiveSource):
             print(f"{source.url}: {source.state}", file=sys.stderr)
-        sinks = _sinks(args, broker, node, boot_id)
         report = Report()
         with Publisher(sinks, node=node, boot_id=boot_id) as publisher:
             try:
                 _play(pipeline, publisher, report)
             finally:
                 if sys.exc_info()[0] is None or report.windows:  # an error before any decision speaks for itself
-                    for line in report.lines(pipeline.counters, sinks[-1].stats() if broker else None):
+                    for line in report.lines(pipeline.counters, sinks[-1].stats() if len(sinks) > 1 else None):
                         print(line, file=sys.stderr)
                     if isinstance(source, LiveSource):
                         print(_counted(source), file=sys.stderr)

@@ -79,6 +79,24 @@ class Report:
         return lines
 
 
+class TokenReport(Report):
+    """The same of a `TokenStream`: lines and tokens."""
+
+    def lines(self, counters: Mapping[str, int], delivery: Mapping[str, Any] | None = None) -> list[str]:
+        """Return the figures as lines for a person: see `Report.lines`."""
+        decided = ", ".join(f"{label} {count}" for label, count in self._decisions.most_common())
+        lines = [f"{self.windows} lines" + (f": {decided}" if decided else "")]
+        if latency := spread(self._total_us):
+            lines.append(f"latency: {_words(latency)} from a line's arrival to its decision")
+        wall_s = time.monotonic() - self._started
+        rate = counters["tokens"] / wall_s if wall_s > 0 else 0
+        lines.append(f"{counters['tokens']} tokens in {wall_s:.2f} s: {rate:,.0f} tokens/s")
+        lines.append("counters: " + ", ".join(f"{name} {count}" for name, count in counters.items() if count))
+        if delivery is not None:
+            lines.append("mqtt: " + ", ".join(_figures(delivery)))
+        return lines
+
+
 def spread(values: Any) -> dict[str, float] | None:
     """Return {"p50", "p99"} by nearest rank, None of no values.
 

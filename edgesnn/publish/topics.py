@@ -66,7 +66,8 @@ def state_payload(prediction: Prediction) -> bytes:
 def event_payload(prediction: Prediction, event_type: str, label: str, class_index: int) -> bytes:
     """Return the payload for the onset or offset of a label, decided by `prediction`."""
     record = {"schema": "edgesnn.event/1", **_identity(prediction)}
-    record |= {"event_type": event_type, "label": label, "class": class_index, "t_us": prediction.sensor.t1_us}
+    t_us = None if prediction.sensor is None else prediction.sensor.t1_us
+    record |= {"event_type": event_type, "label": label, "class": class_index, "t_us": t_us}
     return _encode(record)
 
 

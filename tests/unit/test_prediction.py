@@ -55,7 +55,7 @@ def test_each_schema_is_a_schema(name):
 def test_a_numbered_record_validates_and_has_every_field(prediction):
     record = json.loads(number(prediction).to_json())
     validator().validate(record)
-    assert set(record) == set(load_schema("prediction-1")["properties"])
+    assert set(record) == set(load_schema("prediction-1")["properties"]) - {"tokens"}
 
 
 @pytest.mark.parametrize(

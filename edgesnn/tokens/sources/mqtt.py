@@ -1,0 +1,88 @@
+"""`mqtt://[user@]host[:port]/TOPIC`: messages of one line or several; mqtts:// with TLS."""
+
+from __future__ import annotations
+
+import logging
+import re
+import socket
+from urllib.parse import unquote
+
+from edgesnn.broker_url import parse_broker
+from edgesnn.errors import UsageError
+from edgesnn.mqtt import Client, Connected, Lost, Message, make_client_id
+from edgesnn.tokens.lines import MOST_BYTES, Line
+from edgesnn.tokens.sources.base import Place
+
+_URL = re.compile(r"(mqtts?://[^/]+)/(.+)", re.DOTALL)
+_log = logging.getLogger("edgesnn.tokens")
+
+
+class MqttLines:
+    """A subscription; a line's origin is its topic. A lost connection comes back by itself.
+
+    Args:
+        url: broker and topic filter (`+` and `#` as MQTT has them). The password comes from EDGESNN_MQTT_PASSWORD.
+
+    Raises:
+        UsageError: a wrong address.
+        PublishError: the broker cannot be reached, or refuses.
+    """
+
+    live = True
+
+    def __init__(self, url: str) -> None:
+        match = _URL.fullmatch(url)
+        if match is None:
+            expected = "mqtt://[user@]host[:port]/TOPIC"
+            raise UsageError("not a topic of a broker", where=url, expected=expected)
+        broker, self._topic = parse_broker(match[1]), unquote(match[2])
+        if "\0" in self._topic or len(self._topic.encode("utf-8", "replace")) > 65535:
+            raise UsageError("not a topic", where=url)
+        self.where = f"{broker.url}/{self._topic}"
+        self._counts = {"messages": 0, "bytes_cut": 0, "connections": 0, "connections_lost": 0}
+        self._client = Client(broker, client_id=make_client_id(socket.gethostname(), "lines"))
+        try:
+            self._client.open()
+        except BaseException:
+            self._client.close()
+            raise
+        self._subscribe()
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """See `LineSource.counters`."""
+        return dict(self._counts)
+
+    def read(self, wait_s: float) -> list[Line] | None:
+        """See `LineSource.read`; PublishError where the broker refuses for good."""
+        lines: list[Line] = []
+        for event in self._client.poll(wait_s):
+            if isinstance(event, Message):
+                lines += self._lines(event)
+            elif isinstance(event, Connected):
+                self._subscribe()
+            elif isinstance(event, Lost):
+                self._counts["connections_lost"] += 1
+                if event.final:
+                    raise event.error
+                _log.warning("%s; trying again", event.error)
+        return lines
+
+    def seek(self, place: Place | None) -> None:
+        """See `LineSource.seek`: what comes is what follows."""
+
+    def close(self) -> None:
+        """See `LineSource.close`."""
+        self._client.close()
+
+    def _subscribe(self) -> None:
+        self._counts["connections"] += 1
+        self._client.subscribe(self._topic)
+
+    def _lines(self, message: Message) -> list[Line]:
+        self._counts["messages"] += 1
+        made = []
+        for one in message.payload.removesuffix(b"\n").split(b"\n"):
+            self._counts["bytes_cut"] += max(0, len(one) - MOST_BYTES)
+            made.append(Line(one[:MOST_BYTES].removesuffix(b"\r"), message.topic))
+        return made

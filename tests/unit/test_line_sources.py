@@ -1,0 +1,211 @@
+"""Sources of lines: files once and followed, pipes, datagrams, and what cannot be opened."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from edgesnn.errors import RecordingError, UsageError
+from edgesnn.tokens.lines import JournalCutter, Line
+from edgesnn.tokens.sources.base import LineSource
+from edgesnn.tokens.sources.file import FileLines, StdinLines
+from edgesnn.tokens.sources.registry import open_lines
+from edgesnn.tokens.sources.udp import UdpLines
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "app.log"
+    path.write_bytes(b"one\ntwo\r\nthr\xffee\x00\n")
+    return path
+
+
+@pytest.fixture
+def followed(log: Path) -> Iterator[FileLines]:
+    source = FileLines(str(log), follow=True)
+    yield source
+    source.close()
+
+
+def all_lines(source: LineSource) -> list[Line]:
+    lines: list[Line] = []
+    while (more := source.read(0.0)) is not None:
+        lines += more
+    return lines
+
+
+def until(source: LineSource, done: Callable[[list[bytes]], bool], limit_s: float = 10.0) -> list[bytes]:
+    """Read until what came is enough."""
+    found: list[bytes] = []
+    end_s = time.monotonic() + limit_s
+    while not done(found) and time.monotonic() < end_s:
+        found += [line.data for line in source.read(0.05) or []]
+    return found
+
+
+def add(path: Path, data: bytes) -> None:
+    with path.open("ab") as stream:
+        stream.write(data)
+
+
+def test_a_file_gives_its_lines_and_their_places(log: Path) -> None:
+    add(log, b"last")
+    source = FileLines(str(log))
+    inode = log.stat().st_ino
+    places = [4, 9, 17, 21]
+    texts = [b"one", b"two", b"thr\xffee\x00", b"last"]
+    assert all_lines(source) == [Line(text, "", (inode, end)) for text, end in zip(texts, places, strict=True)]
+    assert source.read(0.0) is None
+    for end, rest in zip(places, [3, 2, 1, 0], strict=True):
+        source = FileLines(str(log))
+        source.seek((inode, end))
+        assert len(all_lines(source)) == rest
+
+
+def test_a_place_in_another_file_or_past_the_end_is_its_start(log: Path) -> None:
+    for place in ((log.stat().st_ino + 1, 4), (log.stat().st_ino, 10**6)):
+        source = FileLines(str(log))
+        source.seek(place)
+        assert len(all_lines(source)) == 3
+
+
+def test_a_followed_file_goes_on_where_it_grows(log: Path, followed: FileLines) -> None:
+    assert len(until(followed, lambda lines: len(lines) == 3)) == 3
+    add(log, b"fo")
+    assert followed.read(0.3) == []
+    add(log, b"ur\nfive\n")
+    assert until(followed, lambda lines: len(lines) == 2) == [b"four", b"five"]
+
+
+def test_rotation_ends_the_old_file_and_begins_the_new(log: Path, followed: FileLines) -> None:
+    until(followed, lambda lines: len(lines) == 3)
+    log.rename(log.with_suffix(".1"))
+    add(log.with_suffix(".1"), b"late\nopen")
+    log.write_bytes(b"new\n")
+    assert until(followed, lambda lines: len(lines) == 3) == [b"late", b"open", b"new"]
+    assert followed.counters["rotations"] == 1
+    (line,) = (add(log, b"x\n"), until_lines(followed))[1]
+    assert line.place == (log.stat().st_ino, 6)
+
+
+def until_lines(source: LineSource) -> list[Line]:
+    end_s = time.monotonic() + 10
+    while time.monotonic() < end_s:
+        if lines := source.read(0.05):
+            return lines
+    return []
+
+
+def test_truncation_begins_anew(log: Path, followed: FileLines) -> None:
+    until(followed, lambda lines: len(lines) == 3)
+    os.truncate(log, 0)
+    assert followed.read(0.3) == []
+    add(log, b"a\n")
+    assert until(followed, bool) == [b"a"]
+    assert followed.counters["truncations"] == 1
+
+
+def test_a_log_that_vanishes_is_waited_for(log: Path, followed: FileLines, caplog: pytest.LogCaptureFixture) -> None:
+    until(followed, lambda lines: len(lines) == 3)
+    log.unlink()
+    assert followed.read(0.3) == []
+    assert followed.read(0.3) == []
+    log.write_bytes(b"back\n")
+    assert until(followed, bool) == [b"back"]
+    assert (followed.counters["vanished"], followed.counters["rotations"]) == (1, 1)
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [
+        f"{log}: the log is gone (no such file or directory); waiting for it",
+        f"{log}: the log is back",
+    ]
+
+
+def test_a_name_that_becomes_a_folder_is_waited_for_too(log: Path, followed: FileLines) -> None:
+    until(followed, lambda lines: len(lines) == 3)
+    log.unlink()
+    log.mkdir()
+    assert followed.read(0.3) == []
+    log.rmdir()
+    log.write_bytes(b"back\n")
+    assert until(followed, bool) == [b"back"]
+
+
+def test_a_pipe_gives_lines_as_they_come_and_ends_with_its_writer() -> None:
+    read, write = os.pipe()
+    source = StdinLines(read)
+    assert source.read(0.0) == []
+    os.write(write, b"a\nb")
+    assert source.read(1.0) == [Line(b"a")]
+    os.close(write)
+    assert source.read(1.0) == [Line(b"b")]
+    assert source.read(0.0) is None
+    os.close(read)
+
+
+def test_a_journal_is_piped_in(tmp_path: Path) -> None:
+    path = tmp_path / "journal.export"
+    path.write_bytes(b"_HOSTNAME=gate\nMESSAGE=ready\n\nMESSAGE\n\x03\0\0\0\0\0\0\0a\nb\n\n")
+    lines = all_lines(open_lines(f"journal:{path}"))
+    assert [(line.data, line.origin) for line in lines] == [(b"ready", "gate"), (b"a b", "")]
+    source = open_lines(f"journal:{path}")
+    source.seek(lines[0].place)
+    assert [line.data for line in all_lines(source)] == [b"a b"]
+    read, write = os.pipe()
+    os.write(write, path.read_bytes())
+    os.close(write)
+    assert [line.data for line in all_lines(StdinLines(read, cutter=JournalCutter()))] == [b"ready", b"a b"]
+    os.close(read)
+
+
+def test_datagrams_are_lines_of_their_sender() -> None:
+    source = open_lines("udp://127.0.0.1:0")
+    assert isinstance(source, UdpLines)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for data in (b"<34>one", b"two\nthree\n", b"\xff\x00\r\n"):
+            sender.sendto(data, ("127.0.0.1", source.port))
+        lines: list[Line] = []
+        while len(lines) < 4:
+            lines += source.read(1.0) or []
+    assert lines == [Line(data, "127.0.0.1") for data in (b"<34>one", b"two", b"three", b"\xff\x00")]
+    assert source.counters == {"datagrams": 3, "refused_peers": 0}
+    source.close()
+
+
+def test_only_peers_may_send() -> None:
+    source = open_lines("udp://127.0.0.1:0?peers=10.9.8.7")
+    assert isinstance(source, UdpLines)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(b"one", ("127.0.0.1", source.port))
+        assert source.read(1.0) == []
+    assert source.counters["refused_peers"] == 1
+    source.close()
+
+
+WRONG = [
+    ("missing.log", RecordingError, "missing.log: no log to read: found no such file or directory"),
+    (".", RecordingError, "not a file of lines"),
+    ("a\0b", RecordingError, "no log to read"),
+    ("tcp://127.0.0.1:1", UsageError, "no such source of lines: found 'tcp', expected FILE, -, udp"),
+    ("udp://127.0.0.1", UsageError, "no port"),
+    ("udp://127.0.0.1:0?format=evt3", UsageError, "no option 'format'"),
+    ("mqtt://127.0.0.1", UsageError, "not a topic of a broker"),
+    ("mqtt://ann:word@127.0.0.1/x", UsageError, "a password does not belong in a URL"),
+    ("journal:missing", RecordingError, "no log to read"),
+]
+
+
+@pytest.mark.parametrize(("address", "kind", "message"), WRONG)
+def test_what_cannot_be_opened_is_one_clear_line(address: str, kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind, match=message):
+        open_lines(address)
+
+
+@pytest.mark.parametrize("address", ["-", "udp://127.0.0.1:0", "mqtt://127.0.0.1/x"])
+def test_only_files_are_followed(address: str) -> None:
+    with pytest.raises(UsageError, match="only files are followed"):
+        open_lines(address, follow=True)
