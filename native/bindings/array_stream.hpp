@@ -35,7 +35,8 @@ class PyArrayEncoder {
   public:
     PyArrayEncoder(const std::string& name, const encode::ArrayParameters& parameters,
                    std::pair<int32_t, int32_t> sensor)
-        : sensor_{sensor.first, sensor.second}, encoder_(encode::make_array_encoder(name, parameters, sensor_)) {}
+        : sensor_{sensor.first, sensor.second},
+          encoder_(encode::make_array_encoder(name, alone(parameters), sensor_)) {}
 
     std::vector<int64_t> shape() const { return encoder_->shape(); }
     pybind11::dtype dtype() const { return dtype_of(encoder_->element()); }
@@ -57,13 +58,16 @@ class PyArrayEncoder {
             check_window(start_us, end_us);
             const bool inside = array.span.empty() || (array.span[0].t >= start_us && latest_us <= end_us);
             const Span<const Event> rising = rise && inside ? array.span : clamped(array.span, start_us, end_us);
-            encoder_->reset();
             encoder_->encode({rising, start_us, end_us, first_event}, data);
         }
         return made;
     }
 
   private:
+    static encode::ArrayParameters alone(encode::ArrayParameters parameters) {
+        if (const auto memory = parameters.find("memory"); memory != parameters.end()) memory->second = 1;  // window
+        return parameters;
+    }
     pybind11::array given(const pybind11::object& out) const {
         const auto array = pybind11::isinstance<pybind11::array>(out) ? out.cast<pybind11::array>() : pybind11::array();
         const std::vector<int64_t> wanted = shape();

@@ -38,8 +38,6 @@ class ArrayEncoder {
     // Writes every element of `out`, which has room for elements(). Events lie inside the sensor that the encoder was
     // made for. Not for two threads at a time.
     virtual void encode(const ArrayWindow& window, void* out) = 0;
-    // Forgets what earlier windows left.
-    virtual void reset() noexcept {}
     // What earlier windows left, for a snapshot; load throws Error{model} on what cannot be, and changes nothing then.
     virtual void save(StateWriter&) const {}
     virtual void load(const StateReader&) {}
