@@ -102,7 +102,7 @@ Status cut(Aedat4Packets& packets, const Aedat4Packets::Streams& streams, int64_
     if (waiting.empty() && packets.unfinished() == 0) return {};
     if (waiting.empty()) return packets.cut(packets.unfinished_at(), static_cast<int64_t>(packets.unfinished()), "cut");
     const int64_t start = offset - static_cast<int64_t>(waiting.size());
-    if (waiting.size() >= 12 && !streams.lz4 && waiting[0] < 2) {
+    if (waiting.size() >= 12 && streams.packing == Aedat4Packets::Packing::none && waiting[0] < 2) {
         packets.begin(waiting[0] == 0 ? Aedat4Packets::Kind::events : Aedat4Packets::Kind::triggers, start);
         const Status status = packets.feed({waiting.data() + 8, waiting.size() - 8}, out);
         if (!status.ok()) return status;
@@ -192,7 +192,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
     const int64_t beyond = kEnds[more >> 2 & 3];
     const int64_t end = beyond < 0 ? -1 : static_cast<int64_t>(bytes.size()) + beyond;
-    const Aedat4Packets::Streams streams{{0, 1, 7}, 0, 1, lz4};
+    const Aedat4Packets::Streams streams{
+        {0, 1, 7}, 0, 1, lz4 ? Aedat4Packets::Packing::lz4 : Aedat4Packets::Packing::none};
     check(options, both, whole, split,
           [&](const DecoderOptions& o, const Pieces& pieces) { return many_packets(o, streams, end, pieces); });
     return 0;

@@ -21,6 +21,7 @@ MEMORY_BYTES = 1 << 29
 TIMEOUT_S = 60.0
 MOST_BYTES = 1 << 26
 _PIPE_BYTES = 1 << 20  # Linux's most: the fewer times the two sides wait for each other
+_KEPT = str(1 << 25)  # bytes that a worker uses again rather than fresh ones for each block, which cost as much
 _SERVER = Path(__file__).with_name("server.py")
 _ROOT = str(Path(__file__).resolve().parents[2])
 
@@ -59,6 +60,8 @@ class Job:
         memory_bytes: by how much the worker's address space may grow.
         timeout_s: how long the worker may take for one message.
         most_bytes: of the arrays of one message.
+        file: the one that is read, by a name that no other content has; jobs that name the same one after another share
+            a worker. "": the worker is of this job alone.
 
     Raises:
         JobError: no process could be started.
@@ -72,6 +75,7 @@ class Job:
         memory_bytes: int = MEMORY_BYTES,
         timeout_s: float = TIMEOUT_S,
         most_bytes: int = MOST_BYTES,
+        file: str = "",
     ) -> None:
         self._timeout_s = timeout_s
         self._most_bytes = most_bytes
@@ -80,7 +84,7 @@ class Job:
         os.set_blocking(self._pipe, False)
         with contextlib.suppress(OSError):  # more than a user may have: it goes with the usual size, slower
             fcntl.fcntl(self._pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        order = json.dumps({"module": module, "request": request, "memory_bytes": memory_bytes}).encode()
+        order = json.dumps({"module": module, "request": request, "memory_bytes": memory_bytes, "file": file}).encode()
         try:
             _server.send(order, [their_pipe, their_status])
         except OSError as error:
@@ -163,6 +167,8 @@ class _Server:
             "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
             "OPENBLAS_NUM_THREADS": "1",
             "HDF5_USE_FILE_LOCKING": "FALSE",  # a recording may lie where nothing can be locked
+            "MALLOC_TRIM_THRESHOLD_": _KEPT,
+            "MALLOC_MMAP_THRESHOLD_": _KEPT,
         }
         with theirs:
             self._process = subprocess.Popen(

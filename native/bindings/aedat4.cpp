@@ -36,8 +36,23 @@ class PyAedat4Packets {
         }
         return error(status);
     }
-    void set_streams(std::vector<int32_t> numbers, int32_t events, int32_t triggers, bool lz4) {
-        streams_ = {std::move(numbers), events, triggers, lz4};
+    // unpack: of zstd, (buffer, most) -> the content of a whole frame, None where it is another one.
+    void set_streams(std::vector<int32_t> numbers, int32_t events, int32_t triggers, const std::string& compression,
+                     const py::object& unpack) {
+        streams_ = {std::move(numbers), events, triggers, Aedat4Packets::Packing::none};
+        if (compression == "lz4") streams_.packing = Aedat4Packets::Packing::lz4;
+        if (compression != "zstd") return;
+        streams_.packing = Aedat4Packets::Packing::zstd;
+        streams_.unpack_zstd = [unpack](Span<const uint8_t> bytes, size_t most, const Aedat4Packets::Feed& feed) {
+            const py::gil_scoped_acquire locked;
+            const py::object content =
+                unpack(py::memoryview::from_memory(bytes.data, static_cast<py::ssize_t>(bytes.size)), most);
+            if (content.is_none()) return false;
+            const ByteView view(content);
+            const py::gil_scoped_release unlocked;
+            feed(view.bytes());
+            return true;
+        };
     }
     // (bytes taken, whether what waits is to be taken, error)
     py::tuple run(const py::object& buffer, int64_t offset, int64_t end) {
@@ -56,13 +71,13 @@ class PyAedat4Packets {
     }
     py::tuple unfinished() const { return py::make_tuple(packets_.unfinished_at(), packets_.unfinished()); }
     // (whether it was unpacked, error)
-    py::tuple unpack_lz4(const py::object& buffer) {
+    py::tuple unpack(const py::object& buffer) {
         const ByteView view(buffer);
         Status status;
         bool unpacked = false;
         {
             py::gil_scoped_release unlocked;
-            unpacked = packets_.unpack_lz4(view.bytes(), out_, status);
+            unpacked = packets_.unpack(streams_, view.bytes(), out_, status);
         }
         return py::make_tuple(unpacked, error(status));
     }
@@ -117,11 +132,11 @@ void bind_aedat4(py::module_& room) {
         .def("feed", &PyAedat4Packets::feed, py::arg("buffer"))
         .def("end", &PyAedat4Packets::end)
         .def("set_streams", &PyAedat4Packets::set_streams, py::arg("numbers"), py::arg("events"), py::arg("triggers"),
-             py::arg("lz4"))
+             py::arg("compression"), py::arg("unpack"))
         .def("run", &PyAedat4Packets::run, py::arg("buffer"), py::arg("offset"), py::arg("end"))
         .def("take_pending", &PyAedat4Packets::take_pending)
         .def("unfinished", &PyAedat4Packets::unfinished)
-        .def("unpack_lz4", &PyAedat4Packets::unpack_lz4, py::arg("buffer"))
+        .def("unpack", &PyAedat4Packets::unpack, py::arg("buffer"))
         .def("cut", &PyAedat4Packets::cut, py::arg("offset"), py::arg("have"), py::arg("what"))
         .def("refuse", &PyAedat4Packets::refuse, py::arg("offset"), py::arg("what"))
         .def("finish", &PyAedat4Packets::finish)

@@ -172,6 +172,7 @@ void bind_events(py::module_& m) {
         .def("save", &PyDecoder::save)
         .def("load", &PyDecoder::load, py::arg("arrays"));
     bind_aedat4(room);
+    bind_rows(room);
     bind_spif(room);
     bind_filters(room);
     py::class_<PyEncoder>(room, "Encoder")

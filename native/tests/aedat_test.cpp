@@ -87,7 +87,7 @@ std::vector<uint8_t> event_packet(size_t count) {
 
 void packets_of_drawn_bytes() {
     std::mt19937 rng(2);
-    const Aedat4Packets::Streams streams{{0, 1}, 0, 1, false};
+    const Aedat4Packets::Streams streams{{0, 1}, 0, 1, Aedat4Packets::Packing::none};
     for (int round = 0; round < 2000; ++round) {
         std::vector<uint8_t> data;
         for (int i = 0; i < 3; ++i) {

@@ -50,6 +50,53 @@ def test_each_job_has_a_worker_of_its_own_and_two_run_side_by_side() -> None:
     assert os.getpid() not in pids
 
 
+def pids(do: str = "echo", **options: Any) -> set[int]:
+    return {message["pid"] for message, _ in job(do, **options)}
+
+
+def test_jobs_on_one_file_one_after_another_share_a_worker_and_no_others_do() -> None:
+    first = pids(file="a")
+    assert [pids(file="a"), pids(file="a")] == [first, first]
+    assert pids() != first
+    assert pids(file="b") != first
+    assert all(gone(pid) for pid in first)
+    busy = job("hang", file="c")
+    assert {next(iter(busy))[0]["pid"]}.isdisjoint(pids(file="c"))
+
+
+@pytest.mark.parametrize("do", ["refuse", "crash", "crash_inside_a_message", "need", "hang"])
+def test_a_worker_that_did_not_come_to_its_end_is_not_used_again(do: str) -> None:
+    before = pids(file="a")
+    going_wrong = iter(job(do, file="a", timeout_s=0.2))
+    with pytest.raises(JobError):
+        list(going_wrong)
+    assert all(gone(pid) for pid in before)
+    assert pids(file="a") != before
+
+
+def test_a_job_that_is_let_go_of_ends_its_worker_and_the_next_has_another() -> None:
+    first = pids(file="a")
+    hanging = job("hang", file="a")
+    assert next(iter(hanging))[0]["pid"] in first
+    del hanging
+    assert pids(file="a") != first
+    assert all(gone(pid) for pid in first)
+
+
+def test_the_next_job_is_done_whenever_the_one_before_it_was_let_go_of() -> None:
+    for number in range(40):
+        letting_go = iter(job("echo", file="a"))
+        for _ in range(number % 4):
+            next(letting_go)
+        time.sleep(number % 5 * 0.002)
+        del letting_go
+        assert len(list(job("echo", file="a"))) == 3
+
+
+def test_a_worker_that_is_asked_for_nothing_ends() -> None:
+    assert all(gone(pid) for pid in pids(file="a"))
+
+
 @pytest.mark.parametrize(
     ("do", "kind", "text"),
     [

@@ -113,6 +113,7 @@ class Zstd:
         self._zstd: Any = import_module("zstandard")
         self._unpack = self._zstd.ZstdDecompressor(max_window_size=_ZSTD_MOST_WINDOW)
         self._room = rooms.borrow()  # a frame that fits is unpacked straight into it
+        self._large = self._room  # where one does not, while there are such
         self._stream: Any = None
         self.done = False
         self.unused = 0
@@ -126,6 +127,25 @@ class Zstd:
         self._stream = None
         self.done = False
         self.unused = 0
+
+    def whole(self, frame: memoryview, most: int) -> memoryview | None:
+        """Return the content of a frame that is all of this and says how long that is; None: it is taken by pieces.
+
+        It is to be used before anything else is asked for.
+        """
+        try:
+            said = self._zstd.get_frame_parameters(frame)
+            if not 0 < said.content_size <= most or said.window_size > _ZSTD_MOST_WINDOW or said.dict_id:
+                return None
+            if self._frame_bytes(frame) != len(frame):
+                return None
+            if said.content_size > len(self._large):
+                self._large = bytearray(said.content_size)
+            with self._unpack.stream_reader(frame) as reader:
+                count = reader.readinto(self._large)
+        except self._zstd.ZstdError:
+            return None
+        return memoryview(self._large)[:count] if count == said.content_size else None
 
     def pieces(self, piece: memoryview, whole: bool) -> Iterator[Any]:
         """Unpack more of it; what is given is to be used before the next is asked for. Raises FrameError."""

@@ -138,9 +138,9 @@ class Packets:
         self._native = _native.events.Aedat4Packets(width, height, self._strict, printable(self._where))
         self._frame = frame(header.compression, self._where)
         self._read = {header.first(kind): triggers for kind, triggers in _CONTENTS.items()}
-        self._by_itself = header.compression != "zstd"
         events, triggers = (-1 if (number := header.first(kind)) is None else number for kind in _CONTENTS)
-        self._native.set_streams(list(header.streams), events, triggers, header.compression == "lz4")
+        unpack = getattr(self._frame, "whole", None)
+        self._native.set_streams(list(header.streams), events, triggers, header.compression, unpack)
 
     def _io_header(self, view: memoryview) -> memoryview:
         """Take bytes of the connection's IOHeader."""
@@ -163,8 +163,6 @@ class Packets:
 
     def _run(self, view: memoryview) -> memoryview:
         """Take the packets that need no care; what is left begins with one that needs some."""
-        if not self._by_itself:
-            return view
         used, odd, self._error = self._native.run(view, self._offset, -1 if self._end is None else self._end)
         self._offset += used
         return self._pending(view[used:]) if odd else view[used:]
@@ -246,8 +244,8 @@ class Packets:
 
     def _unpack(self, piece: memoryview) -> int:
         """Unpack and decode; return how many of the bytes are not this packet's, though its size says so."""
-        if self._by_itself and self._frame.magic and len(piece) == self._size:
-            unpacked, error = self._native.unpack_lz4(piece)
+        if self._frame.magic and len(piece) == self._size:
+            unpacked, error = self._native.unpack(piece)
             if unpacked:
                 self._error = error
                 return 0

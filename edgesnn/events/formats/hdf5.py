@@ -63,7 +63,6 @@ class _Rows:
         self.names: Sequence[str] = found["names"]
         self._offset_us = int(found.get("t_offset", 0))
         self._lost: list[tuple[int, int, int, str]] = []  # of the last block
-        self._at = 0
         self._ahead = self._messages.next()
         self.first = self._ahead[0]["row"] if self._ahead else 0
 
@@ -72,7 +71,7 @@ class _Rows:
             return [np.zeros(0) for _ in self.names], 0
         message, block = self._ahead
         self._ahead = self._messages.next()
-        self._lost, self._at = message["lost"], message["at"]
+        self._lost = message["lost"]
         if len(block) != len(self.names) or len({column.shape for column in block}) != 1 or block[0].ndim != 1:
             raise refusal(JobError("died", "it sent no columns"), self._where)
         for at, name in enumerate(self.names):
@@ -87,7 +86,10 @@ class _Rows:
     def offset(self, row: int) -> int:
         if self._ahead is None and self._messages.cut:
             return self._messages.size_bytes
-        return next((at for start, stop, at, _ in self._lost if start <= row < stop), self._at)
+        for start, stop, at, _ in self._lost:
+            if start <= row < stop:
+                return at
+        return self._messages.place(row)
 
     def why(self, row: int) -> str | None:
         """Say why a row could not be read; None where it was."""

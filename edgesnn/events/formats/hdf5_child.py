@@ -16,7 +16,9 @@ _CACHE_BYTES = 1 << 26  # a chunk that does not fit is unpacked again for every 
 
 
 def work(link: Link, request: dict[str, Any]) -> None:
-    """Send what the file is ("describe"), or its blocks from the row on that `start_us` allows.
+    """Send what the file is, and unless that is all ("describe") its blocks from the row on that `start_us` allows.
+
+    Or, where a "place" is asked for, the byte at which that row lies.
 
     Where the file is cut, "end" says how long it would be; the blocks end before the first row that is not there.
     """
@@ -27,6 +29,10 @@ def work(link: Link, request: dict[str, Any]) -> None:
     opened: Any = Padded(path, end) if end else path
     with h5py.File(opened, "r", rdcc_nbytes=_CACHE_BYTES) as file:
         layout = find(file)
+        row = request.get("place")
+        if row is not None and isinstance(layout, Table):
+            link.send({"at": layout.place(row)})
+            return
         link.send(layout.describe(file))
         if not request.get("describe"):
             layout.send(link, request.get("start_us"))

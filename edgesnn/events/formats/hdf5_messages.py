@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from typing import Any
 
 import numpy.typing as npt
@@ -31,20 +33,24 @@ class Messages:
         self._where = where
         with open_file(where) as file:
             end, self.size_bytes = stored_end(file.read(HEAD_BYTES)), file.seek(0, 2)
+            self._identity = _identity(file)
         missing = end - self.size_bytes
         what = f"the file is cut: {self.size_bytes} of {end} bytes"
         self.cut = (what, "truncated_bytes", missing) if missing > 0 else None
         if self.cut and self.size_bytes < LEAST_BYTES:
             raise self._refusal(JobError("refused", "too little of it"))
-        request = {"path": where, "start_us": start_us, "describe": described_alone, "end": end if self.cut else None}
+        self._file = {"path": where, "end": end if self.cut else None}
+        request = {**self._file, "start_us": start_us, "describe": described_alone}
         try:
-            self._messages = iter(Job(_CHILD, request, memory_bytes=_MEMORY_BYTES))
+            self._messages = iter(self._job(request))
         except JobError as error:
             raise self._refusal(error) from None
         first = self.next()
         if first is None:
             raise self._refusal(JobError("died", "it said nothing"))
         self.described = first[0]
+        if described_alone:
+            self.next()
 
     def next(self) -> Message | None:
         """Return the next message, None at the end. Raises RecordingError."""
@@ -53,10 +59,26 @@ class Messages:
         except JobError as error:
             raise self._refusal(error) from None
 
+    def place(self, row: int) -> int:
+        """Return where a row lies in the file, 0 where that is not known."""
+        with contextlib.suppress(JobError):
+            ((message, _),) = self._job({**self._file, "place": row})
+            return int(message["at"])
+        return 0
+
+    def _job(self, request: dict[str, Any]) -> Job:
+        return Job(_CHILD, request, memory_bytes=_MEMORY_BYTES, file=self._identity)
+
     def _refusal(self, error: JobError) -> RecordingError:
         if self.cut and error.kind in ("refused", "died"):
             return RecordingError(self.cut[0], where=printable(self._where), offset=self.size_bytes, found=error.text)
         return refusal(error, self._where)
+
+
+def _identity(file: Any) -> str:
+    """Return a name that changes when the file does."""
+    facts = os.fstat(file.fileno())
+    return f"{facts.st_dev} {facts.st_ino} {facts.st_size} {facts.st_mtime_ns}"
 
 
 def describe(where: str) -> dict[str, Any]:

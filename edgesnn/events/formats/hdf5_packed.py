@@ -8,7 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from edgesnn.events.formats.hdf5_stored import Stored, attributes, filters, member, refuse_bomb, storage
+from edgesnn.events.formats.hdf5_stored import (
+    Stored,
+    attributes,
+    chunk_places,
+    filters,
+    member,
+    refuse_bomb,
+    storage,
+)
 from edgesnn.events.types import TRIGGER
 from edgesnn.hdf5.wire import Link, Refused
 
@@ -37,6 +45,7 @@ class Packed:
         self._chunk_rows = int(item.chunks[0])
         self._bytes = storage(item)
         refuse_bomb(self._bytes, self.rows * _ROW_BYTES)
+        self._places = chunk_places(item)
         self._triggers = _Triggers(member(file, "EXT_TRIGGER/events"))
 
     def describe(self, file: Any) -> dict[str, Any]:
@@ -69,7 +78,7 @@ class Packed:
         """Return a chunk as a frame, and the time of its first event (-1: none)."""
         rows, place, why = min(self._chunk_rows, self.rows - row), 0, ""
         try:
-            info = self._chunks.get_chunk_info_by_coord((row,))
+            info = self._places.get((row,)) or self._chunks.get_chunk_info_by_coord((row,))
             place = int(info.byte_offset or 0)
             if not info.size or info.size > _MOST_BYTES or info.filter_mask:
                 why = f"its chunk of {info.size} bytes is none" if info.size else "its chunk was never written"

@@ -17,6 +17,7 @@ MOST_CHUNK_BYTES = 1 << 26
 MOST_FIELDS = 100
 _PIECE_ROWS = 4096  # of a data set without chunks, as if they were one
 _FREE_BYTES = 16 << 20  # that a file may unpack to, however small it is
+_NEVER_WRITTEN = "its chunk was never written"
 _MOST_TIMES = 256  # that columns of events may unpack to
 
 Array = npt.NDArray[Any]
@@ -70,6 +71,18 @@ def require_filters(item: Any) -> None:
             raise Refused(f"{item.name} is packed with {name.decode('utf-8', 'replace')!r} (filter {number})")
 
 
+def chunk_places(item: Any) -> dict[tuple[int, ...], Any]:
+    """Return what HDF5 knows of the chunks of a data set, by their first elements, as far as it tells.
+
+    Asked for one chunk it looks through all before it.
+    """
+    places: dict[tuple[int, ...], Any] = {}
+    if hasattr(item.id, "chunk_iter"):  # h5py 3.8
+        with contextlib.suppress(OSError, RuntimeError, ValueError):
+            item.id.chunk_iter(lambda info: places.__setitem__(tuple(info.chunk_offset), info))
+    return places
+
+
 def storage(item: Any) -> int:
     """Return the bytes that a data set has in the file; those of the file where the index of its chunks is damaged."""
     try:
@@ -81,6 +94,20 @@ def storage(item: Any) -> int:
 def lies_inside(item: Any) -> bool:
     """Say whether a data set that is not in chunks lies in the file."""
     return 0 < int(item.id.get_offset() or 0) <= Stored.file_bytes - storage(item)
+
+
+def _filled_with_zeros(item: Any) -> bool:
+    """Say whether zeros are read where a chunk was never written."""
+    import h5py
+
+    plan = item.id.get_create_plist()
+    filled = plan.fill_value_defined() != h5py.h5d.FILL_VALUE_UNDEFINED
+    return filled and plan.get_fill_time() != h5py.h5d.FILL_TIME_NEVER and not any(np.asarray(item.fillvalue).tobytes())
+
+
+def _holds(column: Array) -> bool:
+    """Say whether one of these is not zero."""
+    return column.dtype.kind in "biuf" and bool(column[:1].any() or column.any())
 
 
 class Stored:
@@ -106,6 +133,9 @@ class Stored:
         self.bytes = storage(item)
         self.chunk = item.chunks
         self.chunk_rows = int(item.chunks[0]) if item.chunks else _PIECE_ROWS
+        self._chunk_columns = int(item.chunks[1]) if item.chunks and self.width > 1 else self.width
+        self._places = chunk_places(item) if item.chunks and Stored.cut else {}
+        self._zeros = _filled_with_zeros(item)
         if item.chunks and int(np.prod(item.chunks)) * item.dtype.itemsize > MOST_CHUNK_BYTES:
             raise Refused(f"{item.name} has chunks of more than {MOST_CHUNK_BYTES} bytes")
 
@@ -119,8 +149,9 @@ class Stored:
                 (1, self.bytes) if compact else ((at or 0) + first * self.row_bytes, rows * self.row_bytes if at else 0)
             )
             return
-        for column in range(0, self.width, self.chunk[1] if self.width > 1 else 1):
-            info = self.item.id.get_chunk_info_by_coord((first, column) if len(self.chunk) == 2 else (first,))
+        for column in range(0, self.width, self._chunk_columns):
+            element = (first, column) if len(self.chunk) == 2 else (first,)
+            info = self._places.get(element) or self.item.id.get_chunk_info_by_coord(element)
             yield int(info.byte_offset or 0), int(info.size)
 
     def place(self, row: int) -> int:
@@ -130,18 +161,33 @@ class Stored:
         except (OSError, RuntimeError, ValueError):
             return 0
 
-    def written(self, start: int, stop: int) -> bool:
-        """Say whether all chunks of these rows are in the file: HDF5 fills the others with zeros.
+    def missing(self, row: int) -> bool:
+        """Say whether a part of this row was never written."""
+        try:
+            return not all(size for _, size in self.places(row))
+        except (OSError, RuntimeError, ValueError):
+            return False
 
-        Each is fetched as reading does it. That raises where a damaged index has an entry that reading does not find.
+    def written(self, start: int, stop: int, columns: list[Array]) -> bool:
+        """Say whether all chunks of these rows, read as `columns`, are in the file: HDF5 fills the others with zeros.
+
+        Those that hold nothing else are fetched, as reading does it. (Asked for a chunk's place HDF5 looks through all
+        chunks before it.) That raises where there is none, or a damaged index has an entry that reading does not find.
         """
         for row in range(start // self.chunk_rows * self.chunk_rows, stop, self.chunk_rows):
-            for part, (at, size) in enumerate(self.places(row)):
-                if not size or at + size > Stored.file_bytes:
-                    return False
-                if self.chunk is not None:
-                    self.item.id.read_direct_chunk((row, part * self.chunk[1]) if self.width > 1 else (row,))
+            sure = self.chunk is not None and not Stored.cut
+            if not sure and not all(size and at + size <= Stored.file_bytes for at, size in self.places(row)):
+                return False
+            if self.chunk is not None:
+                self._fetch_zeros(row, [column[max(row - start, 0) :][: self.chunk_rows] for column in columns])
         return True
+
+    def _fetch_zeros(self, row: int, columns: list[Array]) -> None:
+        """Fetch the chunks of this row that hold zeros alone."""
+        for first in range(0, self.width, self._chunk_columns):
+            part = columns[first : first + self._chunk_columns] if self.width > 1 else columns
+            if not self._zeros or not any(map(_holds, part)):
+                self.item.id.read_direct_chunk((row, first) if self.item.ndim == 2 else (row,))
 
     def columns(self, start: int, stop: int) -> list[Array]:
         """Return these rows, column by column."""
@@ -193,6 +239,10 @@ class Table:
         """Return a row all of whose earlier events are before this time."""
         return 0
 
+    def place(self, row: int) -> int:
+        """Return the byte of the file at which a row begins to lie, as nearly as it can be said."""
+        return min(one.place(row) for one in self.stored)
+
     def send(self, link: Link, start_us: int | None) -> None:
         """Send the rows in blocks."""
         first = 0 if start_us is None else self.first_row(start_us)
@@ -203,7 +253,7 @@ class Table:
             stop = min((start // step + 1) * step, self.rows)
             arrays, lost = self._block(start, stop)
             taken = max(self.bytes * stop // self.rows - self.bytes * start // self.rows, 1)
-            message = {"row": start, "bytes": taken, "at": min(one.place(start) for one in self.stored)}
+            message = {"row": start, "bytes": taken}
             if Stored.cut and lost:
                 whole = lost[0][0] - start
                 link.send({**message, "lost": []}, [column[:whole] for column in arrays])
@@ -214,24 +264,26 @@ class Table:
     def _block(self, start: int, stop: int) -> tuple[list[Array], list[Lost]]:
         """Return the columns of these rows, and which of them could not be read."""
         with contextlib.suppress(OSError, RuntimeError, ValueError):
-            if all(one.written(start, stop) for one in self.stored):
-                return [column for one in self.stored for column in one.columns(start, stop)], []
-        parts, lost = [], []
+            parts = [one.columns(start, stop) for one in self.stored]
+            if all(one.written(start, stop, its) for one, its in zip(self.stored, parts, strict=True)):
+                return [column for its in parts for column in its], []
+        blocks, lost = [], []
         for first, last in self._pieces(start, stop):
-            piece, loss = self._piece(first, last)
-            parts.append(piece)
+            block, loss = self._piece(first, last)
+            blocks.append(block)
             lost += [loss] if loss else []
-        return [np.concatenate(pieces) for pieces in zip(*parts, strict=True)], lost
+        return [np.concatenate(columns) for columns in zip(*blocks, strict=True)], lost
 
     def _piece(self, start: int, stop: int) -> tuple[list[Array], Lost | None]:
         """Return the columns of rows in one chunk, zeros where a data set does not give them."""
         piece: list[Array] = []
         for one in self.stored:
             try:
-                why = None if one.written(start, stop) else "its chunk was never written"
-                piece += one.columns(start, stop) if why is None else []
+                columns = one.columns(start, stop)
+                why = None if one.written(start, stop, columns) else _NEVER_WRITTEN
+                piece += columns
             except (OSError, RuntimeError, ValueError) as error:
-                why = " ".join(str(error).split())[:80]
+                why = _NEVER_WRITTEN if one.missing(start) else " ".join(str(error).split())[:80]
             if why is not None:
                 blank = [column for each in self.stored for column in each.blank(stop - start)]
                 return blank, (start, stop, one.place(start), why)

@@ -94,9 +94,11 @@ class TableReader:
     def _take(self, block: list[Array], *, final: bool) -> tuple[Array, RecordingError | None]:
         """Return the events of some rows, and in strict the error of the first row that is none."""
         named = {name[0]: (block[at], name) for at, name in enumerate(self._order) if name != "-"}
-        t, known = _times(named["t"][0], columns.SCALES[named["t"][1]])
-        if (plain := self._plain(t, known, *(named[axis][0] for axis in "xyp"))) is not None:
+        scale = columns.SCALES[named["t"][1]]
+        plain = self._plain(named["t"][0], named["x"][0], named["y"][0], named["p"][0], scale)
+        if plain is not None:
             return plain, None
+        t, known = _times(named["t"][0], scale)
         whole = {axis: _whole(named[axis][0]) for axis in "xyp"}
         good = known & whole["x"][1] & whole["y"][1] & whole["p"][1] & (np.abs(whole["p"][0]) <= 1)
         x, y = whole["x"][0], whole["y"][0]
@@ -125,18 +127,22 @@ class TableReader:
         self._count(events["t"])
         return events, error
 
-    def _plain(self, t: Array, known: Mask, x: Array, y: Array, p: Array) -> Array | None:
-        """Return the events of rows that need no care: small numbers inside the sensor, times that rise; else None."""
-        if any(column.dtype.kind not in "ub" or column.dtype.itemsize > 2 for column in (x, y, p)) or not len(t):
+    def _plain(self, t: Array, x: Array, y: Array, p: Array, scale: int) -> Array | None:
+        """Return the events of rows that need no care: places inside the sensor, times that rise; else None."""
+        from edgesnn import _native
+
+        if len(t) < 2 or t.dtype.kind not in "iuf" or (scale < 0 and t.dtype.kind == "f") or self._guard.holds:
             return None
-        inside = int(x.max()) < self._width and int(y.max()) < self._height and int(p.max()) <= 1
-        if not inside or not known.all() or not self._guard.follows(t):
+        if scale and t.dtype.kind != "f":
+            t, known = _times(t, scale)
+            if not known.all():
+                return None
+        latest = self._guard.latest_us
+        events = _native.events.pack_rows(t, x, y, p, 10.0**scale, self._width, self._height, latest, AHEAD_US)
+        if events is None:
             return None
-        events = np.empty(len(t), EVENT)
-        for name, values in (("t", t), ("x", x), ("y", y), ("p", p)):
-            events[name] = values
         self._row += len(t)
-        self._last_us = self.t_end_us = int(t[-1])
+        self._last_us = self.t_end_us = self._guard.latest_us = int(events["t"][-1])
         return events
 
     def _count(self, t: Array) -> None:
@@ -176,22 +182,21 @@ class TableReader:
 
 
 class _Guard:
-    """Leaves out events that stand more than a second ahead of everything before them and of the event after them."""
+    """Leaves out events that stand more than a second ahead of everything before them and of the event after them.
+
+    Attributes:
+        latest_us: the largest time of those that were passed on, None before the first.
+    """
 
     def __init__(self) -> None:
-        self._latest: int | None = None
+        self.latest_us: int | None = None
         self._held = np.zeros(0, EVENT)  # the last event, while it is ahead and the next one is not known
         self._held_row = np.zeros(0, np.int64)
 
-    def follows(self, t: Array) -> bool:
-        """Say whether all these times rise from the latest on, no step is ahead, and none is held; then take them."""
-        if self._latest is None or len(self._held) or not 0 <= int(t[0]) - self._latest <= AHEAD_US:
-            return False
-        steps = np.diff(t)
-        if len(steps) and (int(steps.min()) < 0 or int(steps.max()) > AHEAD_US):
-            return False
-        self._latest = int(t[-1])
-        return True
+    @property
+    def holds(self) -> bool:
+        """An event waits for the next one."""
+        return len(self._held) > 0
 
     def pass_on(self, events: Array, rows: Array, *, final: bool) -> tuple[Array, Array, Array]:
         """Return (events, their rows, rows that are left out) of these and the one that was held."""
@@ -207,7 +212,7 @@ class _Guard:
             elif at + 1 < len(t) and t[at] > t[at + 1] + AHEAD_US:
                 kept[at] = False
             else:
-                self._latest = int(t[at])
+                self.latest_us = int(t[at])
             at = self._next_ahead(t, at + 1)
         self._held, self._held_row = events[end:].copy(), rows[end:].copy()
         if kept.all():
@@ -216,16 +221,16 @@ class _Guard:
 
     def _next_ahead(self, t: Array, start: int) -> int:
         """Return the next place from start on that is ahead of all before it, len(t) if there is none."""
-        if self._latest is None:
+        if self.latest_us is None:
             return start
         for begin in range(start, len(t), _SEARCH):
             some = t[begin : begin + _SEARCH]
-            before = np.maximum.accumulate(np.concatenate([[self._latest], some]))
+            before = np.maximum.accumulate(np.concatenate([[self.latest_us], some]))
             ahead = np.flatnonzero(some > before[:-1] + AHEAD_US)
             if len(ahead):
-                self._latest = int(before[ahead[0]])
+                self.latest_us = int(before[ahead[0]])
                 return begin + int(ahead[0])
-            self._latest = int(before[-1])
+            self.latest_us = int(before[-1])
         return len(t)
 
 

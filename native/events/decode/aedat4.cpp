@@ -9,6 +9,7 @@ namespace {
 
 constexpr int32_t kField = 32768;  // coordinates are int16
 constexpr uint32_t kLz4Magic = 0x184D2204;
+constexpr uint32_t kZstdMagic = 0xFD2FB528;
 
 // TriggerType of the vendor's schema.
 enum : uint8_t {
@@ -54,7 +55,7 @@ size_t Aedat4Packets::run(const Streams& streams, Span<const uint8_t> bytes, int
             continue;
         }
         const Front front = look(streams, rest, start, end);
-        if (front.part && front.size != 0 && !streams.lz4) {
+        if (front.part && front.size != 0 && streams.packing == Packing::none) {
             begin_plain(streams, rest, start);
             at += kHeader;
             continue;
@@ -111,7 +112,8 @@ Aedat4Packets::Front Aedat4Packets::look(const Streams& streams, Span<const uint
     const uint32_t mark = load_le<uint32_t>(bytes.data + kHeader);
     const bool known = std::find(streams.numbers.begin(), streams.numbers.end(), stream) != streams.numbers.end();
     const bool inside = end < 0 || static_cast<int64_t>(size) <= end - start - static_cast<int64_t>(kHeader);
-    if (!known || size < 4 || !inside || mark != (streams.lz4 ? kLz4Magic : static_cast<uint32_t>(size - 4))) return {};
+    const uint32_t marks[] = {static_cast<uint32_t>(size - 4), kLz4Magic, kZstdMagic};
+    if (!known || size < 4 || !inside || mark != marks[static_cast<size_t>(streams.packing)]) return {};
     const size_t whole = kHeader + size;
     return {whole, whole <= bytes.size, whole > bytes.size && whole <= kMostPending};
 }
@@ -123,8 +125,8 @@ bool Aedat4Packets::packet(const Streams& streams, Span<const uint8_t> bytes, in
     if (stream != streams.events && stream != streams.triggers) return true;
     const Span<const uint8_t> content{bytes.data + kHeader, bytes.size - kHeader};
     begin(stream == streams.events ? Kind::events : Kind::triggers, start);
-    if (streams.lz4) {
-        if (unpack_lz4(content, out, status)) return true;
+    if (streams.packing != Packing::none) {
+        if (unpack(streams, content, out, status)) return true;
         stage_ = Stage::idle;
         return false;
     }
@@ -133,9 +135,16 @@ bool Aedat4Packets::packet(const Streams& streams, Span<const uint8_t> bytes, in
     return true;
 }
 
-bool Aedat4Packets::unpack_lz4(Span<const uint8_t> content, std::vector<Event>& out, Status& status) {
-    if (!lz4_.unpack(content, std::min(kMostUnpacked, content.size * 64 + (size_t{1} << 20)))) return false;
-    status = feed(lz4_.content(), out);
+bool Aedat4Packets::unpack(const Streams& streams, Span<const uint8_t> content, std::vector<Event>& out,
+                           Status& status) {
+    const size_t most = std::min(kMostUnpacked, content.size * 64 + (size_t{1} << 20));
+    if (streams.packing == Packing::zstd) {
+        if (!streams.unpack_zstd(content, most, [&](Span<const uint8_t> plain) { status = feed(plain, out); }))
+            return false;
+    } else {
+        if (!lz4_.unpack(content, most)) return false;
+        status = feed(lz4_.content(), out);
+    }
     if (status.ok()) status = end(out);
     return true;
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,18 +19,23 @@ namespace edgesnn::events {
 class Aedat4Packets final : public GuardedDecoder {
   public:
     enum class Kind { events, triggers };
+    enum class Packing { none, lz4, zstd };
     static constexpr size_t kMostTriggerBytes = size_t{1} << 20;
     static constexpr size_t kMostPending = size_t{1} << 20;
     static constexpr size_t kMostUnpacked = size_t{1} << 22;  // at once
 
     explicit Aedat4Packets(DecoderOptions options);
 
+    using Feed = std::function<void(Span<const uint8_t>)>;
     // What the IOHeader says, for run().
     struct Streams {
         std::vector<int32_t> numbers;  // of all streams
         int32_t events = -1;           // the one that is read, -1: none
         int32_t triggers = -1;
-        bool lz4 = false;  // else not packed
+        Packing packing = Packing::none;
+        // Of zstd: calls feed(content) with the content of a frame that is all of `bytes`, where it is whole and holds
+        // at most `most` bytes; else returns false.
+        std::function<bool(Span<const uint8_t> bytes, size_t most, const Feed& feed)> unpack_zstd = {};
     };
     // Takes packets that are undamaged as packets, and unpacked here, from bytes that begin at byte `offset` of the
     // file with a packet's header, or go on with what waits; none goes beyond byte `end` (-1: not known). The last one
@@ -43,7 +49,7 @@ class Aedat4Packets final : public GuardedDecoder {
     bool odd() const noexcept { return odd_; }  // what waits is whole and to be taken
     std::vector<uint8_t> take_pending() { return std::exchange(pending_, {}); }
     // Unpacks the whole content of the packet that begin() began, and ends it; false: nothing has changed.
-    bool unpack_lz4(Span<const uint8_t> content, std::vector<Event>& out, Status& status);
+    bool unpack(const Streams& streams, Span<const uint8_t> content, std::vector<Event>& out, Status& status);
 
     // A packet at byte `offset` of the file begins; feed() takes its bytes, decompressed, in any split.
     void begin(Kind kind, int64_t offset);

@@ -101,21 +101,24 @@ bool Lz4Frame::block(Span<const uint8_t> bytes, size_t room) noexcept {
     uint8_t* const limit = first + room;
     while (at < end) {
         // Most sequences are short and far from both ends: copied in fixed sizes, without a branch on their lengths.
+        // What is written beyond them makes the next reads of it wait, so it is little.
         while (end - at > 32 && limit - to > 64) {
             const uint32_t token = *at;
             const size_t literals = token >> 4;
-            const size_t match = token & 15;
+            const size_t match = (token & 15) + kShortest;
             const size_t offset = load_le<uint16_t>(at + 1 + literals);
-            if (literals == 15 || match == 15 || offset < 8 || offset > static_cast<size_t>(to - first) + literals)
-                break;
-            std::memcpy(to, at + 1, 16);
+            const bool plain = literals <= 8 && match < 15 + kShortest;
+            if (!plain || offset < 8 || offset > static_cast<size_t>(to - first) + literals) break;
+            std::memcpy(to, at + 1, 8);
             at += 3 + literals;
             to += literals;
             const uint8_t* from = to - offset;
             std::memcpy(to, from, 8);
-            std::memcpy(to + 8, from + 8, 8);
-            std::memcpy(to + 16, from + 16, 2);
-            to += match + kShortest;
+            if (match > 8) {
+                std::memcpy(to + 8, from + 8, 8);
+                std::memcpy(to + 16, from + 16, 2);
+            }
+            to += match;
         }
         const uint32_t token = *at++;
         size_t literals = token >> 4;
