@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,40 @@ def test_other_hdf5_files_are_named_as_such(tmp_path):
 )
 def test_graphs_that_are_wrong_are_refused_by_name(tmp_path, nodes, edges, what):
     refused(write(tmp_path / "a.nir", nodes, edges), what)
+
+
+PASSING = {"type": "Flatten", "start_dim": 0, "end_dim": -1}
+
+
+def test_long_chains_are_read_in_time_whatever_their_names(tmp_path):
+    """Rounds over all nodes took minutes where each name comes before its source's; recursion ended at 1000 nodes."""
+    names = [f"f{i:04d}" for i in reversed(range(1500))]
+    path = write(tmp_path / "a.nir", {**ends(3), "l": NEURON, **dict.fromkeys(names, PASSING)}, chain("l", *names))
+    begin = time.process_time()
+    document = import_nir(path, profile="sinabs", input="spikes")
+    assert time.process_time() - begin < 30
+    assert len(document.nodes) > 1500
+    assert document.analysis.values["f0000"].kind == "int"
+
+
+def test_paths_that_part_and_join_again_are_not_followed_one_by_one(tmp_path):
+    nodes, edges, last = {**ends(3)}, [], "input"
+    for i in range(40):
+        nodes.update({f"{part}{i}": PASSING for part in "abc"})
+        edges += [(last, f"a{i}"), (last, f"b{i}"), (f"a{i}", f"c{i}"), (f"b{i}", f"c{i}")]
+        last = f"c{i}"
+    path = write(tmp_path / "a.nir", nodes, [*edges, (last, "output")])
+    assert len(import_nir(path, profile="norse", input="spikes").nodes) >= 120
+
+
+def test_more_nodes_or_edges_than_there_may_be_are_refused(tmp_path):
+    many = {f"f{i}": PASSING for i in range(2100)}
+    refused(write(tmp_path / "a.nir", {**ends(3), **many}, chain(*many)), "too many nodes or edges: found 2102")
+    parts = {f"f{i}": PASSING for i in range(200)}
+    inner = graph({**ends(3), **parts}, [*(("input", p) for p in parts), *((p, "output") for p in parts)])
+    edges = [*(("input", p) for p in parts), *((p, "s") for p in parts), ("s", "output")]
+    path = write(tmp_path / "b.nir", {**ends(3), **parts, "s": inner}, edges)
+    refused(path, "too many nodes or edges")
 
 
 def test_a_framework_without_the_neuron_refuses_it(tmp_path):

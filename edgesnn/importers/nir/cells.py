@@ -11,7 +11,7 @@ import numpy as np
 
 from edgesnn.importers.neuron import MAX_COUNT, Shape, channel_axis, compress
 from edgesnn.importers.nir.fields import Fields, spread
-from edgesnn.importers.nir.flatten import FlatGraph, Schedule
+from edgesnn.importers.nir.flatten import FlatGraph, Schedule, depth_first
 from edgesnn.importers.nir.profiles import NEURONS, Cell, make_neuron
 
 MAX_DELAY = 4096
@@ -19,6 +19,8 @@ _ROUNDING = 1e-3
 """How far a delay may lie from a whole number of steps."""
 MULTI_SPIKES = ("floor", "half_up", "half_even")
 """Values of `spike` that have a cap."""
+PASSING = ("SumPool2d", "Flatten", "Delay")
+"""Primitives whose output is small integers where their input is."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,12 @@ class Options:
 
 @dataclass(frozen=True)
 class Context:
-    """The graph with all that was found out about it: cuts, shapes, options, and the bound of the model's input."""
+    """The graph with all that was found out about it: cuts, shapes, `find_rooms`, options, the bound of its input."""
 
     graph: FlatGraph
     plan: Schedule
     shapes: Mapping[str, Shape]
+    rooms: Mapping[str, int]
     options: Options
     input_bound: int
 
@@ -79,44 +82,48 @@ def neuron(context: Context, name: str) -> tuple[dict[str, Any], dict[str, Any]]
     attributes = {**made.attributes, "axis": channel_axis(shape)}
     cap = attributes.pop("cap", MAX_COUNT)
     if options.flags.get(name, {}).get("spike", attributes.get("spike")) in MULTI_SPIKES:
-        attributes["cap"] = min(cap, room(context.graph, name, options.where))
+        attributes["cap"] = min(cap, context.rooms[name])
     return attributes, {role: compress(array, shape) for role, array in made.tensors.items()}
 
 
 def bound_of(context: Context, name: str) -> int:
     """Return the largest count of a node's output, 0 where it is float32; known before the node is made."""
-    if name == context.graph.input:
-        return context.input_bound
-    fields = context.fields(name)
-    if fields.type in NEURONS:
-        attributes = {**neuron(context, name)[0], **context.options.flags.get(name, {})}
-        spike, cap = attributes.get("spike"), attributes.get("cap")
-        if spike in MULTI_SPIKES:
-            return cap if type(cap) is int else MAX_COUNT  # what else `--set` says is refused with the node
-        return 0 if spike == "none" else 1
-    sources = context.graph.sources(name)
-    if fields.type not in ("SumPool2d", "Flatten", "Delay") or len(sources) != 1:
-        return 0
-    bound = bound_of(context, sources[0])
-    if fields.type == "SumPool2d":
-        bound *= prod(fields.integers("kernel_size", 2))
-    return bound if bound <= MAX_COUNT else 0
+    area = 1
+    while name != context.graph.input:
+        fields, sources = context.fields(name), context.graph.sources(name)
+        if fields.type in NEURONS:
+            break
+        if fields.type not in PASSING or len(sources) != 1:
+            return 0
+        area *= _area(fields)
+        name = sources[0]
+    bound = context.input_bound if name == context.graph.input else _spikes(context, name)
+    return bound * area if bound * area <= MAX_COUNT else 0
 
 
-def room(graph: FlatGraph, name: str, where: str, seen: frozenset[str] = frozenset()) -> int:
-    """Return the largest count that a node's output may have so that the sum pools behind it still fit a byte.
+def _spikes(context: Context, name: str) -> int:
+    """Return the largest count of a layer of neurons."""
+    attributes = {**neuron(context, name)[0], **context.options.flags.get(name, {})}
+    spike, cap = attributes.get("spike"), attributes.get("cap")
+    if spike in MULTI_SPIKES:
+        return cap if type(cap) is int else MAX_COUNT  # what else `--set` says is refused with the node
+    return 0 if spike == "none" else 1
 
-    Where a pool's area alone does not fit, its input is made float32, and nothing is bounded for it.
 
-    Args:
-        graph, name, where: the node.
-        seen: nodes on the way here; a cycle adds nothing.
+def _area(fields: Fields) -> int:
+    return prod(fields.integers("kernel_size", 2)) if fields.type == "SumPool2d" else 1
+
+
+def find_rooms(graph: FlatGraph, where: str) -> dict[str, int]:
+    """Return the largest count that each node's output may have so that the sum pools behind it still fit a byte.
+
+    Where a pool's area alone does not fit, its input is made float32, and nothing is bounded for it. A cycle of nodes
+    that pass counts on adds nothing.
     """
-    rooms = [MAX_COUNT]
-    for target in graph.targets(name):
-        node = graph.nodes.get(target)
-        if node is None or target in seen or node.type not in ("Flatten", "Delay", "SumPool2d"):
-            continue
-        area = prod(Fields(target, node, where).integers("kernel_size", 2)) if node.type == "SumPool2d" else 1
-        rooms.append(room(graph, target, where, seen | {target}) // area or MAX_COUNT)
-    return min(rooms)
+    areas = {name: _area(Fields(name, node, where)) for name, node in graph.nodes.items() if node.type in PASSING}
+    _, finished = depth_first([(a, b) for a, b in graph.edges if b in areas], [graph.input, *graph.nodes])
+    rooms: dict[str, int] = {}
+    for name in finished:
+        behind = [target for target in graph.targets(name) if target in areas and target in rooms]
+        rooms[name] = min([MAX_COUNT, *(rooms[target] // areas[target] or MAX_COUNT for target in behind)])
+    return rooms

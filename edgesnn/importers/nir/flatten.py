@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from edgesnn.errors import ModelError
 from edgesnn.importers.nir.reader import NirGraph, NirNode
 
 Edge = tuple[str, str]
 INPUT = "input"
+MAX_NODES = 2048
+MAX_EDGES = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -30,20 +33,37 @@ class FlatGraph:
     input_node: NirNode
     outputs: tuple[str, ...]
 
-    def sources(self, name: str) -> list[str]:
+    def sources(self, name: str) -> Sequence[str]:
         """Return the nodes whose outputs are summed at `name`, in the order of the edges."""
-        return [a for a, b in self.edges if b == name]
+        return self._sources.get(name, ())
 
-    def targets(self, name: str) -> list[str]:
+    def targets(self, name: str) -> Sequence[str]:
         """Return the nodes that `name` feeds."""
-        return [b for a, b in self.edges if a == name]
+        return self._targets.get(name, ())
+
+    @cached_property
+    def _sources(self) -> Mapping[str, list[str]]:
+        return _grouped((b, a) for a, b in self.edges)
+
+    @cached_property
+    def _targets(self) -> Mapping[str, list[str]]:
+        return _grouped(self.edges)
+
+
+def _grouped(pairs: Iterable[Edge]) -> dict[str, list[str]]:
+    """Return the second names of pairs by their first."""
+    groups: dict[str, list[str]] = {}
+    for key, value in pairs:
+        groups.setdefault(key, []).append(value)
+    return groups
 
 
 def flatten(graph: NirGraph, where: str) -> FlatGraph:
     """Return the flat graph.
 
     Raises:
-        ModelError: an edge to a node that is not there, two nodes of one name, not exactly one Input, no Output.
+        ModelError: an edge to a node that is not there, two nodes of one name, not exactly one Input, no Output, more
+            nodes or edges than there may be.
     """
     nodes: dict[str, NirNode] = {}
     edges: list[Edge] = []
@@ -53,7 +73,7 @@ def flatten(graph: NirGraph, where: str) -> FlatGraph:
         nodes[f"{INPUT}.node"] = nodes.pop(INPUT)
         renamed = {INPUT: f"{INPUT}.node"}
         edges = [(renamed.get(a, a), renamed.get(b, b)) for a, b in edges]
-    edges = _dissolve(nodes, edges, {inputs, *outputs})
+    edges = _dissolve(nodes, edges, {inputs, *outputs}, where)
     for a, b in edges:
         if b == inputs or a in outputs:
             raise ModelError("an Input has no sources and an Output feeds nothing", where=where, found=f"{a} -> {b}")
@@ -63,6 +83,12 @@ def flatten(graph: NirGraph, where: str) -> FlatGraph:
         if not flat.sources(name):
             raise ModelError("node has no input", where=f"{where}, node {name!r}", expected="an edge that ends at it")
     return flat
+
+
+def _check_size(nodes: int, edges: int, where: str) -> None:
+    if nodes > MAX_NODES or edges > MAX_EDGES:
+        expected = f"at most {MAX_NODES} and {MAX_EDGES}"
+        raise ModelError("too many nodes or edges", where=where, found=f"{nodes} and {edges}", expected=expected)
 
 
 def _ends(graph: NirGraph, where: str) -> tuple[str, tuple[str, ...]]:
@@ -85,6 +111,7 @@ def _collect(graph: NirGraph, prefix: str, nodes: dict[str, NirNode], edges: lis
             raise ModelError("two nodes have one name", where=f"{where}, node {full!r}")
         else:
             nodes[full] = node
+    _check_size(len(nodes), len(edges) + len(graph.edges), where)
     for a, b in graph.edges:
         edges.append((_end(graph, prefix, a, "Output", nodes, where), _end(graph, prefix, b, "Input", nodes, where)))
 
@@ -103,12 +130,13 @@ def _end(graph: NirGraph, prefix: str, name: str, kind: str, nodes: Mapping[str,
     return prefix + name
 
 
-def _dissolve(nodes: dict[str, NirNode], edges: Iterable[Edge], ends: set[str]) -> list[Edge]:
+def _dissolve(nodes: dict[str, NirNode], edges: Iterable[Edge], ends: set[str], where: str) -> list[Edge]:
     """Remove the Inputs and Outputs of subgraphs, and duplicate edges; `nodes` is changed."""
     kept = list(dict.fromkeys(edges))
     for name in [n for n, node in nodes.items() if node.type in ("Input", "Output") and n not in ends]:
         before = [a for a, b in kept if b == name and a != name]
         after = [b for a, b in kept if a == name and b != name]
+        _check_size(len(nodes), len(kept) + len(before) * len(after), where)
         through = [(a, b) for a in before for b in after]
         kept = list(dict.fromkeys([e for e in kept if name not in e] + through))
         del nodes[name]
@@ -143,25 +171,24 @@ def schedule(graph: FlatGraph, keeps_time: Callable[[str], bool], is_neuron: Cal
     """
     following = [(a, b) for a, b in graph.edges if b in graph.nodes and not keeps_time(b)]
     starts = [graph.input, *(name for name in sorted(graph.nodes) if keeps_time(name))]
-    back, finished = _depth_first(following, starts)
-    cut, recurrent = [], set()
+    back, finished = depth_first(following, starts)
+    cut: dict[Edge, None] = {}
+    recurrent = set()
     for a, b in back:
         while not is_neuron(a) and len(graph.sources(a)) == 1 and len(graph.targets(a)) == 1:
             recurrent.add(a)
             a, b = graph.sources(a)[0], a
-        cut.append((a, b))
+        cut[a, b] = None
     # the cut edges again, so that a node behind a cut stands after what it now depends on
     left = [e for e in following if e not in cut]
-    _, finished = _depth_first(left, [*starts, *(b for _, b in cut)])
+    _, finished = depth_first(left, [*starts, *(b for _, b in cut)])
     order = tuple(name for name in reversed(finished) if name in graph.nodes)
-    return Schedule(order, tuple(dict.fromkeys(cut)), frozenset(recurrent))
+    return Schedule(order, tuple(cut), frozenset(recurrent))
 
 
-def _depth_first(edges: Iterable[Edge], starts: Iterable[str]) -> tuple[list[Edge], list[str]]:
+def depth_first(edges: Iterable[Edge], starts: Iterable[str]) -> tuple[list[Edge], list[str]]:
     """Return the edges back to a node on the path, and the nodes in the order in which they were finished."""
-    after: dict[str, list[str]] = {}
-    for a, b in edges:
-        after.setdefault(a, []).append(b)
+    after = _grouped(edges)
     back: list[Edge] = []
     finished: list[str] = []
     on_path: set[str] = set()

@@ -13,7 +13,7 @@ from edgesnn.errors import UsageError
 from edgesnn.events.filters import FilterLike
 from edgesnn.graph import Builder, Document
 from edgesnn.importers.description import add_readout, input_section, one_output
-from edgesnn.importers.nir.cells import Context, Options, delay_steps, room
+from edgesnn.importers.nir.cells import Context, Options, delay_steps, find_rooms
 from edgesnn.importers.nir.fields import Fields
 from edgesnn.importers.nir.flatten import FlatGraph, flatten, schedule
 from edgesnn.importers.nir.layers import LAYERS
@@ -67,16 +67,16 @@ def import_nir(
     options = _options(profile, reset, dt_us, flags or {}, where)
     graph = flatten(read_nir(path), where)
     _check_resets(graph, reset)
-    shapes = find_shapes(graph, where)
+    shapes, rooms = find_shapes(graph, where), find_rooms(graph, where)
 
     def keeps_time(name: str) -> bool:
         node = graph.nodes[name]
         return node.type == "Delay" and bool((delay_steps(Fields(name, node, where), options.dt) >= 1).all())
 
     plan = schedule(graph, keeps_time, lambda name: name in graph.nodes and graph.nodes[name].type in NEURONS)
-    section = input_section(input, value, events, shapes[graph.input], room(graph, graph.input, where), filters)
+    section = input_section(input, value, events, shapes[graph.input], rooms[graph.input], filters)
     builder = Builder(input=section, reset="never" if events is None else "window")
-    context = Context(graph, plan, shapes, options, section["bound"])
+    context = Context(graph, plan, shapes, rooms, options, section["bound"])
     network = Network(builder, context)
     outputs, readout = network.build(LAYERS), None
     if labels is not None:

@@ -34,6 +34,7 @@ class Network:
         self._shapes = {"input": context.shapes[context.graph.input]}
         self._set: set[tuple[str, str]] = set()
         self._later: list[tuple[str, list[str]]] = []
+        self._cut = frozenset(context.plan.cut)
 
     def build(self, layers: Mapping[str, Callable[[Network, Fields], str]]) -> list[str]:
         """Add all nodes and return the names of the graph's outputs.
@@ -118,7 +119,7 @@ class Network:
 
     def _from(self, source: str, target: str) -> str:
         """Return a source's value, of the step before where the edge is cut."""
-        if (source, target) not in self.context.plan.cut:
+        if (source, target) not in self._cut:
             return self._values[source]
         made = f"{source}.delay"
         if made not in self._bounds:

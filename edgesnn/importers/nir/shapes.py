@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from math import prod
 
@@ -32,17 +33,18 @@ def find_shapes(graph: FlatGraph, where: str) -> dict[str, Shape]:
                 found=node.type,
                 expected=", ".join(RULES),
             )
-    waiting = list(graph.nodes)
+    waiting = deque(graph.targets(graph.input))
     while waiting:
-        ready = [n for n in waiting if any(s in shapes for s in graph.sources(n))]
-        if not ready:
-            at = f"{where}, node {waiting[0]!r}"
-            raise ModelError("node cannot be reached from the Input", where=at)
-        for name in ready:
-            source = next(s for s in graph.sources(name) if s in shapes)
-            fields = Fields(name, graph.nodes[name], where)
-            shapes[name] = _checked(fields, RULES[fields.type](fields, shapes[source]))
-        waiting = [n for n in waiting if n not in shapes]
+        name = waiting.popleft()
+        if name in shapes or name not in graph.nodes:
+            continue
+        source = next(s for s in graph.sources(name) if s in shapes)
+        fields = Fields(name, graph.nodes[name], where)
+        shapes[name] = _checked(fields, RULES[fields.type](fields, shapes[source]))
+        waiting.extend(graph.targets(name))
+    for name in graph.nodes:
+        if name not in shapes:
+            raise ModelError("node cannot be reached from the Input", where=f"{where}, node {name!r}")
     return shapes
 
 
