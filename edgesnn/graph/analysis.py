@@ -17,6 +17,7 @@ from edgesnn.graph.operators.registry import OPERATORS, find
 from edgesnn.graph.values import (
     MAX_ELEMENTS,
     MAX_INPUTS,
+    MAX_NODES,
     MAX_STATE_BYTES,
     Kind,
     Node,
@@ -70,6 +71,8 @@ def analyse(
     if values[INPUT].elements > MAX_ELEMENTS:
         expected = f"at most {MAX_ELEMENTS} elements"
         raise ModelError("input is too large", where=where, found=str(values[INPUT]), expected=expected)
+    if len(nodes) > MAX_NODES:
+        raise ModelError("too many nodes", where=where, found=str(len(nodes)), expected=f"at most {MAX_NODES}")
     for name, tensor in tensors.items():
         _check_tensor(name, tensor, where)
     made_by = _producers(nodes, where)

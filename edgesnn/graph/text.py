@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from edgesnn.events.filters.specification import parse_filter
 from edgesnn.graph.document import Document
 from edgesnn.graph.operators.base import Operator
@@ -44,7 +42,7 @@ def describe(document: Document) -> str:
 
 def dense_macs(rules: Operator, view: NodeView) -> int:
     """Return the multiply-adds of one step if every input element took part, whatever its kind; 0 without a matrix."""
-    return rules.contributions(view, np.ones(view.inputs[0].shape, np.uint8)) if isinstance(rules, Matrix) else 0
+    return rules.connections(view) if isinstance(rules, Matrix) else 0
 
 
 def _bit_budget(document: Document) -> list[str]:

@@ -23,6 +23,9 @@ MAX_ELEMENTS = 1 << 28
 MAX_AXES = 8
 """No value has more axes; the line of a delay has one more."""
 
+MAX_NODES = 1 << 14
+"""No graph has more nodes."""
+
 MAX_INPUTS = 8
 """No node has more inputs."""
 

@@ -29,14 +29,16 @@ class Finder {
     static constexpr int kMany = 1 << 20;  // an output is read by others than operators
 
     void find_partners() {
+        std::vector<size_t> reader(readers_.size(), 0);  // by value: the last of its readers
         for (size_t i = 0; i < steps_.size(); ++i)
-            for (size_t j = i + 1; j < steps_.size(); ++j) {
-                const int value = steps_[i].first_output;
-                if (steps_[j].inputs != std::vector<int>{value} || readers_[static_cast<size_t>(value)] != 1) continue;
-                if (loop_[i] >= 0 || loop_[j] >= 0 || steps_[j].op->rows(0) < 2 || !steps_[i].op->fuses(*steps_[j].op))
-                    continue;
-                found_.partner[i] = static_cast<int>(j), found_.partner[j] = static_cast<int>(i);
-            }
+            for (const int input : steps_[i].inputs) reader[static_cast<size_t>(input)] = i;
+        for (size_t i = 0; i < steps_.size(); ++i) {
+            const auto value = static_cast<size_t>(steps_[i].first_output);
+            const size_t j = reader[value];
+            if (readers_[value] != 1 || steps_[j].inputs.size() != 1 || loop_[i] >= 0 || loop_[j] >= 0) continue;
+            if (steps_[j].op->rows(0) < 2 || !steps_[i].op->fuses(*steps_[j].op)) continue;
+            found_.partner[i] = static_cast<int>(j), found_.partner[j] = static_cast<int>(i);
+        }
     }
 
     bool first_of_two(size_t step) const { return found_.partner[step] > static_cast<int>(step); }

@@ -11,6 +11,7 @@
 namespace edgesnn::executor {
 namespace {
 
+constexpr size_t kMaxNodes = size_t{1} << 14;
 constexpr int64_t kMaxSteps = 4096;
 constexpr int64_t kMaxPoints = 65536;
 const char* const kResets[] = {"window", "line", "tokens", "never"};
@@ -78,6 +79,9 @@ bool same_layout(const std::vector<ValueType>& types) {
 
 std::shared_ptr<const Model> Model::build(ModelSpec spec) {
     kernels::table();  // an arm that cannot run is an error here, not in a step
+    if (spec.nodes.size() > kMaxNodes)
+        throw Error(ErrorKind::model, "too many nodes", "graph", std::to_string(spec.nodes.size()),
+                    "at most " + std::to_string(kMaxNodes));
     const std::shared_ptr<Model> model(new Model(std::move(spec)));
     model->add_input();
     for (size_t i = 0; i < model->spec_.nodes.size(); ++i) model->add_node(i);
@@ -87,6 +91,7 @@ std::shared_ptr<const Model> Model::build(ModelSpec spec) {
     model->plan_ = make_plan(model->spec_, model->steps_, model->types_, model->outputs_, true);
     model->whole_plan_ = make_plan(model->spec_, model->steps_, model->types_, model->outputs_, false);
     Layout layout = make_layout(model->plan_, model->types_, model->outputs_);  // refuses what needs too much memory
+    model->check_scratch(layout.bytes + layout.local_bytes);
     model->workspaces_ = std::make_unique<WorkspacePool>(model->steps_, std::move(layout));
     return model;
 }
@@ -105,7 +110,7 @@ void Model::add_input() {
     else
         fail_input("kind is not known", input.kind);
     if (type.shape.empty() || !sizes_fit(type.shape)) fail_input("shape is wrong", describe(type));
-    names_ = {"input"};
+    values_ = {{"input", 0}};
     types_ = {type};
 }
 
@@ -143,7 +148,7 @@ void Model::add_step(std::unique_ptr<Op> op, size_t node, std::vector<int> input
             throw Error(ErrorKind::model, "value '" + names[i] + "' is made twice", where);
         if (op->outputs[i].shape.empty() || !sizes_fit(op->outputs[i].shape))
             throw Error(ErrorKind::model, "value is too large", where, describe(op->outputs[i]));
-        names_.push_back(names[i]);
+        if (!names[i].empty()) values_[names[i]] = static_cast<int>(types_.size());
         types_.push_back(op->outputs[i]);
     }
     for (const OpState& state : op->states)
@@ -175,6 +180,16 @@ void Model::bind_delays() {
                             "node '" + node.name + "'");
             step.op->bind(type(step.inputs[i]), node.name);
         }
+    }
+}
+
+// `bytes` of values and what operators need besides them.
+void Model::check_scratch(size_t bytes) const {
+    for (const Step& step : steps_) {
+        bytes += step.op->scratch_bytes();
+        if (bytes > kMaxWorkspace)
+            throw Error(ErrorKind::model, "model needs too much memory", "node '" + spec_.nodes[step.node].name + "'",
+                        "", "at most 8 GiB for values and the work on them");
     }
 }
 
@@ -213,8 +228,8 @@ void Model::check_states() const {
 }
 
 int Model::value(const std::string& name) const noexcept {
-    const auto it = name.empty() ? names_.end() : std::find(names_.begin(), names_.end(), name);
-    return it == names_.end() ? -1 : static_cast<int>(it - names_.begin());
+    const auto it = values_.find(name);
+    return it == values_.end() ? -1 : it->second;
 }
 
 }  // namespace edgesnn::executor

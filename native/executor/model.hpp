@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "executor/op.hpp"
@@ -42,12 +43,13 @@ class Model {
     int plain(int value, size_t node);
     void bind_delays();
     void check_states() const;
+    void check_scratch(size_t bytes) const;
     void find_outputs();
 
     ModelSpec spec_;
-    std::vector<std::string> names_;  // of values; empty for those that no node names
-    std::vector<int> plain_;          // by value: its copy in plain rows, -1 for none
-    std::vector<ValueType> types_;    // of values
+    std::unordered_map<std::string, int> values_;  // by name; those that no node names are not there
+    std::vector<int> plain_;                       // by value: its copy in plain rows, -1 for none
+    std::vector<ValueType> types_;                 // of values
     std::vector<Step> steps_;
     Memory memory_;  // that operators may still take
     std::vector<int> outputs_;

@@ -77,6 +77,8 @@ class Op {
     // Equal inputs give equal outputs at every step: no state, no random numbers.
     virtual bool steady() const noexcept { return states.empty(); }
     virtual std::unique_ptr<Scratch> scratch() const { return nullptr; }
+    // Memory that it takes, where that grows with the values.
+    virtual size_t scratch_bytes() const noexcept { return 0; }
     // `run` only reads the scratch, so that threads may share it.
     virtual bool shares_scratch() const noexcept { return false; }
     // Blocks of outputs of a row that `run_part` can make on its own: worth a thread each, or 0.

@@ -11,7 +11,6 @@ namespace {
 constexpr size_t kTileBytes = 128 << 10;  // of values and states in a tile; tuned by bench/spikepoint.py
 constexpr size_t kSmallBytes = 8 << 10;   // of a value whose steps are all kept
 constexpr size_t kChunkSteps = 16;        // slots of a call where the input does not say
-constexpr size_t kMaxBytes = size_t{1} << 33;
 
 // Of a row.
 size_t value_bytes(const Plan& plan, const std::vector<ValueType>& types, int value) {
@@ -233,11 +232,11 @@ Layout make_layout(const Plan& plan, const std::vector<ValueType>& types, const 
         at.offset = layout.bytes;
         at.step_bytes = plan.constant[v] ? 0 : one;
         layout.bytes += round_up(plan.constant[v] ? one : one * plan.chunk_steps, 64);
-        if (layout.bytes > kMaxBytes)
+        if (layout.bytes > kMaxWorkspace)
             throw Error(ErrorKind::model, "model needs too much memory", describe(types[v]), "", "at most 8 GiB");
     }
     layout.local_bytes = tile_bytes.empty() ? 0 : *std::max_element(tile_bytes.begin(), tile_bytes.end());
-    if (layout.local_bytes > kMaxBytes)
+    if (layout.local_bytes > kMaxWorkspace)
         throw Error(ErrorKind::model, "model needs too much memory", "values of a step", "", "at most 8 GiB");
     return layout;
 }

@@ -74,6 +74,8 @@ struct Place {
     size_t row_bytes = 0;
 };
 
+constexpr size_t kMaxWorkspace = size_t{1} << 33;  // bytes
+
 struct Layout {
     std::vector<Place> values;
     size_t bytes = 0;        // of the values that all threads see

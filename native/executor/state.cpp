@@ -1,5 +1,6 @@
 #include "executor/state.hpp"
 
+#include <cmath>
 #include <cstring>
 
 namespace edgesnn::executor {
@@ -78,7 +79,7 @@ StateView lay_state(const StateSpec& spec, const OpState& state) {
 
 void initialise(const StateView& view) noexcept {
     std::memset(view.data, 0, view.bytes);
-    if (view.spec->initial == 0) return;
+    if (view.spec->initial == 0 && !std::signbit(view.spec->initial)) return;
     if (view.spec->dtype == Dtype::f32) fill_all<float>(view);
     if (view.spec->dtype == Dtype::i32) fill_all<int32_t>(view);
     if (view.spec->dtype == Dtype::i64) fill_all<int64_t>(view);

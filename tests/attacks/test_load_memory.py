@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import edgesnn
 from edgesnn.errors import ModelError
 from edgesnn.graph import Builder, Document
+from edgesnn.graph.values import MAX_NODES
 from tests.memory import measured
 
 LARGE = 2**26  # elements of uint8: one slot of a value is 64 MiB
@@ -81,6 +83,18 @@ def added_up(b: Builder) -> str:
     return b.add("accumulate", "input", name="sum", attributes={"mode": "leaky"}, tensors={"alpha": np.ones(1, "f4")})
 
 
+def convolved(b: Builder) -> str:
+    image = b.add("reshape", "input", name="image", attributes={"shape": [1, 2**13, 2**13]})
+    attributes = {"activations": "int", "stride": [2**13, 2**13]}
+    tensors = {"weight": np.ones((1, 1, 1, 1), np.int8), "scale": np.ones(1, "f4"), "bias": np.zeros(1, "f4")}
+    return b.add("conv2d", image, name="conv", attributes=attributes, tensors=tensors)
+
+
+def pooled(b: Builder) -> str:
+    image = b.add("reshape", "input", name="image", attributes={"shape": [1, 2**13, 2**13]})
+    return b.add("pool2d", image, name="pool", attributes={"mode": "max", "kernel": [1, 1], "stride": [4096, 4096]})
+
+
 def many_layers(b: Builder) -> str:
     x, shape = currents(b), [2, 2**9, 2**8]
     x = b.add("slice", x, name="part", attributes={"axis": -1, "start": 0, "stop": 2**18})
@@ -92,7 +106,7 @@ def many_layers(b: Builder) -> str:
 
 
 NEURONS: list[Add] = [currents, neurons, neurons_of_channels, integrators, added_up]
-MAKERS: list[Add] = [reshapes, slices, joined, gathered, delayed, *NEURONS, many_layers]
+MAKERS: list[Add] = [reshapes, slices, joined, gathered, delayed, convolved, pooled, *NEURONS, many_layers]
 
 
 @pytest.mark.parametrize("add", MAKERS)
@@ -127,3 +141,64 @@ def test_a_tensor_that_many_nodes_share_is_held_for_some_of_them_only(tmp_path: 
     shared_by(400).save(path)
     with pytest.raises(ModelError, match=r"node 'l\d+': tensors that many nodes share need too much memory"):
         edgesnn.load(path, backend="native")
+
+
+def test_lists_of_the_events_of_many_convolutions_count_as_memory(tmp_path: Path) -> None:
+    """Each takes 20 bytes an element of its input in every workspace: 1.25 GiB here."""
+    b = Builder(input={"kind": "spikes", "shape": [1, 2**13, 2**13]})
+    attributes = {"activations": "int", "stride": [2**13, 2**13]}
+    for i in range(8):
+        tensors = {"weight": np.ones((1, 1, 1, 1), np.int8), "scale": np.ones(1, "f4"), "bias": np.zeros(1, "f4")}
+        b.add("conv2d", "input", name=f"conv{i}", attributes=attributes, tensors=tensors)
+    path = tmp_path / "events.safetensors"
+    b.document(outputs="conv0").save(path)
+    with pytest.raises(ModelError, match=r"node 'conv\d': model needs too much memory"):
+        edgesnn.load(path, backend="native")
+
+
+INFO = """
+from edgesnn.graph import read
+from edgesnn.graph.text import describe
+def warm(small, large): describe(read(small))
+def work(small, large): return describe(read(large))
+"""
+
+
+def test_a_small_file_with_large_values_is_described_in_little_memory(tmp_path: Path) -> None:
+    paths = []
+    for size in (2, 2**13):
+        b = Builder(input={"kind": "dense", "shape": [1, size, size]})
+        kernel = {"weight": np.ones((1, 1, 3, 3), "f4"), "scale": np.ones(1, "f4"), "bias": np.zeros(1, "f4")}
+        attributes = {"activations": "float32", "padding": [1, 1]}
+        made = b.add("conv2d", "input", name="conv", attributes=attributes, tensors=kernel)
+        paths.append(tmp_path / f"{size}.safetensors")
+        b.document(outputs=made).save(paths[-1])
+    text, grown = measured(INFO, *paths)
+    assert f"{(3 * 2**13 - 2) ** 2:,} a step" in text
+    assert grown < MOST_MIB << 10
+
+
+def counters(count: int, path: Path) -> Path:
+    """Save a graph of so many counts of one input."""
+    b = Builder(input={"kind": "spikes", "shape": [1]})
+    first = b.document(outputs=b.add("count", "input", name="n0"))
+    (node,), (state,) = first.nodes, first.states
+    nodes = tuple(replace(node, name=f"n{i}", outputs=(f"n{i}",)) for i in range(count))
+    states = tuple(replace(state, name=f"n{i}.total") for i in range(count))
+    Document(first.input, nodes, ("n0",), states, {}).save(path)
+    return path
+
+
+def test_many_nodes_are_read_in_time(tmp_path: Path) -> None:
+    """Nothing that is done with n nodes may take n * n: half of those that there may be took minutes."""
+    path = counters(MAX_NODES // 2, tmp_path / "many.safetensors")
+    begin = time.process_time()
+    for backend in ("native", "reference"):
+        edgesnn.load(path, backend=backend).session()
+    assert time.process_time() - begin < 20
+
+
+def test_more_nodes_than_there_may_be_are_refused(tmp_path: Path) -> None:
+    path = counters(MAX_NODES + 1, tmp_path / "more.safetensors")
+    with pytest.raises(ModelError, match="too many nodes: found 16385, expected at most 16384"):
+        edgesnn.load(path)

@@ -11,6 +11,7 @@ import pytest
 from edgesnn import _native
 from edgesnn.errors import ModelError
 from edgesnn.graph import Builder
+from edgesnn.graph.tensors import store
 from edgesnn.runtime.backends.native import source
 from tests.small_graphs import integers, language, recurrent
 
@@ -51,6 +52,21 @@ def state(index: int, **values: Any) -> Change:
     return change
 
 
+def images() -> Any:
+    b = Builder(input={"kind": "dense", "shape": [64, 3, 3]})
+    tensors = {"weight": np.ones((4, 64, 3, 3), np.int8), "scale": np.ones(4), "bias": np.zeros(4)}
+    return b.document(
+        outputs=b.add("conv2d", "input", name="conv", attributes={"activations": "float32"}, tensors=tensors)
+    )
+
+
+def quantised(spec: Any) -> None:
+    """Make the convolution one that rounds its input, with weights as a matrix of that kind has them."""
+    node(spec, "conv").attributes["activations"] = "int8"
+    weight = node(spec, "conv").tensors["weight"]
+    weight.layout, weight.data = "om16x4", store(np.ones((4, 64, 3, 3), np.int8), "om16x4").data
+
+
 WRONG: dict[str, tuple[Any, Change, str]] = {
     "delay of nothing": (recurrent, wire("past"), "other number of inputs"),
     "delay of two": (recurrent, wire("past", "flat", "both"), "other number of inputs"),
@@ -66,6 +82,7 @@ WRONG: dict[str, tuple[Any, Change, str]] = {
     "kernel larger than the image": (recurrent, attribute("conv", dilation=[7, 7]), "kernel is larger"),
     "huge dilation": (recurrent, attribute("conv", dilation=[2**28, 1]), "attribute 'dilation' is wrong"),
     "negative stride": (recurrent, attribute("conv", stride=[-1, 1]), "attribute 'stride' is wrong"),
+    "convolution of quantised floats": (images, quantised, "attribute 'activations' is wrong: found int8"),
     "odd groups": (recurrent, attribute("conv", groups=3), "another shape for these groups"),
     "padding of the pool": (recurrent, attribute("pool", padding=[2, 0]), "attribute 'padding' is wrong"),
     "index past the end": (recurrent, number("order", "indices", 0, 4), "index is out of range"),
@@ -120,4 +137,12 @@ def test_a_long_kernel_over_a_long_input_is_refused_before_its_table_is_made() -
     weight = node(spec, "conv").tensors["weight"]
     weight.shape, weight.data = (1, 1, 1 << 14), np.zeros((1 << 14, 16), np.int8)
     with pytest.raises(ModelError, match="kernel is too large"):
+        _native.executor.Model(spec)
+
+
+def test_more_nodes_than_there_may_be_are_refused() -> None:
+    b = Builder(input={"kind": "dense", "shape": [1]})
+    spec = source(b.document(outputs=b.add("softmax", "input", name="n")))
+    spec["nodes"] = spec["nodes"] * 16385
+    with pytest.raises(ModelError, match="too many nodes"):
         _native.executor.Model(spec)

@@ -233,6 +233,42 @@ def test_a_snapshot_goes_on_in_a_new_process(tmp_path: Path, seed: int, arm: str
     assert (tmp_path / "after").read_bytes() == session.snapshot()
 
 
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("number", [np.int8, np.float32])
+def test_convolutions_of_images_whose_places_are_not_kept(last: bool, number: Any) -> None:
+    """More than 2^20 elements; with channels last after neurons, whose few spikes the input makes."""
+    rng = np.random.default_rng(8)
+    b = Builder(
+        input={"kind": "dense", "shape": [1, 300, 3500] if not last else [1, 260, 260], "value": "int", "bound": 1}
+    )
+    x = "input"
+    attributes = {"activations": "int", "padding": [1, 1], "stride": [2, 3]}
+    if last:
+        ones = {"weight": np.ones((3, 1, 1, 1), np.float32), "scale": np.ones(3), "bias": np.float32([0, -0.5, 0.5])}
+        x = b.add("conv2d", x, name="first", attributes={"activations": "int"}, tensors=ones)
+        neuron = {"alpha": np.float32([0.5]), "v_th": np.float32([1])}
+        x = b.add("lif", x, name="lif", attributes={"axis": -3}, tensors=neuron)
+    weight = rng.integers(-9, 10, (2, 3 if last else 1, 3, 3)).astype(number)
+    tensors = {"weight": weight, "scale": rng.normal(0, 1, 2), "bias": rng.normal(0, 1, 2)}
+    document = b.document(outputs=b.add("conv2d", x, name="conv", attributes=attributes, tensors=tensors))
+    xs = (rng.random((2, *document.input["shape"])) < 0.01).astype(np.uint8)
+    reference, native = sessions(document)
+    same(reference.run(xs), native.run(xs))
+    same_session(reference, native)
+
+
+@pytest.mark.parametrize("zero", [0.0, -0.0])
+def test_a_membrane_that_begins_at_a_zero_keeps_its_sign(zero: float) -> None:
+    b = Builder(input={"kind": "dense", "shape": [3]})
+    neuron = {"alpha": np.float32([0.5]), "v_th": np.float32([1])}
+    document = b.document(outputs=b.add("lif", "input", name="lif", attributes={"v_init": zero}, tensors=neuron))
+    reference, native = sessions(document)
+    assert reference.snapshot() == native.snapshot()
+    x = np.float32([-0.0, 0, 1e-3])
+    same(reference.step(x), native.step(x))
+    assert reference.snapshot() == native.snapshot()
+
+
 def denormal_net() -> Document:
     """A neuron whose membrane, current and threshold are denormal."""
     b = Builder(input={"kind": "dense", "shape": [3], "value": "int", "bound": 9})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -53,13 +54,25 @@ class Convolution(Matrix):
 
     def contributions(self, view: NodeView, x: npt.NDArray[Any]) -> int:
         """See `Matrix.contributions`: at the borders an input reaches fewer outputs."""
-        weight = view.tensors["weight"]
-        geometry = (view.attribute("stride"), view.attribute("padding"), view.attribute("dilation"))
         reach = np.array(1, dtype=np.int64)
-        for size, kernel, stride, padding, dilation in zip(x.shape[1:], weight.shape[2:], *geometry, strict=True):
-            reach = reach[..., None] * places_reached(size, kernel, stride, padding, dilation)
-        fan_out: int = weight.shape[0] // view.attribute("groups")
-        return int((x.astype(np.int64) * reach).sum()) * fan_out
+        for axis in self._geometry(view):
+            reach = reach[..., None] * places_reached(*axis)
+        return int((x.astype(np.int64) * reach).sum()) * self._fan_out(view)
+
+    def connections(self, view: NodeView) -> int:
+        """See `Matrix.connections`."""
+        channels: int = view.inputs[0].shape[0]
+        return channels * prod(pairs(*axis) for axis in self._geometry(view)) * self._fan_out(view)
+
+    def _geometry(self, view: NodeView) -> list[tuple[int, int, int, int, int]]:
+        """Return (size, kernel, stride, padding, dilation) of each axis."""
+        sizes, kernel = view.inputs[0].shape[1:], view.tensors["weight"].shape[2:]
+        attributes = (view.attribute(name) for name in ("stride", "padding", "dilation"))
+        return list(zip(sizes, kernel, *attributes, strict=True))
+
+    def _fan_out(self, view: NodeView) -> int:
+        outputs: int = view.tensors["weight"].shape[0]
+        return outputs // int(view.attribute("groups"))
 
 
 def output_places(
@@ -77,6 +90,19 @@ def output_places(
             raise view.error("kernel is larger than the input", found=f"{d * (k - 1) + 1} of {n + 2 * p}")
         places.append((n + 2 * p - d * (k - 1) - 1) // s + 1)
     return tuple(places)
+
+
+def pairs(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
+    """Return how many pairs there are of a place of an axis and an output that it contributes to.
+
+    >>> pairs(5, 3, 1, 1, 1), pairs(5, 3, 2, 0, 1)
+    (13, 6)
+    """
+    outputs = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+    first = np.arange(kernel, dtype=np.int64) * dilation - padding  # the place of each tap at output 0
+    begin = np.maximum(-(first // stride), 0)
+    end = np.minimum((size - 1 - first) // stride + 1, outputs)
+    return int(np.maximum(end - begin, 0).sum())
 
 
 @lru_cache(maxsize=256)

@@ -28,3 +28,8 @@ class Linear(Matrix):
     def contributions(self, view: NodeView, x: npt.NDArray[Any]) -> int:
         """See `Matrix.contributions`."""
         return int(x.sum(dtype=np.int64)) * view.tensors["weight"].shape[0]
+
+    def connections(self, view: NodeView) -> int:
+        """See `Matrix.connections`."""
+        outputs: int = view.tensors["weight"].shape[0]
+        return view.inputs[0].elements * outputs

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any, ClassVar
 
-import numpy as np
 import numpy.typing as npt
 
 from edgesnn.graph.layout import GROUPS, unpack, weight_layout
@@ -44,14 +43,17 @@ class Matrix(Operator):
     def contributions(self, view: NodeView, x: npt.NDArray[Any]) -> int:
         """Return the sum of the input values, each times the outputs that it reaches."""
 
+    @abstractmethod
+    def connections(self, view: NodeView) -> int:
+        """Return the contributions of an input of ones, without making it: a small file may name a large one."""
+
     def synops(self, view: NodeView, inputs: Sequence[npt.NDArray[Any]]) -> int:
         """See `Operator.synops`."""
         return self.contributions(view, inputs[0]) if view.inputs[0].kind == "int" else 0
 
     def macs(self, view: NodeView) -> int:
         """See `Operator.macs`."""
-        x = view.inputs[0]
-        return 0 if x.kind == "int" else self.contributions(view, np.ones(x.shape, np.uint8))
+        return 0 if view.inputs[0].kind == "int" else self.connections(view)
 
     def weight_bytes(self, view: NodeView, steps: int, synops: int) -> int:
         """See `Operator.weight_bytes`: a weight each synaptic operation, at most all of them each step."""

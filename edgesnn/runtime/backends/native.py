@@ -188,5 +188,5 @@ def _active(section: Mapping[str, Any]) -> str:
 
 def _native_order(document: Document) -> Sequence[Any]:
     """Return the states in the graph's order, whatever their order in the file."""
-    order = [state.name for state in document.analysis.states("never")]
-    return sorted(document.states, key=lambda state: order.index(state.name))
+    found = {state.name: state for state in document.states}
+    return [found[state.name] for state in document.analysis.states("never")]

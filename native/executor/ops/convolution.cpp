@@ -16,8 +16,11 @@ namespace {
 constexpr int64_t kMaxPlaces = 1 << 15;  // of an axis
 constexpr int64_t kMaxTaps = 1 << 24;    // of an axis: a small file must not fill the memory
 
+constexpr size_t kMostBlocks = 1 << 16;  // whose places are kept; of a larger input they are computed
+
 struct EventList final : Scratch {
-    EventList(size_t places, size_t channels) : active(places), events(places), sorted(places), starts(channels + 1) {}
+    EventList(size_t places, size_t to_sort, size_t channels)
+        : active(places), events(places), sorted(to_sort), starts(channels + 1) {}
     std::vector<uint32_t> active;
     std::vector<kernels::ConvEvent> events, sorted;
     std::vector<size_t> starts;
@@ -34,6 +37,7 @@ class Convolution final : public Op {
         width_ = static_cast<size_t>(x.shape.back());
         skip_first_ = view.text("cold_start", {"run", "skip"}) == "skip";
         view.text("kernel", {"event", "dense"});
+        view.text("activations", {"int", "float32"});
         read_weight(view, axes);
         read_geometry(view, axes);
         find_blocks();
@@ -43,7 +47,10 @@ class Convolution final : public Op {
     bool steady() const noexcept override { return !skip_first_; }
 
     std::unique_ptr<Scratch> scratch() const override {
-        return std::make_unique<EventList>(input_.rows() * input_.stride(), static_cast<size_t>(input_.shape[0]));
+        return std::make_unique<EventList>(places(), sorts() ? places() : 0, static_cast<size_t>(input_.shape[0]));
+    }
+    size_t scratch_bytes() const noexcept override {
+        return places() * (sizeof(uint32_t) + (sorts() ? 2 : 1) * sizeof(kernels::ConvEvent));
     }
 
     void run(const OpCall& call) const noexcept override {
@@ -72,6 +79,10 @@ class Convolution final : public Op {
     }
 
   private:
+    size_t places() const noexcept { return input_.rows() * input_.stride(); }
+    // Whether the order of the sums is not that of the input in memory.
+    bool sorts() const noexcept { return ordered_ && input_.last; }
+
     void clear(void* out) const noexcept {
         std::memset(out, 0, outputs[0].rows() * outputs[0].stride() * outputs[0].item_size());
     }
@@ -81,7 +92,7 @@ class Convolution final : public Op {
         auto& list = *static_cast<EventList*>(call.scratch);
         const size_t count = find_events(call, list);
         const kernels::ConvEvent* events = list.events.data();
-        if (ordered_ && input_.last) events = sort_by_channel(list, count);
+        if (sorts()) events = sort_by_channel(list, count);
         const uint64_t reached = kernel_(conv_, events, count, call.output);
         const auto fan = static_cast<int64_t>(reached) * group_outputs_;
         if (input_.kind == Kind::integer)
@@ -160,6 +171,7 @@ class Convolution final : public Op {
 
     // For each sixteen elements of the input as it lies in memory: where the first of them stands.
     void find_blocks() {
+        if (places() / kLanes > kMostBlocks) return;
         const auto channels = static_cast<uint32_t>(input_.shape[0]);
         const auto height = static_cast<uint32_t>(height_), width = static_cast<uint32_t>(width_);
         const uint32_t outer = input_.last ? height : channels, inner = input_.last ? width : height;
@@ -173,17 +185,16 @@ class Convolution final : public Op {
     // Inputs that are not zero, as they lie in memory: (channel, y, x), or (y, x, channel) with channels last.
     size_t find_events(const OpCall& call, EventList& list) const noexcept {
         uint32_t* const active = list.active.data();
-        const size_t places = list.active.size();
         if (input_.kind == Kind::integer) {
             const auto* x = static_cast<const uint8_t*>(call.inputs[0]);
-            const size_t count = kernels::table().active_u8(x, places, active);
+            const size_t count = kernels::table().active_u8(x, places(), active);
             place_events(x, active, count, list.events.data());
             return count;
         }
         const auto* x = static_cast<const float*>(call.inputs[0]);
         const size_t columns = input_.columns(), stride = input_.stride();
         size_t count = 0;
-        for (size_t row = 0; row < places; row += stride)
+        for (size_t row = 0; row < places(); row += stride)
             for (size_t column = 0; column < columns; ++column)
                 if (x[row + column] != 0) active[count++] = static_cast<uint32_t>(row + column);
         place_events(x, active, count, list.events.data());
@@ -193,12 +204,20 @@ class Convolution final : public Op {
     template <typename T>
     void place_events(const T* x, const uint32_t* active, size_t count, kernels::ConvEvent* to) const noexcept {
         for (size_t i = 0; i < count; ++i) {
-            const uint32_t at = active[i], beyond = at % kLanes;
-            kernels::ConvEvent event = blocks_[at / kLanes];
-            (input_.last ? event.channel : event.x) += beyond;
+            const uint32_t at = active[i];
+            kernels::ConvEvent event = blocks_.empty() ? place(at) : blocks_[at / kLanes];
+            if (!blocks_.empty()) (input_.last ? event.channel : event.x) += at % kLanes;
             event.value = static_cast<float>(x[at]);
             to[i] = event;
         }
+    }
+
+    kernels::ConvEvent place(uint32_t at) const noexcept {
+        const auto stride = static_cast<uint32_t>(input_.stride());
+        const auto inner = static_cast<uint32_t>(input_.last ? width_ : height_);
+        const uint32_t row = at / stride, column = at % stride;
+        return input_.last ? kernels::ConvEvent{column, row / inner, row % inner, 0}
+                           : kernels::ConvEvent{row / inner, row % inner, column, 0};
     }
 
     // A counting sort keeps (y, x) ascending within a channel.

@@ -66,6 +66,11 @@ class Linear final : public Op {
         return nullptr;
     }
 
+    size_t scratch_bytes() const noexcept override {
+        if (dot_ != nullptr) return kRowsAtOnce * input_stride_;
+        return events_ != nullptr ? input_stride_ * sizeof(uint32_t) : 0;
+    }
+
     void run(const OpCall& call) const noexcept override {
         auto* out = static_cast<float*>(call.output);
         if (skip_first_ && call.step == 0) {

@@ -74,6 +74,7 @@ class PointCode final : public Op {
         return prepared;
     }
 
+    size_t scratch_bytes() const noexcept override { return elements_ * sizeof(float); }
     bool shares_scratch() const noexcept override { return true; }
     bool makes_bits() const noexcept override { return rate_; }
 

@@ -61,7 +61,8 @@ class ReferenceEngine:
         self._operators = operators
         self._options = options
         self.state: Mapping[str, Array] = {s.name: state_array(s) for s in document.states}
-        self._states = [_of_node(self.state, node.name) for node in document.nodes]
+        of_nodes = _by_node(self.state)
+        self._states = [of_nodes.get(node.name, {}) for node in document.nodes]
         self.recorded: Mapping[str, Array] = {}
         self.quick_step: QuickStep | None = None
         self.quick_run: QuickRun | None = None
@@ -144,6 +145,10 @@ def _work(rules: Operator, view: NodeView, inputs: Sequence[Any], made: Array) -
     return spikes, rules.synops(view, inputs), rules.macs(view)
 
 
-def _of_node(states: Mapping[str, Array], name: str) -> dict[str, Array]:
-    """Return the states of a node by suffix; a suffix has no point, a node's name may have some."""
-    return {state.rpartition(".")[2]: array for state, array in states.items() if state.rpartition(".")[0] == name}
+def _by_node(states: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
+    """Return node -> suffix -> state; a suffix has no point, a node's name may have some."""
+    nodes: dict[str, dict[str, Array]] = {}
+    for state, array in states.items():
+        name, _, suffix = state.rpartition(".")
+        nodes.setdefault(name, {})[suffix] = array
+    return nodes
