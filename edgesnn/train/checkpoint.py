@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -32,22 +32,28 @@ FIELDS: dict[str, type] = {
 """What the JSON document holds besides its `version`; the tensors are those of PARTS, named `part/name`."""
 
 
-def write_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
+def write_checkpoint(
+    path: Path, state: Mapping[str, Any], fields: Mapping[str, type] = FIELDS, parts: Sequence[str] = PARTS
+) -> None:
     """Write a checkpoint, replacing the one that is there in one step.
 
     Args:
         path: the file.
-        state: `FIELDS`; `model` and `average`, tensors by name; `optimizer`, tensors by `parameter/name`.
+        state: `fields` and `parts`; `model` and `average`, tensors by name; `optimizer`, tensors by `parameter/name`.
+        fields: names and types of what the JSON document holds besides its version.
+        parts: names of the groups of tensors.
 
     Raises:
         ModelError: the file cannot be written.
     """
-    tensors = {f"{part}/{name}": tensor.detach().numpy() for part in PARTS for name, tensor in state[part].items()}
-    document = {"version": VERSION, **{name: state[name] for name in FIELDS}}
+    tensors = {f"{part}/{name}": tensor.detach().numpy() for part in parts for name, tensor in state[part].items()}
+    document = {"version": VERSION, **{name: state[name] for name in fields}}
     container.write(path, tensors, {METADATA_KEY: json.dumps(document, allow_nan=False)})
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
+def read_checkpoint(
+    path: str | Path, fields: Mapping[str, type] = FIELDS, parts: Sequence[str] = PARTS
+) -> dict[str, Any]:
     """Return what `write_checkpoint` was given.
 
     Raises:
@@ -62,14 +68,14 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     version = document.get("version", VERSION)
     if version != VERSION:
         raise _not_one(path, f"version {version}", f"version {VERSION}")
-    wrong = [name for name, kind in FIELDS.items() if type(document.get(name)) is not kind]
+    wrong = [name for name, kind in fields.items() if type(document.get(name)) is not kind]
     if wrong:
         raise _not_one(path, f"no usable {', '.join(wrong)}")
-    state: dict[str, Any] = {name: document[name] for name in FIELDS} | {part: {} for part in PARTS}
+    state: dict[str, Any] = {name: document[name] for name in fields} | {part: {} for part in parts}
     for full_name, array in arrays.items():
         part, _, name = full_name.partition("/")
-        if part not in PARTS:
-            raise _not_one(path, f"tensor {full_name!r}", f"tensors of {', '.join(PARTS)}")
+        if part not in parts:
+            raise _not_one(path, f"tensor {full_name!r}", f"tensors of {', '.join(parts)}")
         state[part][name] = torch.from_numpy(array.copy())
     return state
 

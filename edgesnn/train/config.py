@@ -9,16 +9,19 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from edgesnn.encode.points import PointEncoding
 from edgesnn.errors import ConfigError, UsageError
 from edgesnn.models.spikepoint import SpikePointConfig
 from edgesnn.train.datasets import DataConfig
-from edgesnn.train.ranges import check_number, check_together
+from edgesnn.train.ranges import RANGES, Range, check_number, check_together
 from edgesnn.units import parse_duration_us
+
+Config = TypeVar("Config")
 
 tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
@@ -142,33 +145,51 @@ class TrainConfig:
 
 def load_config(path: str | Path) -> TrainConfig:
     """Read a TOML file. Raises ConfigError: it is absent, not TOML, or a key is unknown, of another type or range."""
+    return parse_config(read_toml(path), where=str(path))
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """Return the tables of a TOML file. Raises ConfigError: it is absent, or not TOML."""
     try:
         text = Path(path).read_text(encoding="utf-8")
-        document = tomllib.loads(text)
+        document: dict[str, Any] = tomllib.loads(text)
     except OSError as error:
         raise ConfigError("cannot be read", where=str(path), found=error.strerror) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError("not TOML", where=str(path), found=str(error)) from None
-    return parse_config(document, where=str(path))
+    return document
 
 
 def parse_config(document: dict[str, Any], *, where: str = "config") -> TrainConfig:
     """Return the config that a dictionary says; see `load_config`."""
-    sections = {f.name for f in dataclasses.fields(TrainConfig)}
-    for name in document:
-        if name not in sections:
-            raise ConfigError("unknown section", where=where, found=name, expected=", ".join(sorted(sections)))
-    hints = get_type_hints(TrainConfig)
     model = document.get("model", {})
     if isinstance(model, dict):
         document = {**document, "model": {"classes": 0, **model}}
-    parts = {name: _section(hints[name], document.get(name, {}), where, name) for name in sections}
-    config = TrainConfig(**parts)
+    config = parse_sections(TrainConfig, document, RANGES, where)
     check_together(config, where)
     return config
 
 
-def as_document(config: TrainConfig) -> dict[str, Any]:
+def parse_sections(kind: type[Config], document: dict[str, Any], ranges: Mapping[str, Range], where: str) -> Config:
+    """Return the sections of a dataclass of dataclasses, every key with its default.
+
+    Args:
+        kind: the dataclass.
+        document: values by section and key.
+        ranges: what the numbers may be, by "section.key".
+        where: what to name in an error.
+
+    Raises:
+        ConfigError: a section or key is unknown, a value of another type or out of its range.
+    """
+    hints = get_type_hints(kind)
+    for name in document:
+        if name not in hints:
+            raise ConfigError("unknown section", where=where, found=name, expected=", ".join(sorted(hints)))
+    return kind(**{n: _section(hint, document.get(n, {}), ranges, where, n) for n, hint in hints.items()})
+
+
+def as_document(config: Any) -> dict[str, Any]:
     """Return the config as nested dictionaries of plain values (JSON and TOML can hold them)."""
 
     def plain(value: Any) -> Any:
@@ -180,7 +201,7 @@ def as_document(config: TrainConfig) -> dict[str, Any]:
     return document
 
 
-def _section(kind: Any, values: Any, where: str, name: str) -> Any:
+def _section(kind: Any, values: Any, ranges: Mapping[str, Range], where: str, name: str) -> Any:
     if not isinstance(values, dict):
         raise ConfigError("not a section", where=f"{where}: {name}", expected=f"[{name}]")
     hints = get_type_hints(kind)
@@ -190,7 +211,7 @@ def _section(kind: Any, values: Any, where: str, name: str) -> Any:
             known = ", ".join(hints)
             raise ConfigError("unknown key", where=where, found=f"{name}.{key}", expected=f"one of {known}")
         checked[key] = _value(hints[key], value, where, f"{name}.{key}")
-        check_number(checked[key], where, f"{name}.{key}")
+        check_number(checked[key], ranges, where, f"{name}.{key}")
     return kind(**checked)
 
 

@@ -82,11 +82,11 @@ class Trainer:
                 layer.int8 = self.loop.int8
         self.average.load_state_dict(self.model.state_dict())
         self.teachers = [load_teacher(path, self.config) for path in self.loop.teachers]
-        self.optimizer = torch.optim.AdamW(_groups(self.model, self.loop.weight_decay), lr=self.loop.lr)
+        self.optimizer = torch.optim.AdamW(parameter_groups(self.model, self.loop.weight_decay), lr=self.loop.lr)
         self.epoch, self.step = 0, 0
         self.metrics: list[dict[str, Any]] = []
         self._validation: tuple[list[Any], np.ndarray[Any, Any]] | None = None
-        _make(folder)
+        make_folder(folder)
         if resume and (folder / CHECKPOINT).exists():
             self._restore()
         elif resume:
@@ -218,7 +218,8 @@ class Trainer:
         self.epoch, self.step, self.metrics = state["epoch"], state["step"], state["metrics"]
 
 
-def _make(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make the folder of a run. Raises ConfigError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -303,7 +304,8 @@ def accuracies(scores: np.ndarray[Any, Any], owner: np.ndarray[Any, Any], labels
     return {"by_window": by_window, "by_vote": right / max(1, len(labels))}
 
 
-def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Return what an optimizer takes: matrices with weight decay, everything else without."""
     matrices = [p for p in model.parameters() if p.dim() == 2]
-    others = [p for p in model.parameters() if p.dim() < 2]
+    others = [p for p in model.parameters() if p.dim() != 2]
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -75,9 +76,9 @@ RANGES = {
 }
 
 
-def check_number(value: Any, where: str, key: str) -> None:
-    """Check a value, or each number of a list, against `RANGES`; ConfigError names the key."""
-    allowed = RANGES.get(key)
+def check_number(value: Any, ranges: Mapping[str, Range], where: str, key: str) -> None:
+    """Check a value, or each number of a list, against its range, if it has one; ConfigError names the key."""
+    allowed = ranges.get(key)
     if allowed is None:
         return
     for number in value if isinstance(value, tuple) else (value,):

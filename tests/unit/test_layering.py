@@ -34,7 +34,7 @@ LEVEL = {room: len(ROWS) - index for index, row in enumerate(ROWS) for room in r
 
 # What a room may import besides the standard library, numpy and edgesnn.
 EXTRA = {
-    "train": {"torch", "tonic", "tomli"},
+    "train": {"torch", "tonic", "tomli", "tokenizers"},
     "events": {"h5py", "hdf5plugin"},
     "importers": {"h5py", "torch"},
     "models": {"torch"},
