@@ -52,7 +52,9 @@ FILTERS = (
     "rate:limit=1MHz",
     "decimate:factor=4",
     "decimate:factor=4,per=pixel",
-)
+    "flip | transpose | rotate",
+    "refractory:period=1ms | background:dt=10ms | roi:x=100,y=100,width=320,height=240",
+)  # several: one chain, for a peer one call after the other
 
 Peer = tuple[Callable[[], Any], Callable[[Any], list[Any]], int]
 """What filters, what makes of its result the columns t, x, y, and of how many events."""
@@ -91,6 +93,8 @@ def eventcv(events: np.ndarray) -> dict[str, Peer]:
         "transpose": lambda: held.transpose(),
         "rotate": lambda: held.rotate90(1),
         "decimate:factor=4": lambda: held.decimate(4),
+        FILTERS[-2]: lambda: held.flip_x().transpose().rotate90(1),
+        FILTERS[-1]: lambda: held.refractory_filter(1001).background_activity_filter(9_999).crop(100, 100, 320, 240),
     }
 
     def columns(result: Any) -> list[Any]:
@@ -122,7 +126,7 @@ PEERS = {"eventcv": eventcv, "tonic": tonic}
 
 def chained(text: str, events: np.ndarray) -> list[np.ndarray]:
     """Return what one filter leaves, packet by packet."""
-    chain = Chain([text], sensor=SENSOR)
+    chain = Chain(text.split(" | "), sensor=SENSOR)
     return [chain.push(events[at : at + PACKET]) for at in range(0, len(events), PACKET)]
 
 
@@ -131,7 +135,7 @@ def streamed(text: str, events: np.ndarray) -> Callable[[], None]:
     packets = [events[at : at + PACKET] for at in range(0, len(events), PACKET)]
 
     def work() -> None:
-        chain = Chain([text], sensor=SENSOR)
+        chain = Chain(text.split(" | "), sensor=SENSOR)
         for packet in packets:
             chain.push(packet)
 
