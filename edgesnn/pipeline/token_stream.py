@@ -22,7 +22,7 @@ from edgesnn.runtime import Model, Session, load, snapshot
 from edgesnn.runtime.decide import Decide, Readout
 from edgesnn.tokens.lines import MOST_BYTES, Line
 from edgesnn.tokens.masks import MOST_FIELD, field_of
-from edgesnn.tokens.sources.base import LineSource
+from edgesnn.tokens.sources.base import LineSource, Mark
 from edgesnn.tokens.sources.registry import open_lines
 from edgesnn.tokens.surprise import LineScorer
 
@@ -150,9 +150,9 @@ class TokenStream:
     def snapshot(self) -> bytes:
         """Return the whole state between two lines: sessions by key, decisions, and the place in a file."""
         self._check_open()
-        place = (-1, -1) if self._place is None else self._place
+        mark = None if self._place is None or self._source is None else self._source.mark(self._place)
         arrays: dict[str, npt.NDArray[Any]] = {
-            "source/place": np.array(place, dtype=np.int64),
+            "source/mark": np.array(mark or (), dtype=np.int64),
             "tokens/counts": np.array(list(self._counts.values()), dtype=np.int64),
             "tokens/keys": np.frombuffer(json.dumps(list(self._keyed)).encode(), dtype=np.uint8),
         }
@@ -174,18 +174,19 @@ class TokenStream:
         try:
             keys = json.loads(arrays["tokens/keys"].tobytes())
             counts = [int(count) for count in arrays["tokens/counts"]]
-            inode, byte = (int(number) for number in arrays["source/place"])
+            mark = _saved_mark(arrays["source/mark"])
             usable = len(counts) == len(self._counts) and min(counts) >= 0 and len(keys) <= self._most
             if not usable or not isinstance(keys, list) or len({str(key) for key in keys}) != len(keys):
                 raise ValueError("other counts or sessions")
+            _check_names(arrays, len(keys))
             keyed = OrderedDict((str(key), self._restored(arrays, number)) for number, key in enumerate(keys))
         except (KeyError, ValueError, TypeError, RecursionError) as error:
             raise ModelError("snapshot is of no such stream", where="restore", found=repr(error)[:120]) from None
-        self._keyed, self._place = keyed, None if byte < 0 else (inode, byte)
+        self._keyed, self._place = keyed, None if mark is None else mark[:2]
         self._counts = dict(zip(self._counts, counts, strict=True))
         self._waiting.clear()
-        if self._source is not None:
-            self._source.seek(self._place)
+        if self._source is not None and mark is not None:
+            self._source.seek(mark)
 
     def close(self) -> None:
         """Let go of the source; twice is once."""
@@ -240,17 +241,33 @@ class TokenStream:
         one.session.restore(arrays[f"session/{number}"].tobytes())
         head = f"tokens/{number}/"
         one.scorer.load({name.removeprefix(head): a for name, a in arrays.items() if name.startswith(head)})
-        saved = [int(value) for value in arrays[f"decide/{number}"]]
+        active, misses, candidate, run = (int(value) for value in arrays[f"decide/{number}"])
         if one.decide is not None:
-            active, one.decide.misses, candidate, one.decide.run = saved
+            if max(active, candidate) >= len(one.decide.readout.labels) or min(misses, run) < 0:
+                raise ValueError("a decision that the model does not make")
             one.decide.active, one.decide.candidate = (None if at < 0 else at for at in (active, candidate))
-            if max(active, candidate) >= len(one.decide.readout.labels):
-                raise ValueError("a label that the model does not have")
+            one.decide.misses, one.decide.run = misses, run
         return one
 
     def _check_open(self) -> None:
         if self._closed:
             raise UsageError("the stream is closed", hint="make a new one")
+
+
+def _saved_mark(saved: npt.NDArray[Any]) -> Mark | None:
+    if saved.size == 0:
+        return None
+    inode, byte, checksum = (int(number) for number in saved)
+    if min(inode, byte, checksum) < 0:
+        raise ValueError("a place in no file")
+    return inode, byte, checksum
+
+
+def _check_names(arrays: Mapping[str, npt.NDArray[Any]], keys: int) -> None:
+    each = ("session/{}", "decide/{}", "tokens/{}/known", "tokens/{}/counts", "tokens/{}/running")
+    wanted = {"source/mark", "tokens/counts", "tokens/keys", *(name.format(n) for n in range(keys) for name in each)}
+    for name in sorted(arrays.keys() ^ wanted):
+        raise ValueError(f"{name} is {'unknown' if name in arrays else 'missing'}")
 
 
 def _checked_key(key: Any) -> str | int | None:

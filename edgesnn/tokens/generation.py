@@ -84,7 +84,7 @@ class Generation:
         tokenizer = tokenizer_of(session.model)
         self._stops = (stop,) if isinstance(stop, str) else tuple(stop)
         _check(tokens, self._stops)
-        ids = encode(tokenizer, prompt) if isinstance(prompt, (str, bytes)) else list(prompt)
+        ids = encode(tokenizer, prompt) if isinstance(prompt, (str, bytes)) else _ids(prompt, session.model)
         if not ids:
             raise UsageError("the prompt is empty", where="prompt", hint="begin with a line's end at least")
         session.run(ids[:-1], keep="none")
@@ -151,6 +151,11 @@ class Generation:
         keep = 0 if self.why is not None else max((_begun(held, stop) for stop in self._stops), default=0)
         self._held = held[len(held) - keep :]
         return held[: len(held) - keep]
+
+
+def _ids(prompt: Sequence[int], model: Any) -> list[int]:
+    checked: list[int] = model.inputs.run(np.asarray(prompt), None).tolist()
+    return checked
 
 
 def _begun(text: str, stop: str) -> int:

@@ -19,9 +19,10 @@ ONE = 40
 
 _LOG2_E = 1.4426950408889634
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
-_EXP = tuple(1.0 / math.factorial(k) for k in range(13, -1, -1))
+_EXP = tuple(1.0 / math.factorial(k) for k in range(11, -1, -1))
 _ATANH = tuple(1.0 / k for k in range(25, 0, -2))
-_LOWEST = -700.0
+_LOWEST = -40.0  # its weight is 0
+_ROWS = 1 << 16  # values that are worked on at once
 
 
 def check_logits(logits: npt.NDArray[Any]) -> None:
@@ -40,7 +41,9 @@ def weights(logits: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     [1099511627776, 404487723505]
     """
     x = np.asarray(logits, dtype=np.float64)
-    return np.rint(_exp(x - x.max(axis=-1, keepdims=True)) * float(1 << ONE)).astype(np.int64)
+    y = _exp(x - x.max(axis=-1, keepdims=True))
+    y *= float(1 << ONE)
+    return np.rint(y, out=y).astype(np.int64)
 
 
 def surprise_bits(logits: npt.NDArray[Any], tokens: npt.NDArray[np.int64]) -> Floats:
@@ -53,6 +56,12 @@ def surprise_bits(logits: npt.NDArray[Any], tokens: npt.NDArray[np.int64]) -> Fl
     >>> surprise_bits(np.zeros((1, 8)), np.array([3])).tolist()
     [3.0]
     """
+    rows = max(1, _ROWS // logits.shape[1])
+    parts = [_bits(logits[i : i + rows], tokens[i : i + rows]) for i in range(0, len(tokens), rows)]
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _bits(logits: npt.NDArray[Any], tokens: npt.NDArray[np.int64]) -> Floats:
     x = np.asarray(logits, dtype=np.float64)
     below = x.max(axis=-1) - np.take_along_axis(x, tokens[:, None], axis=-1)[:, 0]
     total = weights(x).sum(axis=-1).astype(np.float64)
@@ -60,14 +69,17 @@ def surprise_bits(logits: npt.NDArray[Any], tokens: npt.NDArray[np.int64]) -> Fl
 
 
 def _exp(x: Floats) -> Floats:
-    """Return e^x for x <= 0."""
-    inside = np.maximum(x, _LOWEST)
-    n = np.rint(inside * _LOG2_E)
-    r = (inside - n * _LN2_HIGH) - n * _LN2_LOW
-    p = np.full_like(r, _EXP[0])
-    for coefficient in _EXP[1:]:
-        p = p * r + coefficient
-    return np.where(x < _LOWEST, 0.0, np.ldexp(p, n.astype(np.int32)))
+    """Return e^x for x <= 0, and e^-40 below -40; x is used up."""
+    np.maximum(x, _LOWEST, out=x)
+    n = np.rint(x * _LOG2_E)
+    x -= n * _LN2_HIGH
+    x -= n * _LN2_LOW
+    p = x * _EXP[0]
+    for coefficient in _EXP[1:-1]:
+        p += coefficient
+        p *= x
+    p += _EXP[-1]
+    return np.ldexp(p, n.astype(np.int32), out=p)
 
 
 def _log2(x: Floats) -> Floats:

@@ -14,6 +14,7 @@ from edgesnn.errors import UsageError
 from edgesnn.tokens.probability import check_logits, weights
 
 Order = Literal["usual", "published"]
+_FIRST = (512, 8192)  # most often so many are enough
 ORDERS = ("usual", "published")
 
 
@@ -66,28 +67,27 @@ class Sampler:
             return int(np.argmax(logits))
         x = np.asarray(logits, dtype=np.float64)
         scaled = x / self.sampling.temperature
-        kept = self._published(x) if self.sampling.order == "published" else self._usual(scaled)
-        share = weights(scaled[kept])
-        ends = np.cumsum(share)
+        kept = np.sort(self._published(x) if self.sampling.order == "published" else self._usual(scaled))
+        ends = np.cumsum(weights(scaled[kept]))
         place = (self._draw() * int(ends[-1])) >> 64
         return int(kept[np.searchsorted(ends, place, side="right")])
 
     def _usual(self, scaled: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-        ranked = np.argsort(-scaled, kind="stable")[: self.sampling.top_k or None]
-        if self.sampling.top_p == 1:
+        top_k, top_p = self.sampling.top_k, self.sampling.top_p
+        ranked = _largest(scaled, top_k)[:top_k] if top_k else np.arange(len(scaled))
+        if top_p == 1:
             return ranked
-        ends = np.cumsum(weights(scaled[ranked]))
-        enough = math.ceil(self.sampling.top_p * int(ends[-1]))
-        return ranked[: int(np.searchsorted(ends, enough, side="left")) + 1]
+        share = weights(scaled[ranked])
+        return ranked[_enough(share, math.ceil(top_p * int(share.sum())))]
 
     def _published(self, x: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-        ranked = np.argsort(-x, kind="stable")
+        kept = np.arange(len(x))
         if self.sampling.top_p < 1:
-            ends = np.cumsum(weights(x[ranked]))
-            enough = math.floor(self.sampling.top_p * int(ends[-1]))
-            last = min(int(np.searchsorted(ends, enough, side="right")), len(ranked) - 1)
-            ranked = ranked[x[ranked] >= x[ranked[last]]]
-        return ranked[: self.sampling.top_k or None]
+            share = weights(x)
+            least = x[_enough(share, math.floor(self.sampling.top_p * int(share.sum())) + 1)].min()
+            kept = kept[x >= least]
+        top_k = self.sampling.top_k
+        return kept[_largest(x[kept], top_k)[:top_k]] if top_k else kept
 
     def _draw(self) -> int:
         """Return the next 64 random bits: philox(seed, (draw low, draw high, 0, 0))."""
@@ -95,6 +95,24 @@ class Sampler:
         low, high = (int(word) for word in philox4x32(self.sampling.seed, counter)[0, :2])
         self.draws += 1
         return low | high << 32
+
+
+def _largest(values: npt.NDArray[Any], count: int) -> npt.NDArray[np.int64]:
+    """Return where the `count` largest values are, and all as large as the last, the largest first, ties in order."""
+    if count < len(values):
+        places = np.flatnonzero(values >= np.partition(values, len(values) - count)[len(values) - count])
+        return places[np.argsort(-values[places], kind="stable")]
+    return np.argsort(-values, kind="stable")
+
+
+def _enough(share: npt.NDArray[np.int64], enough: int) -> npt.NDArray[np.int64]:
+    """Return where the fewest largest weights are that add up to `enough`, ties in order; all where they do not."""
+    for count in (*_FIRST, len(share)):
+        ranked = _largest(share, count)
+        ends = np.cumsum(share[ranked])
+        if ends[-1] >= enough:
+            return ranked[: int(np.searchsorted(ends, enough, side="left")) + 1]
+    return ranked
 
 
 def _check(value: Any, name: str, low: float, high: float, whole: bool = False) -> None:

@@ -139,6 +139,15 @@ def test_what_cannot_be_is_refused_and_the_session_stays(change: dict[str, Any],
     assert session.snapshot() == before
 
 
+@pytest.mark.parametrize("prompt", [[3, 99], [-1], ["a"], [1.5]])
+def test_ids_that_are_not_in_the_vocabulary_are_refused_and_the_session_stays(prompt: Any) -> None:
+    session = Model(writer()).session()
+    before = session.snapshot()
+    with pytest.raises(ModelError, match=r"token is out of range|input is not tokens"):
+        generate(session, prompt)
+    assert session.snapshot() == before
+
+
 def test_models_that_write_no_text_are_refused() -> None:
     with pytest.raises(
         ModelError, match="the model reads no tokens: found input of kind 'dense', expected kind 'tokens'"

@@ -62,16 +62,33 @@ def test_a_file_gives_its_lines_and_their_places(log: Path) -> None:
     assert all_lines(source) == [Line(text, "", (inode, end)) for text, end in zip(texts, places, strict=True)]
     assert source.read(0.0) is None
     for end, rest in zip(places, [3, 2, 1, 0], strict=True):
-        source = FileLines(str(log))
-        source.seek((inode, end))
-        assert len(all_lines(source)) == rest
+        mark = source.mark((inode, end))
+        again = FileLines(str(log))
+        assert mark is not None
+        again.seek(mark)
+        assert len(all_lines(again)) == rest
 
 
-def test_a_place_in_another_file_or_past_the_end_is_its_start(log: Path) -> None:
-    for place in ((log.stat().st_ino + 1, 4), (log.stat().st_ino, 10**6)):
+def test_a_place_in_another_file_is_its_start(log: Path) -> None:
+    inode = log.stat().st_ino
+    mark = FileLines(str(log)).mark((inode, 4))
+    assert mark is not None
+    assert FileLines(str(log)).mark((inode + 1, 4)) is None
+    for wrong in ((inode + 1, *mark[1:]), (inode, 10**6, mark[2]), (*mark[:2], mark[2] ^ 1)):
         source = FileLines(str(log))
-        source.seek(place)
+        source.seek(wrong)
         assert len(all_lines(source)) == 3
+        assert source.counters["rotations"] == 1
+
+
+def test_a_file_that_was_written_anew_is_read_from_its_start(log: Path) -> None:
+    mark = FileLines(str(log)).mark((log.stat().st_ino, 4))
+    assert mark is not None
+    with log.open("r+b") as same:
+        same.write(b"new line of the same file\nmore\n")
+    source = FileLines(str(log))
+    source.seek(mark)
+    assert all_lines(source)[0].data == b"new line of the same file"
 
 
 def test_a_followed_file_goes_on_where_it_grows(log: Path, followed: FileLines) -> None:
@@ -153,7 +170,10 @@ def test_a_journal_is_piped_in(tmp_path: Path) -> None:
     lines = all_lines(open_lines(f"journal:{path}"))
     assert [(line.data, line.origin) for line in lines] == [(b"ready", "gate"), (b"a b", "")]
     source = open_lines(f"journal:{path}")
-    source.seek(lines[0].place)
+    assert lines[0].place is not None
+    mark = source.mark(lines[0].place)
+    assert mark is not None
+    source.seek(mark)
     assert [line.data for line in all_lines(source)] == [b"a b"]
     read, write = os.pipe()
     os.write(write, path.read_bytes())

@@ -19,7 +19,7 @@ from edgesnn.errors import ModelError, UsageError
 from edgesnn.pipeline.token_records import surprise_share
 from edgesnn.prediction import Prediction
 from edgesnn.publish.sinks.terminal import format_line
-from edgesnn.runtime import Model
+from edgesnn.runtime import Model, snapshot
 from edgesnn.schemas import load_schema
 from edgesnn.tokens import score
 from tests.one_operator import document as one
@@ -210,6 +210,22 @@ def test_a_snapshot_that_is_none_changes_nothing() -> None:
         assert stream.snapshot() == before
     with pytest.raises(ModelError, match="snapshot is of no such stream"):
         small.restore(keyed.snapshot())
+    arrays = snapshot.decode(before, MODEL.identity, ["decide", "session", "source", "tokens"])
+    for wrong in (
+        {"tokens/9/known": np.zeros(0, np.float32)},
+        {"tokens/counts": np.array([-1, 0, 0])},
+        {"tokens/keys": np.frombuffer(b'["a","a"]', np.uint8)},
+        {"tokens/keys": np.frombuffer(b"{}", np.uint8)},
+        {"source/mark": np.array([1, 2])},
+        {"source/mark": np.array([1, -2, 3])},
+        {"tokens/0/counts": np.array([1, -2, 0])},
+        {"decide/0": np.zeros(0, np.int64)},
+        {"session/0": np.zeros(0, np.uint8)},
+    ):
+        blob = snapshot.encode({**arrays, **wrong}, MODEL.identity, ["decide", "session", "source", "tokens"])
+        with pytest.raises(ModelError):
+            stream.restore(blob)
+        assert stream.snapshot() == before
 
 
 def test_text_that_is_none_goes_through() -> None:
@@ -230,6 +246,17 @@ def test_a_line_of_100_mb_is_one_prediction_of_its_start(tmp_path: Path) -> None
         assert counts == [65_537, 5]
         assert (stream.counters["source.lines_cut"], stream.counters["source.bytes_cut"]) == (1, 100_000_000 - 65_536)
     os.unlink(path)
+
+
+def test_lines_of_numbers_are_a_token_a_channel() -> None:
+    tokenizer = {"kind": "numbers", "edges": [[0, 10, 20], [5]]}
+    stream = TokenStream(None, Model(writer({"vocab": 8, "tokenizer": tokenizer}, reset="never")), publish_text=True)
+    rows = [stream.push(line).tokens for line in ("1.5, nan", "", "12;7", "no numbers at all")]
+    assert [row.count for row in rows if row] == [2, 0, 2, 2]
+    assert [len(row.spans) for row in rows if row] == [2, 0, 2, 2]
+    assert rows[0] is not None
+    assert rows[0].spans[1].bits == 0  # nothing stands before the first value of all
+    assert {span.text for span in rows[2].spans if rows[2]} == {"10..20,", "5.."}  # type: ignore[union-attr]
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [

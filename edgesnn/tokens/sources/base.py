@@ -9,6 +9,9 @@ from edgesnn.tokens.lines import Line
 Place = tuple[int, int]
 """A file (its inode) and a byte in it."""
 
+Mark = tuple[int, int, int]
+"""A place, and a checksum of what stands before it: an inode may be another file's later."""
+
 
 class LineSource(Protocol):
     """Lines as they come. One thread.
@@ -28,8 +31,11 @@ class LineSource(Protocol):
     def read(self, wait_s: float) -> list[Line] | None:
         """Return the next lines; [] where none came for so long, None at the end."""
 
-    def seek(self, place: Place | None) -> None:
-        """Go on after a line of this place; None: from here. Called before the first `read`."""
+    def mark(self, place: Place) -> Mark | None:
+        """Return what `seek` needs to come back to a line's place; None where there is no way back."""
+
+    def seek(self, mark: Mark) -> None:
+        """Go on after the line of a mark. Called before the first `read`."""
 
     def close(self) -> None:
         """Let go of everything; twice is once."""

@@ -8,12 +8,14 @@ import select
 import stat
 import sys
 import time
+import zlib
 
 from edgesnn.errors import RecordingError
 from edgesnn.tokens.lines import Cut, Cutter, Line, LineCutter
-from edgesnn.tokens.sources.base import Place
+from edgesnn.tokens.sources.base import Mark, Place
 
 _PIECE = 1 << 16
+_MARKED = 1024  # bytes before a place that say that it is the same file
 _LOOK_S = 0.1  # between two looks at a file that does not grow
 _log = logging.getLogger("edgesnn.tokens")
 
@@ -67,12 +69,16 @@ class FileLines:
             if not data:
                 time.sleep(min(_LOOK_S, left_s))
 
-    def seek(self, place: Place | None) -> None:
-        """See `LineSource.seek`: another file of that name, or a shorter one, is read from its start."""
-        if place is None:
-            return
+    def mark(self, place: Place) -> Mark | None:
+        """See `LineSource.mark`; None where the place is in a file that was rotated away."""
         inode, byte = place
-        if inode == self._inode and byte <= os.fstat(self._fd).st_size:
+        return (inode, byte, self._sum_before(byte)) if inode == self._inode else None
+
+    def seek(self, mark: Mark) -> None:
+        """See `LineSource.seek`: a file of that name that is another one is read from its start."""
+        inode, byte, checksum = mark
+        same = inode == self._inode and byte <= os.fstat(self._fd).st_size
+        if same and self._sum_before(byte) == checksum:
             self._begin(byte)
         else:
             self._counts["rotations"] += 1
@@ -91,6 +97,10 @@ class FileLines:
                 raise RecordingError("cannot be read", where=self.where, found=error.strerror) from None
             self._note_away(error.strerror or "")
             return b""
+
+    def _sum_before(self, byte: int) -> int:
+        start = max(0, byte - _MARKED)
+        return zlib.crc32(os.pread(self._fd, byte - start, start))
 
     def _begin(self, byte: int) -> None:
         os.lseek(self._fd, byte, os.SEEK_SET)
@@ -183,7 +193,11 @@ class StdinLines:
         self._ended = True
         return [Line(one.data, one.origin) for one in self._cutter.finish()] or None
 
-    def seek(self, place: Place | None) -> None:
+    def mark(self, place: Place) -> Mark | None:
+        """See `LineSource.mark`."""
+        return None
+
+    def seek(self, mark: Mark) -> None:
         """See `LineSource.seek`: what comes is what follows."""
 
     def close(self) -> None:

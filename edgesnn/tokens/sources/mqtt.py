@@ -11,7 +11,7 @@ from edgesnn.broker_url import parse_broker
 from edgesnn.errors import UsageError
 from edgesnn.mqtt import Client, Connected, Lost, Message, make_client_id
 from edgesnn.tokens.lines import MOST_BYTES, Line
-from edgesnn.tokens.sources.base import Place
+from edgesnn.tokens.sources.base import Mark, Place
 
 _URL = re.compile(r"(mqtts?://[^/]+)/(.+)", re.DOTALL)
 _log = logging.getLogger("edgesnn.tokens")
@@ -68,7 +68,11 @@ class MqttLines:
                 _log.warning("%s; trying again", event.error)
         return lines
 
-    def seek(self, place: Place | None) -> None:
+    def mark(self, place: Place) -> Mark | None:
+        """See `LineSource.mark`."""
+        return None
+
+    def seek(self, mark: Mark) -> None:
         """See `LineSource.seek`: what comes is what follows."""
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from edgesnn.events.sources.address import parse
 from edgesnn.events.sources.base import failed
 from edgesnn.events.sources.sockets import PEERS, allowed, peers, ready, resolve
 from edgesnn.tokens.lines import MOST_BYTES, Line
-from edgesnn.tokens.sources.base import Place
+from edgesnn.tokens.sources.base import Mark, Place
 
 _QUEUE_BYTES = 1 << 22
 _MOST_DATAGRAMS = 256  # at once
@@ -63,7 +63,11 @@ class UdpLines:
             lines += [Line(one.removesuffix(b"\r"), str(sender[0])) for one in data.removesuffix(b"\n").split(b"\n")]
         return lines
 
-    def seek(self, place: Place | None) -> None:
+    def mark(self, place: Place) -> Mark | None:
+        """See `LineSource.mark`."""
+        return None
+
+    def seek(self, mark: Mark) -> None:
         """See `LineSource.seek`: what comes is what follows."""
 
     def close(self) -> None:
