@@ -54,15 +54,22 @@ class Trace:
 
 
 def run(
-    weights: Tensors, tokens: Sequence[int], *, rescale: bool, binarise: bool = False, spiking: bool = True
+    weights: Tensors,
+    tokens: Sequence[int],
+    *,
+    rescale: bool,
+    binarise: bool = False,
+    spiking: bool = True,
+    table: np.ndarray | None = None,
 ) -> Trace:
-    """Return the trace of an official step over all tokens, in float64."""
+    """Return the trace of an official step over all tokens, in float64; `table` stands for embedding and ln0."""
     w = {name: value.double() for name, value in weights.items()}
     layers, width = len({n.split(".")[1] for n in w if n.startswith("blocks")}), w["emb.weight"].shape[1]
     trace, state = Trace(), [_Layer(width) for _ in range(layers)]
     for token in tokens:
         x = w["emb.weight"][int(token)]
         x = _norm((x >= 0).double() if binarise else x, w, "blocks.0.ln0")
+        x = x if table is None else torch.from_numpy(table[int(token)]).double()
         fired: dict[str, list[Any]] = {"att": [], "ffn": []}
         for i, layer in enumerate(state):
             share = 2.0 ** (i // 6) if rescale else 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -47,6 +48,19 @@ class Analysis:
     def states(self, reset: str) -> tuple[StateType, ...]:
         """Return all states in the graph's order, with the reset policy given."""
         return tuple(s for operator, view in self.operators for s in state_types(operator, view, reset))
+
+    @cached_property
+    def lasting(self) -> frozenset[str]:
+        """Nodes on which a state depends: those that keep one, and all before them. The others make outputs only."""
+        nodes = {name: view.node for _, view in self.operators for name in view.node.outputs}
+        found = [view.node for operator, view in self.operators if operator.states(view)]
+        names: set[str] = set()
+        while found:
+            node = found.pop()
+            if node.name not in names:
+                names.add(node.name)
+                found += [nodes[name] for name in node.inputs if name in nodes]
+        return frozenset(names)
 
 
 def input_type(section: Mapping[str, Any]) -> ValueType:

@@ -165,7 +165,8 @@ class Session:
             xs: kind dense or spikes: [T, ...]; kind tokens: integers [T]; kind points: a `PointWindow`: a new window
                 begins and all its input.steps are done.
             active: kind spikes, instead of xs: (indices, offsets [T + 1]).
-            keep: "all" returns [T, ...], "last" the last step's output, "none" nothing.
+            keep: "all" returns [T, ...], "last" the last step's output, "none" nothing. Where nothing is recorded,
+                nodes on which no state depends (the head of a token model) run, and count, only for what is kept.
 
         Raises:
             ModelError: xs or active is not what the model takes, or "last" of no steps.

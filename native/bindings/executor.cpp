@@ -56,16 +56,17 @@ class PySession {
         const auto steps = static_cast<size_t>(session_.model().spec().input.steps);
         return points(source, steps, [this](const auto& window, auto& sink) { session_.run(window, sink); });
     }
-    py::list run_array(const py::array& xs) {
+    // By `keep` the outputs of all steps, of the last one, or of none; recorded values are always of all.
+    py::list run_array(const py::array& xs, const std::string& keep) {
         const py::array own_xs = own_tokens(session_.model(), xs);
         const executor::ArraySource source = array_source(session_.model(), own_xs);
-        return run(source, static_cast<size_t>(xs.shape(0)));
+        return run(source, static_cast<size_t>(xs.shape(0)), keep);
     }
-    py::list run_events(const Indices& indices, const Offsets& offsets) {
+    py::list run_events(const Indices& indices, const Offsets& offsets, const std::string& keep) {
         const Indices own_indices = own(indices);
         const Offsets own_offsets = own(offsets);
         const executor::EventSource source = event_source(session_.model(), own_indices, own_offsets, counts_);
-        return run(source, static_cast<size_t>(offsets.size() - 1));
+        return run(source, static_cast<size_t>(offsets.size() - 1), keep);
     }
 
     // One step of a model with one output and no recorded values, from an array or a list that needs no conversion: the
@@ -159,11 +160,18 @@ class PySession {
         return values;
     }
 
-    py::list run(const executor::StepSource& source, size_t steps) {
-        Arrays arrays(session_.model(), values_, steps);
+    static size_t wanted(const std::string& keep, size_t steps) {
+        return keep == "none" ? 0 : keep == "last" ? std::min<size_t>(steps, 1) : steps;
+    }
+
+    py::list run(const executor::StepSource& source, size_t steps, const std::string& keep) {
+        std::vector<size_t> kept(values_.size() - recorded_.size(), wanted(keep, steps));
+        const size_t made = recorded_.empty() ? wanted(keep, steps) : steps;
+        kept.resize(values_.size(), steps);
+        Arrays arrays(session_.model(), values_, steps, kept);
         {
             const py::gil_scoped_release unlocked;
-            session_.run(source, steps, arrays);
+            session_.run(source, steps, arrays, made);
         }
         return arrays.list();
     }
@@ -180,7 +188,7 @@ class PySession {
         OneOutput output(session_.model(), values_[0], steps, keep);
         {
             const py::gil_scoped_release unlocked;
-            session_.run(source, steps, output);
+            session_.run(source, steps, output, wanted(keep, steps));
         }
         return py::make_tuple(count, output.object());
     }
@@ -255,8 +263,8 @@ void bind_executor(py::module_& m) {
         .def("run_points", &PySession::run_points, py::arg("window"))
         .def("quick_step", &PySession::quick_step, py::arg("x"), py::arg("active"), py::arg("out"))
         .def("quick_run", &PySession::quick_run, py::arg("xs"), py::arg("active"), py::arg("keep"))
-        .def("run_array", &PySession::run_array, py::arg("xs"))
-        .def("run_events", &PySession::run_events, py::arg("indices"), py::arg("offsets"))
+        .def("run_array", &PySession::run_array, py::arg("xs"), py::arg("keep"))
+        .def("run_events", &PySession::run_events, py::arg("indices"), py::arg("offsets"), py::arg("keep"))
         .def_static("step_many", &PySession::step_many, py::arg("sessions"), py::arg("xs"))
         .def_static("step_many_events", &PySession::step_many_events, py::arg("sessions"), py::arg("indices"),
                     py::arg("offsets"))

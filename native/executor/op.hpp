@@ -76,6 +76,11 @@ class Op {
     virtual bool batchable() const noexcept { return rowwise() && steady() && states.empty(); }
     // Equal inputs give equal outputs at every step: no state, no random numbers.
     virtual bool steady() const noexcept { return states.empty(); }
+    // Each row counts the same, whatever is in it: several sessions' rows may be one call and their counts be shared
+    // out.
+    virtual bool counts_alike() const noexcept { return false; }
+    // Read at each call, however many its rows; 0 where that is little.
+    virtual size_t weight_bytes() const noexcept { return 0; }
     virtual std::unique_ptr<Scratch> scratch() const { return nullptr; }
     // Memory that it takes, where that grows with the values.
     virtual size_t scratch_bytes() const noexcept { return 0; }

@@ -28,6 +28,7 @@ class Planner {
         plan_.shared[0] = true;
         plan_.chunk_steps = points_ ? static_cast<size_t>(spec.input.steps) : kChunkSteps;
         find_loops();
+        find_lasting();
     }
 
     Plan make(const std::vector<int>& outputs, bool fuse) {
@@ -64,12 +65,32 @@ class Planner {
             }
     }
 
+    // What a state depends on: operators that keep one, and all before them.
+    void find_lasting() {
+        std::vector<size_t> found;
+        std::vector<size_t> maker(types_.size(), 0);
+        lasting_.assign(steps_.size(), false);
+        for (size_t i = 0; i < steps_.size(); ++i) {
+            for (size_t output = 0; output < steps_[i].op->outputs.size(); ++output)
+                maker[static_cast<size_t>(steps_[i].first_output) + output] = i;
+            if (!steps_[i].op->states.empty()) found.push_back(i);
+        }
+        while (!found.empty()) {
+            const size_t i = found.back();
+            found.pop_back();
+            if (lasting_[i]) continue;
+            lasting_[i] = true;
+            for (const int input : steps_[i].inputs)
+                if (input != 0) found.push_back(maker[static_cast<size_t>(input)]);
+        }
+    }
+
     // The first of two works where the second stands.
     void add_fused(size_t first, size_t second) {
         const Op& op = *steps_[second].op;
         const int value = steps_[second].first_output;
         const auto v = static_cast<size_t>(value);
-        Entry entry{first, 0, steps_[first].inputs, value, op.rows(0), static_cast<int>(second)};
+        Entry entry{first, 0, steps_[first].inputs, value, op.rows(0), static_cast<int>(second), !lasting_[second]};
         const size_t s = choose(entry, *steps_[first].op);
         plan_.constant[v] = false;
         plan_.segment[v] = static_cast<int>(s);
@@ -96,7 +117,7 @@ class Planner {
         const Op& op = *steps_[i].op;
         const int value = steps_[i].first_output + static_cast<int>(output);
         const auto v = static_cast<size_t>(value);
-        const Entry entry{i, output, steps_[i].inputs, value, op.rows(output)};
+        const Entry entry{i, output, steps_[i].inputs, value, op.rows(output), -1, !lasting_[i]};
         const bool constant = is_constant(i);
         const size_t s = choose(entry, op);
         Segment& segment = plan_.segments[s];
@@ -117,7 +138,8 @@ class Planner {
         }
         open_loop_ = -1;
         if (op.rowwise() && points_ && op.rows(entry.output) > 1) return place(entry, op.rows(entry.output));
-        if (bytes <= kSmallBytes) return append(SegmentKind::single, op.rows(entry.output));
+        const bool heavy = !points_ && op.batchable() && op.weight_bytes() >= bytes * plan_.chunk_steps;
+        if (bytes <= kSmallBytes || heavy) return append(SegmentKind::single, op.rows(entry.output));
         if (!plan_.segments.empty() && plan_.segments.back().kind == SegmentKind::frame && !loop_segment_.back())
             return plan_.segments.size() - 1;
         return append(SegmentKind::frame, 0);
@@ -200,6 +222,7 @@ class Planner {
     bool points_;
     std::vector<int> partner_;        // by step, -1 for none
     std::vector<int> loop_;           // by step: first step of its cycle, -1 for none
+    std::vector<bool> lasting_;       // by step
     std::vector<bool> loop_segment_;  // by segment
     int open_loop_ = -1;
     Plan plan_;

@@ -3,8 +3,9 @@
 // tiled  operators over equal rows of a window of points: a tile of rows goes through all steps of a call before the
 // next
 //        tile, so that the tile's membranes and currents stay in cache.
-// single one operator with a small output: all steps of a call before the next segment, so that its weights stay in
-//        cache; without a state or a step number the rows of all steps are one call (batched).
+// single one operator with an output that is small, or smaller for all steps than its weights are: all steps of a call
+//        before the next segment, so that its weights are read once or stay in cache; without a state or a step number
+//        the rows of all steps are one call (batched).
 // frame  operators with large outputs, and everything on a cycle through a delay: step after step.
 //
 // What only its own segment sees lies in tile memory and is overwritten at every step; everything else is kept for all
@@ -38,6 +39,7 @@ struct Entry {
     int value;                // what it makes
     size_t rows;              // of the operator
     int fused = -1;           // the step whose work is done too, and whose output `value` is; -1 for none
+    bool passing = false;     // no state depends on it: nothing but outputs, which may not be wanted
 };
 
 enum class SegmentKind { tiled, single, frame };

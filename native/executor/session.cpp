@@ -19,6 +19,7 @@ struct Session::Slots {
     bool many;
     bool counted;  // several sessions, and one of them counts: each slot by itself
     const Workspace* workspace;
+    size_t unwanted = 0;  // slots, from the first, whose outputs nobody asks for
 
     Session& session(size_t slot) const noexcept { return *sessions[many ? slot : 0]; }
 };
@@ -81,15 +82,16 @@ void Session::run(const encode::PointWindow& window, StepSink& sink) {
     pool().give(std::move(workspace_));
 }
 
-void Session::run(const StepSource& source, size_t count, StepSink& sink) {
+void Session::run(const StepSource& source, size_t count, StepSink& sink, size_t wanted) {
     workspace_ = pool().take();
     Session* const self = this;
     clear_counters();
-    const size_t chunk = plan_->chunk_steps;
+    const size_t chunk = plan_->chunk_steps, first_wanted = count - std::min(count, wanted);
     for (size_t first = 0; first < count; first += chunk) {
         const size_t steps = std::min(chunk, count - first);
         for (size_t t = 0; t < steps; ++t) source.fill(first + t, workspace_->address(0, t, 0));
-        advance({&self, false, false, workspace_.get()}, steps);
+        const size_t unwanted = std::min(steps, first_wanted - std::min(first_wanted, first));
+        advance({&self, false, false, workspace_.get(), unwanted}, steps);
         sink.steps(*this, first, steps);
     }
     pool().give(std::move(workspace_));
@@ -151,9 +153,13 @@ void Session::advance(Slots slots, size_t count) noexcept {
 void Session::run_segment(const Segment& segment, const Slots& slots, size_t count) noexcept {
     if (segment.kind == SegmentKind::tiled) return run_tiles(segment, slots, count);
     for (const Entry& entry : segment.constant) run_constant(entry, 0, entry.rows, slots, count, 0);
-    if (segment.batched && !slots.counted) return run_batch(segment.stepping.front(), slots, count);
+    if (segment.batched) {
+        const Entry& entry = segment.stepping.front();
+        if (!slots.counted || model_->steps()[entry.step].op->counts_alike()) return run_batch(entry, slots, count);
+    }
     for (size_t slot = 0; slot < count; ++slot) {
-        for (const Entry& entry : segment.stepping) run_entry(entry, 0, entry.rows, slots, slot);
+        for (const Entry& entry : segment.stepping)
+            if (!entry.passing || slot >= slots.unwanted) run_entry(entry, 0, entry.rows, slots, slot);
         for (const Entry& entry : segment.latches)
             model_->steps()[entry.step].op->latch(call(entry, 0, entry.rows, slots, slot, 0));
     }
@@ -194,21 +200,40 @@ void Session::run_constant(const Entry& entry, size_t first_row, size_t rows, co
 }
 
 // The rows of all slots, shared among the threads where there are enough.
-void Session::run_batch(const Entry& entry, const Slots& slots, size_t count) noexcept {
-    const size_t rows = count * entry.rows;
+void Session::run_batch(const Entry& entry, const Slots& slots, size_t all) noexcept {
+    const size_t skipped = entry.passing ? slots.unwanted : 0, count = all - skipped, rows = count * entry.rows;
+    if (count == 0) return;
     const size_t elements = rows * model_->type(entry.value).stride();
     const Op& op = *model_->steps()[entry.step].op;
-    if (threads_ != nullptr && rows == 1 && op.parts() != 0) return run_parts(op, call(entry, 0, 1, slots, 0, 0));
-    if (threads_ == nullptr || rows < threads_->threads() || elements < kSharedElements)
-        return run_entry(entry, 0, rows, slots, 0);
+    const Counters before = counters_of(slots.session(0), entry.step, 0);
     const size_t group = entry.rows;  // whole slots: an operator may join the rows of one
-    const auto work = [&](size_t thread) {
-        const size_t threads = threads_->threads(), begin = count * thread / threads,
-                     end = count * (thread + 1) / threads;
-        if (begin < end) run_entry(entry, begin * group, (end - begin) * group, slots, 0, thread);
-    };
-    threads_->run(work);
-    add_counters();
+    if (threads_ != nullptr && rows == 1 && op.parts() != 0) {
+        run_parts(op, call(entry, skipped, 1, slots, 0, 0));
+    } else if (threads_ == nullptr || slots.counted || rows < threads_->threads() || elements < kSharedElements) {
+        run_entry(entry, skipped * group, rows, slots, 0);
+    } else {
+        const auto work = [&](size_t thread) {
+            const size_t threads = threads_->threads(), begin = count * thread / threads,
+                         end = count * (thread + 1) / threads;
+            if (begin < end) run_entry(entry, (skipped + begin) * group, (end - begin) * group, slots, 0, thread);
+        };
+        threads_->run(work);
+        add_counters();
+    }
+    if (slots.counted) share_counts(entry.step, before, slots, count);
+}
+
+// What the slots of several sessions counted together, each alike, was counted for the first one.
+void Session::share_counts(size_t step, const Counters& before, const Slots& slots, size_t count) noexcept {
+    Counters& first = counters_of(slots.session(0), step, 0);
+    const auto slot_count = static_cast<int64_t>(count);
+    const Counters each{(first.spikes - before.spikes) / slot_count, (first.synops - before.synops) / slot_count,
+                        (first.macs - before.macs) / slot_count};
+    first = before;
+    for (size_t slot = 0; slot < count; ++slot) {
+        Counters& counters = counters_of(slots.session(slot), step, 0);
+        counters.spikes += each.spikes, counters.synops += each.synops, counters.macs += each.macs;
+    }
 }
 
 void Session::run_entry(const Entry& entry, size_t first_row, size_t rows, const Slots& slots, size_t slot,

@@ -40,8 +40,9 @@ class Session {
     // Kind points, a window that check_window has passed.
     void step(const encode::PointWindow& window, StepSink& sink);  // the window's next step; a new one after the last
     void run(const encode::PointWindow& window, StepSink& sink);   // a new window, all its steps
-    // The other kinds: `count` steps.
-    void run(const StepSource& source, size_t count, StepSink& sink);
+    // The other kinds: `count` steps. Outputs of the last `wanted` ones are made; what nothing but the others needs is
+    // not computed, counts nothing and is not to be read by the sink.
+    void run(const StepSource& source, size_t count, StepSink& sink, size_t wanted = SIZE_MAX);
     // Small integers or floats from a window of events that check_window has passed: a new window, all its steps; or
     // `count` steps from step `first` on.
     void run(const encode::SpikeWindow& window, StepSink& sink);
@@ -80,6 +81,7 @@ class Session {
     void run_constant(const Entry& entry, size_t first_row, size_t rows, const Slots& slots, size_t count,
                       size_t thread) noexcept;
     void run_batch(const Entry& entry, const Slots& slots, size_t count) noexcept;
+    void share_counts(size_t step, const Counters& before, const Slots& slots, size_t count) noexcept;
     void run_entry(const Entry& entry, size_t first_row, size_t rows, const Slots& slots, size_t slot,
                    size_t thread = 0) noexcept;
     void run_parts(const Op& op, const OpCall& call) noexcept;

@@ -65,7 +65,10 @@ class Engine(Protocol):
         """Do one step (kind points: the window's next) and return each output as [1, ...]."""
 
     def run(self, x: Any, keep: Keep) -> Mapping[str, Array]:
-        """Do all steps (kind points: a new window) and return each output as [T, ...], [1, ...] or not at all."""
+        """Do all steps (kind points: a new window) and return each output as [T, ...], [1, ...] or not at all.
+
+        Where nothing is recorded, what only outputs need that are not kept is not computed and counts nothing.
+        """
 
     def reset(self) -> None:
         """Set every state to its initial value."""

@@ -104,11 +104,14 @@ class NativeEngine:
 
     def step(self, x: Any) -> Mapping[str, Array]:
         """See `Engine.step`."""
-        return self._keep(self.session.step_points(x[0]) if self.points else self._run(x))
+        return self._keep(self.session.step_points(x[0]) if self.points else self._run(x, "all"))
 
     def run(self, x: Any, keep: Keep) -> Mapping[str, Array]:
         """See `Engine.run`."""
-        made = self._keep(self.session.run_points(x[0]) if self.points else self._run(x))
+        if not self.points:
+            made = self._keep(self._run(x, keep))
+            return {} if keep == "none" else made
+        made = self._keep(self.session.run_points(x[0]))
         if keep == "none":
             return {}
         return made if keep == "all" else {name: array[-1:].copy() for name, array in made.items()}
@@ -121,11 +124,11 @@ class NativeEngine:
         """See `Engine.new_window`."""
         self.session.begin_window()
 
-    def _run(self, x: Any) -> list[Array]:
+    def _run(self, x: Any, keep: Keep) -> list[Array]:
         if isinstance(x, Active):
-            made: list[Array] = self.session.run_events(x.indices, x.offsets)
+            made: list[Array] = self.session.run_events(x.indices, x.offsets, keep)
             return made
-        made = self.session.run_array(x)
+        made = self.session.run_array(x, keep)
         return made
 
     def _keep(self, arrays: list[Array]) -> Mapping[str, Array]:

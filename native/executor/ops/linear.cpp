@@ -59,6 +59,11 @@ class Linear final : public Op {
 
     bool batchable() const noexcept override { return !skip_first_; }
     bool steady() const noexcept override { return !skip_first_; }
+    bool counts_alike() const noexcept override { return events_ == nullptr; }
+    size_t weight_bytes() const noexcept override {
+        const size_t bits = weights_.number == Number::f32 ? 32 : weights_.number == Number::i8 ? 8 : 4;
+        return events_ == nullptr ? matrix_.inputs * matrix_.stride * bits / 8 : 0;
+    }
 
     std::unique_ptr<Scratch> scratch() const override {
         if (dot_ != nullptr) return std::make_unique<Quantised>(input_stride_);

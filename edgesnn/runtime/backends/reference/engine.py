@@ -105,11 +105,13 @@ class ReferenceEngine:
         outputs = self._document.outputs
         recorded = [o for n in self._document.nodes if n.name in self._options.record for o in n.outputs]
         rows: dict[str, list[Array]] = {name: [] for name in (*outputs, *recorded)}
-        for x in xs:
+        wanted = len(xs) if recorded or self._points else {"all": len(xs), "last": 1, "none": 0}[keep]
+        for i, x in enumerate(xs):
             with np.errstate(all="ignore"):
-                values = self._one(x)
+                values = self._one(x, whole=i >= len(xs) - wanted)
             for name, row in rows.items():
-                row.append(values[name].copy())
+                if name in values:
+                    row.append(values[name].copy())
         self.recorded = {name: self._stack(name, rows[name]) for name in recorded}
         if keep == "none":
             return {}
@@ -119,12 +121,15 @@ class ReferenceEngine:
         value = self._document.analysis.values[name]
         return np.stack(row) if row else np.zeros((0, *value.shape), value.dtype)
 
-    def _one(self, x: Any) -> dict[str, Any]:
-        """Do one step and return all values."""
+    def _one(self, x: Any, whole: bool) -> dict[str, Any]:
+        """Do one step and return all values, or where it is not whole those that a state depends on."""
         values, types = {INPUT: x}, self._document.analysis.values
         work = list(zip(self._document.analysis.operators, self._operators, self._states, strict=True))
+        lasting = self._document.analysis.lasting
         for i, ((rules, view), operator, states) in enumerate(work):
             node = view.node
+            if not whole and node.name not in lasting:
+                continue
             if self.step_number == 0 and node.attributes.get("cold_start") == "skip":
                 values.update((name, np.zeros(types[name].shape, types[name].dtype)) for name in node.outputs)
                 continue
@@ -134,7 +139,8 @@ class ReferenceEngine:
             if self._options.account:
                 self.counts[i] += _work(rules, view, inputs, made[0])
         for (_, view), operator, states in work:
-            operator.finish([values[name] for name in view.node.inputs], states)
+            if whole or view.node.name in lasting:
+                operator.finish([values[name] for name in view.node.inputs], states)
         self.step_number += 1
         return values
 
