@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.float32]
 
 
 class Checkpoint:
-    """A dictionary of float tensors by name. The file stays mapped while this lives.
+    """A dictionary of float tensors by name. The file is mapped; its pages that were read are given back now and then.
 
     Args:
         path: the .pth file.
@@ -46,18 +46,31 @@ class Checkpoint:
         _check_torch()
         _check_head(self.where)
         self._tensors = _checked(_load(self.where), self.where)
-        self.shapes: Mapping[str, tuple[int, ...]] = {name: tuple(t.shape) for name, t in self._tensors.items()}
+        self.shapes: Mapping[str, tuple[int, ...]] = _shapes(self._tensors)
+        self._most = max(map(_bytes, self._tensors.values()))
+        self._seen = 0  # bytes of the mapped file, at most
 
     def read(self, name: str) -> Floats:
         """Return a tensor as float32 (a view of the mapped file where it is that already).
 
         Raises:
-            ModelError: it holds what is not a finite number.
+            ModelError: it holds what is not a finite number, or the file has changed.
         """
+        self._seen += _bytes(self._tensors[name])
+        if self._seen > self._most:
+            self._map_again(name)
         values: Floats = self._tensors[name].float().numpy()
         if not np.isfinite(values).all():
             raise ModelError("tensor has values that are not numbers", where=f"{self.where}, {name}")
         return values
+
+    def _map_again(self, name: str) -> None:
+        """Let go of the pages that were read: no more of them than the largest tensor stay in memory."""
+        self._tensors = {}
+        self._tensors = _checked(_load(self.where), self.where)
+        if _shapes(self._tensors) != self.shapes:
+            raise ModelError("checkpoint has changed while it was read", where=self.where)
+        self._seen = _bytes(self._tensors[name])
 
     @property
     def sha256(self) -> str:
@@ -135,9 +148,16 @@ def _checked(loaded: Any, where: str) -> dict[str, Any]:
         if not plain or not tensor.is_contiguous():
             found = f"{tensor.dtype}, {tensor.layout}"
             raise ModelError("not plain numbers", where=at, found=found, expected="float numbers in C order")
-        left -= tensor.numel() * tensor.element_size()
+        left -= _bytes(tensor)
         if left < 0:
-            found = f"{tensor.numel() * tensor.element_size():,} bytes"
-            raise ModelError("tensors are larger than their file", where=at, found=found)
+            raise ModelError("tensors are larger than their file", where=at, found=f"{_bytes(tensor):,} bytes")
         tensors[name] = tensor
     return tensors
+
+
+def _bytes(tensor: Any) -> int:
+    return int(tensor.numel() * tensor.element_size())
+
+
+def _shapes(tensors: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}

@@ -19,6 +19,7 @@ from edgesnn.cli.main import main
 from edgesnn.errors import ModelError, UsageError
 from edgesnn.importers import import_rwkv4, import_spikegpt
 from tests import token_nets
+from tests.memory import measured
 
 Change = Callable[[dict[str, Any]], Any]
 
@@ -161,6 +162,26 @@ def test_damaged_bytes_are_refused_or_make_another_model(good: Path, tmp_path: P
         except ModelError:
             refusals += 1
     assert 0 < refusals < 150
+
+
+_IMPORT = """
+from edgesnn.importers import import_spikegpt
+def warm(small, path): work(small, small)
+def work(small, path):
+    document = import_spikegpt(path)
+    document.save(path + ".safetensors")
+    return sum(tensor.data.nbytes for tensor in document.tensors.values())
+"""
+
+
+def test_an_import_holds_its_output_and_a_tensor_or_two(good: Path, tmp_path: Path) -> None:
+    """Not the whole checkpoint, and not the output twice when it is written."""
+    big = token_nets.checkpoint(4, 512, 8192)  # 55 MB of blocks, and two matrices of 17 MB
+    torch.save(big, tmp_path / "big.pth")
+    largest = max(t.numel() * 4 for t in big.values())
+    output, grown_kib = measured(_IMPORT, good, tmp_path / "big.pth")
+    assert output > 4 * largest
+    assert grown_kib * 1024 < output + 1.5 * largest
 
 
 @pytest.mark.parametrize(
