@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,18 +38,19 @@ examples:
   edgesnn import cnn.nir --from nir --profile sinabs --input spikes --bin 1ms --sensor 34x34 --steps 300 \\
       --origin zero --labels digits.txt --temperature 20 --early-exit 0.95 --min-steps 50 -o cnn.safetensors
   edgesnn import net.nir --from nir --profile plain --set lif1.compare=ge --set lif1.v_th=0.5 -o net.safetensors
-  edgesnn import SpikeGPT-216M.pth --from spikegpt -o spikegpt.safetensors
+  edgesnn import SpikeGPT-216M.pth --from spikegpt --tokenizer 20B_tokenizer.json -o spikegpt.safetensors
 
 {filter_list()}"""
 
+_TEXT = ("tokenizer", "drop_fields", "masks")
 _FLAGS = {
     "nir": (
         *("profile", "reset", "dt", "set", "input", "value", "bin", "sensor", "steps", "hop_steps", "origin"),
         *("rounding", "polarity_order", "adapt", "filter", "labels"),
         *("temperature", "rejection", "early_exit", "min_steps"),
     ),
-    "spikegpt": ("mode", "binarise"),
-    "rwkv4": ("mode",),
+    "spikegpt": ("mode", "binarise", *_TEXT),
+    "rwkv4": ("mode", *_TEXT),
 }
 """Flags that change something, by what the file is."""
 
@@ -95,6 +97,18 @@ def _add_tokens(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "yes", "no"),
         help="embedding to zeros and ones; auto (default): where there are 77 tokens, as the published inference does",
     )
+    tokens.add_argument(
+        "--tokenizer",
+        metavar="FILE|bytes",
+        help="how text becomes tokens: a tokenizer.json, a vocab.json of characters (docs/tokens.md)",
+    )
+    tokens.add_argument("--drop-fields", metavar="N,...", type=_numbers, help="fields of a line that it does not see")
+    tokens.add_argument(
+        "--masks",
+        metavar="NAME,...|all",
+        type=_masks,
+        help="words in place of what differs every time, or all",
+    )
 
 
 def _add_events(parser: argparse.ArgumentParser) -> None:
@@ -126,8 +140,10 @@ def run(args: argparse.Namespace) -> int:
 
     importer = find(args.source)
     _check_flags(args)
-    options = _nir_options(args) if args.source == "nir" else _given(args, _FLAGS[args.source])
+    own = [name for name in _FLAGS[args.source] if name not in _TEXT]
+    options = _nir_options(args) if args.source == "nir" else _given(args, own)
     document = with_readout(importer(args.file, **options), **readout_numbers(args))
+    document = _with_text(document, args)
     document.save(args.output)
     if args.json:
         print_json({"path": args.output, "sha256": document.identity, "provenance": dict(document.provenance)})
@@ -135,6 +151,30 @@ def run(args: argparse.Namespace) -> int:
         for line in _lines(args.output, document):
             print(line)
     return 0
+
+
+def _with_text(document: Document, args: argparse.Namespace) -> Document:
+    from edgesnn.graph import with_tokenizer
+    from edgesnn.tokens.tokenizers.files import describe
+
+    if args.tokenizer is None:
+        for name in _given(args, _TEXT):
+            raise UsageError("this flag needs --tokenizer", where=_flag(name))
+        return document
+    more = {"drop_fields": args.drop_fields or (), "masks": args.masks or ()}
+    return with_tokenizer(document, describe(args.tokenizer), **more)
+
+
+def _numbers(text: str) -> list[int]:
+    if not re.fullmatch(r"\d{1,3}(,\d{1,3})*", text):
+        raise UsageError("not numbers of fields", where="--drop-fields", found=repr(text), expected="such as 0,3")
+    return sorted({int(number) for number in text.split(",")})
+
+
+def _masks(text: str) -> list[str]:
+    from edgesnn.tokens.masks import MASKS
+
+    return list(MASKS) if text == "all" else text.split(",")
 
 
 def _given(args: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from edgesnn.graph.document import FORMAT_VERSION, Document, read
 from edgesnn.graph.fields import with_filters
 from edgesnn.graph.readout import with_readout
 from edgesnn.graph.tensors import Int4
+from edgesnn.graph.tokenizer import with_tokenizer
 from edgesnn.graph.values import Node, NodeView, StateType, Tensor, ValueType
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "read",
     "with_filters",
     "with_readout",
+    "with_tokenizer",
 ]

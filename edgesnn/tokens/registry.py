@@ -56,7 +56,7 @@ def make_tokenizer(given: Any, vocab: int | None = None, where: str = "tokenizer
     3
     """
     if given is None:
-        hint = "import or train it with a tokenizer, or step it by ids"
+        hint = "import it with --tokenizer, or step it by ids"
         raise ModelError("the model has no tokenizer", where=where, hint=hint)
     kind = _kind(given, where)
     kind.check(given, where)
