@@ -70,6 +70,16 @@ class PyAedat4Packets {
         return py::bytes(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     }
     py::tuple unfinished() const { return py::make_tuple(packets_.unfinished_at(), packets_.unfinished()); }
+    int64_t lacks() const noexcept { return packets_.lacks(streams_); }
+    py::dict save() const {
+        StateWriter writer("decoder");
+        packets_.save(writer);
+        return to_dict(writer.tensors());
+    }
+    void load(const py::dict& arrays) {
+        const StateTensors tensors = from_dict(arrays);
+        packets_.load(StateReader(tensors, "decoder"));
+    }
     // (whether it was unpacked, error)
     py::tuple unpack(const py::object& buffer) {
         const ByteView view(buffer);
@@ -136,6 +146,9 @@ void bind_aedat4(py::module_& room) {
         .def("run", &PyAedat4Packets::run, py::arg("buffer"), py::arg("offset"), py::arg("end"))
         .def("take_pending", &PyAedat4Packets::take_pending)
         .def("unfinished", &PyAedat4Packets::unfinished)
+        .def("lacks", &PyAedat4Packets::lacks)
+        .def("save", &PyAedat4Packets::save)
+        .def("load", &PyAedat4Packets::load, py::arg("arrays"))
         .def("unpack", &PyAedat4Packets::unpack, py::arg("buffer"))
         .def("cut", &PyAedat4Packets::cut, py::arg("offset"), py::arg("have"), py::arg("what"))
         .def("refuse", &PyAedat4Packets::refuse, py::arg("offset"), py::arg("what"))

@@ -11,9 +11,10 @@ import pytest
 import edgesnn
 from edgesnn.events import recording as reading
 from edgesnn.events import seek
+from edgesnn.events.formats import rooms
 from edgesnn.events.types import EVENT
 from tests.files import SENSOR, WHOLE, whole
-from tests.property import mcap_files, ros_files
+from tests.property import aedat_files, mcap_files, ros_files
 
 Events = npt.NDArray[np.void]
 
@@ -246,3 +247,37 @@ def test_a_gap_before_a_place_of_the_index_is_counted_once(tmp_path: Path) -> No
     np.testing.assert_array_equal(recording.read(start_us=late_us), part(events, late_us, None))
     assert recording.counters["lost_packets"] == 3
     assert recording.read_bytes < path.stat().st_size // 3
+
+
+# --- AEDAT4 ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("fine")
+@pytest.mark.parametrize("each", [37, 2_500])
+@pytest.mark.parametrize("compression", ["none", "lz4", "zstd"])
+def test_parts_of_an_aedat4_file_are_the_same_by_the_index_and_read_less(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compression: str, each: int
+) -> None:
+    rng = np.random.default_rng(31)
+    events = aedat_files.rising_events(rng, 50_000, SENSOR, 1_600_000_000_000_000)
+    triggers = [(int(t_us), 1 + number % 2) for number, t_us in enumerate(events["t"][::100])]
+    header, data = aedat_files.aedat4(compression, events, SENSOR, triggers=triggers, packet=each)
+    path = tmp_path / "a.aedat4"
+    path.write_bytes(header + data)
+    monkeypatch.setattr(rooms, "ROOM_BYTES", 10_007)
+    monkeypatch.setattr(rooms, "_spare", [])
+    whole_reading = edgesnn.open(path)
+    np.testing.assert_array_equal(whole_reading.read(), events)
+    edges = whole_reading.triggers()
+    indexed = edgesnn.open(path)
+    indexed.read()
+    counters = dict(indexed.counters)
+    assert len(indexed._index) >= 10
+    for start_us, stop_us in bounds(events):
+        np.testing.assert_array_equal(indexed.read(start_us=start_us, stop_us=stop_us), part(events, start_us, stop_us))
+    late_us = int(events["t"][-len(events) // 10])
+    seen = np.concatenate([found for _, found in indexed.steps(late_us)])
+    np.testing.assert_array_equal(seen, edges[edges["t"] >= late_us])
+    assert indexed.counters == counters
+    assert each > 1_000 or indexed.read_bytes < path.stat().st_size // 3
+    np.testing.assert_array_equal(indexed.read(), events)

@@ -159,6 +159,7 @@ def test_settings_reach_the_camera(cameras: Cameras, camera: Listed, options: st
     ("url", "words"),
     [
         ("dv:dvxplorer", "no such camera: found 'dvxplorer', expected dv: or dv:\\?serial=S"),
+        ("dv:?format=evt3", "the camera gives events, no format; leave format out"),
         ("dv:?biases=on", "not a bias: found 'on', expected NAME:VALUE"),
         ("dv:?biases=onn:3", "no bias 'onn': expected one of on, off; did you mean on"),
         ("dv:?biases=on:99", "the camera refuses a setting: found Contrast threshold value out of range"),

@@ -22,6 +22,7 @@ from edgesnn.events.formats.base import (
     Step,
 )
 from edgesnn.events.formats.checks import refuse_compression
+from edgesnn.events.seek import Place
 
 _LENGTH_BYTES = 4
 
@@ -74,6 +75,12 @@ class _Reader:
             end=self._end,
         )
         self.triggers = self._packets.triggers
+        self._index = options.index
+        self._at = self._start
+        place = None if options.start_us is None else self._index.before(options.start_us)
+        if place is not None:
+            self._at += place.offset
+            self._packets.load(place.state, self._at)
 
     @property
     def t_end_us(self) -> int | None:
@@ -84,21 +91,32 @@ class _Reader:
         return self._packets.counters
 
     def __iter__(self) -> Iterator[Step]:
-        left = self._end - self._start
         room = rooms.borrow()
         view = memoryview(room)
         with self._file as file:
-            file.seek(self._start)
-            while left and (count := file.readinto(view[:left])):
-                left -= count
+            file.seek(self._at)
+            while count := file.readinto(view[: self._next_bytes()]):
+                self._at += count
                 events, _, error = self._packets.feed(view[:count])
                 yield events, count, error
+                self._keep()
         rooms.give_back(room)
         events, _, error = self._packets.finish()
         if error is None and self._complaint is not None:
             self._packets.refuse(self._end, self._complaint)
             error = self._packets.feed(b"")[2]
         yield events, 0, error
+
+    def _next_bytes(self) -> int:
+        """Return how many bytes to read at most: no more than its packet has where the index wants a place."""
+        lacks = self._packets.lacks() if self._index.wants(self._at - self._start) else 0
+        return min(lacks if lacks > 0 else rooms.ROOM_BYTES, self._end - self._at)
+
+    def _keep(self) -> None:
+        """Keep this place in the index, where it wants one and a packet has just ended."""
+        offset, reached_us = self._at - self._start, self._packets.t_end_us
+        if reached_us is not None and self._index.wants(offset) and self._packets.lacks() == 0:
+            self._index.add(Place(reached_us, offset, self._packets.save()))
 
 
 def _open(path: str) -> Any:

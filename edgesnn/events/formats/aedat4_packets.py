@@ -13,6 +13,7 @@ from edgesnn.events.formats import aedat4_header
 from edgesnn.events.formats.aedat4_frames import FrameError, frame
 from edgesnn.events.formats.aedat4_header import IoHeader
 from edgesnn.events.formats.base import NO_COUNTERS, Result, Sensor, printable
+from edgesnn.events.seek import State
 from edgesnn.events.types import EVENT, TRIGGER
 
 _HEAD = struct.Struct("<ii4s")  # stream, size, and the first four bytes of the content
@@ -115,6 +116,22 @@ class Packets:
             have = len(self._begun) if self._begun else self._size - self._left + _HEAD_BYTES if self._left else 0
         if have and self._error is None:
             self._error = self._native.cut(start, have, f"the last AEDAT4 packet is cut after {have} bytes")
+
+    def lacks(self) -> int:
+        """Return how many bytes are missing to the end of a packet; 0: none is begun, -1: that is not known."""
+        if self.header is None or self._error is not None or self._lost is not None or self._begun:
+            return -1
+        return self._left or int(self._native.lacks())
+
+    def save(self) -> State:
+        """Return the state, where no packet is begun."""
+        state: State = self._native.save()
+        return state
+
+    def load(self, state: State, offset: int) -> None:
+        """Take it, for bytes that begin there in the file."""
+        self._native.load(state)
+        self._offset = offset
 
     def triggers(self) -> npt.NDArray[Any]:
         """Return the triggers decoded since the last call."""

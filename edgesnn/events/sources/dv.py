@@ -60,6 +60,8 @@ class Dv:
         """Open the camera."""
         if address.host is not None or address.path:
             raise address.wrong("no such camera", found=repr(address.path), expected="dv: or dv:?serial=S")
+        if "format" in address.options:
+            raise address.wrong("the camera gives events, no format", hint="leave format out")
         return DvLink(package("dv_processing", "camera", address.url), address).start()
 
     def devices(self) -> list[Found]:

@@ -71,6 +71,13 @@ size_t Aedat4Packets::run(const Streams& streams, Span<const uint8_t> bytes, int
     return at;
 }
 
+int64_t Aedat4Packets::lacks(const Streams& streams) const noexcept {
+    if (plain_left_ != 0) return static_cast<int64_t>(plain_left_);
+    if (pending_.empty()) return 0;
+    const Front front = look(streams, {pending_.data(), pending_.size()}, pending_at_, -1);
+    return front.part && front.size != 0 ? static_cast<int64_t>(front.size - pending_.size()) : -1;
+}
+
 // A packet that is not packed is decoded as it comes.
 void Aedat4Packets::begin_plain(const Streams& streams, Span<const uint8_t> bytes, int64_t start) {
     const auto stream = load_le<int32_t>(bytes.data);

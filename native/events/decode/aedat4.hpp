@@ -46,6 +46,8 @@ class Aedat4Packets final : public GuardedDecoder {
     // Where a packet that run() decodes as it comes began, and how much of it is here; 0: there is none.
     int64_t unfinished_at() const noexcept { return offset_; }
     size_t unfinished() const noexcept { return plain_left_ == 0 ? 0 : kHeader + plain_size_ - plain_left_; }
+    // How many bytes the packet lacks that waits or is decoded as it comes; 0: there is none, -1: it does not say yet.
+    int64_t lacks(const Streams& streams) const noexcept;
     bool odd() const noexcept { return odd_; }  // what waits is whole and to be taken
     std::vector<uint8_t> take_pending() { return std::exchange(pending_, {}); }
     // Unpacks the whole content of the packet that begin() began, and ends it; false: nothing has changed.
