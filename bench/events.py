@@ -43,6 +43,9 @@ FILES = (
     "aedat4/davis_sample.aedat4",
     "aedat4/davis_sample.aedat4 as none",
     "aedat4/davis_sample.aedat4 as zstd",
+    "aedat4/davis_sample.aedat4 as none x10",
+    "aedat4/davis_sample.aedat4 as lz4 x10",
+    "aedat4/davis_sample.aedat4 as zstd x10",
     "aedat2/aedat2_davis346_from_aedat4.aedat",
     "aedat31/aedat31_polarity_from_aedat4.aedat",
     "csv/events_t_x_y_on.csv",
@@ -91,25 +94,44 @@ def show(row: dict[str, Any]) -> None:
 
 
 def measure_packed(name: str, *rest: Any) -> dict[str, Any]:
-    """Measure a file, or the same events written with another compression."""
+    """Measure a file, or the same events written with another compression ("zstd"; "zstd x10": so many times over)."""
     path = SHARED / name
     truth = json.loads(Path(f"{path}.json").read_text())
     if len(rest) == 1:
         return measure(path, truth, *rest)
-    compression, seconds = rest
+    wanted, seconds = rest
+    compression, _, times = wanted.partition(" x")
     recording = edgesnn.open(path)
+    events = checked(recording, truth)
+    if times:
+        events = longer(events, int(times))
+        truth = {**truth, "events_sha256": hashlib.sha256(events.tobytes()).hexdigest()}
     with tempfile.TemporaryDirectory() as folder:
-        other = Path(folder) / f"{path.stem}_{compression}{path.suffix}"
-        edgesnn.write(other, recording.read(), sensor=recording.sensor, format="aedat4", compression=compression)
+        other = Path(folder) / f"{path.stem}_{wanted.replace(' ', '_')}{path.suffix}"
+        edgesnn.write(other, events, sensor=recording.sensor, format="aedat4", compression=compression)
         return measure(other, truth, seconds)
+
+
+def longer(events: np.ndarray, times: int) -> np.ndarray:
+    """Return the events so many times, one after another."""
+    step_us = int(events["t"][-1] - events["t"][0]) + 1
+    many = np.tile(events, times)
+    many["t"] += np.repeat(np.arange(times) * step_us, len(events))
+    return many
+
+
+def checked(recording: edgesnn.Recording, truth: dict[str, Any]) -> np.ndarray:
+    """Return the events, which are the ground truth's."""
+    events = recording.read()
+    if hashlib.sha256(events.tobytes()).hexdigest() != truth["events_sha256"]:
+        raise SystemExit(f"{recording.path}: the events are not the ground truth's")
+    return events
 
 
 def measure(path: Path, truth: dict[str, Any], seconds: float) -> dict[str, Any]:
     """Check the file's events against its ground truth, then time them beside the peers."""
     recording = edgesnn.open(path, sensor=tuple(truth["sensor"]) if truth["sensor"] else None)
-    events = recording.read()
-    if hashlib.sha256(events.tobytes()).hexdigest() != truth["events_sha256"]:
-        raise SystemExit(f"{path}: the events are not the ground truth's")
+    events = checked(recording, truth)
     size = path.stat().st_size - recording.data_offset
     readers: dict[str, Reader] = {}
     same: dict[str, bool] = {}

@@ -21,6 +21,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 _IDLE_S = 5.0
+_MOST_JOBS = 64  # of one worker: what libhdf5 forgets to free does not add up
 _PRELOADED = ("numpy", "h5py", "hdf5plugin")
 
 
@@ -150,7 +151,9 @@ def serve(pipe: int, order: dict[str, Any], orders: socket.socket) -> NoReturn:
     code = 1
     try:
         _limit(order["memory_bytes"])
-        while work(pipe, order, orders if order["file"] else None):
+        jobs = 1
+        while work(pipe, order, orders if order["file"] and jobs < _MOST_JOBS else None):
+            jobs += 1
             os.close(pipe)
             data, descriptors, _, _ = socket.recv_fds(orders, 1 << 16, 1)
             if not data:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edgesnn.hdf5 import Job, JobError, process
+from edgesnn.hdf5 import Job, JobError, process, server
 
 MODULE = "tests.hdf5_jobs"
 
@@ -91,6 +91,12 @@ def test_the_next_job_is_done_whenever_the_one_before_it_was_let_go_of() -> None
         time.sleep(number % 5 * 0.002)
         del letting_go
         assert len(list(job("echo", file="a"))) == 3
+
+
+def test_a_worker_does_a_bounded_number_of_jobs() -> None:
+    each = [next(iter(pids(file="a"))) for _ in range(130)]
+    assert len(set(each)) >= 3
+    assert max(each.count(pid) for pid in set(each)) == server._MOST_JOBS
 
 
 def test_a_worker_that_is_asked_for_nothing_ends() -> None:

@@ -107,7 +107,7 @@ def _filled_with_zeros(item: Any) -> bool:
 
 def _holds(column: Array) -> bool:
     """Say whether one of these is not zero."""
-    return column.dtype.kind in "biuf" and bool(column[:1].any() or column.any())
+    return column.ndim == 1 and column.dtype.kind in "biuf" and (bool(column[0]) or bool(column.any()))
 
 
 class Stored:
