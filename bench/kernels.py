@@ -4,7 +4,9 @@
 
 `kernels_bench` (native/tests, built by `make native`) compares every result with the scalar arm's before it is timed.
 The limit of a case is the time in which the weights that it needs (the rows of active inputs, or all of them) can be
-read at the bandwidth of reading the whole matrix. ns are per row of input, one thread, the best of many turns.
+read at the bandwidth of reading the whole matrix. Where an event kernel misses the goal, it is also set against a limit
+that counts its vectors too: input, scale and bias are read, the output is written, at the same bandwidth. ns are per
+row of input, one thread, the best of many turns.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ def main() -> None:
     missed = [row for row in rows if misses(row)]
     print(f"{len(missed)} cases from 5 % and 64 KB up take more than {GOAL} times their limit")
     for row in missed:
-        print(f"  {title(row)} {setting(row)}: {row['ns'] / row['limit_ns']:.2f}")
+        print(f"  {title(row)} {setting(row)}: {row['ns'] / row['limit_ns']:.2f}{beside_vectors(row)}")
 
 
 def measure(program: Path, seconds: float, part: str) -> list[Row]:
@@ -65,6 +67,13 @@ def setting(row: Row) -> str:
 def misses(row: Row) -> bool:
     large = row.get("activity", 1) >= 0.05 and row["weight_bytes"] >= 1 << 16
     return large and row["ns"] > GOAL * row["limit_ns"]
+
+
+def beside_vectors(row: Row) -> str:
+    if "activity" not in row:
+        return ""
+    vectors_ns = (row["inputs"] + 12 * row["outputs"]) / row["read_gb_s"]
+    return f", {row['ns'] / (row['limit_ns'] + vectors_ns):.2f} with its vectors"
 
 
 def table(rows: list[Row]) -> list[str]:

@@ -6,12 +6,13 @@
 namespace edgesnn::kernels {
 namespace {
 
-// The inputs k with x[k] != 0, ascending, and the sum of all x.
+// The inputs k with x[k] != 0, ascending, and the sum of all x; whether no x is above 127, where an arm asks for it.
 struct Active {
     const uint8_t* x;
     const uint32_t* index;
     size_t count;
     uint64_t sum;
+    bool small = false;
 };
 
 // Active inputs begin to end - 1, the sum of their values, and whether they are the first and the last of the list.
@@ -46,20 +47,12 @@ inline Segment segment(const Active& a, size_t begin, uint32_t limit) noexcept {
     return {begin, end, sum, begin == 0, end == a.count};
 }
 
-// Every row of x: columns(active, segment, y row) for each segment in turn. Returns the sum of all x.
-template <bool kCounts, class Find, class Columns>
-inline uint64_t for_segments(const Matrix& m, const uint8_t* x, size_t x_stride, size_t rows, uint32_t* index,
-                             uint32_t limit, void* y, Find find, Columns columns) noexcept {
-    uint64_t sum = 0;
-    auto* out = static_cast<char*>(y);
-    for (size_t row = 0; row < rows; ++row, x += x_stride, out += 4 * m.stride) {
-        const Active a = find(x, x_stride, index);
-        sum += a.sum;
-        Segment s = segment<kCounts>(a, 0, limit);
-        columns(a, s, out);
-        while (!s.last) columns(a, s = segment<kCounts>(a, s.end, limit), out);
-    }
-    return sum;
+// columns(segment) for each segment of the list in turn.
+template <bool kCounts, class Columns>
+inline void for_segments(const Active& a, uint32_t limit, Columns columns) noexcept {
+    Segment s = segment<kCounts>(a, 0, limit);
+    columns(s);
+    while (!s.last) columns(s = segment<kCounts>(a, s.end, limit));
 }
 
 }  // namespace

@@ -29,7 +29,7 @@ constexpr Table kAvx512Vnni{"avx512_vnni", EDGESNN_KERNELS(EDGESNN_ENTRY)};
 bool has_avx512_vnni() noexcept {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vnni");
+           __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("bmi");
 }
 #endif
 

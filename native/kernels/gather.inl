@@ -39,10 +39,10 @@ EDGESNN_INLINE void emit_blocks(const Sums (&sums)[V], const Matrix& m, const Pa
     for (size_t v = 0; v < V; ++v) sums[v].emit(m, s, column + Sums::kOutputs * v * kBlock, y);
 }
 
-template <typename Sums, typename Rows>
-void tile(const Matrix& m, const Active& a, const Segment& s, size_t offset, void* y) noexcept {
+template <typename Sums, typename Rows, typename List>
+void tile(const Matrix& m, const List& list, const Segment& s, size_t offset, void* y) noexcept {
     Sums sums[Rows::kBlocks] = {};
-    add_segment(sums, Rows(m, row_bytes<Sums>(m), offset), a, s);
+    add_segment(sums, Rows(m, row_bytes<Sums>(m), offset), list, s);
     const size_t column = Sums::kOutputs * offset, end = column + Sums::kOutputs * Rows::kBlocks * kBlock;
     if (s.first && s.last && m.scale != nullptr && end <= m.stride)
         emit_blocks(sums, m, UsualSegment{s.sum}, column, y);
@@ -51,21 +51,43 @@ void tile(const Matrix& m, const Active& a, const Segment& s, size_t offset, voi
 }
 
 // The tile with most blocks, at most V, of those that the `left` bytes fill. Returns the bytes that are done.
-template <typename Sums, size_t V>
-inline size_t largest_tile(const Matrix& m, const Active& a, const Segment& s, size_t offset, size_t left,
+template <typename Sums, size_t V, typename List>
+inline size_t largest_tile(const Matrix& m, const List& list, const Segment& s, size_t offset, size_t left,
                            void* y) noexcept {
     if constexpr (V > kFewest)
-        if (left < Rows<V>::kLeast) return largest_tile<Sums, V - 1>(m, a, s, offset, left, y);
-    tile<Sums, Rows<V>>(m, a, s, offset, y);
+        if (left < Rows<V>::kLeast) return largest_tile<Sums, V - 1>(m, list, s, offset, left, y);
+    tile<Sums, Rows<V>>(m, list, s, offset, y);
     return Rows<V>::kBlocks * kBlock;
+}
+
+// All columns of a segment of `list`: an Active, or what an arm has made of it.
+template <typename Sums, typename List>
+void gather_segment(const Matrix& m, const List& list, const Segment& s, void* y) noexcept {
+    const size_t bytes = row_bytes<Sums>(m);
+    for (size_t offset = 0; offset < bytes;)
+        offset += largest_tile<Sums, Sums::kBlocks>(m, list, s, offset, bytes - offset, y);
+}
+
+template <typename Sums>
+void gather_row(const Matrix& m, const Active& a, void* y) noexcept {
+    for_segments<Sums::kCounts>(a, Sums::kLimit, [&](const Segment& s) { gather_segment<Sums>(m, a, s, y); });
+}
+
+// one_row(active, y row) for every row of x. Returns the sum of all x.
+template <typename OneRow>
+inline uint64_t for_rows(const Matrix& m, const uint8_t* x, size_t x_stride, size_t rows, uint32_t* index, void* y,
+                         const OneRow& one_row) noexcept {
+    uint64_t sum = 0;
+    auto* out = static_cast<char*>(y);
+    for (size_t row = 0; row < rows; ++row, x += x_stride, out += 4 * m.stride) {
+        const Active a = find_active(x, x_stride, index);
+        sum += a.sum;
+        one_row(a, out);
+    }
+    return sum;
 }
 
 template <typename Sums>
 uint64_t gather(const Matrix& m, const uint8_t* x, size_t x_stride, size_t rows, uint32_t* index, void* y) noexcept {
-    const auto columns = [&m](const Active& a, const Segment& s, void* out) {
-        const size_t bytes = row_bytes<Sums>(m);
-        for (size_t offset = 0; offset < bytes;)
-            offset += largest_tile<Sums, Sums::kBlocks>(m, a, s, offset, bytes - offset, out);
-    };
-    return for_segments<Sums::kCounts>(m, x, x_stride, rows, index, Sums::kLimit, y, find_active, columns);
+    return for_rows(m, x, x_stride, rows, index, y, [&m](const Active& a, void* out) { gather_row<Sums>(m, a, out); });
 }

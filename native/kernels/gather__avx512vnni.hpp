@@ -46,12 +46,18 @@ struct Piece {
     size_t blocks, ones;
 };
 
-// Reads x[begin, end), at most kBytes; adds the values to `sums`. No branch depends on them.
-inline void read_piece(Piece& piece, const uint8_t* x, size_t begin, size_t end, __m512i& sums) noexcept {
+// Sums of all values, and the bits that some value has.
+struct Values {
+    __m512i sums, bits;
+};
+
+// Reads x[begin, end), at most kBytes. No branch depends on the values.
+inline void read_piece(Piece& piece, const uint8_t* x, size_t begin, size_t end, Values& all) noexcept {
     piece.blocks = piece.ones = 0;
     for (size_t k = begin; k < end; k += 64) {
         const __m512i values = _mm512_maskz_loadu_epi8(first_bytes(end - k), x + k);
-        sums = _mm512_add_epi64(sums, _mm512_sad_epu8(values, _mm512_setzero_si512()));
+        all.sums = _mm512_add_epi64(all.sums, _mm512_sad_epu8(values, _mm512_setzero_si512()));
+        all.bits = _mm512_or_si512(all.bits, values);
         const uint64_t mask = _mm512_test_epi8_mask(values, values);
         piece.masks[piece.blocks] = mask;
         piece.begins[piece.blocks] = static_cast<uint32_t>(k);
@@ -60,17 +66,19 @@ inline void read_piece(Piece& piece, const uint8_t* x, size_t begin, size_t end,
     }
 }
 
-// For few: the first four of a block are written whether it has them or not, so that only blocks of more are asked.
-inline void list_few(const Piece& piece, uint32_t* index) noexcept {
-    constexpr uint64_t kSomeBit = uint64_t{1} << 63;
+// For few: the first kFirst of a block are written whether it has them or not, so that only blocks of more are asked.
+// What is written past the list lies before the index of the last input: kFirst <= 16. Stored one by one (volatile):
+// a compiler that makes vectors of them is slower, and what reads the list soon after waits for them.
+template <size_t kFirst>
+inline void list_few(const Piece& piece, volatile uint32_t* index) noexcept {
     for (size_t block = 0; block < piece.blocks; ++block) {
         uint64_t mask = piece.masks[block];
-        const uint32_t begin = piece.begins[block];
-        const auto ones = static_cast<size_t>(__builtin_popcountll(mask));
-        for (size_t i = 0; i < 4; ++i, mask &= mask - 1)
-            index[i] = begin + static_cast<uint32_t>(__builtin_ctzll(mask | kSomeBit));
-        for (size_t i = 4; i < ones; ++i, mask &= mask - 1)
-            index[i] = begin + static_cast<uint32_t>(__builtin_ctzll(mask));
+        const uint64_t begin = piece.begins[block];
+        const auto ones = static_cast<size_t>(_mm_popcnt_u64(mask));
+        for (size_t i = 0; i < kFirst; ++i, mask = _blsr_u64(mask))
+            index[i] = static_cast<uint32_t>(begin + _tzcnt_u64(mask));
+        for (size_t i = kFirst; i < ones; ++i, mask = _blsr_u64(mask))
+            index[i] = static_cast<uint32_t>(begin + _tzcnt_u64(mask));
         index += ones;
     }
 }
@@ -91,19 +99,24 @@ inline void list_many(const Piece& piece, size_t end, uint32_t* index) noexcept 
 }
 
 inline Active find_active(const uint8_t* x, size_t x_stride, uint32_t* index) noexcept {
-    __m512i sums = _mm512_setzero_si512();
+    Values all{_mm512_setzero_si512(), _mm512_setzero_si512()};
     size_t count = 0;
     Piece piece;
     for (size_t begin = 0; begin < x_stride; begin += Piece::kBytes) {
         const size_t end = x_stride - begin < Piece::kBytes ? x_stride : begin + Piece::kBytes;
-        read_piece(piece, x, begin, end, sums);
+        read_piece(piece, x, begin, end, all);
         if (piece.ones <= 2 * piece.blocks)
-            list_few(piece, index + count);
+            list_few<4>(piece, index + count);
+        else if (piece.ones <= 4 * piece.blocks)
+            list_few<8>(piece, index + count);
+        else if (piece.ones <= 8 * piece.blocks)
+            list_few<12>(piece, index + count);
         else
             list_many(piece, end, index + count);
         count += piece.ones;
     }
-    return {x, index, count, static_cast<uint64_t>(_mm512_reduce_add_epi64(sums))};
+    return {x, index, count, static_cast<uint64_t>(_mm512_reduce_add_epi64(all.sums)),
+            _mm512_movepi8_mask(all.bits) == 0};
 }
 
 // Sixteen sums of a segment, unless the columns lie past the last: what the segments before left in y is added; of the
@@ -118,9 +131,34 @@ EDGESNN_INLINE void emit_sums(const Matrix& m, const Part& s, size_t column, __m
     _mm512_storeu_ps(out, _mm512_add_ps(scaled, _mm512_loadu_ps(m.bias + column)));
 }
 
-template <typename Part>
-EDGESNN_INLINE void emit_sums(const Matrix& m, const Part& s, size_t column, __m256i sums, void* y) noexcept {
-    emit_sums(m, s, column, _mm512_cvtepi16_epi32(sums), y);
+// 16-bit sums of 64 columns: `low` holds 0-7, 16-23, 32-39, 48-55, `high` the others. The four sixteens of columns lie
+// kStep columns apart in y.
+template <size_t kStep, typename Part>
+EDGESNN_INLINE void emit_sums(const Matrix& m, const Part& s, size_t column, __m512i low, __m512i high,
+                              void* y) noexcept {
+    const __m512i front = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11),
+                  back = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+    const __m512i a = _mm512_permutex2var_epi64(low, front, high);
+    const __m512i b = _mm512_permutex2var_epi64(low, back, high);
+    emit_sums(m, s, column, _mm512_cvtepi16_epi32(_mm512_castsi512_si256(a)), y);
+    emit_sums(m, s, column + kStep, _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(a, 1)), y);
+    emit_sums(m, s, column + 2 * kStep, _mm512_cvtepi16_epi32(_mm512_castsi512_si256(b)), y);
+    emit_sums(m, s, column + 3 * kStep, _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(b, 1)), y);
+}
+
+// 32-bit sums of 64 columns, as unpacking four rows leaves them: 128-bit lane i of [j] is of columns 16 * i + 4 * j to
+// + 3. The four sixteens lie kStep columns apart in y.
+template <size_t kStep, typename Part>
+EDGESNN_INLINE void emit_fours(const Matrix& m, const Part& s, size_t column, const __m512i (&acc)[4],
+                               void* y) noexcept {
+    const __m512i front_a = _mm512_shuffle_i32x4(acc[0], acc[1], 0x44),
+                  front_b = _mm512_shuffle_i32x4(acc[2], acc[3], 0x44);
+    const __m512i back_a = _mm512_shuffle_i32x4(acc[0], acc[1], 0xEE),
+                  back_b = _mm512_shuffle_i32x4(acc[2], acc[3], 0xEE);
+    emit_sums(m, s, column, _mm512_shuffle_i32x4(front_a, front_b, 0x88), y);
+    emit_sums(m, s, column + kStep, _mm512_shuffle_i32x4(front_a, front_b, 0xDD), y);
+    emit_sums(m, s, column + 2 * kStep, _mm512_shuffle_i32x4(back_a, back_b, 0x88), y);
+    emit_sums(m, s, column + 3 * kStep, _mm512_shuffle_i32x4(back_a, back_b, 0xDD), y);
 }
 
 }  // namespace

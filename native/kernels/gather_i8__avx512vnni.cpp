@@ -29,14 +29,7 @@ struct Sums {
 
     template <typename Part>
     EDGESNN_INLINE void emit(const Matrix& m, const Part& s, size_t column, void* y) const noexcept {
-        const __m512i front = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11),
-                      back = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
-        const __m512i a = _mm512_permutex2var_epi64(low, front, high);
-        const __m512i b = _mm512_permutex2var_epi64(low, back, high);
-        emit_sums(m, s, column, _mm512_castsi512_si256(a), y);
-        emit_sums(m, s, column + 16, _mm512_extracti64x4_epi64(a, 1), y);
-        emit_sums(m, s, column + 32, _mm512_castsi512_si256(b), y);
-        emit_sums(m, s, column + 48, _mm512_extracti64x4_epi64(b, 1), y);
+        emit_sums<16>(m, s, column, low, high, y);
     }
 
     __m512i low;
@@ -73,17 +66,6 @@ inline void four_inputs(const Rows<1>& rows, size_t first, size_t inputs, __m512
     w[3] = _mm512_unpackhi_epi16(high_a, high_b);
 }
 
-inline void emit_dense(const Matrix& m, const Segment& s, size_t column, const __m512i (&acc)[4], char* y) noexcept {
-    const __m512i front_a = _mm512_shuffle_i32x4(acc[0], acc[1], 0x44),
-                  front_b = _mm512_shuffle_i32x4(acc[2], acc[3], 0x44);
-    const __m512i back_a = _mm512_shuffle_i32x4(acc[0], acc[1], 0xEE),
-                  back_b = _mm512_shuffle_i32x4(acc[2], acc[3], 0xEE);
-    emit_sums(m, s, column, _mm512_shuffle_i32x4(front_a, front_b, 0x88), y);
-    emit_sums(m, s, column + 16, _mm512_shuffle_i32x4(front_a, front_b, 0xDD), y);
-    emit_sums(m, s, column + 32, _mm512_shuffle_i32x4(back_a, back_b, 0x88), y);
-    emit_sums(m, s, column + 48, _mm512_shuffle_i32x4(back_a, back_b, 0xDD), y);
-}
-
 // kDenseRows rows of x times `fours` vectors of weights.
 inline void dense_rows(const Matrix& m, const Segment& s, const __m512i (*w)[4], size_t fours, const uint8_t* x,
                        size_t x_stride, size_t column, char* y) noexcept {
@@ -94,7 +76,7 @@ inline void dense_rows(const Matrix& m, const Segment& s, const __m512i (*w)[4],
             std::memcpy(&four, x + r * x_stride + 4 * i, sizeof(four));
             for (size_t j = 0; j < 4; ++j) acc[r][j] = _mm512_dpbusd_epi32(acc[r][j], _mm512_set1_epi32(four), w[i][j]);
         }
-    for (size_t r = 0; r < kDenseRows; ++r) emit_dense(m, s, column, acc[r], y + r * 4 * m.stride);
+    for (size_t r = 0; r < kDenseRows; ++r) emit_fours<16>(m, s, column, acc[r], y + r * 4 * m.stride);
 }
 
 // A block of columns: a piece of its weights lies in the first-level cache while all rows go through it.
