@@ -18,6 +18,7 @@ EXTRAS = {
     "camera": ["dv_processing", "neuromorphic_drivers"],
     "events": ["h5py", "hdf5plugin", "lz4", "zstandard"],
     "nir": ["h5py"],
+    "tokens": ["tokenizers"],
     "train": ["torch"],
 }
 DEFAULT_BROKER = Broker("127.0.0.1", 1883)

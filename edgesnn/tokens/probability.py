@@ -38,7 +38,7 @@ def weights(logits: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         logits: finite numbers [..., V], V < 2^22.
 
     >>> weights(np.array([0.0, -1.0])).tolist()
-    [1099511627776, 404487723505]
+    [1099511627776, 404487723188]
     """
     x = np.asarray(logits, dtype=np.float64)
     y = _exp(x - x.max(axis=-1, keepdims=True))

@@ -13,6 +13,7 @@ from typing import Any
 
 import jsonschema
 import paho.mqtt.client as paho
+import paho.mqtt.publish as publish
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
@@ -20,7 +21,7 @@ from edgesnn.cli.main import main
 from edgesnn.publish.broker import LocalBroker, available
 from edgesnn.schemas import load_schema
 from edgesnn.tokens.sources.mqtt import MqttLines
-from tests.brokers import Subscriber
+from tests.brokers import KillableBroker, Subscriber
 from tests.predictions import validated
 from tests.token_models import writer
 
@@ -157,6 +158,23 @@ def test_predictions_of_lines_are_published(model: str, log: Path, broker: Local
     assert [validated(message)["window"] for message in found] == list(range(len(LINES)))
     assert validated(events[0])["event_type"] == "onset"
     assert all(validated(message)["schema"] for message in others)
+
+
+@pytest.mark.parametrize("kind", available())
+def test_a_broker_that_was_away_is_subscribed_to_again(kind: str, tmp_path: Path) -> None:
+    with KillableBroker(kind, tmp_path) as broker:
+        source = MqttLines(f"{broker.url}/logs")
+        broker.kill()
+        broker.start()
+        end_s = time.monotonic() + 30
+        lines: list[bytes] = []
+        while not lines and time.monotonic() < end_s:
+            lines = [line.data for line in source.read(0.2) or []]
+            if source.counters["connections"] == 2:
+                publish.single("logs", "back", qos=1, hostname=broker.broker.host, port=broker.broker.port)
+        assert set(lines) == {b"back"}
+        assert source.counters["connections_lost"] >= 1
+        source.close()
 
 
 def test_lines_come_from_topics(broker: LocalBroker) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +177,37 @@ def test_killed_and_restored_it_goes_on_byte_for_byte(lines: list[str], cut: int
     second.restore(first.snapshot())
     assert begun + [facts(second.push(line)) for line in lines[cut:]] == wanted
     assert second.snapshot() == whole.snapshot()
+
+
+_GO_ON = """
+import sys
+from pathlib import Path
+from edgesnn import TokenStream
+log, model, blob = sys.argv[1:]
+with TokenStream(log, model, key=0, threshold=5.0, backend="reference") as stream:
+    stream.restore(Path(blob).read_bytes())
+    for prediction in stream:
+        print(prediction.to_json())
+"""
+
+
+def test_another_process_on_another_backend_goes_on_byte_for_byte(log: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model.safetensors"
+    writer(reset={"policy": "tokens", "tokens": 5}).save(model)
+    with TokenStream(log, model, key=0, threshold=5.0, backend="native") as stream:
+        for _ in range(3):
+            next(stream)
+        (tmp_path / "blob").write_bytes(stream.snapshot())
+        wanted = [json.loads(row.to_json()) for row in stream]
+    command = [sys.executable, "-c", _GO_ON, str(log), str(model), str(tmp_path / "blob")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    made = [json.loads(line) for line in done.stdout.splitlines()]
+    for row in (*wanted, *made):
+        for name in ("t_mono_us", "latency_us"):
+            del row[name]
+        del row["model"]["backend"]
+    assert made == wanted
+    assert len(made) == len(LINES) - 3
 
 
 @pytest.mark.parametrize("cut", range(len(LINES) + 1))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import doctest
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,13 @@ from tests.one_operator import document as one
 from tests.token_texts import CORPUS, byte_pairs
 
 SENSORS = {"kind": "numbers", "edges": [[0, 10, 20], [5]]}
+
+
+@pytest.mark.parametrize(
+    "name", ["masks", "registry", "probability", "sampling", "surprise", "lines", "tokenizers.base", "generation"]
+)
+def test_examples_in_docstrings_hold(name: str) -> None:
+    assert doctest.testmod(import_module(f"edgesnn.tokens.{name}")).failed == 0
 
 
 def test_characters_are_the_places_of_their_table() -> None:
