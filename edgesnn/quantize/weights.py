@@ -55,7 +55,7 @@ def quantize(
 
     Returns:
         The document, with `provenance["quantized"]` saying from which model and how. A matrix whose sums might not fit
-        32 bits stays as it was, or becomes int8 where int4 was asked for.
+        32 bits stays as it was, or becomes int8 where int4 was asked for; one whose scale would pass float32 stays.
 
     Raises:
         UsageError: weights, group or activations is none of these; a calibration of another document.
@@ -129,6 +129,8 @@ class _Quantizer:
             integers, step = self._by_rows(node, matrix, number)
         roles["weight"] = store(integers.reshape(weight.shape), weight_layout(number, activations), self._group)
         roles["scale"] = _vector(self._plain(node, "scale").astype(np.float64) * step)
+        if not np.isfinite(roles["scale"].data).all():
+            return node
         return self._with(node, attributes, **roles)
 
     def _by_rows(self, node: Node, matrix: npt.NDArray[Any], number: str) -> tuple[Int8, Floats]:
@@ -159,4 +161,5 @@ class _Quantizer:
 
 
 def _vector(values: npt.NDArray[np.float64]) -> Tensor:
-    return store(values.astype(np.float32), "vector")
+    with np.errstate(over="ignore"):  # what becomes infinite is not used
+        return store(values.astype(np.float32), "vector")

@@ -113,6 +113,7 @@ def test_other_hdf5_files_are_named_as_such(tmp_path):
         ({**ends(3), "l": {**NEURON, "tau": np.zeros(3)}}, chain("l"), "node 'l': tau is not above 0"),
         ({**ends(3), "l": {**NEURON, "r": np.ones(4)}}, chain("l"), "node 'l': r does not fit"),
         ({**ends(3), "l": {"type": "LIF", "tau": 1.0, "r": 1.0}}, chain("l"), "node 'l': LIF has no v_threshold"),
+        ({**ends([2.5, 3.0]), "l": NEURON}, chain("l"), "node 'input': shape is wrong"),
     ],
 )
 def test_graphs_that_are_wrong_are_refused_by_name(tmp_path, nodes, edges, what):

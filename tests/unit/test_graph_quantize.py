@@ -52,6 +52,22 @@ def test_a_channel_of_zeros_stays_zero_and_quantising_twice_changes_nothing() ->
     assert quantize(small).identity == small.identity
 
 
+@pytest.mark.parametrize("weights", ["int8", "int4"])
+@pytest.mark.parametrize("activations", ["int", "float32"])
+def test_a_matrix_whose_scale_would_pass_float32_stays_as_it_was(
+    weights: Any, activations: str, tmp_path: Path
+) -> None:
+    section = {"kind": "spikes", "shape": [2]} if activations == "int" else {"kind": "dense", "shape": [2]}
+    b = Builder(input=section)
+    tensors = {"weight": np.float32([[3e38, 1], [1, 2]]), "scale": np.float32([1e10, 1]), "bias": np.zeros(2)}
+    full = b.document(
+        outputs=b.add("linear", "input", name="fc", attributes={"activations": activations}, tensors=tensors)
+    )
+    quantize(full, weights).save(tmp_path / "small.safetensors")
+    small = edgesnn.load(tmp_path / "small.safetensors").document
+    assert (small.nodes, small.precision) == (full.nodes, "float32")
+
+
 def test_membranes_of_the_int8_net_follow_the_float_net() -> None:
     full = spikepoint_net.document(SMALL, coding="direct")
     window = spikepoint_net.random_window(full)

@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from math import prod
 
+import numpy as np
+
 from edgesnn.errors import ModelError
 from edgesnn.graph.values import MAX_ELEMENTS
 from edgesnn.importers.neuron import Shape
@@ -24,7 +26,10 @@ def find_shapes(graph: FlatGraph, where: str) -> dict[str, Shape]:
     """
     given = Fields(graph.input, graph.input_node, where)
     key = "shape" if given.has("shape") else "input_type"
-    shapes = {graph.input: _checked(given, tuple(int(n) for n in given.array(key).ravel()))}
+    sizes = given.array(key).ravel()
+    if (sizes != np.rint(sizes)).any():
+        raise given.error(f"{key} is wrong", found=sizes.tolist(), expected="whole numbers")
+    shapes = {graph.input: _checked(given, tuple(int(n) for n in sizes))}
     for name, node in graph.nodes.items():
         if node.type not in RULES:
             raise ModelError(
