@@ -207,7 +207,9 @@ class Prediction:
 
 def _window(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the window is of: `sensor` or `tokens`."""
-    if record["kind"] != "tokens":
+    if record["kind"] not in ("events", "tokens"):
+        raise ValueError(f"kind is {record['kind']!r}")
+    if record["kind"] == "events":
         return {"sensor": _nested(SensorWindow, record["sensor"]), "tokens": None}
     tokens = dict(record["tokens"])
     tokens["spans"] = tuple(_nested(TokenSpan, span) for span in tokens["spans"])

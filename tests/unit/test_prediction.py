@@ -120,8 +120,9 @@ def test_a_number_that_is_not_finite_is_refused(value):
 
 @pytest.mark.parametrize(
     "record",
-    [{}, {"schema": "edgesnn.prediction/1"}, number(LABELLED).to_dict() | {"sensor": 3}, {"schema": "other"}],
-    ids=["empty", "bare", "sensor", "other"],
+    [{}, {"schema": "edgesnn.prediction/1"}, number(LABELLED).to_dict() | {"sensor": 3}, {"schema": "other"}]
+    + [number(LABELLED).to_dict() | {"kind": kind} for kind in ("tokens", "smells", 3)],
+    ids=["empty", "bare", "sensor", "other", "tokens", "smells", "number"],
 )
 def test_a_record_that_is_no_prediction_raises(record):
     with pytest.raises(PublishError, match="not a prediction"):
