@@ -187,7 +187,7 @@ def pipe(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
 
 @contextlib.contextmanager
 def video(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
-    kernel = FakeKernel(size=SENSOR)
+    kernel = FakeKernel(size=SENSOR, length=1 << 16)
     monkeypatch.setattr(v4l2, "KERNEL", kernel)
     with edgesnn.open("v4l2:/dev/video0?sensor=640x480") as source:
 
@@ -454,7 +454,8 @@ def test_a_flood_takes_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             while thread.is_alive():
                 rig.source.read(0.001)
             for _ in range(20):  # a device gives it in small buffers
-                rig.source.read(0.0)
+                if rig.source.read(0.0) is None:
+                    break
         heard(rig)
         assert resident_bytes() - before < 24 << 20
         comes(rig, {"t_us": 50_000_000, "number": 50})
