@@ -61,8 +61,7 @@ def test_bins_have_names() -> None:
 
 
 def test_a_tokenizer_of_the_package_gives_what_the_package_gives_for_a_line() -> None:
-    import tokenizers
-
+    tokenizers = pytest.importorskip("tokenizers", reason="extra `tokens` is not installed")
     foreign = tokenizers.Tokenizer.from_str(byte_pairs())
     made = make_tokenizer({"kind": "huggingface", "json": byte_pairs()})
     for text in [*CORPUS, "\n\nthe", "no line's end", "é€ " * 50]:
