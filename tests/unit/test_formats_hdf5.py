@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 import edgesnn
+from edgesnn.events.formats import hdf5_child
+from edgesnn.events.formats.hdf5_stored import Stored
 from edgesnn.events.types import EVENT, TRIGGER
 from edgesnn.hdf5 import process
 from tests.memory import measured, read_in_packets
@@ -383,6 +385,27 @@ LAYOUTS = {
     "mvsec": lambda events: hdf5_files.mvsec(events, rows=1 << 13),
     "ecf": lambda events: hdf5_files.ecf(events, rows=16_384, layouts=("y, x and p",)),
 }
+
+
+class Sink:
+    """Takes what a worker says."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+
+    def send(self, message: dict[str, Any], arrays: Any = ()) -> None:
+        self.rows += len(arrays[0]) if arrays else 0
+
+
+@pytest.mark.parametrize("layout", ["dsec", "mvsec"])
+def test_the_places_of_chunks_are_not_asked_for_one_by_one(
+    tmp_path: Path, layout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HDF5 looks through all chunks before one to say where it is: the square of the file's size."""
+    monkeypatch.setattr(Stored, "places", lambda _, row: pytest.fail(f"asked for row {row}"))
+    sink = Sink()
+    hdf5_child.work(sink, {"path": str(put(tmp_path, LAYOUTS[layout](some(50_000))))})  # type: ignore[arg-type]
+    assert sink.rows == 50_000
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
