@@ -117,7 +117,8 @@ class TokenStream:
                 raise StopIteration
             self._waiting.extend((line, time.monotonic()) for line in lines)
         line, arrived_s = self._waiting.popleft()
-        made = self._take(line, arrived_s, self._source.live)
+        live = self._source.live
+        made = self._take(line, arrived_s if live else time.monotonic(), live)  # a recorded line does not wait
         self._place = line.place
         return made
 
