@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "executor/arena.hpp"
 #include "executor/fusion.hpp"
 
 namespace edgesnn::executor {
@@ -235,29 +236,63 @@ Plan make_plan(const ModelSpec& spec, const std::vector<Step>& steps, const std:
     return Planner(spec, steps, types).make(outputs, fuse);
 }
 
+namespace {
+
+// By value: the last segment in which it is needed. What is kept, and the input, are needed after all of them.
+std::vector<size_t> last_uses(const Plan& plan, size_t values, const std::vector<int>& kept) {
+    std::vector<size_t> last(values, 0);
+    for (size_t s = 0; s < plan.segments.size(); ++s)
+        for (const auto* list : {&plan.segments[s].constant, &plan.segments[s].stepping})
+            for (const Entry& entry : *list) {
+                last[static_cast<size_t>(entry.value)] = std::max(last[static_cast<size_t>(entry.value)], s);
+                for (const int input : entry.inputs) last[static_cast<size_t>(input)] = s;
+            }
+    last[0] = plan.segments.size();
+    for (const int value : kept) last[static_cast<size_t>(value)] = plan.segments.size();
+    return last;
+}
+
+// Values that all threads see, in the order in which they are made.
+std::vector<size_t> shared_values(const Plan& plan, const std::vector<ValueType>& types, const Layout& layout) {
+    std::vector<size_t> values;
+    for (size_t v = 0; v < types.size(); ++v)
+        if (layout.values[v].row_bytes != 0 && !layout.values[v].local) values.push_back(v);
+    std::stable_sort(values.begin(), values.end(),
+                     [&plan](size_t a, size_t b) { return plan.segment[a] < plan.segment[b]; });
+    return values;
+}
+
+}  // namespace
+
 Layout make_layout(const Plan& plan, const std::vector<ValueType>& types, const std::vector<int>& kept) {
     Layout layout;
     layout.values.resize(types.size());
+    const std::vector<size_t> last = last_uses(plan, types.size(), kept);
     std::vector<size_t> tile_bytes(plan.segments.size(), 0);
     for (size_t v = 0; v < types.size(); ++v) {
         if (types[v].kind == Kind::window || (v != 0 && plan.segment[v] < 0)) continue;  // made nowhere
         Place& at = layout.values[v];
         at.row_bytes = value_bytes(plan, types, static_cast<int>(v));
-        at.local = !plan.shared[v] && std::find(kept.begin(), kept.end(), static_cast<int>(v)) == kept.end();
+        at.local = !plan.shared[v] && last[v] != plan.segments.size();
         const size_t one = types[v].rows() * at.row_bytes;
-        if (at.local) {
-            const Segment& segment = plan.segments[static_cast<size_t>(plan.segment[v])];
-            size_t& used = tile_bytes[static_cast<size_t>(plan.segment[v])];
-            at.offset = used;
-            used += round_up(segment.kind == SegmentKind::tiled ? segment.tile_rows * at.row_bytes : one, 64);
+        if (!at.local) {
+            at.step_bytes = plan.constant[v] ? 0 : one;
             continue;
         }
-        at.offset = layout.bytes;
-        at.step_bytes = plan.constant[v] ? 0 : one;
-        layout.bytes += round_up(plan.constant[v] ? one : one * plan.chunk_steps, 64);
-        if (layout.bytes > kMaxWorkspace)
+        const Segment& segment = plan.segments[static_cast<size_t>(plan.segment[v])];
+        size_t& used = tile_bytes[static_cast<size_t>(plan.segment[v])];
+        at.offset = used;
+        used += round_up(segment.kind == SegmentKind::tiled ? segment.tile_rows * at.row_bytes : one, 64);
+    }
+    Arena arena;
+    for (const size_t v : shared_values(plan, types, layout)) {
+        Place& at = layout.values[v];
+        const size_t one = types[v].rows() * at.row_bytes, first = static_cast<size_t>(std::max(plan.segment[v], 0));
+        at.offset = arena.place(round_up(plan.constant[v] ? one : one * plan.chunk_steps, 64), first, last[v]);
+        if (arena.bytes() > kMaxWorkspace)
             throw Error(ErrorKind::model, "model needs too much memory", describe(types[v]), "", "at most 8 GiB");
     }
+    layout.bytes = arena.bytes();
     layout.local_bytes = tile_bytes.empty() ? 0 : *std::max_element(tile_bytes.begin(), tile_bytes.end());
     if (layout.local_bytes > kMaxWorkspace)
         throw Error(ErrorKind::model, "model needs too much memory", "values of a step", "", "at most 8 GiB");
