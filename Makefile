@@ -99,8 +99,8 @@ SANITIZED = address-undefined thread
 FUZZ_SECONDS ?= 60
 FUZZ_RUNS ?= 2000
 FUZZ_VENV := .venv-fuzz
-NATIVE_FUZZ = model snapshot chain decoder evt3 aedat4 lz4 spif
-PYTHON_FUZZ = model_file snapshot_file
+NATIVE_FUZZ = $(patsubst fuzz/%_fuzz.cpp,%,$(wildcard fuzz/*_fuzz.cpp))
+PYTHON_FUZZ = $(filter-out $(NATIVE_FUZZ),$(notdir $(wildcard fuzz/corpus/*)))
 CMAKE = $(TEST_VENV)/bin/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(TEST_VENV)/bin/ninja -DEDGESNN_MODULE=OFF
 
 sanitize: $(TEST_VENV)/.installed  ## the native tests under address, undefined-behaviour and thread sanitizers
@@ -113,7 +113,9 @@ sanitize: $(TEST_VENV)/.installed  ## the native tests under address, undefined-
 
 $(FUZZ_VENV)/.installed: pyproject.toml tools/requirements.py tools/use_tree.py
 	$(STEP) "virtual environment for fuzzing" $(PYTHON) -m venv $(FUZZ_VENV)
-	$(STEP) "requirements of fuzzing" $(FUZZ_VENV)/bin/python $(PIP) numpy atheris
+	@mkdir -p build && $(FUZZ_VENV)/bin/python tools/requirements.py events > build/requirements-fuzz.txt
+	@printf '%s\n' atheris hypothesis pytest rosbags >> build/requirements-fuzz.txt
+	$(STEP) "requirements of fuzzing" $(FUZZ_VENV)/bin/python $(PIP) -r build/requirements-fuzz.txt
 	@$(FUZZ_VENV)/bin/python tools/use_tree.py
 	@touch $@
 
@@ -126,7 +128,8 @@ fuzz: native $(FUZZ_VENV)/.installed  ## fuzz each target for FUZZ_SECONDS, the 
 	        -entropic=0 -artifact_prefix=build/found/$$name- build/found/$$name fuzz/corpus/$$name || exit 1; \
 	done
 	@for name in $(PYTHON_FUZZ); do mkdir -p build/found/$$name && \
-	    PYTHONPATH=$(CURDIR) $(FUZZ_VENV)/bin/python fuzz/run.py $$name -runs=$(FUZZ_RUNS) -max_len=4096 \
+	    case $$name in recording_*) length="-max_len=120 -len_control=0";; *) length=-max_len=4096;; esac; \
+	    PYTHONPATH=$(CURDIR) $(FUZZ_VENV)/bin/python fuzz/run.py $$name -runs=$(FUZZ_RUNS) $$length \
 	        -artifact_prefix=build/found/$$name- build/found/$$name fuzz/corpus/$$name || exit 1; \
 	done
 

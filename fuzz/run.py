@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 
 import atheris
@@ -10,6 +9,10 @@ import atheris
 if __name__ == "__main__":
     name = sys.argv.pop(1)
     with atheris.instrument_imports(include=["edgesnn"]):
-        target = importlib.import_module(f"fuzz.{name}").one_input
-    atheris.Setup(sys.argv, target)
+        from fuzz.choices import drawn
+        from fuzz.targets import TARGETS
+
+        for data in drawn(50):  # imports what is imported where it is used
+            TARGETS[name](data)
+    atheris.Setup(sys.argv, TARGETS[name])
     atheris.Fuzz()

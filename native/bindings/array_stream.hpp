@@ -81,8 +81,12 @@ class PyArrayEncoder {
     }
     static int64_t latest(Span<const Event> events, bool rise, int64_t start_us) noexcept {
         if (events.empty()) return start_us;
-        if (rise) return std::max<int64_t>(start_us, events[events.size - 1].t);
-        for (const Event& event : events) start_us = std::max<int64_t>(start_us, event.t);
+        const int64_t last_us = events[events.size - 1].t;  // no reference to a packed member
+        if (rise) return std::max(start_us, last_us);
+        for (const Event& event : events) {
+            const int64_t t_us = event.t;
+            start_us = std::max(start_us, t_us);
+        }
         return start_us;
     }
     static void check_window(int64_t t0_us, int64_t t1_us) {

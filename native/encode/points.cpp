@@ -27,8 +27,10 @@ class Points final : public ArrayEncoder {
         }
         const int64_t window_us = std::max<int64_t>(1, window.t1_us - window.t0_us);
         if (encoder_ == nullptr || encoding_.window_us != window_us) {
-            encoding_.window_us = encoding_.hop_us = window_us;
-            encoder_ = std::make_unique<PointEncoder>(encoding_);
+            PointEncoding encoding = encoding_;
+            encoding.window_us = encoding.hop_us = window_us;
+            encoder_ = std::make_unique<PointEncoder>(encoding);  // may throw: then the one before stays
+            encoding_ = encoding;
         }
         encoder_->encode({window.events, sensor_, 0, window.first_event, window.t0_us}, made_);
         std::memcpy(out, made_.coordinates.data(), made_.coordinates.size() * sizeof(int32_t));

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,45 @@ def test_damaged_anywhere(tmp_path: Path, label: str, of_five: int) -> None:
         assert lossless or "byte " in strict_message
         again = edgesnn.open(path, format=file.format, sensor=SENSOR, on_corrupt="skip").packets(count=1)
         assert b"".join(packet.tobytes() for packet in again) == events.tobytes()
+
+
+FOREIGN = (
+    b"\x89PNG\r\n\x1a\n",
+    b"\x7fELF\x02\x01\x01\0",
+    b"RIFF\0\0\0\0AVI ",
+    b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n",
+    b"\x1f\x8b\x08\0",
+)
+
+
+@LABELS
+def test_a_foreign_beginning_is_refused(tmp_path: Path, label: str) -> None:
+    file = whole(label)
+    full = file.header + file.data
+    nothing = [bytes(16)] if registry.get(file.format).has_magic else []
+    for magic in [*FOREIGN, *nothing]:
+        path = put(tmp_path, file, magic + full[len(magic) :], b"")
+        for on_corrupt in ("strict", "skip"):
+            with pytest.raises(edgesnn.RecordingError, match=f"^{re.escape(str(path))}.*not"):
+                edgesnn.open(path, sensor=SENSOR, on_corrupt=on_corrupt).read()
+
+
+HEADED = [label for label in WHOLE if label.partition("-")[0] not in ("nmnist", "npy", "npz", "rosbag2")]
+"""Labels of files whose beginning is written apart from their events."""
+
+
+@LABELS
+def test_the_header_of_another_format_ends_and_stays_inside(tmp_path: Path, label: str) -> None:
+    file = whole(label)
+    for other in HEADED:
+        if (wrong := whole(other)).format == file.format:
+            continue
+        path = put(tmp_path, wrong, file.header + file.data, wrong.header)
+        events, _, message = read(path, wrong, "skip")
+        assert_inside(events)
+        strict_events, _, strict_message = read(path, wrong, "strict")
+        np.testing.assert_array_equal(strict_events, events[: len(strict_events)])
+        assert strict_message or not message
 
 
 @LABELS

@@ -6,14 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from fuzz import model_file, snapshot_file
-from fuzz.choices import Target, replay
+from fuzz.choices import replay
+from fuzz.targets import TARGETS
 
 CORPUS = Path(__file__).parents[2] / "fuzz" / "corpus"
 
 
-@pytest.mark.parametrize(
-    ("name", "target"), [("model_file", model_file.one_input), ("snapshot_file", snapshot_file.one_input)]
-)
-def test_the_corpus_finds_nothing(name: str, target: Target) -> None:
-    assert replay(target, CORPUS / name, 300) > 300
+@pytest.mark.parametrize("name", TARGETS)
+def test_the_corpus_finds_nothing(name: str) -> None:
+    count = 100 if name.startswith("recording_") else 300
+    assert replay(TARGETS[name], CORPUS / name, count) > count
+
+
+def test_every_target_has_a_corpus() -> None:
+    natives = {path.stem.removesuffix("_fuzz") for path in CORPUS.parent.glob("*_fuzz.cpp")}
+    assert {path.name for path in CORPUS.iterdir()} == natives | set(TARGETS)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
+import hdf5plugin
 import numpy as np
 import pytest
 
@@ -75,3 +77,43 @@ def test_what_lies_in_other_chunks_is_read(tmp_path: Path, layout: str) -> None:
         else:
             np.testing.assert_array_equal(strict.read(), events)
     assert lossy > 15
+
+
+def short(packed: Any, mask: int, data: bytes) -> bytes:
+    """A file of DSEC packed so, whose first chunk of times is other data."""
+    out = io.BytesIO(hdf5_files.dsec(EVENTS, options=packed))
+    with h5py.File(out, "r+") as file:
+        file["events/t"].id.write_direct_chunk((0,), data, mask)
+    return out.getvalue()
+
+
+TIMES = (EVENTS["t"][:50] - 5_000_000).astype("<u4")
+PACKED = {"compression": "gzip", "shuffle": True, "fletcher32": True}
+BLOSC = dict(hdf5plugin.Blosc(cname="zstd", clevel=5))
+
+
+def blosc_of(size: int) -> bytes:
+    """A chunk of 50 times whose header says another size."""
+    with h5py.File(io.BytesIO(hdf5_files.dsec(EVENTS)), "r") as file:
+        data = file["events/t"].id.read_direct_chunk((0,))[1]
+    return data[:4] + size.to_bytes(4, "little") + data[8:]
+
+
+@pytest.mark.parametrize(
+    ("packed", "mask", "data", "found"),
+    [
+        (PACKED, 7, TIMES[:7].tobytes(), "28 of 200 bytes"),
+        (PACKED, 6, TIMES[:7].tobytes(), "28 of 200 bytes"),
+        (PACKED, 3, TIMES[:7].tobytes(), "28 of 204 bytes"),
+        (BLOSC, 0, blosc_of(28), "28 of 200 bytes"),
+    ],
+    ids=("no filter", "shuffle", "checksum", "blosc"),
+)
+def test_memory_is_never_read_as_events(tmp_path: Path, packed: Any, mask: int, data: bytes, found: str) -> None:
+    path = tmp_path / "a.h5"
+    path.write_bytes(short(packed, mask, data))
+    with pytest.raises(edgesnn.RecordingError, match=f"HDF5 row 0: it cannot be read: its chunk holds {found}"):
+        edgesnn.open(path, sensor=SENSOR).read()
+    recording = edgesnn.open(path, sensor=SENSOR, on_corrupt="skip")
+    np.testing.assert_array_equal(recording.read(), EVENTS[50:])
+    assert recording.counters["bad_words"] == 50

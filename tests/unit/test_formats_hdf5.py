@@ -86,6 +86,15 @@ def test_layouts_that_are_read(tmp_path: Path, data: bytes) -> None:
         assert len(joined) > 10
 
 
+def test_fields_that_are_not_of_events_may_hold_anything(tmp_path: Path) -> None:
+    events = some(100)
+    rows = np.zeros(100, [("note", "S3"), *((name, "<i8") for name in "xypt"), ("more", "<f4", (2,))])
+    for name in "xypt":
+        rows[name] = events[name]
+    path = put(tmp_path, file_of(lambda file: file.create_dataset("CD/events", data=rows)))
+    np.testing.assert_array_equal(edgesnn.open(path).read(), events)
+
+
 def test_records_of_prophesee_that_are_not_packed(tmp_path: Path) -> None:
     events = some()
     dtype = np.dtype({"names": ["x", "y", "p", "t"], "formats": ["<u2", "<u2", "<i2", "<i8"], "offsets": [0, 2, 4, 8]})
@@ -145,6 +154,20 @@ def test_chunks_that_are_lost_or_no_chunks_lose_their_rows(tmp_path: Path) -> No
     lost = [at // 50 in changes for at in range(1000)]
     np.testing.assert_array_equal(recording.read(), events[~np.array(lost)])
     assert recording.counters["bad_words"] == 200
+
+
+def test_an_offset_never_brings_an_impossible_time_back(tmp_path: Path) -> None:
+    events, (data, path) = some(100), (io.BytesIO(hdf5_files.dsec(some(100), options={})), tmp_path / "a.h5")
+    with h5py.File(data, "r+") as file:
+        times = file["events/t"][:].astype("<u8")
+        times[50] = 2**64 - 1_000_000  # one second before the offset
+        del file["events/t"]
+        file["events/t"] = times
+    path.write_bytes(data.getvalue())
+    assert "HDF5 row 50: " in refusal(path)
+    recording = edgesnn.open(path, on_corrupt="skip")
+    np.testing.assert_array_equal(recording.read(), np.delete(events, 50))
+    assert recording.counters["bad_words"] == 1
 
 
 def test_a_strict_error_names_the_byte_of_the_chunk(tmp_path: Path) -> None:
@@ -325,6 +348,9 @@ def test_a_chunk_that_inflates_without_end_is_not_the_callers(tmp_path: Path) ->
         (lambda file: None, "no events that are known, but nothing"),
         (lambda file: file.create_dataset("davis/left/events", (9, 3), "f4"), "not rows of x, y, t and p"),
         (lambda file: file.create_dataset("CD/events", (9,), "f4"), "holds no events"),
+        (lambda file: file.create_dataset("CD/events", (9, 2), hdf5_files.RECORD), "holds no events"),
+        (lambda file: file.create_dataset("CD/events", (9,), [(n, "S2") for n in "xypt"]), "holds no events"),
+        (lambda file: file.create_dataset("CD/events", (9,), [(n, "u2", (2,)) for n in "xypt"]), "holds no events"),
         (lambda file: [file.create_dataset(f"events/{n}", (9,), "S4") for n in "txyp"], "no columns of numbers"),
         (lambda file: [file.create_dataset(f"events/{n}", (9 + (n == "x"),), "u2") for n in "txyp"], "lengths [9, 10]"),
         (lambda file: [file.create_dataset(f"events/{n}", (9,), "u2") for n in "txy"], "no events that are known"),

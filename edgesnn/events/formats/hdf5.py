@@ -17,6 +17,7 @@ from edgesnn.hdf5 import JobError
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 _MOST_SIDE = 2048
+_BEYOND_US = 1 << 62  # no event has this time, with no offset
 
 Array = npt.NDArray[Any]
 
@@ -76,7 +77,10 @@ class _Rows:
             raise refusal(JobError("died", "it sent no columns"), self._where)
         for at, name in enumerate(self.names):
             if name == "t_us" and self._offset_us:
-                block[at] = block[at].astype(np.int64) + self._offset_us
+                t_us = block[at]
+                if t_us.dtype.kind == "u" and t_us.dtype.itemsize == 8:
+                    t_us = np.minimum(t_us, np.uint64(_BEYOND_US))  # no sum may come back into what is possible
+                block[at] = t_us.astype(np.int64) + self._offset_us
             elif name == "p" and self._lost:
                 block[at] = block[at].astype(np.float64)
                 for start, stop, _, _ in self._lost:

@@ -25,7 +25,7 @@ def work(link: Link, request: dict[str, Any]) -> None:
     import h5py
 
     path, end = request["path"], request.get("end")
-    Stored.file_bytes, Stored.cut = os.path.getsize(path), bool(end)
+    Stored.path, Stored.file_bytes, Stored.cut = path, os.path.getsize(path), bool(end)
     opened: Any = Padded(path, end) if end else path
     with h5py.File(opened, "r", rdcc_nbytes=_CACHE_BYTES) as file:
         layout = find(file)
@@ -57,10 +57,12 @@ class Records(Table):
     """Prophesee's CD/events, not packed: one data set of records."""
 
     def __init__(self, item: Any) -> None:
-        names = [columns.known(name) for name in item.dtype.names or ()]
-        if not columns.complete(names):
-            raise Refused(f"{item.name} of type {item.dtype} holds no events")
-        super().__init__("ecf", [Stored(item)], ["t_us" if name == "t" else name or "-" for name in names])
+        known = {name: axis for name in item.dtype.names or () if (axis := columns.known(name))}
+        numbers = all(item.dtype[name].kind in "fiub" for name in known)
+        if not numbers or item.ndim != 1 or not columns.complete(list(known.values())):
+            raise Refused(f"{item.name} of shape {item.shape} and type {item.dtype} holds no events")
+        names = ["t_us" if axis == "t" else axis for axis in known.values()]
+        super().__init__("ecf", [Stored(item, list(known))], names)
 
     def describe(self, file: Any) -> dict[str, Any]:
         """As `Table.describe`, with the sensor."""
@@ -83,10 +85,10 @@ class Dsec(Table):
         offset = member(file, "t_offset") if whole else None
         if Stored.cut and whole and (offset is None or not lies_inside(offset)):
             raise Refused("t_offset lies behind the cut")
-        self._offset_us = int(offset[()]) if offset is not None and offset.shape == () else 0
+        self._offset_us = _whole_number(offset) if offset is not None else 0
         if abs(self._offset_us) >= TIME_LIMIT_US:
             raise Refused(f"t_offset is {self._offset_us}")
-        self._index = member(file, "ms_to_idx")
+        self._index = _numbers(member(file, "ms_to_idx"))
 
     def describe(self, file: Any) -> dict[str, Any]:
         """As `Table.describe`, with the offset of the times."""
@@ -97,12 +99,24 @@ class Dsec(Table):
     def first_row(self, start_us: int) -> int:
         """Look it up in the index, and believe that if the event before it is earlier."""
         ms = (start_us - self._offset_us) // 1000
-        if Stored.cut or self._index is None or self._index.ndim != 1 or not self._index.shape[0] or ms <= 0:
+        if Stored.cut or self._index is None or ms <= 0:
             return 0
         row = int(self._index[min(ms, self._index.shape[0] - 1)])
         if not 0 < row < self.rows or int(self._t[row - 1]) + self._offset_us >= start_us:
             return 0
         return row
+
+
+def _whole_number(item: Any) -> int:
+    """Return the one number of a data set; Refused where it holds something else."""
+    if item.size != 1 or item.dtype.kind not in "iu":
+        raise Refused(f"{item.name} of shape {item.shape} and type {item.dtype} is not one whole number")
+    return int(item[()].reshape(-1)[0])
+
+
+def _numbers(item: Any) -> Any:
+    """Return a data set of whole numbers in a row, None where it is none."""
+    return item if item is not None and item.ndim == 1 and item.size and item.dtype.kind in "iu" else None
 
 
 class Mvsec(Table):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -16,6 +18,7 @@ BLOCK_ROWS = 1 << 16
 MOST_CHUNK_BYTES = 1 << 26
 MOST_FIELDS = 100
 _PIECE_ROWS = 4096  # of a data set without chunks, as if they were one
+_SHUFFLE, _CHECKSUM, _BLOSC = 2, 3, 32001  # filters by their registered numbers
 _FREE_BYTES = 16 << 20  # that a file may unpack to, however small it is
 _NEVER_WRITTEN = "its chunk was never written"
 _MOST_TIMES = 256  # that columns of events may unpack to
@@ -83,6 +86,33 @@ def chunk_places(item: Any) -> dict[tuple[int, ...], Any]:
     return places
 
 
+def short_chunks(item: Any, path: str) -> dict[int, str]:
+    """Return what is wrong with chunks of other sizes than their rows have, by their first rows.
+
+    libhdf5 does not look, and gives what lies in memory for the rest of them. Of packed chunks only Blosc says a size.
+
+    Args:
+        path: of the file, whose chunks have their places from its beginning on.
+    """
+    size, numbers = int(np.prod(item.chunks)) * int(item.dtype.itemsize), filters(item)
+    found: dict[int, str] = {}
+
+    def look(info: Any) -> None:
+        applied = [number for at, number in enumerate(numbers) if not info.filter_mask >> at & 1]
+        have, wanted = info.size, size + 4 * applied.count(_CHECKSUM)
+        if applied and applied[-1] == _BLOSC:
+            have = int.from_bytes(os.pread(file.fileno(), 4, info.byte_offset + 4), "little")
+        elif not set(applied) <= {_SHUFFLE, _CHECKSUM}:
+            return
+        if have != wanted:
+            found[int(info.chunk_offset[0])] = f"its chunk holds {have} of {wanted} bytes"
+
+    if numbers and hasattr(item.id, "chunk_iter"):
+        with contextlib.suppress(OSError, RuntimeError, ValueError), open(path, "rb") as file:
+            item.id.chunk_iter(look)
+    return found
+
+
 def storage(item: Any) -> int:
     """Return the bytes that a data set has in the file; those of the file where the index of its chunks is damaged."""
     try:
@@ -113,20 +143,27 @@ def _holds(column: Array) -> bool:
 class Stored:
     """A data set of rows, and where they lie in the file.
 
+    Args:
+        item: the data set.
+        fields: of its records, which are columns.
+
     Attributes:
-        file_bytes, cut: of the one file that this process reads: its size, and whether it is shorter than it says.
+        path, file_bytes, cut: of the one file that this process reads: its name, its size, and whether it is shorter
+            than it says.
     """
 
+    path = ""
     file_bytes = 0
     cut = False
 
-    def __init__(self, item: Any) -> None:
+    def __init__(self, item: Any, fields: Sequence[str] = ()) -> None:
         if item.external is not None or item.is_virtual:
             raise Refused(f"{item.name} keeps its data in another file")
         if not 1 <= len(item.shape or ()) <= 2:
             raise Refused(f"{item.name} of shape {item.shape} holds no rows")
         require_filters(item)
         self.item = item
+        self.fields = fields
         self.rows = int(item.shape[0])
         self.width = int(item.shape[1]) if len(item.shape) == 2 else 1
         self.row_bytes = int(item.dtype.itemsize) * self.width
@@ -189,8 +226,15 @@ class Stored:
             if not self._zeros or not any(map(_holds, part)):
                 self.item.id.read_direct_chunk((row, first) if self.item.ndim == 2 else (row,))
 
+    @cached_property
+    def _short(self) -> dict[int, str]:
+        return short_chunks(self.item, Stored.path) if self.chunk else {}
+
     def columns(self, start: int, stop: int) -> list[Array]:
-        """Return these rows, column by column."""
+        """Return these rows, column by column; raises ValueError where a chunk holds another number of them."""
+        for row in range(start // self.chunk_rows * self.chunk_rows, stop, self.chunk_rows) if self._short else ():
+            if row in self._short:
+                raise ValueError(self._short[row])
         if self.width > 1:  # several times as fast as all at once, where chunks hold one column
             return [self.item[start:stop, column] for column in range(self.width)]
         return self._split(self.item[start:stop])
@@ -200,8 +244,8 @@ class Stored:
         return self._split(np.zeros((rows, *self.item.shape[1:]), self.item.dtype))
 
     def _split(self, block: Array) -> list[Array]:
-        if block.dtype.names:
-            return [block[name] for name in block.dtype.names]
+        if self.fields:
+            return [block[name] for name in self.fields]
         return [block] if block.ndim == 1 else [block[:, column] for column in range(self.width)]
 
 
@@ -227,12 +271,7 @@ class Table:
 
     def describe(self, file: Any) -> dict[str, Any]:
         """Return what is known of the file before its events are read."""
-        fields = {"rows": str(self.rows)}
-        for name in list(file.attrs)[:MOST_FIELDS]:
-            value = file.attrs[name]
-            fields[str(name)[:200]] = (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value))[
-                :200
-            ]
+        fields = {"rows": str(self.rows), **attributes(file)}
         return {"layout": self.layout, "names": self.names, "rows": self.rows, "fields": fields, "sensor": None}
 
     def first_row(self, start_us: int) -> int:

@@ -249,7 +249,7 @@ def _order(names: Sequence[str], block: list[Array], said: str, where: str) -> l
     elif columns.complete(known):
         order = [name or "-" for name in known]
     else:
-        sample = [column[:SAMPLE_ROWS].astype(np.float64) for column in block]
+        sample = [_sample(column) for column in block]
         decimals = [at for at, column in enumerate(sample) if not _all_whole(column)]
         guess = None if any(names) or len(names) != 4 else columns.guess([list(column) for column in sample], decimals)
         if guess is None:
@@ -257,9 +257,15 @@ def _order(names: Sequence[str], block: list[Array], said: str, where: str) -> l
         order = guess
     if "t" in order:
         at = order.index("t")
-        sample_t = block[at][:SAMPLE_ROWS].astype(np.float64)
+        sample_t = _sample(block[at])
         order[at] = columns.unit(_all_whole(sample_t), float(np.nanmax(sample_t, initial=0.0)))
     return order
+
+
+def _sample(column: Array) -> Array:
+    """Return its first values as floats."""
+    with np.errstate(invalid="ignore"):  # of a signalling NaN
+        return column[:SAMPLE_ROWS].astype(np.float64)
 
 
 def _all_whole(values: Array) -> bool:

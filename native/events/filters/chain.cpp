@@ -54,7 +54,9 @@ size_t FilterChain::push_rising(Span<const Event> events, Event* out) {
     }
     for (; begin < events.size; begin += kBlock)
         passed += pass(events.data + begin, std::min(kBlock, events.size - begin), out + passed);
-    if (!events.empty()) reached_us_ = std::max<int64_t>(reached_us_, events[events.size - 1].t);
+    const int64_t last_us =
+        events.empty() ? reached_us_ : events[events.size - 1].t;  // no reference to a packed member
+    reached_us_ = std::max(reached_us_, last_us);
     return passed;
 }
 
