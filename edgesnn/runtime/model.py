@@ -85,7 +85,8 @@ class Model:
 
         Args:
             record: names of nodes whose outputs of the last call are kept in `session.recorded`.
-            threads: how many threads may share the rows of large layers; the bits are the same for any number.
+            threads: how many threads may share the rows of large layers; the bits are the same for any number. In a
+                forked child they are not there: its one thread does their work too.
             account: whether to count spikes, synaptic operations, multiply-adds and bytes (`session.layers`).
 
         Raises:

@@ -1,58 +1,86 @@
 #include "base/thread_pool.hpp"
 
+#include <unistd.h>
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <vector>
+
 namespace edgesnn {
 
-ThreadPool::ThreadPool(size_t threads) {
-    try {
-        for (size_t thread = 1; thread < threads; ++thread) workers_.emplace_back([this, thread] { loop(thread); });
-    } catch (...) {
-        stop();
-        throw;
-    }
-}
+struct ThreadPool::Workers {
+    ~Workers() { stop(); }
+    void loop(size_t thread) noexcept;
+    void stop() noexcept;
 
-ThreadPool::~ThreadPool() {
-    stop();
-}
+    std::mutex mutex;
+    std::condition_variable begin, end;
+    Call call = nullptr;
+    const void* context = nullptr;
+    size_t turn = 0;     // of the work; a worker waits for the next
+    size_t working = 0;  // workers that have not returned
+    bool stopped = false;
+    std::vector<std::thread> threads;
+};
 
-void ThreadPool::stop() noexcept {
+void ThreadPool::Workers::stop() noexcept {
     {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        stop_ = true;
+        const std::lock_guard<std::mutex> lock(mutex);
+        stopped = true;
     }
-    begin_.notify_all();
-    for (std::thread& worker : workers_) worker.join();
-    workers_.clear();
+    begin.notify_all();
+    for (std::thread& worker : threads) worker.join();
+    threads.clear();
+}
+
+void ThreadPool::Workers::loop(size_t thread) noexcept {
+    size_t done = 0;
+    std::unique_lock<std::mutex> lock(mutex);
+    while (true) {
+        begin.wait(lock, [&] { return stopped || turn != done; });
+        if (stopped) return;
+        done = turn;
+        const Call work = call;
+        const void* const of = context;
+        lock.unlock();
+        work(of, thread);
+        lock.lock();
+        if (--working == 0) end.notify_one();
+    }
+}
+
+ThreadPool::ThreadPool(size_t threads) : threads_(threads), process_(getpid()), workers_(std::make_unique<Workers>()) {
+    for (size_t thread = 1; thread < threads; ++thread)
+        workers_->threads.emplace_back([workers = workers_.get(), thread] { workers->loop(thread); });
+}
+
+// What threads of another process wait for cannot be destroyed here: it would wait for them.
+ThreadPool::~ThreadPool() {
+    if (forked()) static_cast<void>(workers_.release());
+}
+
+bool ThreadPool::forked() const noexcept {
+    return getpid() != process_;
 }
 
 void ThreadPool::run(Call call, const void* context) noexcept {
+    if (forked()) {
+        for (size_t thread = 0; thread < threads_; ++thread) call(context, thread);
+        return;
+    }
+    Workers& workers = *workers_;
     {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        call_ = call;
-        context_ = context;
-        working_ = workers_.size();
-        ++turn_;
+        const std::lock_guard<std::mutex> lock(workers.mutex);
+        workers.call = call;
+        workers.context = context;
+        workers.working = workers.threads.size();
+        ++workers.turn;
     }
-    begin_.notify_all();
+    workers.begin.notify_all();
     call(context, 0);
-    std::unique_lock<std::mutex> lock(mutex_);
-    end_.wait(lock, [this] { return working_ == 0; });
-}
-
-void ThreadPool::loop(size_t thread) noexcept {
-    size_t done = 0;
-    std::unique_lock<std::mutex> lock(mutex_);
-    while (true) {
-        begin_.wait(lock, [&] { return stop_ || turn_ != done; });
-        if (stop_) return;
-        done = turn_;
-        const Call call = call_;
-        const void* const context = context_;
-        lock.unlock();
-        call(context, thread);
-        lock.lock();
-        if (--working_ == 0) end_.notify_one();
-    }
+    std::unique_lock<std::mutex> lock(workers.mutex);
+    workers.end.wait(lock, [&workers] { return workers.working == 0; });
 }
 
 }  // namespace edgesnn

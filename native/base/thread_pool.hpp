@@ -1,11 +1,11 @@
-// A few threads that sleep until there is work; they never spin. One caller at a time.
+// A few threads that sleep until there is work; they never spin. One caller at a time. In a forked process they are not
+// there: the caller does their work too, and what they wait for is left as it was.
 #pragma once
 
-#include <condition_variable>
+#include <sys/types.h>
+
 #include <cstddef>
-#include <mutex>
-#include <thread>
-#include <vector>
+#include <memory>
 
 namespace edgesnn {
 
@@ -17,7 +17,7 @@ class ThreadPool {
     ThreadPool(const ThreadPool&) = delete;
     ThreadPool& operator=(const ThreadPool&) = delete;
 
-    size_t threads() const noexcept { return workers_.size() + 1; }
+    size_t threads() const noexcept { return threads_; }
 
     // Calls work(0), work(1), .. work(threads() - 1), each in its own thread, and returns when all have returned. The
     // work throws nothing. Allocates nothing.
@@ -27,19 +27,14 @@ class ThreadPool {
     }
 
   private:
+    struct Workers;
     using Call = void (*)(const void* context, size_t thread);
     void run(Call call, const void* context) noexcept;
-    void loop(size_t thread) noexcept;
-    void stop() noexcept;
+    bool forked() const noexcept;
 
-    std::mutex mutex_;
-    std::condition_variable begin_, end_;
-    Call call_ = nullptr;
-    const void* context_ = nullptr;
-    size_t turn_ = 0;     // of the work; a worker waits for the next
-    size_t working_ = 0;  // workers that have not returned
-    bool stop_ = false;
-    std::vector<std::thread> workers_;
+    size_t threads_;
+    pid_t process_;  // that made them
+    std::unique_ptr<Workers> workers_;
 };
 
 }  // namespace edgesnn

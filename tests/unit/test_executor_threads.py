@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,7 @@ from bench.spikepoint_net import random_window
 from edgesnn.graph import Builder, Document, Int4
 from edgesnn.runtime import Model
 
+ROOT = Path(__file__).parents[2]
 LARGE = 1024
 """Inputs and outputs: more weights than the native core keeps for one thread."""
 
@@ -55,6 +59,28 @@ def test_threads_share_the_tiles_of_a_window_and_change_no_bit(threads: int) -> 
         assert np.array_equal(alone.run(window), shared.run(window))
         assert alone.layers == shared.layers
         assert alone.snapshot() == shared.snapshot()
+
+
+FORK = """
+import os, sys
+import numpy as np
+from edgesnn.runtime import Model
+from tests.unit.test_executor_threads import LARGE, matrix
+session = Model(matrix("int8"), backend="native").session(threads=3)
+xs = np.random.default_rng(0).normal(size=(20, LARGE)).astype(np.float32)
+expected = session.run(xs)
+if os.fork() == 0:
+    same = np.array_equal(session.run(xs), expected) and np.array_equal(session.step(xs[0]), expected[0])
+    del session
+    sys.exit(0 if same else 3)
+sys.exit(os.waitstatus_to_exitcode(os.wait()[1]) or 0 if np.array_equal(session.run(xs), expected) else 4)
+"""
+
+
+def test_a_forked_process_does_the_work_of_the_threads_that_it_lacks() -> None:
+    """It waited for them for ever, in a call and at its end."""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], cwd=ROOT, timeout=60, check=False)
+    assert done.returncode == 0
 
 
 def test_sessions_that_count_beside_one_that_does_not_count_all_their_work() -> None:

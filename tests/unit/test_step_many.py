@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edgesnn.errors import ModelError, UsageError
+from edgesnn.graph import Builder
 from edgesnn.runtime import Model
 from tests.one_operator import document as one
 from tests.small_graphs import counting as spikes
@@ -51,6 +52,31 @@ def test_step_many_refuses_what_is_not_one_input_a_session_and_changes_nothing(b
                 model.step_many(sessions, active=active)
     assert [session.snapshot() for session in sessions] == before
     model.step_many(sessions, x)
+
+
+@pytest.mark.parametrize("kind", ["spikes", "dense"])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_step_many_counts_of_each_session_what_its_own_step_counts(kind: str, threads: int) -> None:
+    """More sessions than one chunk; some that do not count; a matrix that threads share."""
+    rng = np.random.default_rng(1)
+    section = {"kind": "spikes", "shape": [40], "value": "count", "bound": 3}
+    b = Builder(input=section if kind == "spikes" else {"kind": "dense", "shape": [40]})
+    weight = rng.integers(-127, 128, (1040, 40)).astype(np.int8)
+    tensors = {"weight": weight, "scale": np.full(1040, 0.01), "bias": np.zeros(1040)}
+    attributes = {"activations": "int" if kind == "spikes" else "int8"}
+    current = b.add("linear", "input", name="fc", attributes=attributes, tensors=tensors)
+    neuron = {"alpha": np.float32([0.5]), "v_th": np.float32([1])}
+    model = Model(b.document(outputs=b.add("lif", current, name="lif", tensors=neuron)), backend="native")
+    together = [model.session(account=i % 5 != 3, threads=threads) for i in range(35)]
+    alone = [model.session(account=i % 5 != 3) for i in range(35)]
+    for _ in range(2):
+        xs = rng.integers(0, 4, (35, 40)) if kind == "spikes" else rng.normal(0, 1, (35, 40)).astype(np.float32)
+        model.step_many(together, xs)
+        for session, x in zip(alone, xs, strict=True):
+            session.step(x)
+        assert [session.layers for session in together] == [session.layers for session in alone]
+    assert together[0].synops + together[0].macs > 0
+    assert together[3].synops + together[3].macs == 0
 
 
 def test_step_many_takes_lists_of_any_type(backend: str) -> None:
