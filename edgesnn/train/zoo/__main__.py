@@ -1,4 +1,4 @@
-"""`python -m edgesnn.train.zoo digits|gestures|recheck`: build a shipped model and its card, or measure one again."""
+"""`python -m edgesnn.train.zoo digits|gestures|shakespeare|recheck`: a shipped model and its card, or figures."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from edgesnn.errors import EdgeSnnError
-from edgesnn.train.zoo import digits, gestures, recheck
+from edgesnn.train.zoo import digits, gestures, recheck, shakespeare
 
-COMMANDS = {"digits": digits, "gestures": gestures, "recheck": recheck}
+COMMANDS = {"digits": digits, "gestures": gestures, "recheck": recheck, "shakespeare": shakespeare}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
