@@ -109,19 +109,17 @@ void NodeView::hold(size_t bytes) const {
     memory_.copies -= bytes;
 }
 
-std::vector<float> NodeView::spread(const char* role, size_t length, bool or_one, float padding) const {
+std::vector<float> NodeView::spread(const char* role, size_t length) const {
     const TensorSpec& vector = tensor(role);
-    const bool one = or_one && vector.shape == Shape{1};
-    if (vector.dtype != Dtype::f32 || (!one && vector.shape != Shape{static_cast<int64_t>(length)}))
+    if (vector.dtype != Dtype::f32 || vector.shape != Shape{static_cast<int64_t>(length)})
         fail("tensor '" + vector.name + "' has another shape or type", describe_shape(vector.shape),
              "float32 [" + std::to_string(length) + "]");
     const float* values = static_cast<const float*>(vector.data);
     hold(round_up(length, kLanes) * sizeof(float));
-    std::vector<float> out(round_up(length, kLanes), padding);
-    for (size_t i = 0; i < length; ++i) {
-        out[i] = values[one ? 0 : i];
-        if (!std::isfinite(out[i])) fail("tensor '" + vector.name + "' has values that are not numbers");
-    }
+    std::vector<float> out(round_up(length, kLanes), 0.0F);
+    std::copy_n(values, length, out.begin());
+    if (!std::all_of(values, values + length, [](float value) { return std::isfinite(value); }))
+        fail("tensor '" + vector.name + "' has values that are not numbers");
     return out;
 }
 

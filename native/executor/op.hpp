@@ -150,9 +150,8 @@ class NodeView {
     // Whether the model may hold so many more bytes; `hold` takes them, or fails.
     bool may_hold(size_t bytes) const noexcept { return bytes <= memory_.copies; }
     void hold(size_t bytes) const;
-    // A float32 vector of `length` or, where `or_one`, of one element; all finite. Spread to `length` and padded with
-    // `padding`.
-    std::vector<float> spread(const char* role, size_t length, bool or_one, float padding) const;
+    // A float32 vector of `length`, all finite, padded with zeros.
+    std::vector<float> spread(const char* role, size_t length) const;
     // A float32 vector of one, of the channels on the node's `axis`, or of all elements of `type`; all finite.
     Parameter parameter(const char* role, const ValueType& type, float padding) const;
     // The same for all; `value` outlives it.

@@ -20,7 +20,7 @@ class Embedding final : public Op {
         if (weight.shape[0] <= token.bound)
             view.fail("table has fewer rows than the vocabulary", std::to_string(weight.shape[0]));
         if (bytes_ != view.has("scale")) view.fail("scale belongs to an int8 table");
-        if (bytes_) scale_ = view.spread("scale", static_cast<size_t>(weight.shape[0]), false, 0.0F);
+        if (bytes_) scale_ = view.spread("scale", static_cast<size_t>(weight.shape[0]));
         table_ = weight.data;
         stored_ = static_cast<size_t>(weight.stored[1]);
         outputs = {{Kind::real, {weight.shape[1]}}};

@@ -11,8 +11,8 @@ class LayerNorm final : public Op {
         view.expect(1, 1);
         const ValueType& x = view.inputs[0];
         if (x.kind != Kind::real) view.fail("input is of another kind", describe(x), "float32 values");
-        weight_ = view.spread("weight", x.columns(), false, 0.0F);
-        bias_ = view.spread("bias", x.columns(), false, 0.0F);
+        weight_ = view.spread("weight", x.columns());
+        bias_ = view.spread("bias", x.columns());
         eps_ = static_cast<float>(view.real("eps"));
         outputs = {x};
     }

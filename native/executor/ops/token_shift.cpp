@@ -13,8 +13,8 @@ class TokenShift final : public Op {
         if (x.kind != Kind::real || previous.kind != Kind::real || x.shape != previous.shape)
             view.fail("inputs cannot be mixed", describe(x) + " and " + describe(previous),
                       "two float32 values of one shape");
-        mix_ = view.spread("mix", x.columns(), false, 0.0F);
-        keep_ = view.spread("keep", x.columns(), false, 0.0F);
+        mix_ = view.spread("mix", x.columns());
+        keep_ = view.spread("keep", x.columns());
         outputs = {x};
     }
 

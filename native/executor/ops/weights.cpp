@@ -50,8 +50,8 @@ Weights::Weights(const NodeView& view) {
     if (number == Number::i4 && integers) unpack(view, weight);
     if (wide) return;
     const auto n = static_cast<size_t>(outputs);
-    scale = view.spread("scale", n, false, 0.0F);
-    bias = view.spread("bias", n, false, 0.0F);
+    scale = view.spread("scale", n);
+    bias = view.spread("bias", n);
     if (activations == "float32" && number != Number::f32) spread_scale(view, weight);
 }
 

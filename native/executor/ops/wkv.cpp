@@ -12,8 +12,8 @@ class Wkv final : public Op {
         const ValueType &k = view.inputs[0], &v = view.inputs[1];
         if (k.kind != Kind::real || v.kind != Kind::real || k.shape != v.shape || k.shape.size() != 1)
             view.fail("inputs are no keys and values", describe(k) + " and " + describe(v), "two float32 vectors");
-        bonus_ = view.spread("bonus", k.columns(), false, 0.0F);
-        decay_ = view.spread("decay", k.columns(), false, 0.0F);
+        bonus_ = view.spread("bonus", k.columns());
+        decay_ = view.spread("decay", k.columns());
         outputs = {k};
         states = {{"aa", k.shape, Dtype::f32}, {"bb", k.shape, Dtype::f32}, {"pp", k.shape, Dtype::f32, -1e38}};
     }
