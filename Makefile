@@ -19,7 +19,7 @@ NATIVE := $(shell find native -type f) $(wildcard fuzz/*.?pp) CMakeLists.txt
 PYTHONS := $(wildcard edgesnn tests tools bench recordings examples fuzz)
 BENCHES := $(shell grep -l __main__ bench/*.py bench/*/*.py)
 
-.PHONY: help demo test test-full test-numpy1 native native-test lint bench wheel check clean fuzz sanitize
+.PHONY: help demo test test-full test-numpy1 native native-test lint bench wheel check clean fuzz sanitize logs-model
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -132,6 +132,10 @@ fuzz: native $(FUZZ_VENV)/.installed  ## fuzz each target for FUZZ_SECONDS, the 
 	    PYTHONPATH=$(CURDIR) $(FUZZ_VENV)/bin/python fuzz/run.py $$name -runs=$(FUZZ_RUNS) $$length \
 	        -artifact_prefix=build/found/$$name- build/found/$$name fuzz/corpus/$$name || exit 1; \
 	done
+
+logs-model: native  ## train a token model on log lines of the shared folder, into runs/logs (not shipped: data for research)
+	$(TEST_VENV)/bin/python -m edgesnn train spikegpt --config examples/text/logs.toml \
+	    --data $${EDGESNN_SHARED:-../shared}/datasets/BGL_2k.log --out runs/logs
 
 bench: native  ## run the benches; results go to bench/results
 	@for file in $(BENCHES); do echo "$$ $(TEST_VENV)/bin/python $$file"; $(TEST_VENV)/bin/python $$file || exit 1; done

@@ -8,7 +8,6 @@ events. HDF5: `hdf5_file.py`.
 from __future__ import annotations
 
 import io
-import logging
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -24,8 +23,6 @@ from fuzz.edits import edited
 from tests import files
 from tests.files import SENSOR, WHOLE
 from tests.property import aedat_files, mcap_files, ros_files
-
-logging.getLogger("edgesnn").setLevel(logging.ERROR)  # a log of each damaged file
 
 ROWS = 24  # of a good file, so that it is read quickly
 LONGEST_MESSAGE = 2000

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import atheris
 
 if __name__ == "__main__":
     name = sys.argv.pop(1)
+    logging.getLogger("edgesnn").setLevel(logging.ERROR)  # a log of each damaged file
     with atheris.instrument_imports(include=["edgesnn"]):
         from fuzz.choices import drawn
         from fuzz.targets import TARGETS

@@ -61,8 +61,8 @@ class Server:
                     worker.status = -1
                 elif worker.end in ready:
                     self._ended(worker)
-                elif worker.status in ready:
-                    os.kill(worker.process, signal.SIGKILL)  # the caller has let go of its job
+                elif worker.status in ready:  # the caller has let go of its job
+                    self._end(worker)
             if self._control.fileno() in ready and not self._start():
                 return
             if not ready:
@@ -124,8 +124,11 @@ class Server:
     def _end_idle(self) -> None:
         for worker in self._workers:
             if worker.status < 0:
-                worker.file = ""  # no order reaches it
-                os.kill(worker.process, signal.SIGKILL)
+                self._end(worker)
+
+    def _end(self, worker: Worker) -> None:
+        worker.file = ""  # no order reaches it, also where it says just now that it is done
+        os.kill(worker.process, signal.SIGKILL)
 
     def _ended(self, worker: Worker) -> None:
         self._workers.remove(worker)

@@ -14,6 +14,9 @@ from edgesnn.errors import ModelError
 
 _ZIP = b"PK"
 _NPY = b"\x93NUMPY"
+MOST_BYTES = 4 << 30
+"""All arrays of a file together, unpacked."""
+
 _BROKEN = (OSError, EOFError, MemoryError, RuntimeError, SyntaxError, zipfile.BadZipFile, zlib.error)
 
 
@@ -21,7 +24,8 @@ def read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
     """Return the arrays of a file by name.
 
     Raises:
-        ModelError: no such file, no .npz, a damaged one, one with Python objects; names the file and the array.
+        ModelError: no such file, no .npz, a damaged one, one with Python objects or that unpacks to more than 4 GiB;
+            names the file and the array.
     """
     where = str(path)
     try:
@@ -37,6 +41,12 @@ def read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
         )
     try:
         with np.load(path, allow_pickle=False) as members:
+            size = sum(member.file_size for member in members.zip.infolist())
+            if size > MOST_BYTES:
+                expected, hint = f"at most {MOST_BYTES:,}", "compare fewer samples at a time"
+                raise ModelError(
+                    "file of outputs is too large", where=where, found=f"{size:,} bytes", expected=expected, hint=hint
+                )
             return {name: _array(members, name, where) for name in members.files}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise _damaged(where, error) from None

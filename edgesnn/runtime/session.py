@@ -55,6 +55,7 @@ class Session:
     """State of one stream. Make it with `Model.session`. One thread at a time: a second raises UsageError.
 
     Arguments are checked before anything changes: a refused call leaves the state as it was. Arrays returned are new.
+    What another thread reads of counts and states meanwhile may be of a call that has not ended.
 
     Attributes:
         model: what it runs.

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -170,3 +174,30 @@ def test_nothing_is_left_when_the_caller_ends() -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert all(gone(int(pid)) for pid in out.stdout.split())
+
+
+def test_a_worker_that_is_being_ended_gets_no_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may say that it is done between its signal and its end: then the next job of its file needs another one."""
+    control, caller = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    orders, its_orders = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    (end, _), (_, status), (pipe, status_of_next) = os.pipe(), os.pipe(), os.pipe()
+    served = server.Server(control)
+    served._workers.append(server.Worker(0, end, orders, "a", status))
+    ended, forked = [], []
+    monkeypatch.setattr(os, "kill", lambda process, number: ended.append((process, number)))
+    monkeypatch.setattr(served, "_fork", lambda pipe, status, order: forked.append(order["file"]))
+
+    def turns() -> Iterator[set[int]]:
+        yield {status}  # the caller has let go of its job
+        its_orders.send(b"d")
+        order = json.dumps({"module": MODULE, "file": "a"}).encode()
+        socket.send_fds(caller, [order], [pipe, status_of_next])
+        yield {orders.fileno(), control.fileno()}
+        caller.close()
+        yield {control.fileno()}
+
+    turn = turns()
+    monkeypatch.setattr(served, "_wait", lambda: next(turn))
+    served.run()
+    assert set(ended) == {(0, signal.SIGKILL)}
+    assert forked == ["a"]
