@@ -84,6 +84,7 @@ def test_a_model_gets_a_tokenizer_that_fits_and_becomes_another() -> None:
 def test_the_official_character_model_writes_with_its_vocabulary(
     shared: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    pytest.importorskip("torch", reason="torch, which reads the checkpoint, is not installed (extra test)")
     characters = "\n !\"'()*+,-./0123456789:;<=>?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[:77]
     vocabulary = write(tmp_path / "vocab.json", {str(i): one for i, one in enumerate(characters)}, "utf-16")
     out = str(tmp_path / "m.safetensors")
