@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgesnn.errors import UsageError
 from edgesnn.models.export import export
 from edgesnn.quantize import quantize
 from edgesnn.train.calibrate import calibrate
@@ -16,7 +15,7 @@ from edgesnn.train.checkpoint import CHECKPOINT, load_checkpoint
 from edgesnn.train.config import as_document, load_config
 from edgesnn.train.datasets import DataConfig, filter_dataset, load_dataset
 from edgesnn.train.loop import Report, Trainer, predict, validation_windows
-from edgesnn.train.ranges import RANGES
+from edgesnn.train.ranges import RANGES, check_overrides
 
 FLOAT_FILE, INT8_FILE = "model.safetensors", "model-int8.safetensors"
 
@@ -46,10 +45,7 @@ def train(
         UsageError: an override is out of its range.
         ConfigError, RecordingError, ModelError: as `load_config`, `load_dataset` and `Trainer`.
     """
-    for name, value in overrides.items():
-        allowed = RANGES[f"train.{name}"]
-        if not allowed.holds(value):
-            raise UsageError("out of range", where=f"--{name}", found=str(value), expected=str(allowed))
+    check_overrides(overrides, RANGES)
     config = load_config(config_path)
     if data is not None:
         config = replace(config, data=replace(config.data, source=data))

@@ -134,7 +134,7 @@ class Trainer:
             bar.update(b + 1)
             remaining.update(batches_left - b - 1)
         bar.clear()
-        self._check_finite(loss)
+        check_finite(self.model, loss, f"in epoch {self.epoch + 1}")
         seconds = time.monotonic() - started
         train = correct / (batches * self.loop.batch)
         return {"epoch": self.epoch + 1, "loss": loss / batches, "train": train, "seconds": seconds}
@@ -146,8 +146,7 @@ class Trainer:
             return 0.0, 0
         target = torch.tensor([s.label for s, w in zip(samples, drawn, strict=True) if w is not None])
         local, centre = features(windows, self.config.model.point_coding, self.encoding.steps, self.encoding.seed)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate()
+        set_rate(self.optimizer, self.loop.lr, self.step, self.loop.epochs * self.batches, self.loop.warmup)
         scores = self.model(local, centre)
         loss = self._loss(scores * self.loop.logit_scale, target, local, centre)
         self.optimizer.zero_grad(set_to_none=True)
@@ -156,11 +155,6 @@ class Trainer:
         self.step += 1
         self._average()
         return float(loss.detach()), int((scores.argmax(1) == target).sum())
-
-    def _check_finite(self, loss: float) -> None:
-        if not math.isfinite(loss) or not all(torch.isfinite(p).all() for p in self.model.parameters()):
-            found = f"a loss or weights that are no numbers in epoch {self.epoch + 1}"
-            raise ConfigError("the training diverged", where="train.lr", found=found, hint="try a smaller train.lr")
 
     def _loss(self, logits: Tensor, target: Tensor, local: Tensor, centre: Tensor) -> Tensor:
         hard = F.cross_entropy(logits, soft_targets(target, logits.shape[1], self.loop.label_smoothing))
@@ -171,11 +165,6 @@ class Trainer:
             answers = torch.stack([F.softmax(t(local, centre) / temperature, 1) for t in self.teachers]).mean(0)
         soft = F.kl_div(F.log_softmax(logits / temperature, 1), answers, reduction="batchmean") * temperature**2
         return (1 - self.loop.teach) * hard + self.loop.teach * soft
-
-    def _learning_rate(self) -> float:
-        total = self.loop.epochs * self.batches
-        warm = min(1.0, (self.step + 1) / max(1, self.loop.warmup))
-        return self.loop.lr * warm * 0.5 * (1 + math.cos(math.pi * self.step / total))
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -302,6 +291,20 @@ def accuracies(scores: np.ndarray[Any, Any], owner: np.ndarray[Any, Any], labels
     by_window = float((scores.argmax(1) == truth[owner]).mean()) if len(owner) else 0.0
     right = sum(int(scores[owner == i].mean(0).argmax() == truth[i]) for i in np.unique(owner))
     return {"by_window": by_window, "by_vote": right / max(1, len(labels))}
+
+
+def check_finite(model: nn.Module, loss: float, when: str) -> None:
+    """Raise a ConfigError where a loss or a weight is no number; `when` says where in the run."""
+    if not math.isfinite(loss) or not all(torch.isfinite(p).all() for p in model.parameters()):
+        found = f"a loss or weights that are no numbers {when}"
+        raise ConfigError("the training diverged", where="train.lr", found=found, hint="try a smaller train.lr")
+
+
+def set_rate(optimizer: torch.optim.Optimizer, lr: float, step: int, steps: int, warmup: int) -> None:
+    """Set the learning rate of a step: a linear warm-up to `lr`, and a cosine to zero over all steps."""
+    warm = min(1.0, (step + 1) / max(1, warmup))
+    for group in optimizer.param_groups:
+        group["lr"] = lr * warm * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

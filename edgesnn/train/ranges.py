@@ -86,6 +86,14 @@ def check_number(value: Any, ranges: Mapping[str, Range], where: str, key: str) 
             raise ConfigError("out of range", where=where, found=f"{key} = {number!r}", expected=str(allowed))
 
 
+def check_overrides(overrides: Mapping[str, int], ranges: Mapping[str, Range]) -> None:
+    """Check what flags say instead of the section `train`; UsageError names the flag."""
+    for name, value in overrides.items():
+        allowed = ranges[f"train.{name}"]
+        if not allowed.holds(value):
+            raise UsageError("out of range", where=f"--{name}", found=str(value), expected=str(allowed))
+
+
 def check_together(config: TrainConfig, where: str) -> None:
     """Check what two keys say together; ConfigError names them."""
     encoding, model = config.encoding, config.model

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgesnn.errors import UsageError
 from edgesnn.graph import Document
 from edgesnn.importers.spikegpt import Plan, token_model
 from edgesnn.models.spikegpt import SpikeGPT
@@ -16,6 +15,7 @@ from edgesnn.quantize import quantize
 from edgesnn.train.command import FLOAT_FILE, INT8_FILE
 from edgesnn.train.config import as_document
 from edgesnn.train.loop import Report
+from edgesnn.train.ranges import check_overrides
 from edgesnn.train.text.config import RANGES, load_text_config
 from edgesnn.train.text.corpus import Corpus, load_corpus
 from edgesnn.train.text.loop import TextTrainer
@@ -45,10 +45,7 @@ def train_text(
         UsageError: an override is out of its range.
         ConfigError, ModelError, BackendError: as `load_text_config`, `load_corpus` and `TextTrainer`.
     """
-    for name, value in overrides.items():
-        allowed = RANGES[f"train.{name}"]
-        if not allowed.holds(value):
-            raise UsageError("out of range", where=f"--{name}", found=str(value), expected=str(allowed))
+    check_overrides(overrides, RANGES)
     config = load_text_config(config_path)
     if data is not None:
         config = replace(config, data=replace(config.data, source=data))

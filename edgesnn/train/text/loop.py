@@ -28,7 +28,7 @@ from edgesnn.train.checkpoint import (
     write_checkpoint,
 )
 from edgesnn.train.config import as_document
-from edgesnn.train.loop import METRICS, Report, make_folder, parameter_groups
+from edgesnn.train.loop import METRICS, Report, check_finite, make_folder, parameter_groups, set_rate
 from edgesnn.train.progress import Progress, Remaining, in_words
 from edgesnn.train.text.config import TextConfig
 from edgesnn.train.text.corpus import Corpus
@@ -113,9 +113,7 @@ class TextTrainer:
             bar.update(self.step)
             remaining.update(self.loop.steps - self.step)
         bar.clear()
-        if not math.isfinite(loss) or not all(torch.isfinite(p).all() for p in self.model.parameters()):
-            found = f"a loss or weights that are no numbers before step {self.step}"
-            raise ConfigError("the training diverged", where="train.lr", found=found, hint="try a smaller train.lr")
+        check_finite(self.model, loss, f"before step {self.step}")
         taken = end - first
         bits = loss / taken / math.log(2)
         return {"step": self.step, "train_bits": bits, "seconds": time.monotonic() - started, "steps": taken}
@@ -124,18 +122,13 @@ class TextTrainer:
         rng = np.random.default_rng([self.loop.seed, self.step])
         starts = rng.integers(0, len(self.train_ids) - self.loop.context, self.loop.batch)
         tokens = torch.stack([self.train_ids[at : at + self.loop.context + 1] for at in starts.tolist()], 1)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate()
+        set_rate(self.optimizer, self.loop.lr, self.step, self.loop.steps, self.loop.warmup)
         loss = loss_of(self.model(tokens[:-1]), tokens[1:], "mean")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.loop.clip)
         self.optimizer.step()
         return float(loss.detach())
-
-    def _learning_rate(self) -> float:
-        warm = min(1.0, (self.step + 1) / max(1, self.loop.warmup))
-        return self.loop.lr * warm * 0.5 * (1 + math.cos(math.pi * self.step / self.loop.steps))
 
     def _line(self, row: dict[str, Any]) -> str:
         left_s = (self.loop.steps - row["step"]) * row["seconds"] / row["steps"]
