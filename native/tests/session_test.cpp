@@ -32,6 +32,10 @@ __attribute__((noinline)) void* operator new(size_t size) {
     if (void* memory = std::malloc(size)) return memory;
     throw std::bad_alloc();
 }
+__attribute__((noinline)) void* operator new(size_t size, const std::nothrow_t&) noexcept {  // of std::stable_sort
+    ++allocations;
+    return std::malloc(size);
+}
 __attribute__((noinline)) void operator delete(void* memory) noexcept {
     std::free(memory);
 }
