@@ -11,14 +11,14 @@ namespace edgesnn::bindings {
 // Copies. Throws Error{model} for an object that is not a PointWindow; the values are checked by Session::check.
 inline encode::PointWindow point_window(const pybind11::object& source) {
     namespace py = pybind11;
-    using Indices = py::array_t<int32_t, py::array::c_style | py::array::forcecast>;
+    using Integers = py::array_t<int32_t, py::array::c_style | py::array::forcecast>;
     for (const char* name : {"number", "coordinates", "centroids", "members", "sd"})
         if (!py::hasattr(source, name))
             throw Error(ErrorKind::model, "input is not a window of points", "", py::str(py::type::of(source)),
                         "PointWindow");
-    const Indices coordinates = source.attr("coordinates").cast<Indices>();
-    const Indices centroids = source.attr("centroids").cast<Indices>();
-    const Indices members = source.attr("members").cast<Indices>();
+    const Integers coordinates = source.attr("coordinates").cast<Integers>();
+    const Integers centroids = source.attr("centroids").cast<Integers>();
+    const Integers members = source.attr("members").cast<Integers>();
     if (coordinates.ndim() != 2 || centroids.ndim() != 1 || members.ndim() != 2)
         throw Error(ErrorKind::model, "window's arrays have other dimensions", "window");
     encode::PointWindow window;
