@@ -17,31 +17,16 @@
 
 #include "kernels/dot_sums.hpp"
 #include "kernels/kernels.hpp"
+#include "read_all.hpp"
 
 using namespace edgesnn::kernels;
+using edgesnn::read_all;
 
 namespace {
 
 using Random = std::mt19937_64;
 double seconds_per_case = 0.1;
 volatile uint64_t sink;
-
-#if defined(__x86_64__)
-#define EDGESNN_WIDE __attribute__((target("avx2")))
-#else
-#define EDGESNN_WIDE
-#endif
-typedef uint64_t Wide __attribute__((vector_size(32)));
-
-// Reads whole 256-byte pieces. The machine has AVX2: every x86-64 arm but the scalar one needs it.
-EDGESNN_WIDE uint64_t read_all(const char* data, size_t bytes) {
-    Wide sums[8] = {};
-    const auto* from = reinterpret_cast<const Wide*>(data);
-    for (size_t i = 0; i + 8 <= bytes / sizeof(Wide); i += 8)
-        for (size_t j = 0; j < 8; ++j) sums[j] ^= from[i + j];
-    for (size_t j = 1; j < 8; ++j) sums[0] ^= sums[j];
-    return sums[0][0] ^ sums[0][1] ^ sums[0][2] ^ sums[0][3];
-}
 
 double now_ns() {
     using namespace std::chrono;

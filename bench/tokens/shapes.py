@@ -1,0 +1,121 @@
+"""The networks: SpikeGPT of published sizes with random weights, as model files in a cache outside the repository.
+
+Weights are those of `tests/token_nets.py`, drawn with a seed so that about a fifth of the neurons fire; mode "author".
+The cache (EDGESNN_BENCH_CACHE, else edgesnn-bench in the user's) has a folder by the hash of the code that makes the
+files; one that was not used for a day is removed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import common
+import numpy as np
+import numpy.typing as npt
+
+from edgesnn.importers.spikegpt import Plan, token_model
+from edgesnn.quantize import quantize
+from tests import token_nets
+
+SEED = 1
+TOKENS = 4  # that answers are compared on
+MAKERS = (
+    *("edgesnn/graph", "edgesnn/quantize", "edgesnn/importers/spikegpt.py", "tests/token_nets.py"),
+    *("bench/tokens/shapes.py", "bench/tokens/onnx_graph.py"),
+)
+UNUSED_S = 86400
+
+
+class Shape(NamedTuple):
+    """Blocks, width, number of tokens."""
+
+    layers: int
+    width: int
+    vocab: int
+
+
+SHAPES = {"tiny": Shape(4, 128, 66), "46M": Shape(12, 512, 6064), "216M": Shape(18, 768, 50277)}
+
+
+class Trace(NamedTuple):
+    """What the equations give in float64: logits [T, V], spikes [T, L, D], the least distance to a threshold."""
+
+    tokens: npt.NDArray[np.int64]
+    logits: npt.NDArray[np.float64]
+    att: npt.NDArray[np.bool_]
+    ffn: npt.NDArray[np.bool_]
+    margin: float
+
+
+@lru_cache(maxsize=1)
+def checkpoint(name: str) -> token_nets.Tensors:
+    """Return the tensors by their official keys."""
+    return token_nets.checkpoint(*SHAPES[name], seed=SEED)
+
+
+def model_file(name: str, precision: str) -> Path:
+    """Return the model file of a shape in "float32", "int8" or "int4" (groups of 32)."""
+
+    def make(path: Path) -> None:
+        shape, tensors = SHAPES[name], checkpoint(name)
+        plan = Plan(shape.layers, shape.width, 4 * shape.width, shape.vocab, spiking=True, rescale=True, binarise=False)
+        made = token_model(plan, lambda key: tensors[key].numpy())
+        (made if precision == "float32" else quantize(made, weights=precision)).save(path)  # type: ignore[arg-type]
+
+    return cached(f"{name}-{precision}.safetensors", make)
+
+
+def trace(name: str, *, spiking: bool = True) -> Trace:
+    """Return what the first tokens should give; without neurons there is no rescaling either."""
+
+    def make(path: Path) -> None:
+        tokens = tokens_of(name, TOKENS)
+        found = token_nets.run(checkpoint(name), tokens, rescale=spiking, spiking=spiking)
+        values = {key: found.stacked(key) for key in ("logits", "att", "ffn")}
+        if spiking:
+            values |= {key: values[key] > 0 for key in ("att", "ffn")}
+        np.savez(path, tokens=tokens, margin=found.margin, **values)
+
+    with np.load(cached(f"{name}-{'trace' if spiking else 'rwkv4'}.npz", make)) as file:
+        return Trace(**{key: file[key] for key in Trace._fields})
+
+
+def tokens_of(name: str, count: int) -> npt.NDArray[np.int64]:
+    """Return random tokens."""
+    return np.random.default_rng(SEED).integers(0, SHAPES[name].vocab, count)
+
+
+def cached(file: str, make: Callable[[Path], None]) -> Path:
+    """Return the path of a file in the cache, made first where it is not there."""
+    path = folder() / file
+    if not path.is_file():
+        print(f"  making {file}", flush=True)
+        draft = path.with_name(f"draft-{file}")
+        make(draft)
+        draft.rename(path)
+    return path
+
+
+@lru_cache(maxsize=1)
+def folder() -> Path:
+    """Return the folder of the code as it is."""
+    base = Path(os.environ.get("EDGESNN_BENCH_CACHE") or Path.home() / ".cache/edgesnn-bench")
+    digest = hashlib.sha256()
+    for maker in MAKERS:
+        path = common.ROOT / maker
+        for source in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            digest.update(source.read_bytes())
+    own = base / f"tokens-{digest.hexdigest()[:12]}"
+    own.mkdir(parents=True, exist_ok=True)
+    os.utime(own)
+    for old in base.glob("tokens-*"):
+        if old.stat().st_mtime < time.time() - UNUSED_S:
+            shutil.rmtree(old)
+    return own
