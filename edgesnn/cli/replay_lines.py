@@ -27,6 +27,7 @@ LINES: dict[str, Any] = {
     "alerts_per_day": None,
     "normal": None,
     "normal_time": None,
+    "save_model": None,
     "publish_text": False,
 }
 """Flags that only models of tokens have, and what they are when they are not given."""
@@ -70,12 +71,18 @@ def add_lines(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--idle", metavar="TIME", type=duration_us("--idle"), help="of --reset: also after silence, such as 30s"
     )
-    group.add_argument("--threshold", metavar="BITS", type=float, help="bits per token above which a line is an alert")
+    group.add_argument(
+        "--threshold",
+        metavar="BITS",
+        type=float,
+        help="bits per token above which a line is an alert (default: as the model says)",
+    )
     group.add_argument("--alerts-per-day", metavar="N", type=float, help="the threshold of so many, by a normal log")
     group.add_argument("--normal", metavar="FILE", help="of --alerts-per-day: a log without anything unusual")
     group.add_argument(
         "--normal-time", metavar="TIME", type=duration_us("--normal-time"), help="the time that it covers, such as 7d"
     )
+    group.add_argument("--save-model", metavar="FILE", help="write the model with this threshold in it")
     group.add_argument("--publish-text", action="store_true", help="predictions carry the text that the model saw")
 
 
@@ -98,6 +105,7 @@ def run(args: argparse.Namespace, model: Model, sinks: list[Sink], publishing: t
     if args.sessions is not None:
         options["sessions"] = args.sessions
     threshold = _threshold(args, model, options)
+    _save(args, model, threshold)
     node, boot_id = publishing
     with TokenStream(
         args.file,
@@ -153,6 +161,17 @@ def _threshold(args: argparse.Namespace, model: Model, options: dict[str, Any]) 
     threshold = alert_threshold(bits, args.alerts_per_day * days)
     print(f"threshold: {threshold:.4f} bits per token, by {len(bits)} lines of {args.normal}", file=sys.stderr)
     return threshold
+
+
+def _save(args: argparse.Namespace, model: Model, threshold: float | None) -> None:
+    if args.save_model is None:
+        return
+    if threshold is None:
+        expected = "--threshold, or --alerts-per-day"
+        raise UsageError("no threshold to write", where="--save-model", expected=expected)
+    from edgesnn.graph import with_alert
+
+    with_alert(model.document, threshold).save(args.save_model)
 
 
 def _policy(args: argparse.Namespace) -> dict[str, Any] | None:

@@ -8,9 +8,10 @@ from edgesnn.graph.analysis import Analysis
 from edgesnn.graph.builder import Builder
 from edgesnn.graph.document import FORMAT_VERSION, Document, read
 from edgesnn.graph.fields import with_filters
+from edgesnn.graph.head import with_head
 from edgesnn.graph.readout import with_readout
 from edgesnn.graph.tensors import Int4
-from edgesnn.graph.tokenizer import with_tokenizer
+from edgesnn.graph.tokenizer import with_alert, with_tokenizer
 from edgesnn.graph.values import Node, NodeView, StateType, Tensor, ValueType
 
 __all__ = [
@@ -25,7 +26,9 @@ __all__ = [
     "Tensor",
     "ValueType",
     "read",
+    "with_alert",
     "with_filters",
+    "with_head",
     "with_readout",
     "with_tokenizer",
 ]

@@ -43,6 +43,13 @@ class Builder:
         self._nodes: list[Node] = []
         self._tensors: dict[str, Tensor] = {}
 
+    @classmethod
+    def of(cls, document: Document, *, reset: str | Mapping[str, Any] | None = None) -> Builder:
+        """Return a builder that goes on from a document's nodes; see `Builder` for `reset`, of all states."""
+        made = cls(input=document.input, reset=reset)
+        made._nodes, made._tensors = list(document.nodes), dict(document.tensors)
+        return made
+
     def add(
         self,
         op: str,
@@ -79,6 +86,20 @@ class Builder:
         }
         self._nodes.append(Node(name, op, _names(inputs, "inputs"), made, filled, roles))
         return made[0] if len(made) == 1 else made
+
+    def keep_only(self, outputs: str | Sequence[str]) -> None:
+        """Drop the nodes, and their tensors, on which none of these outputs depends."""
+        made_by = {name: node for node in self._nodes for name in node.outputs}
+        wanted: set[str] = set()
+        waiting = list(_names(outputs, "graph.outputs"))
+        while waiting:
+            node = made_by.get(waiting.pop())
+            if node is not None and node.name not in wanted:
+                wanted.add(node.name)
+                waiting += node.inputs
+        self._nodes = [node for node in self._nodes if node.name in wanted]
+        used = {name for node in self._nodes for name in node.tensors.values()}
+        self._tensors = {name: tensor for name, tensor in self._tensors.items() if name in used}
 
     def document(
         self,

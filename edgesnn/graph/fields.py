@@ -212,7 +212,7 @@ def _check_events(events: dict[str, Any], shape_of_input: Sequence[int], where: 
 
 
 def _check_tokens(section: dict[str, Any], where: str) -> None:
-    optional = [name for name in ("drop_fields", "masks") if name in section]
+    optional = [name for name in ("drop_fields", "masks", "alert_bits") if name in section]
     exact(section, ("kind", "vocab", "tokenizer", *optional), where, "input")
     vocab = integer(section["vocab"], 1, 1 << 28, where, "input.vocab")
     check_tokenizer(section["tokenizer"], vocab, where)
@@ -220,6 +220,8 @@ def _check_tokens(section: dict[str, Any], where: str) -> None:
         check_drop_fields(section["drop_fields"], where)
     if "masks" in section:
         check_masks(section["masks"], where)
+    if "alert_bits" in section:
+        number(section["alert_bits"], 0, 1e6, where, "input.alert_bits")
 
 
 def _check_shape(section: dict[str, Any], where: str) -> None:

@@ -1,4 +1,4 @@
-"""Saying how text becomes a model's tokens; its weights and graph stay as they are."""
+"""Saying how text becomes a model's tokens, and which lines are alerts; its weights and graph stay as they are."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from edgesnn.errors import ModelError
 from edgesnn.graph import fields
 from edgesnn.graph.document import Document
 
@@ -40,4 +41,24 @@ def with_tokenizer(
     section["tokenizer"] = dict(tokenizer)
     section |= {"drop_fields": list(drop_fields)} if drop_fields else {}
     section |= {"masks": list(masks)} if masks else {}
+    return replace(document, input=fields.check_input(section, document.where))
+
+
+def with_alert(document: Document, bits: float | None) -> Document:
+    """Return the document with the bits per token above which a line is an alert; None: without.
+
+    Args:
+        document: of a model that reads tokens.
+        bits: such as `edgesnn.tokens.alert_threshold` gives.
+
+    Raises:
+        ModelError: a model that reads no tokens, or that decides by a readout; no such number.
+    """
+    if document.input["kind"] != "tokens":
+        fields.fail(document.where, "input.kind", document.input["kind"], "'tokens', for an alert")
+    if document.readout is not None and bits is not None:
+        hint = "replay --threshold, TokenStream(threshold=) count more"
+        raise ModelError("the model decides by its readout", where=document.where, hint=hint)
+    section = {name: value for name, value in document.input.items() if name != "alert_bits"}
+    section |= {} if bits is None else {"alert_bits": float(bits) if type(bits) is int else bits}
     return replace(document, input=fields.check_input(section, document.where))

@@ -56,7 +56,8 @@ class TokenStream:
         key: a session for each value of this: "origin" (who sent the line: host, topic), or the number of a field of
             the line as it came, 0 the first; None: one session.
         sessions: at most so many; the one that was silent longest goes, and its key begins anew.
-        threshold: bits per token above which a line is the label "alert" (`edgesnn.tokens.alert_threshold`).
+        threshold: bits per token above which a line is the label "alert" (`edgesnn.tokens.alert_threshold`); None: as
+            the model's readout decides, else the model's own `input.alert_bits`.
         publish_text: predictions carry the line as the model saw it, and the words that surprised.
 
     Raises:
@@ -86,6 +87,8 @@ class TokenStream:
         policy = None if reset is None else fields.reset_policy(reset, "reset", "reset")
         self._states = [replace(state, **(policy or {})) for state in self.model.document.states]
         readout = self.model.readout if threshold is None else None
+        if threshold is None and readout is None:
+            threshold = self.model.input.get("alert_bits")
         self._readout = None if readout is None else Readout.from_document(readout)
         self._records = TokenRecords(self.model, stream, threshold, publish_text, self._readout, _reset_words(policy))
         self._lines = LineScorer(self.model.session()).lines  # what does not fit is said before anything is opened

@@ -21,20 +21,21 @@ class Resets:
         self._line = [state for state in states if state.reset in ("line", "window")]
         self._counted = [state for state in states if state.reset == "tokens"]
         self._idle = [state for state in states if state.idle_ms is not None]
+        self._all = len(states)
         self.since = 0
         """Tokens since the session began."""
 
     def line(self, idle_ms: float | None) -> bool:
-        """Do what is due before a line; say whether a state was reset.
+        """Do what is due before a line; say whether every state was reset, so that nothing stands before it.
 
         Args:
             idle_ms: how long nothing has come; None where that is not known.
         """
-        due = list(self._line)
+        due = {state.name: state for state in self._line}
         if idle_ms is not None:
-            due += [state for state in self._idle if idle_ms > state.idle_ms]
-        self._reset(due)
-        return bool(due)
+            due |= {state.name: state for state in self._idle if idle_ms > state.idle_ms}
+        self._reset(due.values())
+        return 0 < len(due) == self._all
 
     def pieces(self, count: int) -> list[int]:
         """Return where to cut so many tokens so that a reset is due at each cut: ascending, the last is `count`."""

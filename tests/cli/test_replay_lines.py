@@ -17,13 +17,14 @@ import paho.mqtt.publish as publish
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+import edgesnn
 from edgesnn.cli.main import main
 from edgesnn.publish.broker import LocalBroker, available
 from edgesnn.schemas import load_schema
 from edgesnn.tokens.sources.mqtt import MqttLines
 from tests.brokers import KillableBroker, Subscriber
 from tests.predictions import validated
-from tests.token_models import writer
+from tests.token_models import classifier, writer
 
 LINES = ["gate ready", "", "pump 12 is on", "gate ready", "zzz 99.9"]
 VALIDATOR = jsonschema.Draft202012Validator(load_schema("prediction-1"))
@@ -89,7 +90,40 @@ def test_alerts_a_day_set_the_threshold_on_a_normal_log(
     assert err.startswith("threshold: ")
 
 
+def test_the_threshold_found_goes_into_the_model_and_flags_count_more(
+    model: str, log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved = str(tmp_path / "with-threshold.safetensors")
+    arguments = ["replay", str(log), "--json", "-m"]
+    found = ["--alerts-per-day", "2", "--normal", str(log), "--normal-time", "1d", "--save-model", saved]
+    assert main([*arguments, model, *found]) == 0
+    out, err = capsys.readouterr()
+    wanted = [(row["decision"], row["label"], row["topk"]) for row in records(out)]
+    assert [one[1] for one in wanted].count("alert") == 2
+    assert main([*arguments, saved]) == 0
+    assert [(row["decision"], row["label"], row["topk"]) for row in records(capsys.readouterr().out)] == wanted
+    threshold = edgesnn.load(saved).input["alert_bits"]
+    assert f"threshold: {threshold:.4f} bits per token" in err
+    assert main(["info", saved]) == 0
+    assert f"alert_bits {threshold}" in capsys.readouterr().out
+    for flag, alerts in (("0", 4), ("99", 0)):
+        assert main([*arguments, saved, "--threshold", flag]) == 0
+        assert [row["label"] for row in records(capsys.readouterr().out)].count("alert") == alerts
+    assert main([*arguments, saved, "--threshold", "1.5", "--save-model", saved]) == 0
+    assert edgesnn.load(saved).input["alert_bits"] == 1.5
+
+
+def test_a_model_that_decides_by_its_readout_stores_no_threshold(
+    log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    classifier().save(tmp_path / "labels.safetensors")
+    arguments = ["replay", str(log), "-m", str(tmp_path / "labels.safetensors"), "--threshold", "1"]
+    assert main([*arguments, "--save-model", str(tmp_path / "x.safetensors")]) == 4
+    assert "the model decides by its readout" in capsys.readouterr().err
+
+
 WRONG: list[tuple[list[str], str]] = [
+    (["--save-model", "x.safetensors"], "--save-model: no threshold to write"),
     (["--filter", "transpose"], "--filter: this flag is of models that read events"),
     (["--speed", "1x"], "--speed: this flag is of models that read events"),
     (["--normal", "x"], "--normal: this flag needs --alerts-per-day"),

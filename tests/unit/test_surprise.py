@@ -112,10 +112,12 @@ def test_only_states_of_a_policy_are_reset() -> None:
     states = session.model.document.states
     before = {name: array.copy() for name, array in session.state.items()}
     mixed = [replace(state, reset="line" if i == 0 else "never") for i, state in enumerate(states)]
-    assert Resets(session, mixed).line(None)
+    assert not Resets(session, mixed).line(None)  # the others hold what stands before the line
     changed = [name for name, array in session.state.items() if not np.array_equal(array, before[name])]
     assert changed == [states[0].name]
     assert not Resets(session, mixed[1:]).line(None)
+    assert Resets(session, [replace(state, reset="line") for state in states]).line(None)
+    assert not any(array.any() for name, array in session.state.items() if name != "mixed.pp")
 
 
 def test_a_classifier_gives_scores_of_the_last_token() -> None:

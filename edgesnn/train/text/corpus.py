@@ -53,7 +53,7 @@ def load_corpus(config: CorpusConfig) -> Corpus:
         ConfigError: no such file, not UTF-8, larger than 1 GiB, or a part of it is empty.
         BackendError: "bpe" without the package `tokenizers`.
     """
-    lines = _read(config.source)
+    lines = read_lines(config.source)
     first = len(lines) - max(1, round(config.test * len(lines)))
     chosen = [one for one in lines[:first] if not config.normal or field_of(one, 0) == config.normal]
     seen = [_seen(one, config) for one in chosen]
@@ -81,7 +81,8 @@ def load_corpus(config: CorpusConfig) -> Corpus:
     )
 
 
-def _read(source: str) -> list[str]:
+def read_lines(source: str) -> list[str]:
+    """Return the lines of a text file, without their ends; ConfigError as `load_corpus`."""
     if not source:
         raise ConfigError("no text to train on", where="data.source", hint="--data FILE")
     try:
