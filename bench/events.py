@@ -42,6 +42,7 @@ FILES = (
     "evt2/evt2_gen3_640x480_a.raw",
     "evt21/evt21_from_evt3_1280x720.raw",
     "dat/ncars_obj_004397_td.dat",
+    "dat/ncars_obj_004397_td.dat as dat x100",
     "es/dvs_320x240.es",
     "aedat4/davis_sample.aedat4",
     "aedat4/davis_sample.aedat4 as none",
@@ -108,7 +109,7 @@ def show(row: dict[str, Any]) -> None:
 
 
 def measure_packed(name: str, *rest: Any) -> dict[str, Any]:
-    """Measure a file, or the same events written with another compression ("zstd"; "zstd x10": so many times over)."""
+    """Measure a file, or the same events written again: "zstd", so compressed; "zstd x10", so many times over."""
     path = SHARED / name
     truth = json.loads(Path(f"{path}.json").read_text())
     if len(rest) == 1:
@@ -122,7 +123,8 @@ def measure_packed(name: str, *rest: Any) -> dict[str, Any]:
         truth = {**truth, "events_sha256": hashlib.sha256(events.tobytes()).hexdigest()}
     with tempfile.TemporaryDirectory() as folder:
         other = Path(folder) / f"{path.stem}_{wanted.replace(' ', '_')}{path.suffix}"
-        edgesnn.write(other, events, sensor=recording.sensor, format="aedat4", compression=compression)
+        options = {"compression": compression} if recording.format == "aedat4" else {}
+        edgesnn.write(other, events, sensor=recording.sensor or (1280, 720), format=recording.format, **options)
         return measure(other, truth, timing)
 
 

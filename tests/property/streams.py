@@ -69,14 +69,14 @@ def camera_evt2(rng: np.random.Generator, count: int, *, repeats: bool) -> np.nd
 
 
 def camera_evt21(rng: np.random.Generator, count: int, *, repeats: bool) -> np.ndarray:
-    """The same for EVT2.1: EVT2 words, those of events with a mask below them."""
+    """The same for EVT2.1: EVT2 words, those of events with a mask below them, of one bit often or nearly always."""
     heads = camera_evt2(rng, count, repeats=repeats).astype("<u8")
     events = heads >> 28 < 2
-    aligned = heads & ~np.uint64(31 << 11)
+    placed = heads & ~np.uint64(31 << 11) if rng.random() < 0.5 else heads
     masks = rng.integers(0, 2**32, len(heads), "<u8") & rng.integers(0, 2**32, len(heads), "<u8")
     single = np.uint64(1) << rng.integers(0, 32, len(heads), "<u8")
-    masks = np.where(rng.random(len(heads)) < 0.5, single, masks)
-    return np.where(events, aligned << 32 | masks, heads << 32).astype("<u8")
+    masks = np.where(rng.random(len(heads)) < rng.choice([0.5, 0.98]), single, masks)
+    return np.where(events, placed << 32 | masks, heads << 32).astype("<u8")
 
 
 def swapped(words: np.ndarray) -> np.ndarray:

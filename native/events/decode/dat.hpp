@@ -22,6 +22,8 @@ class DatDecoder final : public RecordDecoder {
     void load_records_of(const StateReader&) override {}
 
     size_t plain_records(const uint8_t* data, size_t count, std::vector<Event>& out);
+    EventBlock::Cursor put_fours(const uint8_t* data, size_t count, EventBlock::Cursor at, const uint8_t* full,
+                                 int64_t& end_us) const noexcept;
     Status record(const uint8_t* at, int64_t number, std::vector<Event>& out);
 };
 

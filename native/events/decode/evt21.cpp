@@ -1,6 +1,9 @@
 #include "events/decode/evt21.hpp"
 
+#include <algorithm>
 #include <utility>
+
+#include "events/decode/event_lanes.hpp"
 
 namespace edgesnn::events {
 namespace {
@@ -14,6 +17,9 @@ enum Type : uint32_t {
     kContinued = 0xF,
 };
 constexpr uint32_t kSpan = 32;
+constexpr size_t kWord = 8;
+constexpr size_t kFour = lanes::kCount * kWord;
+constexpr uint32_t kAllFour = (1 << lanes::kCount) - 1;
 
 uint32_t load_half(const uint8_t* at) noexcept {
     return static_cast<uint32_t>(at[0]) | static_cast<uint32_t>(at[1]) << 8 | static_cast<uint32_t>(at[2]) << 16 |
@@ -41,50 +47,90 @@ Evt21Decoder::Evt21Decoder(DecoderOptions options)
 Status Evt21Decoder::decode_words(const uint8_t* data, size_t count, std::vector<Event>& out) {
     EventBlock block;
     EventBlock::Cursor at = block.start();
-    int64_t base_us = timed() ? this->base_us() : 0;
-    uint32_t event_limit = timed() ? (kEvtPos + 1) << 28 : 0;  // upper halves below it are events whose time is known
     const auto width = static_cast<uint32_t>(width_);
     const auto height = static_cast<uint32_t>(height_);
     const uint8_t* heads = data + head_at_;
     const uint8_t* masks = data + 4 - head_at_;
     Status status;
-    for (size_t i = 0; i < count && status.ok(); ++i) {
-        const uint32_t head = load_half(heads + 8 * i);
-        const uint32_t mask = load_half(masks + 8 * i);
-        const int64_t t_us = base_us | (head >> 22 & 0x3F);
-        if (head < event_limit && (head >> 11 & 0x7FF) + kSpan <= width && (head & 0x7FF) < height) {
-            at = put_vector(at, t_us, head, mask);
-            if (at >= block.full()) at = flush(block, at, out);
-            continue;
+    for (size_t i = 0; i < count && status.ok();) {
+        if (timed()) {
+            const EventBlock::Cursor behind = head_at_ == 0
+                                                  ? put_fours<true>(data + kWord * i, count - i, at, block.full())
+                                                  : put_fours<false>(data + kWord * i, count - i, at, block.full());
+            i += static_cast<size_t>(behind - at) / sizeof(Event);
+            at = behind;
         }
-        switch (head >> 28) {
-            case kEvtNeg:
-            case kEvtPos:
-                status = edge_vector(i, head, mask, t_us, at);
-                if (at >= block.full()) at = flush(block, at, out);
+        if (at >= block.full()) at = flush(block, at, out);
+        const int64_t base_us = timed() ? this->base_us() : 0;
+        const uint32_t event_limit = timed() ? (kEvtPos + 1) << 28 : 0;  // upper halves below it: events in time
+        for (const size_t four = std::min(count, i + lanes::kCount); i < four; ++i) {
+            const uint32_t head = load_half(heads + kWord * i);
+            const uint32_t mask = load_half(masks + kWord * i);
+            if (head >= event_limit || (head >> 11 & 0x7FF) + kSpan > width || (head & 0x7FF) >= height) {
+                status = other_word(head, mask, i, block, at, out);
+                ++i;
                 break;
-            case kTimeHigh:
-                if (same_time_high(head & 0xFFFFFFF)) break;
-                at = flush(block, at, out);
-                status = on_time_high(head & 0xFFFFFFF, i, out);
-                base_us = this->base_us();
-                event_limit = (kEvtPos + 1) << 28;
-                break;
-            case kExtTrigger:
-                if (!timed()) break;
-                trigger(t_us, head >> 8 & 0x1F, head & 1, out);
-                at = pass(t_us, block, at, out);
-                at = flush(block, at, out);  // events after it may be earlier
-                break;
-            case kOthers:
-            case kContinued:
-                break;
-            default:
-                status = bad_word(i, head >> 28, static_cast<uint64_t>(head) << 32 | mask);
+            }
+            at = put_vector(at, base_us | (head >> 22 & 0x3F), head, mask);
+            if (at >= block.full()) at = flush(block, at, out);
         }
     }
     flush(block, at, out);
     return status;
+}
+
+// Words of one event inside the sensor each, four at once, up to four among which is another.
+template <bool kHeadFirst>
+EventBlock::Cursor Evt21Decoder::put_fours(const uint8_t* data, size_t count, EventBlock::Cursor at,
+                                           const uint8_t* full) const noexcept {
+    const int64_t base_us = this->base_us();
+    const lanes::Lanes zero = lanes::all(0), low11 = lanes::all(0x7FF);
+    const lanes::Lanes right_column = lanes::all(static_cast<uint32_t>(width_) - 1);
+    const lanes::Lanes bottom_row = lanes::all(static_cast<uint32_t>(height_) - 1);
+    const uint8_t* const end = data + count / lanes::kCount * kFour;
+    for (; data != end && at < full; data += kFour, at += lanes::kCount * sizeof(Event)) {
+        lanes::Lanes head, mask;
+        kHeadFirst ? lanes::load_pairs(data, head, mask) : lanes::load_pairs(data, mask, head);
+        const lanes::Lanes without_lowest = lanes::both(mask, lanes::sum(mask, lanes::all(~uint32_t{0})));
+        const lanes::Lanes x = lanes::sum(lanes::both(lanes::right<11>(head), low11), lanes::lone_bit(mask));
+        const lanes::Lanes y = lanes::both(head, low11), p = lanes::right<28>(head);
+        const lanes::Lanes odd =
+            lanes::either(lanes::either(lanes::same(mask, zero), lanes::above(p, lanes::all(kEvtPos))),
+                          lanes::either(lanes::above(x, right_column), lanes::above(y, bottom_row)));
+        if ((lanes::bits_of(lanes::same(without_lowest, zero)) & ~lanes::bits_of(odd)) != kAllFour) break;
+        lanes::put(at, base_us, lanes::both(lanes::right<22>(head), lanes::all(0x3F)),
+                   lanes::either(lanes::left<16>(y), x), p);
+    }
+    return at;
+}
+
+// Any word that is no vector inside the sensor whose time is known, number `index` of the run.
+Status Evt21Decoder::other_word(uint32_t head, uint32_t mask, size_t index, EventBlock& block, EventBlock::Cursor& at,
+                                std::vector<Event>& out) {
+    const int64_t t_us = (timed() ? base_us() : 0) | (head >> 22 & 0x3F);
+    switch (head >> 28) {
+        case kEvtNeg:
+        case kEvtPos: {
+            const Status status = edge_vector(index, head, mask, t_us, at);
+            if (at >= block.full()) at = flush(block, at, out);
+            return status;
+        }
+        case kTimeHigh:
+            if (same_time_high(head & 0xFFFFFFF)) return {};
+            at = flush(block, at, out);
+            return on_time_high(head & 0xFFFFFFF, index, out);
+        case kExtTrigger:
+            if (!timed()) return {};
+            trigger(t_us, head >> 8 & 0x1F, head & 1, out);
+            at = pass(t_us, block, at, out);
+            at = flush(block, at, out);  // events after it may be earlier
+            return {};
+        case kOthers:
+        case kContinued:
+            return {};
+        default:
+            return bad_word(index, head >> 28, static_cast<uint64_t>(head) << 32 | mask);
+    }
 }
 
 Status Evt21Decoder::edge_vector(size_t index, uint32_t head, uint32_t mask, int64_t t_us, EventBlock::Cursor& at) {
