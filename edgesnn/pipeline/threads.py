@@ -82,8 +82,8 @@ class Threads:
         self._error: BaseException | None = None
 
     def start(self) -> None:
-        """Begin to read; twice is once."""
-        if self.started or self._source is None:
+        """Begin to read; twice is once. Of what a snapshot had read to its end nothing is read again."""
+        if self.started or self._source is None or self.chain.finished:
             return
         self.started = True
         if isinstance(self._source, RecordingSource) and not self._source.paced:

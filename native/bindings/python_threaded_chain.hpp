@@ -40,6 +40,7 @@ class PyThreadedChain {
     }
     bool reading() const noexcept { return chain_->reading(); }
     bool ended() const noexcept { return chain_->ended(); }
+    bool finished() const { return chain_->finished(); }
     void push_bytes(const py::buffer& buffer, std::optional<int64_t> stamp_ns) {
         const py::buffer_info info = buffer.request();
         const Span<const uint8_t> bytes = contiguous(info);

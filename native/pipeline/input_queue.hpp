@@ -71,7 +71,8 @@ class InputQueue final : public Stage {
     void give(EventPacket& packet);                                      // its events are swapped with used ones
     void fail(Status status) noexcept { failure_ = std::move(status); }
     std::deque<Packet> take_waiting();  // all that wait undecoded or unopened; no longer counted
-    static size_t undecoded_bytes(const StateTensors& tensors);  // that load would leave waiting
+    bool take_finish() noexcept { return std::exchange(finished_, false); }  // whether finish was called; as if not
+    static size_t undecoded_bytes(const StateTensors& tensors);              // that load would leave waiting
     // Adds packets that wait behind this queue's, and counts, to what it saved.
     void add_to(StateTensors& tensors, const std::deque<EventPacket>& packets, const Counts& counts,
                 bool finished) const;

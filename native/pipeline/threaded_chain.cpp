@@ -303,8 +303,9 @@ void ThreadedChain::load(const StateTensors& tensors) {
     counts_ = Counts{};
     read_errors_ = truncated_datagrams_ = 0;
     ended_ = false;
+    const bool finished = chain_->input().take_finish();  // the end comes behind what waits in the ring
     move_waiting();
-    if (chain_->input().finished()) ring_.finish({});
+    if (finished) ring_.finish({});
 }
 
 // Bytes that wait are decoded here, so that the chain's decoder is the reader's alone.

@@ -50,7 +50,8 @@ class ThreadedChain {
 
     // As Chain's; one thread at a time, others wait. poll waits at most `wait` for a decision.
     Status poll(Result& out, bool& ready, std::chrono::milliseconds wait) noexcept;
-    bool ended() const noexcept { return ended_; }  // poll will give nothing more
+    bool ended() const noexcept { return ended_; }      // poll will give nothing more
+    bool finished() const { return ring_.finished(); }  // nothing will come in any more
     bool closed() const noexcept { return closed_; }
     CounterMap counters();
     StateTensors save();  // readable by a chain without threads too

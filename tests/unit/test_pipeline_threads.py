@@ -147,6 +147,27 @@ def test_snapshots_of_a_thread_that_reads_go_on_in_both_modes(model: edgesnn.Mod
         assert begun + [same(p) for p in second] == expected
 
 
+@pytest.mark.parametrize("threaded", [False, True])
+def test_a_snapshot_of_a_stream_that_has_ended_keeps_what_waits_before_its_end(
+    model: edgesnn.Model, recording: Path, threaded: bool
+) -> None:
+    expected = [same(p) for p in Pipeline(recording, model)]
+    pushed = Pipeline(None, model, sensor=SENSOR, threaded=True)
+    for packet in packets():
+        pushed.push(packet)
+    pushed.flush()
+    with Pipeline(None, model, sensor=SENSOR, threaded=threaded) as second:
+        second.restore(pushed.snapshot())
+        assert [same(p) for p in iter(second.poll, None)] == expected
+    with Pipeline(recording, model, threaded=True) as first:
+        begun = [same(next(first))]
+        while not first._chain.finished:
+            time.sleep(0.001)
+        with Pipeline(recording, model, threaded=threaded) as second:
+            second.restore(first.snapshot())
+            assert begun + [same(p) for p in second] == expected
+
+
 def test_damage_comes_after_all_predictions_before_it(model: edgesnn.Model, tmp_path: Path) -> None:
     data = bytearray(write_recording(tmp_path).read_bytes())
     data[len(data) // 2 // 5 * 5] = 255  # x of an event in the middle: outside the sensor
