@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 
 import edgesnn
+from edgesnn.events.formats.base import EncoderOptions
+from edgesnn.events.registry import get
 from edgesnn.events.sources.base import Packet
 from edgesnn.events.sources.live import LiveSource
 from edgesnn.events.sources.recorder import Recorder
@@ -103,6 +105,30 @@ def test_what_a_format_cannot_hold_is_clamped_or_left_out_and_counted(tmp_path: 
     lost, clamped = recorder.counters["record_lost_events"], recorder.counters["record_clamped_events"]
     assert (recorder.counters["recorded_events"], lost) == (190, 10)
     assert 0 < clamped <= 50
+
+
+@pytest.mark.parametrize("more", [0, 100], ids=["at the end", "between events"])
+def test_triggers_that_come_alone_reach_the_file(source: LiveSource, tmp_path: Path, more: int) -> None:
+    source.record(tmp_path / "a.raw", format="evt2")
+    encoder = get("evt2").encoder(EncoderOptions((640, 480)))
+    encoder.begin()
+    events, later, none = EVENTS[:1_000], EVENTS[1_000 : 1_000 + more], np.zeros(0, EVENT)
+    triggers = np.array([(int(events["t"][-1]), 0, number % 2) for number in range(3)], TRIGGER)
+    with open(tmp_path / "pipe", "wb", buffering=0) as sender:
+        sender.write(encoder.encode(events, triggers[:0], None))
+        read_events(source, len(events))
+        seen = 0
+        for number in range(3):
+            sender.write(encoder.encode(none, triggers[number : number + 1], None))
+            while seen == number:
+                source.read(0.01)
+                seen += len(source.triggers())
+        sender.write(encoder.encode(later, triggers[:0], None))
+        read_events(source, len(later))
+    source.close()
+    recording = edgesnn.open(tmp_path / "a.raw")
+    assert len(recording.read()) == len(events) + len(later)
+    assert recording.triggers()["p"].tolist() == [0, 1, 0]
 
 
 def test_triggers_that_a_format_has_no_number_for_cost_no_event(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import edgesnn
-from edgesnn.events.types import EVENT
+from edgesnn.events.types import EVENT, TRIGGER
 from tests.live import made_up, wait_until
 
 
@@ -99,3 +99,45 @@ def test_a_damaged_recording_that_is_played_again_and_again_is_told_of_once(
     with edgesnn.open(f"replay:{tmp_path}/a.raw?speed=max&loop") as source:
         wait_until(source, lambda: source.counters["loops"] > 3)
     assert len([one for one in caplog.messages if "truncated_bytes 1" in one]) == 1
+
+
+@pytest.mark.parametrize("speed", ["max", "20x"])
+def test_the_quiet_stretch_at_the_end_passes_too(tmp_path: Path, speed: str) -> None:
+    events = made_up(5_000)
+    edgesnn.write(tmp_path / "a.raw", events, sensor=(640, 480), t_end_us=6_000_000)
+    began_s = time.monotonic()
+    with edgesnn.open(f"replay:{tmp_path}/a.raw?speed={speed}") as source:
+        packets = list(source)
+        assert source.counters["clock_resyncs"] == 0
+    assert np.concatenate([packet.events for packet in packets]).tolist() == events.tolist()
+    recording = edgesnn.open(tmp_path / "a.raw")
+    recording.read()
+    assert packets[-1].t_end_us == recording.t_end_us
+    assert packets[-1].t_end_us > 5_990_000
+    assert speed == "max" or time.monotonic() - began_s > 5.9 / 20
+
+
+def test_triggers_come_with_the_events_of_their_time(tmp_path: Path) -> None:
+    events = made_up(5_000)
+    triggers = np.zeros(200, TRIGGER)
+    triggers["t"] = np.linspace(events["t"][0], events["t"][-1] + 300_000, 200)
+    triggers["p"] = np.arange(200) % 2
+    with edgesnn.Writer(tmp_path / "a.raw", sensor=(640, 480)) as writer:
+        writer.write(events, triggers)
+    with edgesnn.open(f"replay:{tmp_path}/a.raw?speed=20x&loop") as source:
+        given = np.zeros(0, TRIGGER)
+        while len(given) < 400:
+            packet = next(source)
+            came = source.triggers()
+            assert not len(came) or came["t"].max() <= packet.t_end_us
+            given = np.concatenate([given, came])
+    assert given[:200].tolist() == triggers.tolist()
+    assert (given[200:400]["t"] - given[200]["t"]).tolist() == (triggers["t"] - triggers["t"][0]).tolist()
+
+
+def test_a_fast_one_is_given_in_longer_pieces(recording: Path) -> None:
+    with edgesnn.open(f"replay:{recording}?speed=30x") as source:
+        packets = [packet.events for packet in source if len(packet.events)]
+    spans_us = [int(events["t"][-1] - events["t"][0]) for events in packets]
+    assert 30_000 < max(spans_us) < 60_000
+    assert len(packets) < 12

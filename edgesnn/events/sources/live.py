@@ -335,6 +335,8 @@ class LiveSource:
         self._begun = False
 
     def _record(self, recorder: Recorder, packet: Packet | None) -> None:
+        if packet is None and self._unrecorded and self._timeline.reached_us is not None:
+            packet = self._packet(np.zeros(0, EVENT))
         triggers, self._unrecorded = self._unrecorded, []
         if packet is not None:
             recorder.write(packet, np.concatenate([np.zeros(0, TRIGGER), *triggers]))

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from array import array
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from edgesnn.events import recording
+from edgesnn.events.packets import regroup
 from edgesnn.events.recording import Recording
 from edgesnn.events.sources.address import Address
 from edgesnn.events.sources.base import Events, Link, Message, PlainLink
 from edgesnn.events.types import EVENT
 from edgesnn.units import parse_sensor, parse_speed
 
-_PIECE_US = 2_000
+_PIECE_US, _LARGEST_PIECE_US = 2_000, 100_000
 _PIECE_EVENTS = 1 << 13
 _MOST_SAMPLES = 1 << 16
 
@@ -44,7 +46,7 @@ class Replay:
 
 
 class ReplayLink(PlainLink):
-    """The packets of a recording, each when its last event is due.
+    """The packets of a recording and its triggers, each when its last event is due.
 
     Args:
         recording: what is played.
@@ -68,6 +70,7 @@ class ReplayLink(PlainLink):
         self._origin: tuple[int, float] | None = None  # a time and when it was due
         self._reached_us = 0
         self._given = False  # in this pass
+        self._triggers: list[Events] = []  # read and not given yet
         self._packets = self._pass()
         self._next: Events | None = None
 
@@ -80,17 +83,15 @@ class ReplayLink(PlainLink):
         """Return the next packet when it is due, before that the time that has passed."""
         events = self._next if self._next is not None else self._read()
         if events is None:
-            return self._begin_again()
+            return self._end(wait_s)
         latest_us = int(events["t"].max())
-        rest_s = 0.0 if self._speed is None else self._due_s(latest_us) - time.monotonic()
-        time.sleep(min(wait_s, max(rest_s, 0.0)))
-        if rest_s > wait_s:
+        if not self._due(latest_us, wait_s):
             return self._time_passed(int(events["t"][0]))
         if self._speed is not None:
             self._count_late(time.monotonic() - self._due_s(latest_us))
         self._reached_us = max(self._reached_us, latest_us)
         self._next = None
-        return Message(events=events, t_end_us=self._reached_us)
+        return Message(events=events, t_end_us=self._reached_us, triggers=self._edges(latest_us))
 
     def details(self) -> dict[str, Any]:
         """Return how late packets were given: "jitter_us" {"p50", "p99", "max"}, None while there is none."""
@@ -105,9 +106,17 @@ class ReplayLink(PlainLink):
         self._packets.close()
 
     def _pass(self) -> Any:
+        events = self._read_events()
         if self._speed is None:
-            return self._recording.packets(count=_PIECE_EVENTS)
-        return self._recording.packets(duration_us=_PIECE_US)
+            return regroup(events, count=_PIECE_EVENTS)
+        piece_us = min(round(_PIECE_US * max(self._speed, 1.0)), _LARGEST_PIECE_US)  # of which a second takes so many
+        return regroup(events, duration_us=piece_us)
+
+    def _read_events(self) -> Iterator[Events]:
+        for events, triggers in self._recording.steps():
+            if len(triggers):
+                self._triggers.append(triggers)
+            yield events
 
     def _read(self) -> Events | None:
         events: Events | None = next(self._packets, None)
@@ -124,6 +133,31 @@ class ReplayLink(PlainLink):
         self._next = events
         return events
 
+    def _edges(self, latest_us: int | None) -> Events | None:
+        """Return the triggers up to this time, or all, that were not given yet."""
+        if not self._triggers:
+            return None
+        edges = np.concatenate(self._triggers)
+        edges["t"] += self._shift_us
+        due = edges["t"] <= latest_us if latest_us is not None else np.ones(len(edges), bool)
+        rest = edges[~due]
+        rest["t"] -= self._shift_us
+        self._triggers = [rest] if len(rest) else []
+        given: Events = edges[due]
+        return given
+
+    def _end(self, wait_s: float) -> Message | None:
+        """Return the time that passes behind the last event; after that the recording begins again, or is over."""
+        end_us = self._reached_us
+        if self._given and self._recording.t_end_us is not None:
+            end_us = max(end_us, self._recording.t_end_us + self._shift_us)
+        if end_us == self._reached_us and not self._triggers:
+            return self._begin_again()
+        if not self._due(end_us, wait_s):
+            return self._time_passed(end_us)
+        self._reached_us = end_us
+        return Message(events=np.zeros(0, EVENT), t_end_us=end_us, triggers=self._edges(None))
+
     def _begin_again(self) -> Message | None:
         if not self._loop or not self._given:
             return Message(last=True)
@@ -131,6 +165,14 @@ class ReplayLink(PlainLink):
         self._given = False
         self._packets = self._pass()
         return None
+
+    def _due(self, t_us: int, wait_s: float) -> bool:
+        """Wait until this time is due, at most so long; say whether it is."""
+        if self._speed is None:
+            return True
+        rest_s = self._due_s(t_us) - time.monotonic()
+        time.sleep(min(wait_s, max(rest_s, 0.0)))
+        return rest_s <= wait_s
 
     def _due_s(self, t_us: int) -> float:
         assert self._origin is not None
