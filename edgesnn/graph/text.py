@@ -116,9 +116,9 @@ def _tokens(section: Mapping[str, Any]) -> list[tuple[str, str]]:
     if section["kind"] != "tokens":
         return []
     fields = section["tokenizer"] or {}
-    words = [f"{name} of {len(v):,}" if isinstance(v, (str, list)) else f"{name} {v}" for name, v in fields.items()]
-    words[:1] = [fields["kind"]] if fields else ["none: it is fed by ids"]
-    rows = [("tokenizer", ", ".join(words))]
+    others = {name: value for name, value in fields.items() if name != "kind"}
+    words = [f"{name} of {len(v):,}" if isinstance(v, (str, list)) else f"{name} {v}" for name, v in others.items()]
+    rows = [("tokenizer", ", ".join([fields.get("kind", "none: it is fed by ids"), *words]))]
     return [*rows, ("masks", ", ".join(section["masks"]))] if "masks" in section else rows
 
 

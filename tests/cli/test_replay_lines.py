@@ -25,6 +25,7 @@ from edgesnn.tokens.sources.mqtt import MqttLines
 from tests.brokers import KillableBroker, Subscriber
 from tests.predictions import validated
 from tests.token_models import classifier, writer
+from tests.unit.test_line_sources import EXPORT, MESSAGES
 
 LINES = ["gate ready", "", "pump 12 is on", "gate ready", "zzz 99.9"]
 VALIDATOR = jsonschema.Draft202012Validator(load_schema("prediction-1"))
@@ -179,6 +180,17 @@ def test_lines_are_piped_in(model: str) -> None:
     process = start("-", "-m", model, "--json")
     out, _ = process.communicate("one\ntwo", timeout=60)
     assert [row["tokens"]["count"] for row in records(out)] == [4, 4]
+
+
+def test_a_journal_is_piped_in_with_a_session_for_each_host(model: str) -> None:
+    process = start("journal:-", "-m", model, "--json", "--key", "origin", "--publish-text", encoding="latin-1")
+    out, err = process.communicate(EXPORT.decode("latin-1"), timeout=60)
+    told = [(row["tokens"]["text"], row["tokens"]["key"], row["decision"]) for row in records(out)]
+    assert [(key, decision) for _, key, decision in told] == [
+        (origin, "none" if data else "idle") for data, origin in MESSAGES
+    ]
+    assert told[1][0] == "Traceback:  MESSAGE=a \tend"
+    assert "sessions 2" in err
 
 
 def test_predictions_of_lines_are_published(model: str, log: Path, broker: LocalBroker) -> None:

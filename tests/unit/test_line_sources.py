@@ -182,6 +182,51 @@ def test_a_journal_is_piped_in(tmp_path: Path) -> None:
     os.close(read)
 
 
+CURSOR = b"__CURSOR=s=6c8f0;i=%d;b=81fa1;m=1a90dea5;t=5c35036fb8c27;x=2ef1c9f4\n__REALTIME_TIMESTAMP=162212417080%d\n"
+EXPORT = (  # as `journalctl -o export` writes: entries of fields, a blank line after each, binary values by length
+    CURSOR % (1, 1) + b"__MONOTONIC_TIMESTAMP=445701797\n__SEQNUM=7942\n__SEQNUM_ID=6c8ff035\n_BOOT_ID=81fa1537eb76\n"
+    b"PRIORITY=6\n_HOSTNAME=gate-7\nSYSLOG_IDENTIFIER=sshd\nMESSAGE=Accepted key for ann = yes\n_PID=812\n\n"
+    # a message of four lines, one of them blank, after its length in eight bytes: it looks like fields and entries
+    + CURSOR % (2, 2) + b"_HOSTNAME=gate-7\nMESSAGE\n\x1a\0\0\0\0\0\0\0Traceback:\n\nMESSAGE=a\n\tend\nPRIORITY=3\n\n"
+    # a binary value of another field before the message; the host comes after it
+    + CURSOR % (3, 3) + b"COREDUMP\n\x0b\0\0\0\0\0\0\0\0\xff\n\nMESSAGE\nMESSAGE=core \xff\n_HOSTNAME=pump\n\n"
+    # no message; then an empty one in its binary form
+    + CURSOR % (4, 4) + b"_HOSTNAME=gate-7\nPRIORITY=6\n\n"
+    + CURSOR % (5, 5) + b"MESSAGE\n\0\0\0\0\0\0\0\0\n_HOSTNAME=gate-7\n\n"
+)  # fmt: skip
+MESSAGES = [
+    (b"Accepted key for ann = yes", "gate-7"),
+    (b"Traceback:  MESSAGE=a \tend", "gate-7"),
+    (b"core \xff", "pump"),
+    (b"", "gate-7"),
+]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 4096])
+def test_a_journals_export_is_its_messages_in_any_pieces(size: int) -> None:
+    cutter = JournalCutter()
+    cuts = [cut for at in range(0, len(EXPORT), size) for cut in cutter.feed(EXPORT[at : at + size])]
+    assert [(cut.data, cut.origin) for cut in cuts] == MESSAGES
+    assert cutter.finish() == []
+    assert cutter.counters == {"lines_cut": 0, "bytes_cut": 0, "bad_fields": 0}
+    for cut, (data, origin) in zip(cuts, MESSAGES, strict=True):  # its end is where the next entry begins
+        rest = JournalCutter().feed(EXPORT[cut.end :])
+        assert [(one.data, one.origin) for one in rest] == MESSAGES[MESSAGES.index((data, origin)) + 1 :]
+
+
+def test_a_journal_that_is_damaged_goes_on_with_the_next_entry() -> None:
+    size = (1 << 40).to_bytes(8, "little")
+    damaged = b"no field\nMESSAGE=one\n\nMESSAGE\n" + size + b"two\n\n" + EXPORT
+    cutter = JournalCutter()
+    assert [cut.data for cut in cutter.feed(damaged)] == [b"one", *(data for data, _ in MESSAGES)]
+    assert cutter.counters["bad_fields"] == 3  # "no field", the length, "two"
+    long = JournalCutter()
+    value = b"x" * 200_000
+    (cut,) = long.feed(b"MESSAGE\n" + len(value).to_bytes(8, "little") + value + b"\n_HOSTNAME=h\n\n")
+    assert (len(cut.data), cut.origin) == (65_536, "h")
+    assert long.counters == {"lines_cut": 1, "bytes_cut": 200_000 - 65_536, "bad_fields": 0}
+
+
 def test_datagrams_are_lines_of_their_sender() -> None:
     source = open_lines("udp://127.0.0.1:0")
     assert isinstance(source, UdpLines)
