@@ -19,7 +19,7 @@ NATIVE := $(shell find native -type f) $(wildcard fuzz/*.?pp) CMakeLists.txt
 PYTHONS := $(wildcard edgesnn tests tools bench recordings examples fuzz)
 BENCHES := $(shell grep -l __main__ bench/*.py bench/*/*.py)
 
-.PHONY: help demo test test-full test-numpy1 native native-test lint bench bench-tokens wheel check clean fuzz sanitize logs-model
+.PHONY: help demo test test-full test-numpy1 native native-test lint bench bench-events bench-tokens wheel check clean fuzz sanitize logs-model
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -142,6 +142,9 @@ bench: native  ## run the benches; results go to bench/results
 
 bench-tokens: native  ## token models alone: ms per token beside the read bandwidth
 	$(TEST_VENV)/bin/python bench/tokens/speed.py
+
+bench-events: native  ## readers and writers of recordings beside other libraries, a table; needs the shared folder
+	$(TEST_VENV)/bin/python bench/events.py
 
 wheel: check  ## build the wheel and prove it in an empty environment
 	@bash tools/check_wheel.sh $(PYTHON)

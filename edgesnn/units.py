@@ -10,8 +10,9 @@ from edgesnn.errors import UsageError
 _US = {"us": 1, "ms": 1_000, "s": 1_000_000, "min": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 _HZ = {"Hz": 1, "kHz": 1_000, "MHz": 1_000_000}
 _BYTES = {"B": 1, "kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
-_QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*")
-_SPEED = re.compile(r"(\d+(?:\.\d+)?)x")
+_NUMBER = r"(\d{1,30}(?:\.\d{1,30})?)"
+_QUANTITY = re.compile(rf"\s*{_NUMBER}\s*([A-Za-z]+)\s*", re.ASCII)
+_SPEED = re.compile(rf"{_NUMBER}x", re.ASCII)
 _SENSOR = re.compile(r"\s*(\d{1,5})\s*[xX]\s*(\d{1,5})\s*")
 
 

@@ -14,10 +14,13 @@ import numpy as np
 import pytest
 
 import edgesnn
+from edgesnn.events.formats.base import EncoderOptions
+from edgesnn.events.registry import get
 from edgesnn.events.sources import registry
 from edgesnn.events.sources.address import parse
 from edgesnn.events.sources.live import OPTIONS, LiveSource
 from edgesnn.events.sources.udp import UdpLink
+from edgesnn.events.types import TRIGGER
 from tests.live import encoded, made_up, read_events, wait_until
 
 HOW = "format=evt3&sensor=640x480"
@@ -79,6 +82,7 @@ def test_a_source_is_one_file_of_its_name(name: str) -> None:
         ("udp://127.0.0.1:0?format=evt3&format=evt2", "format is said twice"),
         ("udp://127.0.0.1:0?format=evt3&sensor=640", "not a sensor size"),
         ("udp://127.0.0.1:0?format=evt3&peers=gate.local", "peers are IP addresses"),
+        ("udp://127.0.0.1:0?format=evt3&peers=", "peers are IP addresses"),
         ("udp://127.0.0.1:0?format=evt3&sender=best", "sender is no such word: found 'best', expected first or any"),
         ("udp://127.0.0.1:0?format=evt3&dead_ms=1s", "dead_ms is out of range: found '1s'"),
         ("udp://ann@127.0.0.1:0?format=evt3", "a source has no user"),
@@ -195,6 +199,25 @@ def test_another_senders_datagrams_are_not_mixed_in() -> None:
         assert udp.counters["foreign_datagrams"] == 1
 
 
+@pytest.mark.parametrize("silent", [False, True], ids=["before the sender", "in its silence"])
+def test_a_few_forged_datagrams_do_not_take_the_port(silent: bool) -> None:
+    words = encoded(EVENTS)
+    begun = 4_000 if silent else 0
+    url = f"udp://127.0.0.1:0?{HOW}&dead_ms={300 if silent else 20_000}"
+    with edgesnn.open(url) as udp, sender() as one, sender() as forger:
+        if silent:
+            send(one, udp, words[:begun], 400)
+            wait_until(udp, lambda: udp.state == "dead")
+        for number in range(3):
+            send(forger, udp, bytes([number]) * 60)
+        wait_until(udp, lambda: udp.counters["datagrams"] == begun // 400 + 3)
+        send(one, udp, words[begun:], 400)
+        send(forger, udp, bytes(60))
+        total = len(range(begun, len(words), 400))
+        wait_until(udp, lambda: udp.counters["datagrams"] == begun // 400 + 3 + total - 7)
+        wait_until(udp, lambda: udp.counters["foreign_datagrams"] == 7 + 1)
+
+
 @pytest.mark.parametrize("forged", [b"\xff\x8f" * 40, bytes(range(200)) * 7, b"\x11" * 999, b"".join(
     bytes((high, 0x80 | high >> 8, 0, 0x60)) for high in range(200, 240)
 )])  # fmt: skip
@@ -228,6 +251,19 @@ def test_a_datagram_that_comes_twice_counts_once(udp: LiveSource) -> None:
     assert got.tolist() == EVENTS.tolist()
     twice = len(words) // 1000
     assert twice <= udp.counters["duplicate_datagrams"] <= twice + 1
+
+
+def test_the_same_datagrams_of_a_format_that_counts_differences_are_time() -> None:
+    events = EVENTS[:20].copy()
+    events["t"][10:] += 800_000
+    encoder = get("es").encoder(EncoderOptions((640, 480)))
+    encoder.begin()
+    words = encoder.encode(events, np.zeros(0, TRIGGER), None)
+    with edgesnn.open("udp://127.0.0.1:0?format=es&sensor=640x480") as udp, sender() as one:
+        send(one, udp, words, 100)
+        got = read_events(udp, len(events))
+        assert udp.counters["duplicate_datagrams"] == 0
+    assert np.diff(got["t"]).tolist() == np.diff(events["t"]).tolist()
 
 
 def test_after_a_lost_datagram_that_split_a_word_the_words_are_found_again(udp: LiveSource) -> None:

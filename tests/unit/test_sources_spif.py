@@ -118,6 +118,13 @@ def test_events_without_times_take_the_time_of_their_coming(spif: LiveSource) ->
     assert (np.diff(got["t"]) >= 0).all()
 
 
+def test_the_same_events_without_times_are_other_events(spif: LiveSource) -> None:
+    blinking = datagrams(made_up(16), timed=False)
+    send(spif, [*blinking * 20, *datagrams(made_up(16)) * 2])
+    assert len(read_events(spif, 20 * 16 + 16)) == 20 * 16 + 16
+    wait_until(spif, lambda: spif.counters["duplicate_datagrams"] == 1)
+
+
 def test_damage_is_counted_and_a_sender_that_comes_back_goes_on(spif: LiveSource) -> None:
     events = made_up(300)
     outside = np.zeros(1, EVENT)

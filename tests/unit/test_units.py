@@ -18,7 +18,9 @@ def test_durations(text, duration_us):
     assert units.parse_duration_us(text) == duration_us
 
 
-@pytest.mark.parametrize("text", ["20", "ms", "", "-1ms", "1 parsec", "1e3ms", "1ms2", "nan s", "1ns"])
+@pytest.mark.parametrize(
+    "text", ["20", "ms", "", "-1ms", "1 parsec", "1e3ms", "1ms2", "nan s", "1ns", 400 * "9" + "h", "\u0661ms"]
+)
 def test_a_duration_without_its_unit_is_an_error(text):
     with pytest.raises(UsageError, match="write for example 20ms") as caught:
         units.parse_duration_us(text, where="--hop")

@@ -28,7 +28,7 @@ def resolve(address: Address, kind: socket.SocketKind, *, bind: bool) -> tuple[i
 
 def peers(address: Address) -> frozenset[str]:
     """Return the IP addresses that may send; none: all."""
-    texts = [text for text in address.options.get("peers", "").split(",") if text]
+    texts = address.options["peers"].split(",") if "peers" in address.options else []
     try:
         return frozenset(str(ipaddress.ip_address(text.strip())) for text in texts)
     except ValueError as error:

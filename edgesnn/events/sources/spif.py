@@ -60,3 +60,6 @@ class SpifLink(UdpLink):
             return None
         self.counters.update(self._decoder.counters, bytes=self._bytes)
         return Message(events=self._decoder.take(), begins=begins)
+
+    def _dated(self, data: memoryview) -> bool:
+        return not data[3] & 0x80  # of the first event

@@ -23,6 +23,8 @@ _MOST_BYTES = 1 << 16  # of a datagram
 _ROOM_BYTES = 1 << 18
 _SMALLEST_REPEATED = 32  # smaller datagrams may be the same without being one twice
 _REMEMBERED = 4
+_SETTLED = 8  # datagrams after which a sender keeps the port until it is silent
+_DIFFERENCES = ("es",)  # formats that say time by differences: the same bytes again may be another time
 
 
 class Udp:
@@ -56,11 +58,14 @@ class UdpLink(PlainLink):
         self._any = address.choice("sender", "first", "any") == "any"
         self._silent_s = address.number("dead_ms", 2000, 10, 3_600_000) / 1000
         self._word_bytes = _MOST_BYTES if alone else word_bytes(address.options.get("format"))
+        self._format = address.options.get("format")
         self._socket = _bind(address)
         self.port = self._socket.getsockname()[1]
         self._room = memoryview(bytearray(_ROOM_BYTES))
         self._sender: Any = None
         self._heard_s = 0.0
+        self._held = 0  # datagrams of the sender
+        self._rival: tuple[Any, int] = None, 0  # another one, and its datagrams since the sender's last
         self._begins = self._lost = False
         self._drops = 0
         self._recent: deque[bytes] = deque(maxlen=_REMEMBERED)
@@ -124,18 +129,32 @@ class UdpLink(PlainLink):
             return False
         now_s = time.monotonic()
         other = self._sender is not None and sender != self._sender and not self._any
-        if other and now_s - self._heard_s <= self._silent_s:
+        if other and not self._gives_way(sender, now_s):
             self.counters["foreign_datagrams"] += 1
             return False
         if self._sender is None or other:
             self._begins = True
             self._sender = sender
+            self._held = 0
             self._recent.clear()
+        self._held += 1
+        self._rival = None, 0
         self._heard_s = now_s
         return True
 
+    def _gives_way(self, sender: Any, now_s: float) -> bool:
+        """Say whether the sender that has the port has been silent, or is no more than some forged datagrams."""
+        rival, count = self._rival
+        self._rival = sender, count + 1 if sender == rival else 1
+        few = self._held < _SETTLED <= self._rival[1]
+        return few or now_s - self._heard_s > self._silent_s
+
+    def _dated(self, data: memoryview) -> bool:
+        """Say whether these bytes tell their time: only then are the same bytes the same events."""
+        return self._format not in _DIFFERENCES
+
     def _repeated(self, data: memoryview) -> bool:
-        if len(data) < _SMALLEST_REPEATED:
+        if len(data) < _SMALLEST_REPEATED or not self._dated(data):
             return False
         if any(data == one for one in self._recent):
             self.counters["duplicate_datagrams"] += 1

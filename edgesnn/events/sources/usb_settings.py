@@ -91,7 +91,7 @@ def _set_part(drivers: Any, module: Any, settings: Any, part: Rectangle, address
 
 def _rate_limiter(module: Any, address: Address) -> Any:
     if not hasattr(module, "RateLimiter"):
-        hint = "leave events out after they came: --filter rate_limit:..."
+        hint = "leave events out after they came: --filter rate:limit=..."
         raise address.wrong("this camera has no rate_limit", hint=hint)
     rate_hz = parse_rate_hz(address.options["rate_limit"], where=address.url)
     count = round(rate_hz * _PERIOD_US / 1e6)
