@@ -1,4 +1,4 @@
-"""The shipped text model on the tenth of tiny Shakespeare that trained nothing: its card, and what int8 and int4 cost."""
+"""The shipped text model on the tenth of tiny Shakespeare that trained nothing: its card, what int8 and int4 cost."""
 
 from __future__ import annotations
 
