@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgesnn.tokens.lines import MOST_BYTES
 from edgesnn.tokens.masks import drop_fields, mask
 from edgesnn.tokens.stepping import tokenizer_of
 from edgesnn.tokens.tokenizers.base import encode
@@ -24,8 +25,8 @@ class LineInput:
         self.line_end = encode(self.tokenizer, "\n")
 
     def text(self, data: bytes) -> str:
-        """Return the text that the model sees; what is no UTF-8 is U+FFFD."""
-        return mask(drop_fields(data.decode("utf-8", "replace"), self._dropped), self._masks)
+        """Return the text that the model sees; what is no UTF-8 is U+FFFD, bytes beyond `MOST_BYTES` are left out."""
+        return mask(drop_fields(data[:MOST_BYTES].decode("utf-8", "replace"), self._dropped), self._masks)
 
     def tokens(self, text: str) -> list[int]:
         """Return its ids and those of the line's end; none of a blank text."""
