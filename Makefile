@@ -140,7 +140,7 @@ logs-model: native  ## train a token model on log lines of the shared folder, in
 bench: native  ## run the benches; results go to bench/results
 	@for file in $(BENCHES); do echo "$$ $(TEST_VENV)/bin/python $$file"; $(TEST_VENV)/bin/python $$file || exit 1; done
 
-bench-tokens: native  ## token models alone: ms per token beside the read bandwidth
+bench-tokens: native  ## ms per token of token models, beside the read bandwidth and peers
 	$(TEST_VENV)/bin/python bench/tokens/speed.py
 
 bench-events: native  ## readers and writers of recordings beside other libraries, a table; needs the shared folder

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import answers
 import bandwidth
 import common
 import numpy as np
@@ -13,10 +14,9 @@ import shapes
 from edgesnn.graph import Document
 from edgesnn.runtime.model import Model, load
 
-PRECISIONS = ("float32", "int8", "int4")
+PRECISIONS = ("float32", "int8", "int4", "int4/128")
 PROMPT = 32  # tokens of a `run`
 SESSIONS = 8
-LOGITS = 1e-4
 EXACT_TOKENS = 2  # compared bit for bit with the slow reference
 
 Works = dict[str, tuple[Callable[[int], Any], int]]
@@ -33,7 +33,6 @@ class Ours(NamedTuple):
 def make(name: str, precision: str) -> Ours:
     """Return the model, after its first tokens' answers were compared."""
     model = load(shapes.model_file(name, precision), backend="native")
-    assert model.precision == precision, f"{name} came out as {model.precision}"
     return Ours(model, weight_bytes(model.document), check(name, precision, model))
 
 
@@ -47,32 +46,22 @@ def check(name: str, precision: str, model: Model) -> dict[str, Any]:
     """Compare with float64 (float32 weights), or with the slow reference bit for bit (integers, int8 activations)."""
     expected = shapes.trace(name)
     session = model.session(record=_neurons(name))
-    logits, spikes = [], []
+    logits, spikes, first = [], [], None
     for token in expected.tokens:
         logits.append(session.step(int(token)))
         spikes.append(np.stack([session.recorded[node] for node in _neurons(name)]))
-    agrees = compare(expected, np.stack(logits), np.stack(spikes))
+        if first is None:
+            first = np.stack([session.state[f"blocks.0.{state}"].ravel() for state in shapes.FIRST])
+    weights = precision.partition("/")[0]
+    assert model.precision == weights, f"{name} came out as {model.precision}"
+    agrees = answers.compare(expected, weights, np.stack(logits), np.stack(spikes), first)
     if precision == "float32":
-        assert agrees["gap"] <= LOGITS, f"{name} float32: logits are {agrees['gap']:.2g} away"
         assert agrees["spikes"] == 1, f"{name} float32: spikes differ"
         return agrees
     slow = Model(model.document, backend="reference").session()
     for token, ours in zip(expected.tokens[:EXACT_TOKENS], logits, strict=False):
         assert np.array_equal(slow.step(int(token)), ours), f"{name} {precision}: native and reference differ"
     return agrees
-
-
-def compare(expected: shapes.Trace, logits: Any, spikes: Any = None) -> dict[str, Any]:
-    """Return the largest gap of the logits, their correlation, and the share of equal spikes if they are given."""
-    found = {
-        "gap": float(np.abs(logits - expected.logits).max()),
-        "correlation": float(np.corrcoef(logits.ravel(), expected.logits.ravel())[0, 1]),
-    }
-    if spikes is not None:
-        wanted = np.concatenate([expected.att, expected.ffn], axis=1)
-        assert 0.02 < wanted.mean() < 0.8, f"{wanted.mean():.1%} of the neurons fire"
-        found["spikes"] = float((spikes == wanted).mean())
-    return found
 
 
 def works(name: str, precision: str, ours: Ours) -> Works:

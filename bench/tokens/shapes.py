@@ -19,8 +19,10 @@ from typing import NamedTuple
 import common
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from edgesnn.importers.spikegpt import Plan, token_model
+from edgesnn.models.spikegpt import SpikeGPT, SpikeGPTConfig
 from edgesnn.quantize import quantize
 from tests import token_nets
 
@@ -44,14 +46,28 @@ class Shape(NamedTuple):
 SHAPES = {"tiny": Shape(4, 128, 66), "46M": Shape(12, 512, 6064), "216M": Shape(18, 768, 50277)}
 
 
+FIRST = {  # states of the first block: ours, and the name in `edgesnn.models.spikegpt`
+    "att.past.line": "att_xx",
+    "att.wkv.pp": "pp",
+    "att.wkv.aa": "aa",
+    "att.lif.v": "v_att",
+    "ffn.past.line": "ffn_xx",
+    "ffn.lif.v": "v_ffn",
+}
+
+
 class Trace(NamedTuple):
-    """What the equations give in float64: logits [T, V], spikes [T, L, D], the least distance to a threshold."""
+    """What the equations give in float64: logits [T, V], spikes [T, L, D], the least distance to a threshold.
+
+    `first`: states [6, D] of the first block after the first token, in the order of FIRST, by the torch form.
+    """
 
     tokens: npt.NDArray[np.int64]
     logits: npt.NDArray[np.float64]
     att: npt.NDArray[np.bool_]
     ffn: npt.NDArray[np.bool_]
     margin: float
+    first: npt.NDArray[np.float32]
 
 
 @lru_cache(maxsize=1)
@@ -61,15 +77,16 @@ def checkpoint(name: str) -> token_nets.Tensors:
 
 
 def model_file(name: str, precision: str) -> Path:
-    """Return the model file of a shape in "float32", "int8" or "int4" (groups of 32)."""
+    """Return the model file of a shape in "float32", "int8", "int4" (groups of 32) or "int4/128"."""
 
     def make(path: Path) -> None:
         shape, tensors = SHAPES[name], checkpoint(name)
         plan = Plan(shape.layers, shape.width, 4 * shape.width, shape.vocab, spiking=True, rescale=True, binarise=False)
         made = token_model(plan, lambda key: tensors[key].numpy())
-        (made if precision == "float32" else quantize(made, weights=precision)).save(path)  # type: ignore[arg-type]
+        weights, _, group = precision.partition("/")
+        (made if weights == "float32" else quantize(made, weights, group=int(group or 32))).save(path)
 
-    return cached(f"{name}-{precision}.safetensors", make)
+    return cached(f"{name}-{precision.replace('/', '-')}.safetensors", make)
 
 
 def trace(name: str, *, spiking: bool = True) -> Trace:
@@ -81,10 +98,23 @@ def trace(name: str, *, spiking: bool = True) -> Trace:
         values = {key: found.stacked(key) for key in ("logits", "att", "ffn")}
         if spiking:
             values |= {key: values[key] > 0 for key in ("att", "ffn")}
-        np.savez(path, tokens=tokens, margin=found.margin, **values)
+        net = torch_form(name)
+        state = net.state()
+        net.step(int(tokens[0]), state)
+        first = np.stack([state[0][key].numpy() for key in FIRST.values()])
+        np.savez(path, tokens=tokens, margin=found.margin, first=first, **values)
 
     with np.load(cached(f"{name}-{'trace' if spiking else 'rwkv4'}.npz", make)) as file:
         return Trace(**{key: file[key] for key in Trace._fields})
+
+
+def torch_form(name: str) -> SpikeGPT:
+    """Return the module of `edgesnn.models.spikegpt`."""
+    shape = SHAPES[name]
+    with torch.device("meta"):
+        net = SpikeGPT(SpikeGPTConfig(shape.vocab, shape.layers, shape.width, binarise=False, rescale=True))
+    net.load_state_dict(checkpoint(name), assign=True)
+    return net
 
 
 def tokens_of(name: str, count: int) -> npt.NDArray[np.int64]:
