@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     windows.add_argument("--window-events", metavar="N", type=int, help="windows of so many events instead")
     windows.add_argument("--hop-events", metavar="N", type=int, help="from window to window (default: --window-events)")
-    parser.add_argument("--rebase", action="store_true", help="count the times of OUT from its first event")
+    parser.add_argument("--rebase", action="store_true", help="count the times of OUT from its first event or trigger")
     add_json(parser)
     add_recording(parser, format_flag="--from")
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from edgesnn.encode.arrays import EncoderLike, encode_windows, parse_encoder
 from edgesnn.errors import RecordingError, UsageError
 from edgesnn.events.filters import FilterLike, parse_filters
+from edgesnn.events.output import open_part
 from edgesnn.events.recording import Recording
 
 _COLUMNS = ("number", "t0_us", "t1_us", "events")
@@ -75,9 +76,9 @@ def export_windows(
 def _write(
     path: Path, waiting: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any], rows: npt.NDArray[np.int64]
 ) -> None:
-    part = path.with_name(path.name + ".part")
+    part, file = open_part(path)
     try:
-        with zipfile.ZipFile(part, "w") as archive:
+        with file, zipfile.ZipFile(file, "w") as archive:
             with archive.open("array.npy", "w", force_zip64=True) as member:
                 header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
                 np.lib.format.write_array_header_2_0(member, header)

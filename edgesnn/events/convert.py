@@ -98,7 +98,7 @@ def convert(
             events_in += len(events)
             events = region(events) if region is not None else events
             events = chain.push(events) if chain is not None else events
-            writer.write(events, triggers, source.t_end_us)
+            writer.write(events, triggers, _reached_us(source.t_end_us, stop_us))
             if progress is not None:
                 progress(source.read_bytes / max(source.size_bytes, 1))
     if progress is not None:
@@ -127,6 +127,11 @@ def _lost(format: str, triggers: int) -> list[str]:
     if not triggers or keeps_triggers(registry.get(format)):
         return []
     return [f"{triggers} triggers were not written: {format} has no place for them"]
+
+
+def _reached_us(t_end_us: int | None, stop_us: int | None) -> int | None:
+    """Return the time that a part reaches: that of the source, at most its own end."""
+    return t_end_us if t_end_us is None or stop_us is None else min(t_end_us, stop_us)
 
 
 def _no_event(start_us: int | None, stop_us: int | None, t_end_us: int | None) -> str:

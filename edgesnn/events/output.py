@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import itertools
 import os
 import threading
 from collections.abc import Iterator
@@ -20,9 +21,8 @@ class WholeFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._part = path.with_name(path.name + ".part")
         with failing(path):
-            self._file: BinaryIO = builtins.open(self._part, "wb", buffering=0)  # noqa: SIM115
+            self._part, self._file = open_part(path)
 
     def append(self, data: bytes) -> None:
         """Write all of it, or raise RecordingError."""
@@ -106,6 +106,15 @@ class LiveFile:
                 os.fsync(self._file.fileno())
             except OSError as error:
                 self._failure = error
+
+
+def open_part(path: Path) -> tuple[Path, BinaryIO]:
+    """Create a file beside `path` by a name that none has, NAME.part, NAME.1.part and so on: one may be a recording."""
+    for number in itertools.count():
+        part = path.with_name(f"{path.name}.{number}.part" if number else f"{path.name}.part")
+        with contextlib.suppress(FileExistsError):
+            return part, builtins.open(part, "xb", buffering=0)
+    raise AssertionError  # numbers have no end
 
 
 def _write_all(file: BinaryIO, data: bytes) -> None:

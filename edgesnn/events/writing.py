@@ -25,9 +25,10 @@ from edgesnn.events.formats.base import (
     WritableFormat,
     first_time_bits,
     is_writable,
+    keeps_triggers,
     needs_sensor,
 )
-from edgesnn.events.formats.checks import check_layout
+from edgesnn.events.formats.checks import check_layout, check_triggers
 from edgesnn.events.output import LiveFile, WholeFile
 from edgesnn.events.types import EVENT, TRIGGER
 
@@ -69,10 +70,15 @@ def write(
     """
     packets = [events] if isinstance(events, np.ndarray) else events
     with Writer(path, sensor=sensor, format=format, compression=compression, variant=variant, fields=fields) as writer:
+        rest = np.zeros(0, TRIGGER) if triggers is None else triggers
+        check_triggers(rest)
         for packet in packets:
-            writer.write(packet)
-        if triggers is not None or t_end_us is not None:
-            writer.write(np.zeros(0, EVENT), triggers, t_end_us)
+            check_layout(packet)
+            now = _until(rest, packet)
+            writer.write(packet, rest[:now])
+            rest = rest[now:]
+        if len(rest) or t_end_us is not None:
+            writer.write(np.zeros(0, EVENT), rest, t_end_us)
     return writer.events
 
 
@@ -86,13 +92,13 @@ class Writer:
             second: a crash loses at most the last second and leaves a readable file. None is ever overwritten.
         rotate_bytes: live: begin another file once one has this size. Files are numbered: gate-0000.raw.
         rotate_us: live: begin another file once the events of one span this time.
-        rebase: times of each file count from its first event: for formats that hold few bits of time.
+        rebase: times of each file count from its first event or trigger: for formats that hold few bits of time.
 
     Attributes:
         events: written so far, in all files.
         size_bytes: of the current file.
         paths: the files so far.
-        first_us: time of the first event of each of them, as it was given; None while there is none.
+        first_us: time of the first event or trigger of each of them, as it was given; None while there is none.
     """
 
     def __init__(
@@ -163,10 +169,11 @@ class Writer:
         if self._full(events):
             self._finish()
             self._open()
-        first_us = self.first_us[-1]
-        if first_us is None and len(events):
-            first_us = int(events["t"][0])
         edges = np.zeros(0, TRIGGER) if triggers is None else triggers
+        check_triggers(edges)
+        first_us = self.first_us[-1]
+        if first_us is None:
+            first_us = self._first_us(events, edges)
         try:
             data = self._encoder.encode(*self._rebased(first_us, events, edges, t_end_us))
         except RecordingError as error:
@@ -209,8 +216,13 @@ class Writer:
             path = self._next_path()
         self._encoder = self._kind.encoder(self._options)
         begin = self._encoder.begin()
-        self._file = LiveFile(path) if self._live else WholeFile(path)
-        self._file.append(begin)
+        file = LiveFile(path) if self._live else WholeFile(path)
+        try:
+            file.append(begin)
+        except RecordingError:
+            file.discard()
+            raise
+        self._file = file
         self._size = len(begin)
         self.first_us.append(None)
         self.paths.append(path)
@@ -231,11 +243,18 @@ class Writer:
         long = rotate_us is not None and int(events["t"][0]) - first_us >= rotate_us
         return long or (rotate_bytes is not None and self._size >= rotate_bytes)
 
+    def _first_us(self, events: Events, triggers: npt.NDArray[Any]) -> int | None:
+        """Return the time of the first event or trigger that the file keeps, None where there is none."""
+        kept = (events, triggers) if keeps_triggers(self._kind) else (events,)
+        return min((int(records["t"][0]) for records in kept if len(records)), default=None)
+
     def _rebased(
         self, first_us: int | None, events: Events, triggers: npt.NDArray[Any], t_end_us: int | None
     ) -> tuple[Events, npt.NDArray[Any], int | None]:
-        if not self._rebase or first_us is None:
+        if not self._rebase:
             return events, triggers, t_end_us
+        if first_us is None:  # there is nothing yet to count from
+            return events, triggers, None
         events, triggers = events.copy(), triggers.copy()
         events["t"] -= first_us
         triggers["t"] -= first_us
@@ -281,6 +300,13 @@ def writable(format: str | None, path: Path) -> WritableFormat:
             hint=f"pass format=, --format: one of {names}",
         )
     return fitting[0]
+
+
+def _until(triggers: npt.NDArray[Any], events: Events) -> int:
+    """Return how many of the triggers go with these events: those up to their latest time."""
+    if not len(events) or not len(triggers):
+        return 0
+    return int(np.searchsorted(np.maximum.accumulate(triggers["t"]), events["t"].max(), side="right"))
 
 
 def _path(path: object) -> Path:

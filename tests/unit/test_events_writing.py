@@ -82,14 +82,29 @@ def test_what_cannot_be_asked_for(tmp_path: Path, name: str, options: dict[str, 
 
 
 def test_a_folder_that_is_not_there_and_a_full_disk_are_recording_errors(
-    tmp_path: Path, events: npt.NDArray[np.void]
+    tmp_path: Path, events: npt.NDArray[np.void], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(edgesnn.RecordingError, match=r"b/a\.csv: cannot be written: no such file"):
         edgesnn.write(tmp_path / "b" / "a.csv", events)
-    if Path("/dev/full").exists():
-        (tmp_path / "a.csv.part").symlink_to("/dev/full")
-        with pytest.raises(edgesnn.RecordingError, match="no space left"):
-            edgesnn.write(tmp_path / "a.csv", events)
+
+    def full(file: object, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(output, "_write_all", full)
+    with pytest.raises(edgesnn.RecordingError, match="no space left"):
+        edgesnn.write(tmp_path / "a.csv", events)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_recording_that_is_called_part_is_left_alone(tmp_path: Path, events: npt.NDArray[np.void]) -> None:
+    """As a killed `convert` leaves one: who rescues it names it as the source."""
+    source = tmp_path / "a.csv.part"
+    edgesnn.write(source, events, format="csv")
+    before = source.read_bytes()
+    assert main(["convert", str(source), str(tmp_path / "a.csv")]) == 0
+    np.testing.assert_array_equal(edgesnn.open(tmp_path / "a.csv").read(), events)
+    assert source.read_bytes() == before
+    assert sorted(os.listdir(tmp_path)) == ["a.csv", "a.csv.part"]
 
 
 def test_a_closed_writer_takes_nothing(tmp_path: Path, events: npt.NDArray[np.void]) -> None:

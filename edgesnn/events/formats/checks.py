@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from edgesnn.errors import RecordingError, UsageError
 from edgesnn.events.formats.base import EncoderOptions, Format, Sensor
-from edgesnn.events.types import EVENT
+from edgesnn.events.types import EVENT, TRIGGER
 
 TIME_LIMIT_US = 1 << 60
 AHEAD_US = 1_000_000
@@ -20,6 +20,14 @@ def check_layout(events: npt.NDArray[Any]) -> None:
     if not isinstance(events, np.ndarray) or events.dtype != EVENT or events.ndim != 1:
         found = f"{events.dtype} {events.shape}" if isinstance(events, np.ndarray) else type(events).__name__
         raise UsageError("not events", where="events", found=found, expected="one dimension of dtype edgesnn.EVENT")
+
+
+def check_triggers(triggers: npt.NDArray[Any]) -> None:
+    """Raise UsageError where this is no array of triggers."""
+    if not isinstance(triggers, np.ndarray) or triggers.dtype != TRIGGER or triggers.ndim != 1:
+        found = f"{triggers.dtype} {triggers.shape}" if isinstance(triggers, np.ndarray) else type(triggers).__name__
+        expected = "one dimension of dtype edgesnn.events.types.TRIGGER"
+        raise UsageError("not triggers", where="triggers", found=found, expected=expected)
 
 
 def check_events(events: npt.NDArray[Any], sensor: Sensor) -> None:

@@ -23,6 +23,7 @@ class Dat(NativeFormat):
     name = "dat"
     title = "DAT"
     needs_sensor = False
+    keeps_triggers = False
     suffixes = (".dat",)
     first_time_bits = 32
 

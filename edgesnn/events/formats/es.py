@@ -18,6 +18,7 @@ class Es(NativeFormat):
 
     name = "es"
     title = "ES"
+    keeps_triggers = False
     suffixes = (".es",)
 
     def matches(self, head: Head) -> bool:
