@@ -312,10 +312,16 @@ bool SpecReader::embedding(NodeSpec& node) {
     if (x == nullptr) return false;
     node.inputs = {x->name};
     const bool bytes = in_.flag();
-    const int64_t rows = x->type.bound + 1 + in_.from(0, 3);
-    node.tensors["weight"] =
-        tensor("weight", {rows, in_.from(1, 40)}, "rows", bytes ? Dtype::i8 : Dtype::f32, Fill::small);
+    const int64_t rows = x->type.bound + 1 + in_.from(0, 3), columns = in_.from(1, 40);
+    const bool halves = bytes && in_.flag();
+    node.tensors["weight"] = tensor("weight", {rows, columns}, halves ? "om16x8" : "rows",
+                                    halves  ? Dtype::u8
+                                    : bytes ? Dtype::i8
+                                            : Dtype::f32,
+                                    Fill::small);
     if (bytes) node.tensors["scale"] = tensor("scale", {rows}, "vector", Dtype::f32, Fill::small);
+    if (halves)
+        node.tensors["multiplier"] = tensor("multiplier", {rows, (columns + 31) / 32}, "im", Dtype::u8, Fill::positive);
     return true;
 }
 

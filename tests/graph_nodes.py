@@ -25,9 +25,15 @@ def add_points(graph: Growing) -> None:
 def embed(graph: Growing) -> None:
     vocab, size = graph.section["vocab"], int(graph.rng.integers(1, 70))
     table = graph.rng.normal(0, 1, (vocab, size)).astype(np.float32)
-    if graph.rng.integers(2):
+    number, scale = graph.one_of("float32", "int8", "int4"), graph.vector(vocab, 0.1, 1)
+    if number == "int4":
+        group = int(graph.one_of(32, 64, 128))
+        multiplier = graph.rng.integers(1, 4 if graph.exact else 256, (vocab, -(-size // group))).astype(np.uint8)
+        tensors = {"weight": Int4(graph.rng.integers(-8, 8, (vocab, size)), group), "multiplier": multiplier}
+        graph.add("embedding", "input", {}, {**tensors, "scale": scale})
+    elif number == "int8":
         whole = graph.rng.integers(-127, 128, (vocab, size)).astype(np.int8)
-        graph.add("embedding", "input", {}, {"weight": whole, "scale": graph.vector(vocab, 0.1, 1)})
+        graph.add("embedding", "input", {}, {"weight": whole, "scale": scale})
     else:
         graph.add("embedding", "input", {}, {"weight": table})
 

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     group = 32 if args.group is None else args.group
     activations: Literal["int8", "float32"] = args.activations or "int8"
     after = quantize(before, args.weights, group=group, activations=activations, calibration=_calibration(args, before))
-    if args.group is not None and not any(node.attributes.get("group") for node in after.nodes):
+    if args.group is not None and not any("multiplier" in node.tensors for node in after.nodes):
         raise UsageError(
             "the model has no matrix that takes groups",
             where="--group",

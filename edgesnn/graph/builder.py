@@ -12,7 +12,7 @@ from edgesnn.graph.document import Document, canonical
 from edgesnn.graph.layout import GROUPS
 from edgesnn.graph.operators.base import Operator
 from edgesnn.graph.operators.registry import OPERATORS, find
-from edgesnn.graph.tensors import Plain, plain_array, store
+from edgesnn.graph.tensors import Int4, Plain, plain_array, store
 from edgesnn.graph.values import Node, Tensor
 
 WHERE = "model"
@@ -130,11 +130,10 @@ class Builder:
     def _store(self, operator: Operator, name: str, role: str, array: Plain, attributes: Mapping[str, Any]) -> str:
         number, plain = plain_array(name, array)
         layout = operator.layout(role, number, plain.ndim, attributes)
-        group = attributes.get("group", 0)
+        group = attributes.get("group", array.group if isinstance(array, Int4) else 0)
         if layout == "om16x8" and group not in GROUPS:
-            raise ModelError(
-                "attribute 'group' is wrong", where=f"tensor {name!r}", found=str(group), expected=str(GROUPS)
-            )
+            what = "attribute 'group' is wrong" if "group" in attributes else "group of Int4 is wrong"
+            raise ModelError(what, where=f"tensor {name!r}", found=str(group), expected=str(GROUPS))
         self._tensors[name] = store(plain, layout, group)
         return name
 

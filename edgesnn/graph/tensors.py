@@ -21,12 +21,14 @@ class Int4:
 
     Args:
         values: array of at least two axes.
+        group: of a table: columns that share a multiplier, 32, 64 or 128. Matrices say it in their attribute.
 
     >>> Int4(np.array([[7, -8]])).values.dtype
     dtype('int8')
     """
 
     values: npt.NDArray[np.int8]
+    group: int = 0
 
     def __post_init__(self) -> None:
         plain = np.asarray(self.values)

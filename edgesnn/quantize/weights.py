@@ -4,7 +4,7 @@
   scale is scale * q, in float64, rounded to float32.
 * float32 input: int8 likewise; int4 in groups of inputs, each with an 8-bit multiplier m of the channel's step q:
   w' = rint(w / (m * q)).
-* Tables of embeddings: int8, one step per row.
+* Tables of embeddings: int8, one step per row; int4 in groups of columns.
 
 Biases, thresholds and decays stay float32. A channel of zeros keeps its scale. With a `Calibration` the range of each
 channel, or of each group, may be clipped: `rounding`.
@@ -48,8 +48,8 @@ def quantize(
 
     Args:
         document: any model; what is integer already is kept.
-        weights: "int8" or "int4" (tables of embeddings are int8 in both).
-        group: inputs that share a multiplier: 32, 64 or 128; int4 with float32 input only.
+        weights: "int8" or "int4".
+        group: inputs, or columns of a table, that share a multiplier: 32, 64 or 128; int4 with float32 input only.
         activations: what a quantised `linear` does with float32 input: round it to int8, or not.
         calibration: of the same document: what its matrices see, for the ranges of their weights.
 
@@ -104,9 +104,17 @@ class _Quantizer:
         if "weight" not in node.tensors or view.tensors["weight"].number != "float32":
             return node
         if node.op == "embedding":
-            table, step = quantize_rows(self._plain(node, "weight"))
-            return self._with(node, {}, weight=store(table, "rows"), scale=_vector(step))
+            return self._table(node)
         return self._matrix(view) if node.op in MATRICES else node
+
+    def _table(self, node: Node) -> Node:
+        plain = self._plain(node, "weight")
+        if self._weights == "int8":
+            table, step = quantize_rows(plain)
+            return self._with(node, {}, weight=store(table, "rows"), scale=_vector(step))
+        table, multiplier, step = quantize_groups(plain, self._group)
+        roles = {"weight": store(table, "om16x8", self._group), "multiplier": store(multiplier, "im")}
+        return self._with(node, {}, **roles, scale=_vector(step))
 
     def _matrix(self, view: NodeView) -> Node:
         node, weight = view.node, view.tensors["weight"]

@@ -123,7 +123,7 @@ def test_each_layer_takes_the_form_of_its_input(tmp_path: Path) -> None:
         kinds = {name: (number, *flags[name]) for name, number in numbers.items()}
         group = 64 if weights == "int4" else 0
         assert kinds == {
-            "table": ("int8", None, None),
+            "table": (weights, None, None),
             "fc": (weights, "int8", group),
             "conv": (weights, "float32", group),
             "last": (weights, "int", 0),

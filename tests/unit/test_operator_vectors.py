@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from edgesnn.errors import ModelError
-from edgesnn.graph import Builder
+from edgesnn.graph import Builder, Int4
 from edgesnn.runtime import Model
 from tests.one_operator import counts, document, once, run, session
+from tests.running import BACKENDS
 
 torch = pytest.importorskip("torch")
 RNG = np.random.default_rng(5)
@@ -267,5 +268,38 @@ def test_an_embedding_may_be_int8_and_must_cover_the_vocabulary() -> None:
     table = np.array([[1, -2], [3, 4], [5, 127]], np.int8)
     made = document("embedding", section, {}, {"weight": table, "scale": [1.0, 0.5, 0.25]})
     assert np.asarray(session(made).run([2, 0, 1])).tolist() == [[1.25, 31.75], [1, -2], [1.5, 2]]
-    with pytest.raises(ModelError, match=r"found float32 \[2, 2\], expected float32 or int8 \[3, D\]"):
+    expected = r"found float32 \[2, 2\], expected float32, int8 \(layout rows\) or int4 \(om16x8\) \[3, D\]"
+    with pytest.raises(ModelError, match=expected):
         document("embedding", section, {}, {"weight": np.ones((2, 2), np.float32)})
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("columns", "group"), [(5, 32), (40, 32), (70, 32), (70, 64), (200, 64), (130, 128)])
+def test_a_table_of_int4_is_each_number_times_its_multiplier_and_scale(backend: str, columns: int, group: int) -> None:
+    rng, vocab, groups = np.random.default_rng(columns), 19, -(-columns // group)
+    table, scale = rng.integers(-8, 8, (vocab, columns)), rng.uniform(0.01, 1, vocab).astype(np.float32)
+    multiplier = rng.integers(1, 256, (vocab, groups)).astype(np.uint8)
+    tensors = {"weight": Int4(table, group), "scale": scale, "multiplier": multiplier}
+    made = document("embedding", {"kind": "tokens", "vocab": vocab}, {}, tensors)
+    ours = np.asarray(Model(made, backend=backend).session().run(np.arange(vocab)))
+    for token in range(vocab):
+        for n in range(columns):
+            whole = np.float32(int(multiplier[token, n // group]) * int(table[token, n]))
+            assert ours[token, n] == whole * scale[token]
+
+
+def test_multipliers_that_do_not_fit_an_int4_table_are_refused() -> None:
+    section, scale = {"kind": "tokens", "vocab": 3}, np.ones(3)
+    weight = Int4(np.ones((3, 70), np.int8), 32)
+    for multiplier, message in (
+        (np.ones((3, 2), np.uint8), r"tensor has another shape or type: found uint8 \[3, 2\], expected uint8 \[3, 3\]"),
+        (np.ones((2, 3), np.uint8), r"tensor has another shape or type: found uint8 \[2, 3\], expected uint8 \[3, 3\]"),
+        (np.ones(3, np.float32), "tensor has another shape or type: found float32"),
+        (np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.uint8), "multiplier is out of range"),
+    ):
+        with pytest.raises(ModelError, match=message):
+            document("embedding", section, {}, {"weight": weight, "scale": scale, "multiplier": multiplier})
+    with pytest.raises(ModelError, match="node has other tensors"):
+        document("embedding", section, {}, {"weight": weight, "scale": scale})
+    with pytest.raises(ModelError, match="group of Int4 is wrong"):
+        document("embedding", section, {}, {"weight": Int4(np.ones((3, 70), np.int8)), "scale": scale})

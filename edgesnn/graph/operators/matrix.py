@@ -73,7 +73,11 @@ class Matrix(Operator):
         grouped = weight.number == "int4" and view.attribute("activations") != "int"
         bare = view.attribute("output") == "int32"
         view.roles(("weight", *(() if bare else ("scale", "bias")), *(("multiplier",) if grouped else ())))
-        self._check_groups(view, grouped)
+        group = view.attribute("group")
+        if (group != 0) != grouped:
+            raise view.error("attribute 'group' is wrong", found=group, expected="32, 64 or 128" if grouped else "0")
+        if grouped:
+            check_groups(view, group)
         bound = self._largest_sum(view, inputs)
         if bare:
             return ValueType("int32", (), bound)
@@ -99,26 +103,6 @@ class Matrix(Operator):
             found = f"{weight.number} weights, activations {activations!r}"
             raise view.error("output is no integer sum", found=found, expected="integer weights and input")
 
-    def _check_groups(self, view: NodeView, grouped: bool) -> None:
-        group, weight = view.attribute("group"), view.tensors["weight"]
-        if (group != 0) != grouped:
-            raise view.error("attribute 'group' is wrong", found=group, expected="32, 64 or 128" if grouped else "0")
-        if not grouped:
-            return
-        inputs, multiplier = prod(weight.shape[1:]), view.tensors["multiplier"]
-        blocks = (inputs + group - 1) // group * group // 8
-        if weight.data.shape[1] != blocks:
-            found, expected = weight.data.shape[1], f"{blocks} blocks of 8 inputs"
-            raise view.error("weight is not padded to its groups", tensor="weight", found=found, expected=expected)
-        wanted = (weight.shape[0], (inputs + group - 1) // group)
-        if (multiplier.number, multiplier.shape) != ("uint8", wanted):
-            expected = f"uint8 {list(wanted)}"
-            raise view.error(
-                "tensor has another shape or type", tensor="multiplier", found=multiplier, expected=expected
-            )
-        if not unpack(multiplier.layout, multiplier.shape, multiplier.data).all():
-            raise view.error("multiplier is out of range", tensor="multiplier", found=0, expected="1 to 255")
-
     def _largest_sum(self, view: NodeView, inputs: int) -> int:
         """Return the largest |acc| of an integer sum, 0 for a float one."""
         weight, activations = view.tensors["weight"], view.attribute("activations")
@@ -133,3 +117,19 @@ class Matrix(Operator):
         if bound > INT32_MAX:
             raise view.error("sums may not fit 32 bits", found=f"{inputs} inputs of up to {largest}")
         return bound
+
+
+def check_groups(view: NodeView, group: int) -> None:
+    """Check that an int4 weight is padded to groups of so many inputs, and has a multiplier for each."""
+    weight, multiplier = view.tensors["weight"], view.tensors["multiplier"]
+    groups = (prod(weight.shape[1:]) + group - 1) // group
+    blocks = groups * group // 8
+    if weight.data.shape[1] != blocks:
+        found, expected = weight.data.shape[1], f"{blocks} blocks of 8 inputs"
+        raise view.error("weight is not padded to its groups", tensor="weight", found=found, expected=expected)
+    wanted = (weight.shape[0], groups)
+    if (multiplier.number, multiplier.shape) != ("uint8", wanted):
+        expected = f"uint8 {list(wanted)}"
+        raise view.error("tensor has another shape or type", tensor="multiplier", found=multiplier, expected=expected)
+    if not unpack(multiplier.layout, multiplier.shape, multiplier.data).all():
+        raise view.error("multiplier is out of range", tensor="multiplier", found=0, expected="1 to 255")

@@ -41,7 +41,10 @@ Weights::Weights(const NodeView& view) {
     data = weight.data;
     check_range(view, weight);
     if ((view.integer("group", 0, 128) != 0) != grouped) view.fail("groups belong to int4 weights of float32 inputs");
-    if (grouped) read_groups(view, weight);
+    if (grouped) {
+        const Groups groups = read_groups(view, weight, view.integer("group", 32, 128));
+        multipliers = groups.multipliers, group = groups.size;
+    }
     check_sums(view);
     if (wide) {
         largest = (number == Number::i8 ? 127 : 8) * inputs * view.inputs[0].bound;
@@ -74,19 +77,19 @@ void Weights::check_sums(const NodeView& view) const {
         view.fail("sums may not fit 32 bits", describe(view.inputs[0]));
 }
 
-void Weights::read_groups(const NodeView& view, const TensorSpec& weight) {
-    const int64_t size = view.integer("group", 32, 128);
+Groups read_groups(const NodeView& view, const TensorSpec& weight, int64_t size) {
+    const int64_t outputs = weight.shape[0], inputs = static_cast<int64_t>(elements(weight.shape)) / outputs;
     const int64_t groups = (inputs + size - 1) / size;
     const TensorSpec& multiplier = view.tensor("multiplier");
     const bool shape = multiplier.shape == Shape{outputs, groups} && multiplier.layout == "im";
     if ((size & (size - 1)) != 0 || weight.stored[1] * 8 != groups * size || multiplier.dtype != Dtype::u8 || !shape)
         view.fail("tensor '" + multiplier.name + "' does not fit the groups", std::to_string(groups) + " groups");
-    multipliers = static_cast<const uint8_t*>(multiplier.data);
+    const auto* multipliers = static_cast<const uint8_t*>(multiplier.data);
     for (int64_t g = 0; g < groups; ++g)
         for (int64_t n = 0; n < outputs; ++n)
             if (multipliers[g * multiplier.stored[1] + n] == 0)
                 view.fail("multiplier is out of range", "0", "1 to 255");
-    group = static_cast<size_t>(size);
+    return {multipliers, static_cast<size_t>(multiplier.stored[1]), static_cast<size_t>(size)};
 }
 
 // w'[k][n] = float32(m * w) * scale[n], input-major, as a float32 weight lies.

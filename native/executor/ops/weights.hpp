@@ -7,6 +7,15 @@ namespace edgesnn::executor {
 
 enum class Number { f32, i8, i4 };
 
+// Of an int4 matrix in layout om16x8.
+struct Groups {
+    const uint8_t* multipliers;  // [groups][stride]
+    size_t stride, size;         // from one group to the next; inputs of a group
+};
+
+// Reads the node's multipliers for groups of `size` inputs. Throws Error{model}.
+Groups read_groups(const NodeView& view, const TensorSpec& weight, int64_t size);
+
 struct Weights {
     Weights() = default;
     // Reads the node's tensors and the attributes `activations`, `output`, `group`. Throws Error{model}.
@@ -29,7 +38,6 @@ struct Weights {
   private:
     void check_range(const NodeView& view, const TensorSpec& weight) const;
     void check_sums(const NodeView& view) const;
-    void read_groups(const NodeView& view, const TensorSpec& weight);
     void spread_scale(const NodeView& view, const TensorSpec& weight);
     void unpack(const NodeView& view, const TensorSpec& weight);
 
