@@ -69,14 +69,15 @@ class PySession {
         return run(source, static_cast<size_t>(offsets.size() - 1), keep);
     }
 
-    // One step of a model with one output and no recorded values, from an array or a list that needs no conversion: the
-    // output. None, and nothing done, where an argument is anything else.
+    // One step of a model with one output and no recorded values, from an array, a list that needs no conversion or a
+    // token: the output. None, and nothing done, where an argument is anything else.
     py::object quick_step(const py::object& x, const py::object& active, const py::object& out) {
         const Model& model = session_.model();
         if (values_.size() != 1 || x.is_none() == active.is_none()) return py::none();
         if (!out.is_none() && !OneOutput::fits(model.type(values_[0]), out)) return py::none();
         const ValueType& type = model.type(0);
         if (active.is_none()) {
+            if (const std::optional<int64_t> token = token_of(model, x)) return quick_token(*token, out);
             if (!is_input(model, x)) return py::none();
             return quick(executor::ArraySource(type, py::reinterpret_borrow<py::array>(x).data()), out);
         }
@@ -179,6 +180,16 @@ class PySession {
     py::object quick(const executor::StepSource& source, const py::object& out) {
         OneOutput output(session_.model(), values_[0], out);
         session_.run(source, 1, output);
+        return output.object();
+    }
+
+    // Networks of tokens are large: others may work meanwhile.
+    py::object quick_token(int64_t token, const py::object& out) {
+        OneOutput output(session_.model(), values_[0], out);
+        {
+            const py::gil_scoped_release unlocked;
+            session_.run(executor::ArraySource(session_.model().type(0), &token), 1, output);
+        }
         return output.object();
     }
 

@@ -116,6 +116,15 @@ bool lies_as(const py::array& array, char kind, size_t bytes) {
            (array.flags() & flags) == flags;
 }
 
+std::optional<int64_t> token_of(const Model& model, const py::handle& x) {
+    const ValueType& type = model.type(0);
+    if (type.kind != Kind::token || !PyLong_CheckExact(x.ptr())) return std::nullopt;
+    int overflow = 0;
+    const int64_t token = PyLong_AsLongLongAndOverflow(x.ptr(), &overflow);
+    if (overflow != 0 || token < 0 || token > type.bound) return std::nullopt;
+    return token;
+}
+
 bool is_input(const Model& model, const py::handle& x) {
     return holds(model.type(0), x, 0);
 }

@@ -2,6 +2,7 @@
 // executor relies on is checked.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,9 @@ executor::EventSource event_source(const executor::Model& model, const Indices& 
 
 // Whether an array's elements lie in C order, aligned, in this machine's byte order, and are of this kind and size.
 bool lies_as(const pybind11::array& array, char kind, size_t bytes);
+
+// A token of the vocabulary, where the model takes tokens and the object is a plain Python integer.
+std::optional<int64_t> token_of(const executor::Model& model, const pybind11::handle& x);
 
 // Whether an object is an array exactly as the input lies in memory, its values within what the input allows.
 bool is_input(const executor::Model& model, const pybind11::handle& x);

@@ -118,12 +118,12 @@ struct TileI4 {
 
 void dot_i8__avx2(const DotMatrix& m, const int8_t* q, size_t q_stride, const float* s_x, size_t rows,
                   float* y) noexcept {
-    for_rows<TileI8, 2, 2, 2>(m, q, q_stride, s_x, rows, y);
+    for_rows<TileI8, 2, 2, 1>(m, q, q_stride, s_x, rows, y);
 }
 
 void dot_i4__avx2(const DotMatrix& m, const int8_t* q, size_t q_stride, const float* s_x, size_t rows,
                   float* y) noexcept {
-    for_rows<TileI4, 2, 1, 2>(m, q, q_stride, s_x, rows, y);
+    for_rows<TileI4, 2, 1, 1>(m, q, q_stride, s_x, rows, y);
 }
 
 }  // namespace edgesnn::kernels

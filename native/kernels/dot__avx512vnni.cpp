@@ -30,21 +30,39 @@ inline void finish(const DotMatrix& m, size_t column, __m512i acc, float s_x, fl
 struct TileI8 {
     static constexpr bool kBiased = false;
 
+    static __m512i begin(const DotMatrix& m, size_t column) noexcept {
+        return _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(load(m.sums + column), 7));
+    }
+
+    // Four of q for every output, as unsigned.
+    static __m512i shifted(const int8_t* q) noexcept { return _mm512_xor_si512(four(q), _mm512_set1_epi8(-128)); }
+
+    // One row reads the weights from one end to the other, as memory gives them fastest. Inputs come in sixteens.
+    static void run_one(const DotMatrix& m, const Place& at) noexcept {
+        const char* w = weights_of(m, at.column);
+        __m512i acc[4] = {begin(m, at.column)};
+        for (size_t k = 0; k < m.inputs; k += 16, w += 256)
+#pragma GCC unroll 4
+            for (size_t i = 0; i < 4; ++i)
+                acc[i] = _mm512_dpbusd_epi32(acc[i], shifted(at.q + k + 4 * i), load(w + 64 * i));
+        const __m512i sum = _mm512_add_epi32(_mm512_add_epi32(acc[0], acc[1]), _mm512_add_epi32(acc[2], acc[3]));
+        finish(m, at.column, sum, at.s_x[0], at.y);
+    }
+
     template <size_t R, size_t B>
     static void run(const DotMatrix& m, const Place& at) noexcept {
+        if constexpr (R * B == 1) return run_one(m, at);
         const char* w = weights_of(m, at.column);
         __m512i acc[R][B];
         for (size_t b = 0; b < B; ++b)
-            for (size_t r = 0; r < R; ++r)
-                acc[r][b] =
-                    _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(load(m.sums + at.column + 16 * b), 7));
+            for (size_t r = 0; r < R; ++r) acc[r][b] = begin(m, at.column + 16 * b);
         for (size_t block = 0; block < (m.inputs + 3) / 4; ++block, w += 64) {
             __m512i weights[B];
 #pragma GCC unroll 8
             for (size_t b = 0; b < B; ++b) weights[b] = load(w + b * m.blocks * 64);
 #pragma GCC unroll 8
             for (size_t r = 0; r < R; ++r) {
-                const __m512i q = _mm512_xor_si512(four(at.q + r * at.q_stride + 4 * block), _mm512_set1_epi8(-128));
+                const __m512i q = shifted(at.q + r * at.q_stride + 4 * block);
 #pragma GCC unroll 8
                 for (size_t b = 0; b < B; ++b) acc[r][b] = _mm512_dpbusd_epi32(acc[r][b], q, weights[b]);
             }
@@ -107,12 +125,12 @@ struct TileI4 {
 
 void dot_i8__avx512vnni(const DotMatrix& m, const int8_t* q, size_t q_stride, const float* s_x, size_t rows,
                         float* y) noexcept {
-    for_rows<TileI8, 4, 4, 4>(m, q, q_stride, s_x, rows, y);
+    for_rows<TileI8, 4, 4, 1>(m, q, q_stride, s_x, rows, y);
 }
 
 void dot_i4__avx512vnni(const DotMatrix& m, const int8_t* q, size_t q_stride, const float* s_x, size_t rows,
                         float* y) noexcept {
-    for_rows<TileI4, 4, 2, 4>(m, q, q_stride, s_x, rows, y);
+    for_rows<TileI4, 4, 2, 1>(m, q, q_stride, s_x, rows, y);
 }
 
 }  // namespace edgesnn::kernels

@@ -3,10 +3,12 @@
 #include <cstring>
 
 #include "kernels/arms.hpp"
+#include "kernels/avx512.hpp"
 
 #define EDGESNN_ARM_NAME(name) name##__avx512vnni
 
 namespace edgesnn::kernels {
+namespace {
 
 #include "kernels/quantize_f32.inl"
 

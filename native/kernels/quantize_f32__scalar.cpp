@@ -6,6 +6,7 @@
 #define EDGESNN_ARM_NAME(name) name##__scalar
 
 namespace edgesnn::kernels {
+namespace {
 
 #include "kernels/quantize_f32.inl"
 

@@ -98,7 +98,11 @@ def tokens() -> Document:
 
 def test_tokens(backend: str) -> None:
     session = Model(tokens(), backend=backend).session()
-    assert np.asarray(session.step(np.int64(2))).tolist() == [0, 0, 1]
+    out = np.empty(3, np.float32)
+    for two in (2, np.int64(2), np.uint8(2), np.array(2)):
+        assert np.asarray(session.step(two)).tolist() == [0, 0, 1]
+    assert session.step(1, out=out) is out
+    assert (out.tolist(), session.step_number) == ([0, 1, 0], 5)
     assert np.asarray(session.run(np.array([1, 0], np.uint8))).tolist() == [[0, 1, 0], [1, 0, 0]]
     assert np.asarray(session.run([])).shape == (0, 3)
     for x in (3, -1, 2**70):
