@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from edgesnn.errors import UsageError
 
-_CHOICE = re.compile(r"invalid choice: '(?P<found>[^']*)'")
+_CHOICE = re.compile(r"argument (?P<argument>[^:]*): invalid choice: '(?P<found>[^']*)'")
 _UNKNOWN = re.compile(r"unrecognized arguments: (?P<found>\S+)")
 
 
@@ -54,7 +54,10 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             return nearest(unknown["found"].split("=")[0], self._option_string_actions)
         choice = _CHOICE.search(message)
-        return nearest(choice["found"], self._all_choices()) if choice else None
+        return nearest(choice["found"], self._choices_of(choice["argument"])) if choice else None
 
-    def _all_choices(self) -> list[str]:
-        return [str(choice) for action in self._actions for choice in action.choices or ()]
+    def _choices_of(self, argument: str) -> list[str]:
+        """Return the choices of one argument, by its name in messages; of those without flags, by any other name."""
+        named = [action for action in self._actions if argument == "/".join(action.option_strings)]
+        wanted = named or [action for action in self._actions if not action.option_strings]
+        return [str(choice) for action in wanted for choice in action.choices or ()]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import shlex
 import time
 from collections import deque
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgesnn.cli.console import percentile, program, quantity, short_path
+from edgesnn.cli.console import program, quantity, short_path
 from edgesnn.pipeline import Pipeline
 from edgesnn.prediction import Prediction
 from edgesnn.runtime import Model
+from edgesnn.spread import spread
 from edgesnn.units import format_duration_us
 
 FULL_SPEED_LIMIT_S = 2.0  # the pass at full speed stops here
@@ -53,8 +53,8 @@ class Summary:
             "schema": "edgesnn.demo/1",
             "predictions": self._count,
             "over_mqtt": self._over_mqtt,
-            "decide_us": _spread(self._totals_us),
-            "arrive_us": _spread(self._travels_us),
+            "decide_us": spread(self._totals_us),
+            "arrive_us": spread(self._travels_us),
             "events_per_s": events / wall_s if wall_s > 0 else None,
             "synops_per_window": self._synops / self._counted if self._counted else None,
             "model": {"name": self._model.name, "precision": self._model.precision, "backend": self._model.backend},
@@ -104,12 +104,8 @@ class Summary:
             return pipeline.counters["processed"], time.monotonic() - started
 
 
-def _spread(values_us: Sequence[float]) -> dict[str, float] | None:
-    return {"p50": percentile(values_us, 50), "p99": percentile(values_us, 99)} if values_us else None
-
-
-def _words(spread: dict[str, float]) -> str:
-    return f"p50 {format_duration_us(spread['p50'])}, p99 {format_duration_us(spread['p99'])}"
+def _words(found: dict[str, float]) -> str:
+    return f"p50 {format_duration_us(found['p50'])}, p99 {format_duration_us(found['p99'])}"
 
 
 def _card(metrics: dict[str, Any] | None) -> list[str]:

@@ -5,13 +5,10 @@ Formats of other packages come by entry points of the group `edgesnn.formats`, a
 
 from __future__ import annotations
 
-from functools import cache
-from importlib import import_module
-from importlib.metadata import entry_points
-
 from edgesnn.errors import RecordingError, UsageError
 from edgesnn.events.formats import raw_header
 from edgesnn.events.formats.base import Format, Head
+from edgesnn.variants import Variants
 
 FORMATS = {
     "aedat2": "edgesnn.events.formats.aedat2:Aedat2",
@@ -31,6 +28,7 @@ FORMATS = {
     "rosbag1": "edgesnn.events.formats.rosbag1:Rosbag1",
     "rosbag2": "edgesnn.events.formats.rosbag2:Rosbag2",
 }
+_VARIANTS = Variants(FORMATS, "edgesnn.formats")
 
 # What files begin with that people try: a name says more than "unknown".
 _FOREIGN = (
@@ -51,7 +49,7 @@ _FOREIGN = (
 
 def names() -> list[str]:
     """Return the names of all formats, ours first."""
-    return [*FORMATS, *(name for name in _others() if name not in FORMATS)]
+    return _VARIANTS.names()
 
 
 def native_names() -> list[str]:
@@ -61,11 +59,10 @@ def native_names() -> list[str]:
 
 def get(name: str) -> Format:
     """Return the format of this name; UsageError names the known ones."""
-    target = FORMATS.get(name) or _others().get(name)
-    if target is None:
+    kind = _VARIANTS.find(name)
+    if kind is None:
         raise UsageError("no such format", where="format", found=repr(name), expected=f"one of {', '.join(names())}")
-    module, _, attribute = target.partition(":")
-    found: Format = getattr(import_module(module), attribute)()
+    found: Format = kind()
     return found
 
 
@@ -96,8 +93,3 @@ def _foreign(head: Head) -> str | None:
     if named := raw_header.named_format(head):
         return f"a RAW file in {named}"
     return next((name for magic, name in _FOREIGN if head.data.startswith(magic)), None)
-
-
-@cache
-def _others() -> dict[str, str]:
-    return {point.name: point.value for point in entry_points(group="edgesnn.formats")}

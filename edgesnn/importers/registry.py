@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 
 from edgesnn.errors import UsageError
 from edgesnn.graph import Document
+from edgesnn.variants import Variants
 
 IMPORTERS = {
     "nir": "edgesnn.importers.nir:import_nir",
     "rwkv4": "edgesnn.importers.spikegpt:import_rwkv4",
     "spikegpt": "edgesnn.importers.spikegpt:import_spikegpt",
 }
+_VARIANTS = Variants(IMPORTERS)
 
 
 def find(name: str) -> Callable[..., Document]:
@@ -21,8 +22,7 @@ def find(name: str) -> Callable[..., Document]:
     Raises:
         UsageError: there is none of that name; the error lists them.
     """
-    if name not in IMPORTERS:
+    importer: Callable[..., Document] | None = _VARIANTS.find(name)
+    if importer is None:
         raise UsageError("no such importer", where="--from", found=repr(name), expected=", ".join(IMPORTERS))
-    module, _, attribute = IMPORTERS[name].partition(":")
-    importer: Callable[..., Document] = getattr(import_module(module), attribute)
     return importer

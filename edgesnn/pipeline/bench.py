@@ -12,9 +12,9 @@ import numpy.typing as npt
 from edgesnn.encode.native import encode
 from edgesnn.encode.points import PointEncoding
 from edgesnn.events.types import EVENT
-from edgesnn.pipeline.report import spread
 from edgesnn.runtime import Model
 from edgesnn.runtime.windows import Encoding, Window, encoding_of, readout_of, run_window
+from edgesnn.spread import spread
 
 SCHEMA = "edgesnn.bench/1"
 _SEED = 2024

@@ -8,9 +8,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from edgesnn.prediction import Prediction
+from edgesnn.spread import spread
 from edgesnn.units import format_duration_us
 
 
@@ -95,18 +94,6 @@ class TokenReport(Report):
         if delivery is not None:
             lines.append("mqtt: " + ", ".join(_figures(delivery)))
         return lines
-
-
-def spread(values: Any) -> dict[str, float] | None:
-    """Return {"p50", "p99"} by nearest rank, None of no values.
-
-    >>> spread([1.0, 2.0, 3.0])
-    {'p50': 2.0, 'p99': 3.0}
-    """
-    if not len(values):
-        return None
-    p50, p99 = np.percentile(np.asarray(values, dtype=np.float64), [50, 99], method="inverted_cdf")
-    return {"p50": float(p50), "p99": float(p99)}
 
 
 def _words(figures: Mapping[str, float]) -> str:

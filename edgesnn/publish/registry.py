@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any
 
 from edgesnn.errors import UsageError
 from edgesnn.publish.sinks.base import Sink
+from edgesnn.variants import Variants
 
 SINKS = {
     "jsonl": "edgesnn.publish.sinks.jsonl:JsonlSink",
     "mqtt": "edgesnn.publish.sinks.mqtt:MqttSink",
     "terminal": "edgesnn.publish.sinks.terminal:TerminalSink",
 }
-ENTRY_POINTS = "edgesnn.sinks"
+_VARIANTS = Variants(SINKS, "edgesnn.sinks")
 
 
 def make_sink(name: str, **options: Any) -> Sink:
@@ -23,13 +22,9 @@ def make_sink(name: str, **options: Any) -> Sink:
     Raises:
         UsageError: there is no sink of that name.
     """
-    if name in SINKS:
-        module, _, attribute = SINKS[name].partition(":")
-        sink: Sink = getattr(import_module(module), attribute)(**options)
-        return sink
-    others = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
-    if name not in others:
-        known = ", ".join(sorted({*SINKS, *others}))
+    kind = _VARIANTS.find(name)
+    if kind is None:
+        known = ", ".join(sorted(_VARIANTS.names()))
         raise UsageError("no such sink", found=repr(name), expected=f"one of {known}")
-    made: Sink = others[name].load()(**options)
+    made: Sink = kind(**options)
     return made

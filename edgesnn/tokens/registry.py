@@ -6,13 +6,11 @@ Those of other packages come by entry points of the group `edgesnn.tokenizers`, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
-from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any
 
 from edgesnn.errors import ModelError
 from edgesnn.tokens.tokenizers.base import AT, Kind, Tokenizer, wrong
+from edgesnn.variants import Variants
 
 TOKENIZERS = {
     "bytes": "edgesnn.tokens.tokenizers.bytes:Bytes",
@@ -20,11 +18,12 @@ TOKENIZERS = {
     "huggingface": "edgesnn.tokens.tokenizers.huggingface:HuggingFace",
     "numbers": "edgesnn.tokens.tokenizers.numbers:Numbers",
 }
+_VARIANTS = Variants(TOKENIZERS, "edgesnn.tokenizers")
 
 
 def names() -> list[str]:
     """Return all kinds, ours first."""
-    return [*TOKENIZERS, *(name for name in _others() if name not in TOKENIZERS)]
+    return _VARIANTS.names()
 
 
 def check_tokenizer(given: Any, vocab: int, where: str = "tokenizer") -> None:
@@ -68,12 +67,11 @@ def make_tokenizer(given: Any, vocab: int | None = None, where: str = "tokenizer
 
 def _kind(given: Any, where: str) -> Kind:
     name = given.get("kind") if isinstance(given, Mapping) else None
-    target = (TOKENIZERS.get(name) or _others().get(name)) if isinstance(name, str) else None
-    if target is None:
+    variant = _VARIANTS.find(name)
+    if variant is None:
         found, expected = repr(given if name is None else name)[:120], ", ".join(names())
         raise ModelError(f"{AT} is wrong: no such tokenizer", where=where, found=found, expected=expected)
-    module, _, attribute = target.partition(":")
-    kind: Kind = getattr(import_module(module), attribute)()
+    kind: Kind = variant()
     if given.keys() != {"kind", *kind.fields}:
         wrong(where, "fields", sorted(map(str, given)), ", ".join(["kind", *kind.fields]))
     return kind
@@ -83,8 +81,3 @@ def _check_size(size: int, vocab: int, where: str) -> None:
     if size > vocab:
         what = f"{AT} has more ids than the model"
         raise ModelError(what, where=where, found=f"{size} ids", expected=f"at most input.vocab, {vocab}")
-
-
-@cache
-def _others() -> dict[str, str]:
-    return {point.name: point.value for point in entry_points(group="edgesnn.tokenizers")}

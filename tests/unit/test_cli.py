@@ -67,6 +67,8 @@ def test_version_is_the_package_version():
     ("arguments", "line"),
     [
         (["doctro"], "did you mean `edgesnn doctor`?"),
+        (["replay", "x", "--on-corrupt", "skipp"], "did you mean skip?"),
+        (["eval", "digits", "--part", "letter"], "see `edgesnn eval --help`"),
         (["doctor", "--jsno"], "did you mean --json?"),
         (["replay", "--modle", "gestures"], "unrecognized arguments: --modle; did you mean --model?"),
         (["replay", "x.raw", "--bogus=1"], "unrecognized arguments: --bogus=1"),

@@ -28,7 +28,7 @@ ROWS = [
     {"hdf5"},
     {"mqtt"},
     {"prediction", "schemas", "broker_url"},
-    {"errors", "units", "version", "clock", "_native", "zoo"},
+    {"errors", "units", "version", "clock", "spread", "variants", "_native", "zoo"},
 ]
 LEVEL = {room: len(ROWS) - index for index, row in enumerate(ROWS) for room in row}
 
@@ -43,7 +43,10 @@ EXTRA = {
     "cli": {"paho"},
     "tokens": {"tokenizers"},
 }
-NUMPY_FREE = {"clock", "cli", "publish", "mqtt", "prediction", "schemas", "broker_url", "errors", "units", "version"}
+NUMPY_FREE = {
+    *("cli", "publish", "mqtt", "prediction", "schemas", "broker_url"),
+    *("clock", "errors", "spread", "units", "variants", "version"),
+}
 
 
 NATIVE = PACKAGE.parent / "native"

@@ -8,12 +8,14 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import edgesnn
+from edgesnn import variants
 from edgesnn.events.formats.base import EncoderOptions
 from edgesnn.events.registry import get
 from edgesnn.events.sources import registry
@@ -354,8 +356,9 @@ def test_a_source_that_nobody_holds_is_closed(tmp_path: Path) -> None:
 
 
 def test_sources_of_other_packages_come_after_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    others = {"udp": "nowhere:Udp", "queue": "edgesnn.events.sources.pipe:Pipe"}
-    monkeypatch.setattr(registry, "_others", lambda: others)
+    values = {"udp": "nowhere:Udp", "queue": "edgesnn.events.sources.pipe:Pipe"}
+    others = {name: EntryPoint(name, value, "edgesnn.sources") for name, value in values.items()}
+    monkeypatch.setattr(variants, "entry_points_of", lambda group: others)
     assert registry.names() == [*registry.SOURCES, "queue"]
     assert registry.get("udp").name == "udp"
     assert registry.get("queue").name == "pipe"

@@ -6,9 +6,6 @@ Those of other packages come by entry points of the group `edgesnn.sources`, aft
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
-from importlib import import_module
-from importlib.metadata import entry_points
 from typing import cast
 
 from edgesnn.errors import UsageError
@@ -19,6 +16,7 @@ from edgesnn.events.sources.base import Scheme
 from edgesnn.events.sources.devices import Lists
 from edgesnn.events.sources.live import OPTIONS, LiveSource
 from edgesnn.units import parse_sensor
+from edgesnn.variants import Variants
 
 SOURCES = {
     "dv": "edgesnn.events.sources.dv:Dv",
@@ -31,20 +29,20 @@ SOURCES = {
     "usb": "edgesnn.events.sources.usb:Usb",
     "v4l2": "edgesnn.events.sources.v4l2:V4l2",
 }
+_VARIANTS = Variants(SOURCES, "edgesnn.sources")
 
 
 def names() -> list[str]:
     """Return all schemes, ours first."""
-    return [*SOURCES, *(name for name in _others() if name not in SOURCES)]
+    return _VARIANTS.names()
 
 
 def get(name: str) -> Scheme:
     """Return the kind of source of this scheme; UsageError names the known ones."""
-    target = SOURCES.get(name) or _others().get(name)
-    if target is None:
+    kind = _VARIANTS.find(name)
+    if kind is None:
         raise UsageError("no such source", where="source", found=repr(name), expected=f"one of {', '.join(names())}")
-    module, _, attribute = target.partition(":")
-    found: Scheme = getattr(import_module(module), attribute)()
+    found: Scheme = kind()
     return found
 
 
@@ -87,8 +85,3 @@ def open_source(url: str, *, format: str | None = None, sensor: Sensor | None = 
     except BaseException:
         link.close()
         raise
-
-
-@cache
-def _others() -> dict[str, str]:
-    return {point.name: point.value for point in entry_points(group="edgesnn.sources")}

@@ -15,6 +15,7 @@ from edgesnn.events.recording import Recording
 from edgesnn.events.sources.address import Address
 from edgesnn.events.sources.base import Events, Link, Message, PlainLink
 from edgesnn.events.types import EVENT
+from edgesnn.spread import spread
 from edgesnn.units import parse_sensor, parse_speed
 
 _PIECE_US, _LARGEST_PIECE_US = 2_000, 100_000
@@ -95,11 +96,8 @@ class ReplayLink(PlainLink):
 
     def details(self) -> dict[str, Any]:
         """Return how late packets were given: "jitter_us" {"p50", "p99", "max"}, None while there is none."""
-        if not self._late_us:
-            return {"jitter_us": None}
-        late_us = np.frombuffer(self._late_us, np.float64)
-        p50, p99 = np.percentile(late_us, [50, 99], method="inverted_cdf")
-        return {"jitter_us": {"p50": float(p50), "p99": float(p99), "max": float(late_us.max())}}
+        late_us = spread(self._late_us)
+        return {"jitter_us": None if late_us is None else {**late_us, "max": max(self._late_us)}}
 
     def close(self) -> None:
         """Close the file."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from edgesnn.broker_url import Broker
@@ -19,6 +19,7 @@ from edgesnn.prediction import Prediction
 from edgesnn.publish import topics
 from edgesnn.publish.outbox import Item, Outbox, Policy
 from edgesnn.publish.publisher import utc_now
+from edgesnn.spread import spread
 
 NOT_TAKEN_BACK_OFF_S = (0.5, 30.0)
 EVENT_EXPIRY_S = 60
@@ -125,13 +126,13 @@ class MqttSink:
 
     def stats(self) -> dict[str, Any]:
         """Return the outbox's counters, the connection's, and the time from acceptance to acknowledgement."""
-        waits = sorted(self._ack_us)
+        waits: Mapping[str, float | None] = spread(self._ack_us) or {"p50": None, "p99": None}
         return {
             **self._outbox.stats(),
             "connects": self._connects,
             "protocol": self._client.protocol,
-            "ack_p50_us": waits[len(waits) // 2] if waits else None,
-            "ack_p99_us": waits[min(len(waits) - 1, len(waits) * 99 // 100)] if waits else None,
+            "ack_p50_us": waits["p50"],
+            "ack_p99_us": waits["p99"],
         }
 
     # --- the worker's thread -------------------------------------------------------------------------------------

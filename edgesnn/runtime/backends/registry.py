@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from importlib import import_module
 
 from edgesnn.errors import BackendError
 from edgesnn.runtime.backends.base import Backend
+from edgesnn.variants import Variants
 
 BACKENDS = {
     "native": "edgesnn.runtime.backends.native:NativeBackend",
     "reference": "edgesnn.runtime.backends.reference.engine:ReferenceBackend",
 }
+_VARIANTS = Variants(BACKENDS)
 
 
 def find(name: str) -> Backend:
@@ -20,12 +21,11 @@ def find(name: str) -> Backend:
     Raises:
         BackendError: there is none of that name.
     """
-    target = BACKENDS.get(name) if isinstance(name, str) else None
-    if target is None:
+    kind = _VARIANTS.find(name)
+    if kind is None:
         known = ", ".join(("auto", *BACKENDS))
         raise BackendError("backend is not known", where="backend", found=repr(name), expected=known)
-    module, _, attribute = target.partition(":")
-    backend: Backend = getattr(import_module(module), attribute)()
+    backend: Backend = kind()
     return backend
 
 
