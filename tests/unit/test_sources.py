@@ -91,6 +91,7 @@ def test_a_source_is_one_file_of_its_name(name: str) -> None:
         ("tcp://127.0.0.1:1?format=evt3&peers=127.0.0.1", "peers are those who connect"),
         ("tcp://127.0.0.1:1?format=evt3&listen=yes", "listen takes no value"),
         ("unix:?format=evt3", "not the path of a socket"),
+        ("unix://Gate?format=evt3", "not the path of a socket: expected unix:PATH"),
         ("pipe:?format=evt3", "not a pipe"),
     ],
 )

@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,24 @@ def test_a_tcp_source_connects_and_comes_back_when_the_server_does() -> None:
                 assert source.counters["disconnections"] == turn + 1
             assert source.counters["connections"] == 2
             assert source.counters["bad_words"] == 0
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "unix"])
+def test_a_lost_connection_is_made_again_soon_and_not_in_a_hurry(scheme: str, tmp_path: Path) -> None:
+    family, place = (socket.AF_UNIX, f"{tmp_path}/s") if scheme == "unix" else (socket.AF_INET, ("127.0.0.1", 0))
+    with socket.socket(family) as server:
+        server.bind(place)
+        server.listen()
+        server.settimeout(0.01)
+        at = f"unix:{place}" if scheme == "unix" else f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        with edgesnn.open(f"{at}?{HOW}") as source:
+            until_s, accepted = time.monotonic() + 1.0, 0
+            while time.monotonic() < until_s:
+                source.read(0.01)
+                with contextlib.suppress(TimeoutError, socket.timeout):
+                    server.accept()[0].close()
+                    accepted += 1
+    assert 3 <= accepted <= 11
 
 
 def _serve(server: socket.socket, data: bytes, size: int = 777) -> None:

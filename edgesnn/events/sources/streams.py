@@ -202,6 +202,7 @@ class ClientLink(StreamLink):
 
     def _success(self, connection: socket.socket) -> Message:
         self._wait_s = _FIRST_WAIT_S
+        self._next_s = time.monotonic() + self._wait_s  # should it be lost at once
         return self._begin(connection)
 
     def _failure(self, trying: socket.socket, code: int) -> None:

@@ -24,9 +24,10 @@ class Unix:
 
     def open(self, address: Address) -> Link:
         """Begin to connect, or listen."""
-        path = (address.host or "") + address.path
-        if not 0 < len(os.fsencode(path)) <= _LONGEST:
-            raise address.wrong("not the path of a socket", expected=f"unix:PATH of at most {_LONGEST} bytes")
+        path = address.path
+        if address.host is not None or not 0 < len(os.fsencode(path)) <= _LONGEST:
+            expected = f"unix:PATH of at most {_LONGEST} bytes, or unix:///PATH from the root on"
+            raise address.wrong("not the path of a socket", expected=expected)
         if not address.flag("listen"):
             return ClientLink(address.url, socket.AF_UNIX, path)
         silent_s = address.number("dead_ms", 2000, 10, 3_600_000) / 1000
