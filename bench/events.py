@@ -3,9 +3,10 @@
     python bench/events.py [--seconds 1] [--format csv ...] [--cpu]
 
 Reads the shared folder (EDGESNN_SHARED, else `shared` beside the repository). One thread. Streams of bytes go in chunks
-of 64 KiB into `edgesnn.Decoder`, the arrays dropped as they come; containers through `Recording.packets`. Whatever of
-`bench/events_peers.py` is installed reads the same file in the same minute, in turn with ours; the best run of each
-counts. A reader that gives other events says so in its row. Formats that are written are timed too.
+of 64 KiB into `edgesnn.Decoder`, the arrays dropped as they come, so that all are decoded into the same memory;
+containers through `Recording.packets`. Whatever of `bench/events_peers.py` is installed reads the same file in the same
+minute, in turn with ours; the best run of each counts, and the median of ours stands beside it (five runs at least). A
+reader that gives other events says so in its row. Formats that are written are timed too.
 
 With --cpu the processor's time of this process is taken instead of the clock's: on a loaded machine no run that is
 longer than a slice of the scheduler goes undisturbed. HDF5 is then left out, which another process reads.
@@ -22,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,7 +78,7 @@ def main() -> None:
     if not SHARED.is_dir():
         print(f"nothing to decode: {SHARED} is not there; set EDGESNN_SHARED")
         return
-    print("file                                      Mev/s   MB/s  bytes/event  peers (times slower)")
+    print("file                                      Mev/s  median   MB/s  bytes/event  peers (times slower)")
     rows = []
     for name in FILES:
         if args.cpu and name.endswith((".h5", ".hdf5")):
@@ -87,7 +89,8 @@ def main() -> None:
     writers = [row for name in registry.names() if (row := write_speed(name, args.format, timing)) is not None]
     for row in writers:
         print(
-            f"written as {row['format']:<29} {row['mev_s']:>6.1f} {row['mb_s']:>6.0f}  {row['bytes_per_event']:>11.2f}"
+            f"written as {row['format']:<29} {row['mev_s']:>6.1f} {'':>7} {row['mb_s']:>6.0f}  "
+            f"{row['bytes_per_event']:>11.2f}"
         )
     record("events", {"clock": "cpu" if args.cpu else "wall", "files": rows, "writers": writers})
 
@@ -104,7 +107,8 @@ def show(row: dict[str, Any]) -> None:
         f"{name} {peer['mev_s']:.1f} (x{row['mev_s'] / peer['mev_s']:.1f}{'' if peer['same'] else ', other events'})"
         for name, peer in row["peers"].items()
     )
-    numbers = f"{row['mev_s']:>6.1f} {row['mb_s']:>6.0f}  {row['bytes_per_event']:>11.2f}"
+    speeds = f"{row['mev_s']:>6.1f} {row['median_mev_s']:>7.1f} {row['mb_s']:>6.0f}"
+    numbers = f"{speeds}  {row['bytes_per_event']:>11.2f}"
     print(f"{row['file']:<40} {numbers}  {', '.join(slower)}")
 
 
@@ -158,12 +162,14 @@ def measure(path: Path, truth: dict[str, Any], timing: Timing) -> dict[str, Any]
             readers[name] = reader
         except Exception as error:  # other people's code, on a file that it may not read
             print(f"{path.name}: {name} cannot read it: {error}")
-    best_s = best_of({"": reading(recording), **{name: reader[0] for name, reader in readers.items()}}, timing)
+    times = in_turns({"": reading(recording), **{name: reader[0] for name, reader in readers.items()}}, timing)
+    best_s = {name: min(one) for name, one in times.items()}
     return {
         "file": path.name,
         "format": recording.format,
         "events": len(events),
         "mev_s": len(events) / best_s[""] / 1e6,
+        "median_mev_s": len(events) / median(times[""]) / 1e6,
         "mb_s": size / best_s[""] / 1e6,
         "bytes_per_event": size / len(events),
         "peers": {name: {"mev_s": len(events) / best_s[name] / 1e6, "same": same[name]} for name in readers},
@@ -205,22 +211,22 @@ def write_speed(name: str, wanted: list[str] | None, timing: Timing) -> dict[str
         write()
         if not (edgesnn.open(path, format=name).read() == events).all():
             raise SystemExit(f"{name}: what was written is read back as other events")
-        best_s = best_of({"": write}, timing)[""]
+        best_s = min(in_turns({"": write}, timing)[""])
         size = path.stat().st_size
     mev_s, mb_s = len(events) / best_s / 1e6, size / best_s / 1e6
     return {"format": name, "mev_s": mev_s, "mb_s": mb_s, "bytes_per_event": size / len(events)}
 
 
-def best_of(work: dict[str, Callable[[], object]], timing: Timing) -> dict[str, float]:
-    """Run all in turn for so long; return the shortest time of each."""
-    best_s = dict.fromkeys(work, float("inf"))
+def in_turns(work: dict[str, Callable[[], object]], timing: Timing) -> dict[str, list[float]]:
+    """Run all in turn for so long, five times at least; return the times of each."""
+    times: dict[str, list[float]] = {name: [] for name in work}
     end = time.perf_counter() + timing.seconds * len(work)
-    while time.perf_counter() < end:
+    while time.perf_counter() < end or any(len(one) < 5 for one in times.values()):
         for name, one in work.items():
             start = timing.clock()
             one()
-            best_s[name] = min(best_s[name], timing.clock() - start)
-    return best_s
+            times[name].append(timing.clock() - start)
+    return times
 
 
 if __name__ == "__main__":
