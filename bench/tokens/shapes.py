@@ -1,8 +1,8 @@
 """The networks: SpikeGPT of published sizes with random weights, as model files in a cache outside the repository.
 
 Weights are those of `tests/token_nets.py`, drawn with a seed so that about a fifth of the neurons fire; mode "author".
-The cache (EDGESNN_BENCH_CACHE, else edgesnn-bench in the user's) has a folder by the hash of the code that makes the
-files; one that was not used for a day is removed.
+The cache (EDGESNN_BENCH_CACHE, else edgesnn-bench in the user's) has a folder by the hash of the code that makes its
+files, one for our models and one for what does not change with the package; one unused for a day is removed.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ from tests import token_nets
 
 SEED = 1
 TOKENS = 4  # that answers are compared on
-MAKERS = (
-    *("edgesnn/graph", "edgesnn/quantize", "edgesnn/importers/spikegpt.py", "tests/token_nets.py"),
-    *("bench/tokens/shapes.py", "bench/tokens/onnx_graph.py"),
-)
+WEIGHTS = ("tests/token_nets.py", "bench/tokens/shapes.py")
+MAKERS = {
+    "ours": (*WEIGHTS, "edgesnn/graph", "edgesnn/quantize", "edgesnn/importers/spikegpt.py"),
+    "others": (*WEIGHTS, "bench/tokens/onnx_graph.py", "edgesnn/models/spikegpt.py"),
+}
 UNUSED_S = 86400
 
 
@@ -86,7 +87,7 @@ def model_file(name: str, precision: str) -> Path:
         weights, _, group = precision.partition("/")
         (made if weights == "float32" else quantize(made, weights, group=int(group or 32))).save(path)
 
-    return cached(f"{name}-{precision.replace('/', '-')}.safetensors", make)
+    return cached(f"{name}-{precision.replace('/', '-')}.safetensors", make, "ours")
 
 
 def trace(name: str, *, spiking: bool = True) -> Trace:
@@ -122,9 +123,9 @@ def tokens_of(name: str, count: int) -> npt.NDArray[np.int64]:
     return np.random.default_rng(SEED).integers(0, SHAPES[name].vocab, count)
 
 
-def cached(file: str, make: Callable[[Path], None]) -> Path:
+def cached(file: str, make: Callable[[Path], None], makers: str = "others") -> Path:
     """Return the path of a file in the cache, made first where it is not there."""
-    path = folder() / file
+    path = folder(makers) / file
     if not path.is_file():
         print(f"  making {file}", flush=True)
         draft = path.with_name(f"draft-{file}")
@@ -133,16 +134,16 @@ def cached(file: str, make: Callable[[Path], None]) -> Path:
     return path
 
 
-@lru_cache(maxsize=1)
-def folder() -> Path:
-    """Return the folder of the code as it is."""
+@lru_cache
+def folder(makers: str) -> Path:
+    """Return the folder of these makers as they are now."""
     base = Path(os.environ.get("EDGESNN_BENCH_CACHE") or Path.home() / ".cache/edgesnn-bench")
     digest = hashlib.sha256()
-    for maker in MAKERS:
+    for maker in MAKERS[makers]:
         path = common.ROOT / maker
         for source in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             digest.update(source.read_bytes())
-    own = base / f"tokens-{digest.hexdigest()[:12]}"
+    own = base / f"tokens-{makers}-{digest.hexdigest()[:12]}"
     own.mkdir(parents=True, exist_ok=True)
     os.utime(own)
     for old in base.glob("tokens-*"):
