@@ -13,6 +13,7 @@ import numpy.typing as npt
 from edgesnn import _native
 from edgesnn.encode.registry import ENCODERS
 from edgesnn.errors import UsageError
+from edgesnn.events.decoder import whole_sensor
 from edgesnn.events.described import Written, parse
 from edgesnn.events.filters import Chain, FilterLike, parse_filters
 from edgesnn.events.recording import Recording
@@ -97,7 +98,7 @@ def encode_array(
     [[[[0, 2], [0, 0]]], [[[0, 0], [1, 0]]]]
     """
     chosen = parse_encoder(encoder)
-    native = _native.encode.ArrayEncoder(chosen.name, chosen.numbers, _size(sensor))
+    native = _native.encode.ArrayEncoder(chosen.name, chosen.numbers, whole_sensor(sensor))
     made: Array = native.encode(events, t0_us, t1_us, first_event, out)
     return made
 
@@ -134,7 +135,9 @@ class ArrayStream:
     ) -> None:
         self.encoder = parse_encoder(encoder)
         windows = _windows(window, hop, window_events, hop_events)
-        self._native = _native.encode.ArrayStream(self.encoder.name, self.encoder.numbers, _size(sensor), *windows)
+        self._native = _native.encode.ArrayStream(
+            self.encoder.name, self.encoder.numbers, whole_sensor(sensor), *windows
+        )
 
     def push(self, events: Array, *, t_end_us: int | None = None) -> None:
         """Give the next packet; it is copied. `poll` until None before the next one.
@@ -241,21 +244,19 @@ def _windows(window: Any, hop: Any, window_events: Any, hop_events: Any) -> tupl
         raise UsageError("windows are by time or by count", where="window", expected="window or window_events")
     if (hop if window is None else hop_events) is not None:
         raise UsageError("the hop is of the other kind of window", where="hop", expected="that of the window")
-    length, step = (window, hop) if window is not None else (window_events, hop_events)
-    length_number = _length(length)
-    return length_number, length_number if step is None else _length(step), window is None
+    kind, length, step = ("", window, hop) if window is not None else ("_events", window_events, hop_events)
+    number = _length(length, f"window{kind}")
+    return number, number if step is None else _length(step, f"hop{kind}"), window is None
 
 
-def _length(value: Any) -> int:
+def _length(value: Any, where: str) -> int:
+    unit = "events" if where.endswith("events") else "microseconds"
     try:
-        number = parse_duration_us(value, where="window") if isinstance(value, str) else operator.index(value)
+        is_text = isinstance(value, str) and unit != "events"
+        number = parse_duration_us(value, where=where) if is_text else operator.index(value)
     except TypeError:
         number = 0
-    if not 1 <= number <= 1 << 40:
-        raise UsageError("not a window", where="window", found=repr(value), expected="1 to 2^40 microseconds or events")
+    bits = 22 if where == "window_events" else 40  # so many events may wait
+    if not 1 <= number <= 1 << bits:
+        raise UsageError("not a window", where=where, found=repr(value), expected=f"1 to 2^{bits} {unit}")
     return number
-
-
-def _size(sensor: tuple[int, int]) -> tuple[int, int]:
-    width, height = sensor
-    return int(width), int(height)

@@ -177,8 +177,14 @@ def check_options(sensor: Sensor | None, on_corrupt: str) -> None:
     """Raise UsageError where these are not a sensor size and a policy."""
     if on_corrupt not in ON_CORRUPT:
         raise UsageError("no such policy", where="on_corrupt", found=repr(on_corrupt), expected="'strict' or 'skip'")
-    if sensor is None:
-        return
+    if sensor is not None:
+        whole_sensor(sensor)
+
+
+def whole_sensor(sensor: Any) -> Sensor:
+    """Return a sensor size as two ints; UsageError where it is none."""
     sides = tuple(sensor) if isinstance(sensor, (tuple, list)) else ()
     if len(sides) != 2 or not all(isinstance(side, (int, np.integer)) and 0 < side <= 65536 for side in sides):
-        raise UsageError("not a sensor size", where="sensor", found=repr(sensor), expected="(width, height)")
+        expected = "(width, height), each 1 to 65536"
+        raise UsageError("not a sensor size", where="sensor", found=repr(sensor)[:80], expected=expected)
+    return int(sides[0]), int(sides[1])

@@ -210,11 +210,14 @@ def test_a_surface_is_the_exponential() -> None:
         ({"window": 1.5}, "not a window"),
         ({"window": "1ms", "hop_events": 5}, "the hop is of the other kind"),
         ({"window_events": 5, "hop": "1ms"}, "the hop is of the other kind"),
-        ({"window_events": 1 << 30}, "not a window"),
+        ({"window_events": 1 << 30}, "window_events: not a window: found 1073741824, expected 1 to 2\\^22 events"),
+        ({"window_events": "5ms"}, "window_events: not a window: found '5ms'"),
+        ({"window_events": 5, "hop_events": "5ms"}, "hop_events: not a window: found '5ms'"),
+        ({"window": "5ms", "hop": "0ms"}, "hop: not a window: found '0ms'"),
     ],
 )
 def test_wrong_windows_are_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(edgesnn.EdgeSnnError, match=message):
+    with pytest.raises(UsageError, match=message):
         ArrayStream("frames", SENSOR, **options)
 
 
@@ -231,6 +234,13 @@ def test_wrong_windows_are_refused(options: dict[str, Any], message: str) -> Non
 def test_wrong_encoders_are_refused(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         ArrayStream(text, (640, 480), window="1ms")
+
+
+@pytest.mark.parametrize("sensor", [None, 640, (640,), (640, 0), (1.5, 4), ("a", 4), (1 << 40, 4), (4, 4, 4)])
+def test_wrong_sensors_are_refused(sensor: Any) -> None:
+    for make in (lambda: ArrayStream("frames", sensor, window=5), lambda: Chain([], sensor=sensor)):
+        with pytest.raises(UsageError, match="sensor: not a sensor size"):
+            make()
 
 
 def test_wrong_events_and_arrays_are_refused() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy.typing as npt
 
 from edgesnn import _native
+from edgesnn.events.decoder import whole_sensor
 from edgesnn.events.filters.specification import FilterLike, parse_filters
 
 
@@ -33,8 +34,7 @@ class Chain:
 
     def __init__(self, filters: Iterable[FilterLike], *, sensor: tuple[int, int]) -> None:
         self.filters = parse_filters(filters)
-        width, height = sensor
-        self._native = _native.events.FilterChain([one.native for one in self.filters], (int(width), int(height)))
+        self._native = _native.events.FilterChain([one.native for one in self.filters], whole_sensor(sensor))
 
     @property
     def sensor(self) -> tuple[int, int]:
