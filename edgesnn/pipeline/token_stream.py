@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgesnn.errors import ModelError, UsageError
+from edgesnn.errors import EdgeSnnError, ModelError, UsageError
 from edgesnn.graph import fields
-from edgesnn.pipeline.token_records import Arrival, TokenRecords, saved_decide
+from edgesnn.pipeline.token_records import Arrival, TokenRecords
+from edgesnn.pipeline.token_sessions import Keyed, TokenSessions
 from edgesnn.prediction import Prediction
-from edgesnn.runtime import Model, Session, load, snapshot
-from edgesnn.runtime.decide import Decide, Readout
+from edgesnn.runtime import Model, load, snapshot
+from edgesnn.runtime.decide import Readout
 from edgesnn.tokens.lines import MOST_BYTES, Line
 from edgesnn.tokens.masks import MOST_FIELD, field_of
 from edgesnn.tokens.sources.base import LineSource, Mark
 from edgesnn.tokens.sources.registry import open_lines
-from edgesnn.tokens.surprise import LineScorer
+from edgesnn.tokens.together import AT_ONCE, together
 
 _TICK_S = 0.1
 _SECTIONS = ("decide", "session", "source", "tokens")
+_WIDE_BYTES = 1 << 22
+"""Weights that do not stay in a cache: from here on lines of several keys are done together."""
 MOST_SESSIONS = 1 << 16
 
 
 @dataclass
-class _Keyed:
-    """What belongs to one key."""
+class _Made:
+    """A prediction that was made together with others and not given yet."""
 
-    session: Session
-    scorer: LineScorer
-    decide: Decide | None
-    heard_s: float | None = None
+    prediction: Prediction
+    line: Line
+    arrived_s: float
+    key: str
+    before: Keyed | None
+    """What belonged to the key before the line."""
 
 
 class TokenStream:
@@ -83,19 +88,22 @@ class TokenStream:
         publish_text: bool = False,
     ) -> None:
         self.model = model if isinstance(model, Model) else load(model, backend=backend)
-        self._key, self._most = _checked_key(key), _checked_count(sessions)
+        self._key = _checked_key(key)
         policy = None if reset is None else fields.reset_policy(reset, "reset", "reset")
-        self._states = [replace(state, **(policy or {})) for state in self.model.document.states]
+        states = [replace(state, **(policy or {})) for state in self.model.document.states]
         readout = self.model.readout if threshold is None else None
         if threshold is None and readout is None:
             threshold = self.model.input.get("alert_bits")
         self._readout = None if readout is None else Readout.from_document(readout)
         self._records = TokenRecords(self.model, stream, threshold, publish_text, self._readout, _reset_words(policy))
-        self._lines = LineScorer(self.model.session()).lines  # what does not fit is said before anything is opened
-        self._keyed: OrderedDict[str, _Keyed] = OrderedDict()
+        self._sessions = TokenSessions(self.model, states, self._readout, _checked_count(sessions))
         self._waiting: deque[tuple[Line, float]] = deque()
+        self._made: deque[_Made] = deque()
+        self._order: list[str] = []  # of the sessions before what was made
+        self._together: list[str] = []  # the keys of what was made
+        self._wide = sum(tensor.data.nbytes for tensor in self.model.document.tensors.values()) >= _WIDE_BYTES
         self._place: tuple[int, int] | None = None
-        self._counts = {"lines": 0, "tokens": 0, "sessions_evicted": 0}
+        self._lines = self._tokens = 0
         self._closed = False
         if isinstance(source, (str, os.PathLike)):
             source = open_lines(os.fspath(source), follow=follow)
@@ -114,16 +122,18 @@ class TokenStream:
         self._check_open()
         if self._source is None:
             raise UsageError("the stream has no source", hint="push lines, or give it a source")
-        while not self._waiting:
+        while not self._waiting and not self._made:
             lines = self._source.read(_TICK_S)
             if lines is None:
                 raise StopIteration
             self._waiting.extend((line, time.monotonic()) for line in lines)
-        line, arrived_s = self._waiting.popleft()
-        live = self._source.live
-        made = self._take(line, arrived_s if live else time.monotonic(), live)  # a recorded line does not wait
-        self._place = line.place
-        return made
+        if not self._made:
+            group = self._group()
+            if len(group) < 2 or not self._make(group):
+                line, arrived_s = self._waiting.popleft()
+                return self._given(self._take(line, self._arrived_s(arrived_s), self._source.live), line)
+        made = self._made.popleft()
+        return self._given(made.prediction, made.line)
 
     def push(self, line: str | bytes, origin: str = "", *, stamp_ns: int | None = None) -> Prediction:
         """Return the prediction of a line.
@@ -142,28 +152,24 @@ class TokenStream:
         data = line.encode("utf-8", "surrogatepass") if isinstance(line, str) else bytes(line)
         if b"\n" in data:
             raise UsageError("a line holds a line's end", where="push", hint="push line by line")
-        return self._take(Line(data[:MOST_BYTES], origin), time.monotonic(), True, stamp_ns)
+        taken = Line(data[:MOST_BYTES], origin)
+        return self._given(self._take(taken, time.monotonic(), True, stamp_ns), taken)
 
     @property
     def counters(self) -> dict[str, int]:
         """Counters by name: lines and tokens taken, lines that wait, sessions, and the source's (docs/tokens.md)."""
         source = {} if self._source is None else self._source.counters
-        here = {"pending": len(self._waiting), "sessions": len(self._keyed)}
-        return {**self._counts, **here, **{f"source.{name}": value for name, value in source.items()}}
+        counts = {"lines": self._lines, "tokens": self._tokens, "sessions_evicted": self._sessions.evicted}
+        here = {"pending": len(self._waiting) + len(self._made), "sessions": len(self._sessions)}
+        return {**counts, **here, **{f"source.{name}": value for name, value in source.items()}}
 
     def snapshot(self) -> bytes:
         """Return the whole state between two lines: sessions by key, decisions, and the place in a file."""
         self._check_open()
+        self._undo()
         mark = None if self._place is None or self._source is None else self._source.mark(self._place)
-        arrays: dict[str, npt.NDArray[Any]] = {
-            "source/mark": np.array(mark or (), dtype=np.int64),
-            "tokens/counts": np.array(list(self._counts.values()), dtype=np.int64),
-            "tokens/keys": np.frombuffer(json.dumps(list(self._keyed)).encode(), dtype=np.uint8),
-        }
-        for number, one in enumerate(self._keyed.values()):
-            arrays[f"session/{number}"] = np.frombuffer(one.session.snapshot(), dtype=np.uint8)
-            arrays |= {f"tokens/{number}/{name}": array for name, array in one.scorer.save().items()}
-            arrays[f"decide/{number}"] = saved_decide(one.decide)
+        counts = np.array([self._lines, self._tokens, self._sessions.evicted], dtype=np.int64)
+        arrays = {"source/mark": np.array(mark or (), dtype=np.int64), "tokens/counts": counts, **self._sessions.save()}
         return snapshot.encode(arrays, self.model.identity, _SECTIONS)
 
     def restore(self, blob: bytes) -> None:
@@ -176,19 +182,17 @@ class TokenStream:
         self._check_open()
         arrays = snapshot.decode(blob, self.model.identity, _SECTIONS)
         try:
-            keys = json.loads(arrays["tokens/keys"].tobytes())
-            counts = [int(count) for count in arrays["tokens/counts"]]
+            lines, tokens, evicted = (int(count) for count in arrays["tokens/counts"])
             mark = _saved_mark(arrays["source/mark"])
-            usable = len(counts) == len(self._counts) and min(counts) >= 0 and len(keys) <= self._most
-            if not usable or not isinstance(keys, list) or len({str(key) for key in keys}) != len(keys):
-                raise ValueError("other counts or sessions")
-            _check_names(arrays, len(keys))
-            keyed = OrderedDict((str(key), self._restored(arrays, number)) for number, key in enumerate(keys))
+            if min(lines, tokens, evicted) < 0:
+                raise ValueError("other counts")
+            keyed = self._sessions.restored(arrays)
         except (KeyError, ValueError, TypeError, RecursionError) as error:
             raise ModelError("snapshot is of no such stream", where="restore", found=repr(error)[:120]) from None
-        self._keyed, self._place = keyed, None if mark is None else mark[:2]
-        self._counts = dict(zip(self._counts, counts, strict=True))
+        self._sessions.replace(keyed, evicted)
+        self._lines, self._tokens, self._place = lines, tokens, None if mark is None else mark[:2]
         self._waiting.clear()
+        self._made.clear()
         if self._source is not None and mark is not None:
             self._source.seek(mark)
 
@@ -209,14 +213,71 @@ class TokenStream:
     def _take(self, line: Line, arrived_s: float, live: bool, stamp_ns: int | None = None) -> Prediction:
         began_s = time.monotonic()
         key = self._key_of(line)
-        one = self._session_of(key)
-        idle_ms = None if one.heard_s is None or not live else 1e3 * (arrived_s - one.heard_s)
-        one.heard_s = arrived_s
-        score = one.scorer.line(line.data, idle_ms)
-        arrival = Arrival(self._counts["lines"], None if self._key is None else key, stamp_ns, arrived_s, began_s)
-        self._counts["lines"] += 1
-        self._counts["tokens"] += score.count
-        return self._records.make(score, one.decide, arrival)
+        one = self._sessions.of(key)
+        score = one.scorer.line(line.data, _heard(one, arrived_s, live))
+        return self._records.make(score, one.decide, self._arrival(self._lines, key, stamp_ns, arrived_s, began_s))
+
+    def _group(self) -> list[tuple[Line, float, str]]:
+        """Return the waiting lines that may be done together: each of another key, none for which another goes."""
+        group: list[tuple[Line, float, str]] = []
+        if self._key is None or not self._wide:
+            return group
+        new = 0
+        for line, arrived_s in islice(self._waiting, AT_ONCE):
+            key = self._key_of(line)
+            new += key not in self._sessions
+            if new > self._sessions.room or any(key == other for *_, other in group):
+                break
+            group.append((line, self._arrived_s(arrived_s), key))
+        return group
+
+    def _make(self, group: list[tuple[Line, float, str]]) -> bool:
+        """Make the predictions of these lines together; undone, and False, where one of them raises."""
+        assert self._source is not None
+        began_s = time.monotonic()
+        self._together = keys = [key for *_, key in group]
+        self._order, before = self._sessions.order(), self._sessions.copies(keys)
+        sessions = [self._sessions.of(key) for key in keys]
+        heard = [_heard(one, at_s, self._source.live) for one, (_, at_s, _) in zip(sessions, group, strict=True)]
+        try:
+            works = [one.scorer.work(line.data, ms) for one, (line, *_), ms in zip(sessions, group, heard, strict=True)]
+            scores = together(works, [one.session for one in sessions], sessions[0].scorer.keep)
+            for i, (one, score, (line, arrived_s, key)) in enumerate(zip(sessions, scores, group, strict=True)):
+                arrival = self._arrival(self._lines + i, key, None, arrived_s, began_s)
+                made = self._records.make(score, one.decide, arrival)
+                self._made.append(_Made(made, line, arrived_s, key, before[key]))
+        except BaseException as error:
+            self._made.clear()
+            self._sessions.put_back(before, self._order)
+            if isinstance(error, EdgeSnnError):
+                return False
+            raise
+        for _ in group:
+            self._waiting.popleft()
+        return True
+
+    def _undo(self) -> None:
+        """Put the lines back whose predictions have not been given."""
+        if not self._made:
+            return
+        before = {made.key: made.before for made in self._made}
+        given = self._together[: -len(self._made)]
+        self._sessions.put_back(before, [key for key in self._order if key not in given] + given)
+        self._waiting.extendleft((made.line, made.arrived_s) for made in reversed(self._made))
+        self._made.clear()
+
+    def _given(self, prediction: Prediction, line: Line) -> Prediction:
+        self._lines += 1
+        self._tokens += 0 if prediction.tokens is None else prediction.tokens.count
+        self._place = line.place
+        return prediction
+
+    def _arrival(self, number: int, key: str, stamp_ns: int | None, arrived_s: float, began_s: float) -> Arrival:
+        return Arrival(number, None if self._key is None else key, stamp_ns, arrived_s, began_s)
+
+    def _arrived_s(self, arrived_s: float) -> float:
+        """Return when a line came; one of a recording does not wait."""
+        return arrived_s if self._source is not None and self._source.live else time.monotonic()
 
     def _key_of(self, line: Line) -> str:
         if self._key is None:
@@ -224,34 +285,6 @@ class TokenStream:
         if self._key == "origin":
             return line.origin
         return field_of(line.data.decode("utf-8", "replace"), int(self._key))[:200]
-
-    def _session_of(self, key: str) -> _Keyed:
-        if key in self._keyed:
-            self._keyed.move_to_end(key)
-        else:
-            if len(self._keyed) == self._most:
-                self._keyed.popitem(last=False)
-                self._counts["sessions_evicted"] += 1
-            self._keyed[key] = self._made()
-        return self._keyed[key]
-
-    def _made(self) -> _Keyed:
-        session = self.model.session()
-        decide = None if self._readout is None else Decide(self._readout)
-        return _Keyed(session, LineScorer(session, states=self._states, lines=self._lines), decide)
-
-    def _restored(self, arrays: Mapping[str, npt.NDArray[Any]], number: int) -> _Keyed:
-        one = self._made()
-        one.session.restore(arrays[f"session/{number}"].tobytes())
-        head = f"tokens/{number}/"
-        one.scorer.load({name.removeprefix(head): a for name, a in arrays.items() if name.startswith(head)})
-        active, misses, candidate, run = (int(value) for value in arrays[f"decide/{number}"])
-        if one.decide is not None:
-            if max(active, candidate) >= len(one.decide.readout.labels) or min(misses, run) < 0:
-                raise ValueError("a decision that the model does not make")
-            one.decide.active, one.decide.candidate = (None if at < 0 else at for at in (active, candidate))
-            one.decide.misses, one.decide.run = misses, run
-        return one
 
     def _check_open(self) -> None:
         if self._closed:
@@ -267,11 +300,11 @@ def _saved_mark(saved: npt.NDArray[Any]) -> Mark | None:
     return inode, byte, checksum
 
 
-def _check_names(arrays: Mapping[str, npt.NDArray[Any]], keys: int) -> None:
-    each = ("session/{}", "decide/{}", "tokens/{}/known", "tokens/{}/counts", "tokens/{}/running")
-    wanted = {"source/mark", "tokens/counts", "tokens/keys", *(name.format(n) for n in range(keys) for name in each)}
-    for name in sorted(arrays.keys() ^ wanted):
-        raise ValueError(f"{name} is {'unknown' if name in arrays else 'missing'}")
+def _heard(one: Keyed, arrived_s: float, live: bool) -> float | None:
+    """Return how many milliseconds a key was silent before a line, None where that is not known; it is heard now."""
+    idle_ms = None if one.heard_s is None or not live else 1e3 * (arrived_s - one.heard_s)
+    one.heard_s = arrived_s
+    return idle_ms
 
 
 def _checked_key(key: Any) -> str | int | None:

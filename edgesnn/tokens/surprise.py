@@ -15,6 +15,7 @@ from edgesnn.tokens.line_input import LineInput
 from edgesnn.tokens.probability import Floats, check_logits, surprise_bits
 from edgesnn.tokens.resets import Resets
 from edgesnn.tokens.stepping import TokenSession, logits_output, need_logits, output, pieces
+from edgesnn.tokens.together import Keep, Work, alone
 
 SPANS = 3
 Saved = dict[str, npt.NDArray[Any]]
@@ -108,6 +109,9 @@ class LineScorer:
         session: of a model with a tokenizer, and logits or a readout; nobody else uses it meanwhile.
         states: the model's states with their reset policies, where these differ from the file's.
         lines: what the model file says of lines, where that was made before.
+
+    Attributes:
+        keep: which outputs it needs of a run.
     """
 
     def __init__(
@@ -118,6 +122,7 @@ class LineScorer:
         self._readout = None if model.readout is None else str(model.readout["node"])
         if self._name is None and self._readout is None:
             need_logits(model)
+        self.keep: Keep = "last" if self._name is None else "all"
         self._session = session
         self.lines = lines or LineInput(model)
         self._resets = Resets(session, model.document.states if states is None else states)
@@ -137,14 +142,18 @@ class LineScorer:
         Raises:
             ModelError: the model gives logits that are no numbers.
         """
+        return alone(self.work(data, idle_ms), self._session, self.keep)
+
+    def work(self, data: bytes, idle_ms: float | None = None) -> Work[LineScore]:
+        """Return the work of a line, for `together.together`: see `line`."""
         text = self.lines.text(data)
         ids = self.lines.tokens(text)
         work = [0, 0, 0]
         scores = None
         bits = np.zeros(0)
         if ids:
-            self._begin(idle_ms, work)
-            bits, scores = self._push(ids, work)
+            yield from self._begin(idle_ms, work)
+            bits, scores = yield from self._push(ids, work)
         score = self._score(text, ids, bits, scores, work)
         if score.bits_per_token is not None:
             self.running.push(score.bits_per_token)
@@ -174,25 +183,25 @@ class LineScorer:
         self._begun = bool(begun)
         self.running.load(saved["running"])
 
-    def _begin(self, idle_ms: float | None, work: list[int]) -> None:
+    def _begin(self, idle_ms: float | None, work: list[int]) -> Work[None]:
         """Do the resets that are due; after one, and at first, a line's end stands before the line."""
         if self._resets.line(idle_ms) or not self._begun:
             self._known = None
             if self.lines.line_end:
-                self._push(self.lines.line_end, work)
+                yield from self._push(self.lines.line_end, work)
         self._begun = True
 
-    def _push(self, ids: list[int], work: list[int]) -> tuple[Floats, npt.NDArray[Any] | None]:
+    def _push(self, ids: list[int], work: list[int]) -> Work[tuple[Floats, npt.NDArray[Any] | None]]:
         bits, scores, start = [], None, 0
         for end in self._resets.pieces(len(ids)):
             for piece in pieces(ids[start:end], self._vocab):
-                given = self._session.run(piece, keep="all" if self._name is not None else "last")
-                for i, counted in enumerate((self._session.spikes, self._session.synops, self._session.macs)):
+                ran = yield piece
+                for i, counted in enumerate(ran[1:]):
                     work[i] += counted
-                bits.append(self._bits(given, piece))
+                bits.append(self._bits(ran.outputs, piece))
                 if self._readout is not None:
-                    last = output(given, self._readout)
-                    scores = last[-1] if self._name is not None else last
+                    last = output(ran.outputs, self._readout)
+                    scores = last[-1] if self.keep == "all" else last
             self._resets.taken(end - start)
             start = end
         return np.concatenate(bits), scores
