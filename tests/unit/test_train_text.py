@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed (extra test)
 import edgesnn  # noqa: E402
 from edgesnn.cli.main import main  # noqa: E402
 from edgesnn.errors import ConfigError  # noqa: E402
-from edgesnn.tokens import decode, make_tokenizer  # noqa: E402
+from edgesnn.tokens import MASKS, decode, make_tokenizer  # noqa: E402
 from edgesnn.train.text.config import load_text_config, parse_text_config  # noqa: E402
 from edgesnn.train.text.corpus import load_corpus  # noqa: E402
 from edgesnn.train.text.loop import TextTrainer  # noqa: E402
@@ -70,6 +70,14 @@ def test_labels_choose_what_trains_and_are_never_seen(tmp_path):
     assert corpus.input["masks"] == ["numbers"]
     unknown = corpus.input["tokenizer"]["unknown"]
     assert (corpus.test == unknown).sum() == len("wors")
+
+
+def test_a_labelled_log_drops_its_label_and_masks_what_differs_unless_told_otherwise():
+    data = parse_text_config({"data": {"normal": "-"}}).data
+    assert (data.drop_fields, data.masks) == ((0,), tuple(MASKS))
+    told = parse_text_config({"data": {"normal": "-", "drop_fields": [0, 2], "masks": []}}).data
+    assert (told.drop_fields, told.masks) == ((0, 2), ())
+    assert parse_text_config({}).data.masks == ()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from edgesnn.errors import ConfigError, ModelError
 from edgesnn.models.spikegpt import SpikeGPTConfig
-from edgesnn.tokens.masks import check_drop_fields, check_masks
+from edgesnn.tokens.masks import MASKS, check_drop_fields, check_masks
 from edgesnn.train.config import parse_sections, read_toml
 from edgesnn.train.ranges import Range
 
@@ -23,9 +23,10 @@ class CorpusConfig:
             the training part; extra `tokens`).
         vocab: tokens of "bpe".
         test: share of the lines, the last ones, that never train.
-        normal: only lines whose first field is this train (logs with a label in front; put 0 in `drop_fields`).
-        drop_fields: fields of a line that the model never sees, 0 the first (docs/tokens.md).
-        masks: words in place of what differs every time (docs/tokens.md).
+        normal: only lines whose first field is this train (logs with a label in front).
+        drop_fields: fields of a line that the model never sees, 0 the first (docs/tokens.md); with `normal` [0] by
+            default.
+        masks: words in place of what differs every time (docs/tokens.md); with `normal` all by default.
     """
 
     source: str = ""
@@ -109,6 +110,9 @@ def load_text_config(path: str | Path | None) -> TextConfig:
 
 def parse_text_config(document: dict[str, Any], *, where: str = "config") -> TextConfig:
     """Return the config that a dictionary says; see `load_text_config`."""
+    data = document.get("data")
+    if isinstance(data, dict) and data.get("normal"):
+        document = {**document, "data": {"drop_fields": [0], "masks": list(MASKS), **data}}
     config = parse_sections(TextConfig, document, RANGES, where)
     try:
         if config.data.masks:
