@@ -41,14 +41,14 @@ class Graph:
     """Collects nodes and constants of a shape's step. `product`: of matrices, "MatMulNBits" with bits and block."""
 
     def __init__(self, name: str, product: str, bits: int, block: int) -> None:
-        self.shape, self.tensors = shapes.SHAPES[name], shapes.checkpoint(name)
+        self.name, self.shape, self.tensors = name, shapes.SHAPES[name], shapes.checkpoint(name)
         self.product, self.bits, self.block = product, bits, block
         self.nodes: list[Any] = []
         self.constants: dict[str, Any] = {}
 
     def step(self) -> None:
         """Add everything."""
-        x = self.op("Gather", self.constant(self.table()), "token")
+        x = self.op("Gather", self.constant(shapes.table(self.name)), "token")
         for i in range(self.shape.layers):
             name, share = f"blocks.{i}", 2.0 ** -(i // RESCALE_LAYERS)
             h = self.norm(f"{name}.ln1", x, f"{name}.att.past.next")
@@ -120,15 +120,6 @@ class Graph:
         attributes = {"N": len(weight), "K": weight.shape[1], "bits": self.bits, "block_size": self.block}
         inputs = [x, self.constant(packed), self.constant(scale.reshape(-1))]
         return self.op("MatMulNBits", *inputs, outputs=outputs, domain=EXTRA, accuracy_level=4, **attributes)
-
-    def table(self) -> Floats:
-        """Return LN(embedding; ln0) [V, D]."""
-        x, weight, bias = (
-            self.get(key).astype(np.float64) for key in ("emb.weight", "blocks.0.ln0.weight", "blocks.0.ln0.bias")
-        )
-        x -= x.mean(axis=1, keepdims=True)
-        x /= np.sqrt(np.square(x).mean(axis=1, keepdims=True) + EPS)
-        return np.asarray(x * weight + bias, np.float32)
 
     def get(self, key: str) -> Floats:
         array: Floats = self.tensors[key].numpy()

@@ -1,6 +1,6 @@
-"""The networks: SpikeGPT of published sizes with random weights, as model files in a cache outside the repository.
+"""The networks: SpikeGPT of published sizes with random weights, and the shipped one; a cache outside the repository.
 
-Weights are those of `tests/token_nets.py`, drawn with a seed so that about a fifth of the neurons fire; mode "author".
+Random weights are those of `tests/token_nets.py`, drawn with a seed so that a part of the neurons fires; mode "author".
 The cache (EDGESNN_BENCH_CACHE, else edgesnn-bench in the user's) has a folder by the hash of the code that makes its
 files, one for our models and one for what does not change with the package; one unused for a day is removed.
 """
@@ -19,16 +19,23 @@ from typing import NamedTuple
 import common
 import numpy as np
 import numpy.typing as npt
+import shipped
 import torch
 
-from edgesnn.importers.spikegpt import Plan, token_model
+from edgesnn.graph import Document
+from edgesnn.importers.spikegpt import EPS, Plan, token_model
 from edgesnn.models.spikegpt import SpikeGPT, SpikeGPTConfig
 from edgesnn.quantize import quantize
+from edgesnn.runtime.model import locate
+from edgesnn.tokens.registry import make_tokenizer
+from edgesnn.tokens.tokenizers.base import encode
 from tests import token_nets
 
 SEED = 1
+TEXT = "What light is this that breaks upon the hill?\nA watchman's, sir; he counts the ships at sea.\n"
 TOKENS = 4  # that answers are compared on
-WEIGHTS = ("tests/token_nets.py", "bench/tokens/shapes.py")
+SHIPPED = "tiny"
+WEIGHTS = ("tests/token_nets.py", "bench/tokens/shapes.py", "bench/tokens/shipped.py", "edgesnn/zoo")
 MAKERS = {
     "ours": (*WEIGHTS, "edgesnn/graph", "edgesnn/quantize", "edgesnn/importers/spikegpt.py"),
     "others": (*WEIGHTS, "bench/tokens/onnx_graph.py", "edgesnn/models/spikegpt.py"),
@@ -74,20 +81,36 @@ class Trace(NamedTuple):
 @lru_cache(maxsize=1)
 def checkpoint(name: str) -> token_nets.Tensors:
     """Return the tensors by their official keys."""
-    return token_nets.checkpoint(*SHAPES[name], seed=SEED)
+    return shipped.checkpoint() if name == SHIPPED else token_nets.checkpoint(*SHAPES[name], seed=SEED)
+
+
+def table(name: str) -> npt.NDArray[np.float32]:
+    """Return LN(embedding; ln0) [V, D]."""
+    tensors = checkpoint(name)
+    if name == SHIPPED:
+        return np.asarray(tensors["emb.weight"].numpy())
+    norm = (tensors[f"blocks.0.ln0.{role}"].double() for role in ("weight", "bias"))
+    x = torch.nn.functional.layer_norm(tensors["emb.weight"].double(), (SHAPES[name].width,), *norm, EPS)
+    return np.asarray(x.float().numpy())
 
 
 def model_file(name: str, precision: str) -> Path:
     """Return the model file of a shape in "float32", "int8", "int4" (groups of 32) or "int4/128"."""
 
     def make(path: Path) -> None:
-        shape, tensors = SHAPES[name], checkpoint(name)
-        plan = Plan(shape.layers, shape.width, 4 * shape.width, shape.vocab, spiking=True, rescale=True, binarise=False)
-        made = token_model(plan, lambda key: tensors[key].numpy())
+        made = shipped.document() if name == SHIPPED else _document(name)
         weights, _, group = precision.partition("/")
         (made if weights == "float32" else quantize(made, weights, group=int(group or 32))).save(path)
 
+    if name == SHIPPED and precision in shipped.FILES:
+        return locate(shipped.FILES[precision])
     return cached(f"{name}-{precision.replace('/', '-')}.safetensors", make, "ours")
+
+
+def _document(name: str) -> Document:
+    shape, tensors = SHAPES[name], checkpoint(name)
+    plan = Plan(shape.layers, shape.width, 4 * shape.width, shape.vocab, spiking=True, rescale=True, binarise=False)
+    return token_model(plan, lambda key: tensors[key].numpy())
 
 
 def trace(name: str, *, spiking: bool = True) -> Trace:
@@ -95,7 +118,8 @@ def trace(name: str, *, spiking: bool = True) -> Trace:
 
     def make(path: Path) -> None:
         tokens = tokens_of(name, TOKENS)
-        found = token_nets.run(checkpoint(name), tokens, rescale=spiking, spiking=spiking)
+        own = table(name) if spiking and name == SHIPPED else None
+        found = token_nets.run(checkpoint(name), tokens, rescale=spiking, spiking=spiking, table=own)
         values = {key: found.stacked(key) for key in ("logits", "att", "ffn")}
         if spiking:
             values |= {key: values[key] > 0 for key in ("att", "ffn")}
@@ -115,11 +139,16 @@ def torch_form(name: str) -> SpikeGPT:
     with torch.device("meta"):
         net = SpikeGPT(SpikeGPTConfig(shape.vocab, shape.layers, shape.width, binarise=False, rescale=True))
     net.load_state_dict(checkpoint(name), assign=True)
+    if name == SHIPPED:
+        net.blocks[0].ln0 = torch.nn.Identity()  # it is in the table
     return net
 
 
 def tokens_of(name: str, count: int) -> npt.NDArray[np.int64]:
-    """Return random tokens."""
+    """Return random tokens, or text for the shipped model."""
+    if name == SHIPPED:
+        tokenizer = make_tokenizer(shipped.document().input["tokenizer"])
+        return np.resize(np.asarray(encode(tokenizer, TEXT), np.int64), count)
     return np.random.default_rng(SEED).integers(0, SHAPES[name].vocab, count)
 
 

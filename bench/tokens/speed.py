@@ -2,11 +2,11 @@
 
     python bench/tokens/speed.py [tiny 46M 216M] [--seconds 30]
 
-Random weights of three shapes (`shapes.py`). Every engine's first answers are compared (`answers.py`) before anything
-is timed; then all run in turns. "step" is one call a token from Python, "run" one call for a prompt (with "last" the
-head runs once), "step_many" one call for 8 sessions. "read" reads as many bytes as the matrices of a step have: the
-limit. Two threads are timed by the clock, memory and loading in a process of their own. A peer that is not installed
-is a line that says so. Goals: `goals.py`.
+The shipped text model (tiny), and random weights of two published sizes (`shapes.py`). Every engine's first answers
+are compared (`answers.py`) before anything is timed; then all run in turns. "step" is one call a token from Python,
+"run" one call for a prompt (with "last" the head runs once), "step_many" one call for 8 sessions. "read" reads as many
+bytes as the matrices of a step have: the limit. Two threads are timed by the clock, memory and loading in a process of
+their own. A peer that is not installed is a line that says so. Goals: `goals.py`.
 """
 
 from __future__ import annotations
