@@ -28,6 +28,7 @@ one_thread()
 import numpy as np  # noqa: E402
 
 from edgesnn.events.filters import Chain  # noqa: E402
+from edgesnn.events.filters.bitmap import pack  # noqa: E402
 from edgesnn.events.types import EVENT  # noqa: E402
 
 SENSOR = (640, 480)
@@ -44,7 +45,9 @@ FILTERS = (
     "refractory:period=1ms,after=any",
     "hot_pixels:learn=500ms,rate=30Hz",
     "mask:x=100,y=100,width=320,height=240",
+    "bitmap",
     "polarity:keep=on",
+    "polarity:keep=swap",
     "flip",
     "transpose",
     "rotate",
@@ -54,10 +57,13 @@ FILTERS = (
     "decimate:factor=4,per=pixel",
     "flip | transpose | rotate",
     "refractory:period=1ms | background:dt=10ms | roi:x=100,y=100,width=320,height=240",
-)  # several: one chain, for a peer one call after the other
+)  # several: one chain, for a peer one call after the other; "bitmap": of PICTURE
+
+PICTURE = np.random.default_rng(2).random(SENSOR[::-1]) < 0.7
+"""Which pixels pass."""
 
 Peer = tuple[Callable[[], Any], Callable[[Any], list[Any]], int]
-"""What filters, what makes of its result the columns t, x, y, and of how many events."""
+"""What filters, what makes of its result the columns t, x, y, p, and of how many events."""
 
 
 def made_up(kind: str) -> np.ndarray:
@@ -77,21 +83,29 @@ def made_up(kind: str) -> np.ndarray:
 
 
 def eventcv(events: np.ndarray) -> dict[str, Peer]:
-    """Return eventcv's filters that compute the same: its bounds take in the time that ours leave out."""
+    """Return eventcv's filters that compute the same: its bounds take in the time that ours leave out. Its hot pixels
+    are others: those beyond the mean by three deviations, of all events."""
     import eventcv as library
 
     table = np.stack([events[name].astype(np.int64) for name in ("x", "y", "t", "p")], 1)
     held = library.from_numpy(table, sensor_size=SENSOR, time_unit="us")
+    outside = np.ones(SENSOR[::-1], bool)
+    outside[100:340, 100:420] = False
     calls = {
         "roi:x=100,y=100,width=320,height=240": lambda: held.crop(100, 100, 320, 240),
         "background:dt=10ms": lambda: held.background_activity_filter(9_999),
         "background:dt=10ms,neighbours=4": lambda: held.background_activity_filter(9_999, neighbourhood="cross"),
         "refractory:period=1ms": lambda: held.refractory_filter(1001),
         "refractory:period=1ms,after=any": lambda: held.refractory_filter(1001, refresh="all"),
+        "hot_pixels:learn=500ms,rate=30Hz": lambda: held.hot_pixel_filter(),
+        "mask:x=100,y=100,width=320,height=240": lambda: held.mask(outside),
+        "bitmap": lambda: held.mask(PICTURE),
         "polarity:keep=on": lambda: held.filter_polarity(True),
+        "polarity:keep=swap": lambda: held.invert_polarity(),
         "flip": lambda: held.flip_x(),
         "transpose": lambda: held.transpose(),
         "rotate": lambda: held.rotate90(1),
+        "downsample:factor=2": lambda: held.resize(SENSOR[0] // 2, SENSOR[1] // 2),
         "decimate:factor=4": lambda: held.decimate(4),
         FILTERS[-2]: lambda: held.flip_x().transpose().rotate90(1),
         FILTERS[-1]: lambda: held.refractory_filter(1001).background_activity_filter(9_999).crop(100, 100, 320, 240),
@@ -99,7 +113,7 @@ def eventcv(events: np.ndarray) -> dict[str, Peer]:
 
     def columns(result: Any) -> list[Any]:
         found = result.numpy()
-        return [found[:, at] for at in (2, 0, 1)]
+        return [found[:, at] for at in (2, 0, 1, 3)]
 
     return {name: (call, columns, COUNT) for name, call in calls.items()}
 
@@ -116,7 +130,7 @@ def tonic(events: np.ndarray) -> dict[str, Peer]:
     }
 
     def columns(result: Any) -> list[Any]:
-        return [np.array([event[name] for event in result]) for name in ("t", "x", "y")]
+        return [np.array([event[name] for event in result]) for name in ("t", "x", "y", "p")]
 
     return {name: (call, columns, SLOW) for name, call in calls.items()}
 
@@ -124,9 +138,15 @@ def tonic(events: np.ndarray) -> dict[str, Peer]:
 PEERS = {"eventcv": eventcv, "tonic": tonic}
 
 
+def made(text: str) -> Chain:
+    """Return the filters."""
+    picture = f"bitmap:pixels={pack(PICTURE)}"
+    return Chain([picture if one == "bitmap" else one for one in text.split(" | ")], sensor=SENSOR)
+
+
 def chained(text: str, events: np.ndarray) -> list[np.ndarray]:
     """Return what one filter leaves, packet by packet."""
-    chain = Chain(text.split(" | "), sensor=SENSOR)
+    chain = made(text)
     return [chain.push(events[at : at + PACKET]) for at in range(0, len(events), PACKET)]
 
 
@@ -135,7 +155,7 @@ def streamed(text: str, events: np.ndarray) -> Callable[[], None]:
     packets = [events[at : at + PACKET] for at in range(0, len(events), PACKET)]
 
     def work() -> None:
-        chain = Chain(text.split(" | "), sensor=SENSOR)
+        chain = made(text)
         for packet in packets:
             chain.push(packet)
 
@@ -159,7 +179,7 @@ def same(text: str, events: np.ndarray, peer: Peer) -> str:
     call, columns, count = peer
     ours, theirs = np.concatenate(chained(text, events[:count])), columns(call())
     if len(ours) == len(theirs[0]) and all(
-        np.array_equal(ours[name], column) for name, column in zip(("t", "x", "y"), theirs, strict=True)
+        np.array_equal(ours[name], column) for name, column in zip(("t", "x", "y", "p"), theirs, strict=True)
     ):
         return ""
     return f"gives {len(theirs[0])} events, not {len(ours)}" if len(ours) != len(theirs[0]) else "gives other events"

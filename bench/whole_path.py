@@ -1,11 +1,12 @@
 """From an EVT3 file to points: read, decode, filter, cut into windows of 10 ms, draw 1024 points; memory of a big file.
 
-    python bench/whole_path.py [--mb 64] [--filter background:dt=2ms] [--gigabyte]
+    python bench/whole_path.py [--mb 64] [--filter background:dt=10ms ...] [--gigabyte]
 
 Makes its own file: blobs that move over 1280x720, two million events a second. The points reach a Python object, one
-call a window, in the caller's thread and with the thread that reads, in turns; a counter in a second Python thread
-shows how free the GIL is. The answer is checked first: both modes give the same windows, and the first ones hold what
-numpy cuts from the events. `--gigabyte` streams a file of 10^9 bytes in a process of its own and reads its peak memory.
+call a window, without a filter and with them, in the caller's thread and with the thread that reads, in turns; a
+counter in a second Python thread shows how free the GIL is. The answer is checked first: both modes give the same
+windows, and the first ones hold what numpy cuts from the events that `Chain` leaves. `--gigabyte` streams a file of
+10^9 bytes in a process of its own and reads its peak memory.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ import edgesnn  # noqa: E402
 from bench.common import record  # noqa: E402
 from edgesnn import _native  # noqa: E402
 from edgesnn.encode.points import PointEncoding, encode_points  # noqa: E402
-from edgesnn.events.filters import parse_filter  # noqa: E402
+from edgesnn.events.filters import Chain, parse_filters  # noqa: E402
 from edgesnn.pipeline.bench import made_up_events  # noqa: E402
 from edgesnn.runtime.decide import Readout  # noqa: E402
 
@@ -39,6 +40,7 @@ ENCODING = PointEncoding(10_000, 10_000, 1, points=1024, groups=1, neighbours=1,
 EVENTS_S = 2_000_000
 PIECE = 1 << 14
 CHECKED = 5
+FILTERS = ["refractory:period=100us", "background:dt=10ms"]
 _MEASURE = (
     "import sys; sys.path.insert(0, sys.argv[1]);"
     "from bench.whole_path import peak_kb, play; before = peak_kb(); play(sys.argv[2], sys.argv[3] == 'threaded');"
@@ -99,15 +101,13 @@ def play(path: str | Path, threaded: bool, filters: list[Any] | None = None) -> 
     return points, chain.counters(), time.perf_counter() - start
 
 
-def check(path: Path, filters: list[Any]) -> None:
+def check(path: Path, texts: list[str]) -> None:
     """Stop unless both modes give the same windows, and the first are what numpy cuts."""
-    plain, counters, _ = play(path, False, filters)
-    threaded, _, _ = play(path, True, filters)
+    plain, counters, _ = play(path, False, natives(texts))
+    threaded, _, _ = play(path, True, natives(texts))
     if plain.sums != threaded.sums or len(plain.sums) < CHECKED:
         raise SystemExit("the two modes give other windows")
-    if filters:
-        return
-    events = next(iter(edgesnn.open(path).packets(count=1 << 18)))
+    events = Chain(texts, sensor=SENSOR).push(next(iter(edgesnn.open(path).packets(count=1 << 18))))
     for number, window in enumerate(plain.kept):
         t0 = int(events["t"][0]) + number * 10_000
         start, stop = np.searchsorted(events["t"], [t0, t0 + 10_000])
@@ -115,6 +115,11 @@ def check(path: Path, filters: list[Any]) -> None:
         if not np.array_equal(window[1], expected.coordinates):
             raise SystemExit(f"window {number} holds other points")
     assert counters["events_in"] > 0
+
+
+def natives(texts: list[str]) -> list[Any]:
+    """Return filters as the native chain takes them."""
+    return [one.native for one in parse_filters(texts)]
 
 
 def free_share(path: Path, threaded: bool, filters: list[Any]) -> float:
@@ -150,37 +155,44 @@ def growth_mb(path: Path, mode: str) -> float:
     return (int(after) - int(before)) * 1024 / 1e6
 
 
+def measure(path: Path, texts: list[str], repeats: int) -> dict[str, Any]:
+    """Check, then time both modes in turns."""
+    check(path, texts)
+    filters = natives(texts)
+    rows: dict[str, list[float]] = {"caller": [], "threaded": []}
+    for _ in range(repeats):
+        for mode, seconds in rows.items():
+            _, counters, took = play(path, mode == "threaded", filters)
+            seconds.append(took)
+    results: dict[str, Any] = {"filters": texts}
+    for mode, seconds in rows.items():
+        rate, bytes_s = (counters[name] / min(seconds) / 1e6 for name in ("events_in", "bytes_in"))
+        free = free_share(path, mode == "threaded", filters)
+        results[mode] = {"mev_s": rate, "mb_s": bytes_s, "gil_free": free}
+        print(
+            f"{', '.join(texts) or 'no filter'}; {mode}: {rate:.1f} million events/s, {bytes_s:.0f} MB/s; "
+            f"a second thread of Python ran at {free:.2f}"
+        )
+    return results
+
+
 def main() -> None:
     """Check, measure, print, record."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mb", type=int, default=64, help="size of the timed file (default: 64)")
-    parser.add_argument("--filter", help="a filter before the windows, as edgesnn.events.filters.parse_filter takes it")
+    parser.add_argument("--filter", nargs="+", default=FILTERS, help=f"before the windows (default: {FILTERS})")
     parser.add_argument("--gigabyte", action="store_true", help="also stream a file of 10^9 bytes")
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
-    filters = [parse_filter(args.filter).native] if args.filter else []
-    results: dict[str, Any] = {"mb": args.mb, "filter": args.filter}
+    results: dict[str, Any] = {"mb": args.mb}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "made.raw"
         make_file(path, args.mb * 1_000_000)
-        check(path, filters)
-        rows: dict[str, list[float]] = {"caller": [], "threaded": []}
-        for _ in range(args.repeats):
-            for mode, seconds in rows.items():
-                _, counters, took = play(path, mode == "threaded", filters)
-                seconds.append(took)
-        for mode, seconds in rows.items():
-            rate = counters["events_in"] / min(seconds) / 1e6
-            bytes_s = counters["bytes_in"] / min(seconds) / 1e6
-            free = free_share(path, mode == "threaded", filters)
-            results[mode] = {"mev_s": rate, "mb_s": bytes_s, "gil_free": free}
-            print(
-                f"{mode}: {rate:.1f} million events/s, {bytes_s:.0f} MB/s; a second thread of Python ran at {free:.2f}"
-            )
+        results["paths"] = [measure(path, list(texts), args.repeats) for texts in ((), args.filter)]
         if args.gigabyte:
             make_file(path, 1_000_000_000)
-            for mode in rows:
-                results[mode]["growth_mb_of_1_gb"] = growth = growth_mb(path, mode)
+            results["growth_mb_of_1_gb"] = {mode: growth_mb(path, mode) for mode in ("caller", "threaded")}
+            for mode, growth in results["growth_mb_of_1_gb"].items():
                 print(f"{mode}: streaming {path.stat().st_size / 1e9:.2f} GB grows the process by {growth:.0f} MB")
     print(json.dumps(record("whole_path", results)))
 
