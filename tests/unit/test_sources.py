@@ -93,6 +93,7 @@ def test_a_source_is_one_file_of_its_name(name: str) -> None:
         ("unix:?format=evt3", "not the path of a socket"),
         ("unix://Gate?format=evt3", "not the path of a socket: expected unix:PATH"),
         ("pipe:?format=evt3", "not a pipe"),
+        ("spif://127.0.0.1:0?format=evt3", "SPIF is one format"),
     ],
 )
 def test_a_wrong_address_is_one_clear_error(url: str, words: str) -> None:

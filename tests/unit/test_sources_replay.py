@@ -91,6 +91,15 @@ def test_the_way_in_names_the_sensor_and_format_of_files_that_do_not(tmp_path: P
         assert np.concatenate([packet.events for packet in source]).tolist() == events.tolist()
 
 
+def test_the_way_in_names_columns_and_topic_too(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("1,2,0,10\n3,4,1,20\n")
+    with edgesnn.open(f"replay:{tmp_path}/a.csv?speed=max&variant=y,x,p,t") as source:
+        assert np.concatenate([packet.events for packet in source]).tolist() == [(10, 2, 1, 0), (20, 4, 3, 1)]
+    for option in ("variant=y,x,p,t", "topic=/cam"):
+        with pytest.raises(edgesnn.UsageError, match="columns" if "variant" in option else "topic"):
+            edgesnn.open(f"replay:{Path(__file__).parents[2]}/recordings/hand_clap.raw?{option}")
+
+
 def test_a_damaged_recording_that_is_played_again_and_again_is_told_of_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -32,6 +32,7 @@ class Replay:
     options = (
         ("speed", "1x (default), a factor such as 0.5x or 4x, or max: as fast as it is read"),
         ("loop", "begin again at its end"),
+        ("topic", "of a bag, where more than one of its topics has events"),
     )
 
     def open(self, address: Address) -> Link:
@@ -42,8 +43,11 @@ class Replay:
         loop = address.flag("loop")
         text = address.options.get("sensor")
         sensor = None if text is None else parse_sensor(text, where=address.url)
-        format = address.options.get("format")
-        return ReplayLink(recording.open(address.path, on_corrupt="skip", format=format, sensor=sensor), speed, loop)
+        format, topic, columns = map(address.options.get, ("format", "topic", "variant"))
+        opened = recording.open(
+            address.path, on_corrupt="skip", format=format, sensor=sensor, topic=topic, columns=columns
+        )
+        return ReplayLink(opened, speed, loop)
 
 
 class ReplayLink(PlainLink):

@@ -24,6 +24,8 @@ class Spif:
 
     def open(self, address: Address) -> Link:
         """Bind the port."""
+        if not {"format", "variant"}.isdisjoint(address.options):
+            raise address.wrong("SPIF is one format", hint="leave format and variant out")
         return SpifLink(address)
 
 
