@@ -206,7 +206,8 @@ bool is_light(const ArrayParameters& parameters, Sensor sensor) {
     for (const auto& [name, value] : parameters) {
         if (name == "tau" && value > 1 << 20 && value <= int64_t{1} << 32) return false;
         if (name == "points") elements = 4;
-        if (name != "tau" && name != "seed" && value > 1) elements *= std::min<int64_t>(value, 1 << 21);
+        if (name == "tau" || name == "seed" || value <= 1) continue;
+        elements = std::min(elements, int64_t{1} << 40) * std::min<int64_t>(value, 1 << 21);
     }
     return elements <= kMostMade || elements > int64_t{1} << 29;
 }
