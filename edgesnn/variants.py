@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 
 class Variants:
@@ -46,4 +48,6 @@ class Variants:
 @cache
 def entry_points_of(group: str) -> dict[str, EntryPoint]:
     """Return the entry points of a group by name."""
+    from importlib.metadata import entry_points  # takes 2 MB
+
     return {point.name: point for point in entry_points(group=group)}

@@ -9,8 +9,10 @@ from math import prod
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edgesnn.errors import ModelError
+from edgesnn.graph.container import release
 from edgesnn.graph.layout import LAYOUTS, padding_is_zero, stored_shapes
 from edgesnn.graph.operators.base import Operator, state_types
 from edgesnn.graph.operators.delay import Delay
@@ -29,6 +31,8 @@ from edgesnn.graph.values import (
 )
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+_PIECE = 1 << 20  # numbers that are looked at together
 
 INPUT = "input"
 
@@ -238,12 +242,21 @@ def _check_tensor(name: str, tensor: Tensor, where: str) -> None:
     if str(data.dtype) not in LAYOUTS[tensor.layout]:
         expected = f"{' or '.join(LAYOUTS[tensor.layout])} in layout {tensor.layout}"
         raise ModelError("tensor type is not used", where=at, found=str(data.dtype), expected=expected)
-    if data.dtype == np.float32 and not np.isfinite(data).all():
-        raise ModelError("tensor has values that are not numbers", where=at, found="NaN or infinity")
-    if data.dtype == np.int8 and (data == -128).any():
-        raise ModelError("weight is out of range", where=at, found="-128", expected="-127 to 127")
+    _check_numbers(data, at)
     if not padding_is_zero(tensor.layout, tensor.shape, data):
         raise ModelError("padding of the tensor is not zero", where=at, expected="zeros (8 in nibbles)")
+
+
+def _check_numbers(data: npt.NDArray[Any], at: str) -> None:
+    """Look at all numbers, a piece at a time; of a mapped tensor each piece is let go again."""
+    flat = data.reshape(-1)
+    for first in range(0, flat.size if data.dtype in (np.float32, np.int8) else 0, _PIECE):
+        piece = flat[first : first + _PIECE]
+        if data.dtype == np.float32 and not np.isfinite(piece).all():
+            raise ModelError("tensor has values that are not numbers", where=at, found="NaN or infinity")
+        if data.dtype == np.int8 and (piece == -128).any():
+            raise ModelError("weight is out of range", where=at, found="-128", expected="-127 to 127")
+        release(piece)
 
 
 def _check_ends(values: Mapping[str, ValueType], outputs: Sequence[str], unused: set[str], where: str) -> None:

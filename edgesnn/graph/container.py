@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import mmap
 import os
 import struct
 import tempfile
@@ -105,6 +106,19 @@ def map_file(path: str | os.PathLike[str]) -> tuple[dict[str, str], Arrays]:
         reason = getattr(error, "strerror", None) or str(error)
         raise ModelError("cannot read the model file", where=where, found=reason) from None
     return parse(data, where)
+
+
+def release(array: npt.NDArray[Any]) -> None:
+    """Give back the memory of the pages that lie in an array mapped from a file; they are read again when needed."""
+    owner: Any = array
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    if not isinstance(owner, mmap.mmap):
+        return
+    begin = array.ctypes.data - np.frombuffer(owner, np.uint8).ctypes.data
+    first, last = -(-begin // mmap.PAGESIZE) * mmap.PAGESIZE, (begin + array.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE
+    if first < last:
+        owner.madvise(mmap.MADV_DONTNEED, first, last - first)
 
 
 def parse(data: npt.NDArray[np.uint8], where: str) -> tuple[dict[str, str], Arrays]:

@@ -181,7 +181,9 @@ def _from_json(root: Mapping[str, Any], arrays: container.Arrays, where: str) ->
         fields.check_input(root["input"], where), nodes, outputs, states, tensors, None, provenance, where
     )
     readout = fields.check_readout(root["readout"], document.analysis, outputs, where)
-    return Document(document.input, nodes, outputs, states, tensors, readout, provenance, where)
+    made = replace(document, readout=readout)
+    vars(made)["analysis"] = document.analysis  # which reads all tensors
+    return made
 
 
 def _tensors(table: Mapping[str, Any], arrays: container.Arrays, where: str) -> dict[str, Tensor]:

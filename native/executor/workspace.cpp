@@ -1,12 +1,21 @@
 #include "executor/workspace.hpp"
 
+#include <new>
+
 namespace edgesnn::executor {
 namespace {
 constexpr size_t kAlignment = 64;
+
+// Pages that no call writes take no memory.
+void* zeros(size_t bytes) {
+    void* memory = std::calloc(bytes, 1);
+    if (memory == nullptr) throw std::bad_alloc();
+    return memory;
+}
 }  // namespace
 
 Workspace::Workspace(const std::vector<Step>& steps, const Layout& layout, size_t threads)
-    : layout_(layout), memory_(new uint8_t[layout.bytes + threads * layout.local_bytes + kAlignment]()) {
+    : layout_(layout), memory_(zeros(layout.bytes + threads * layout.local_bytes + kAlignment)) {
     base_ = reinterpret_cast<uint8_t*>(round_up(reinterpret_cast<size_t>(memory_.get()), kAlignment));
     for (const Step& step : steps) shared_.push_back(step.op->shares_scratch());
     for (size_t thread = 0; thread < threads; ++thread)

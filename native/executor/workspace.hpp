@@ -2,6 +2,7 @@
 // session takes one for each call, so thousands of sessions cost only their states.
 #pragma once
 
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -24,8 +25,12 @@ class Workspace {
     }
 
   private:
+    struct Free {
+        void operator()(void* memory) const noexcept { std::free(memory); }
+    };
+
     const Layout& layout_;  // of its owner
-    std::unique_ptr<uint8_t[]> memory_;
+    std::unique_ptr<void, Free> memory_;
     uint8_t* base_;
     std::vector<bool> shared_;                       // by step: all threads have one scratch
     std::vector<std::unique_ptr<Scratch>> scratch_;  // by thread and step

@@ -12,7 +12,8 @@ import pytest
 
 import edgesnn
 from edgesnn.errors import ModelError
-from edgesnn.graph import Builder, Document
+from edgesnn.graph import Builder, Document, Int4
+from edgesnn.graph.tensors import Plain
 from edgesnn.graph.values import MAX_NODES
 from tests.memory import measured
 
@@ -154,6 +155,32 @@ def test_lists_of_the_events_of_many_convolutions_count_as_memory(tmp_path: Path
     b.document(outputs="conv0").save(path)
     with pytest.raises(ModelError, match=r"node 'conv\d': model needs too much memory"):
         edgesnn.load(path, backend="native")
+
+
+STEP = """
+import edgesnn
+def warm(small, large): edgesnn.load(small, backend="native").session().step(1)
+def work(small, large): edgesnn.load(large, backend="native").session().step(1)
+"""
+
+
+@pytest.mark.parametrize("number", ["float32", "int8", "int4"])
+def test_a_table_takes_memory_for_the_rows_that_are_read(number: str, tmp_path: Path) -> None:
+    paths = []
+    for vocab in (4, 2**26 // 512 // {"float32": 4, "int8": 1, "int4": 1}[number]):
+        table: np.ndarray = np.ones((vocab, 512), "f4" if number == "float32" else "i1")
+        vectors: dict[str, Plain] = {} if number == "float32" else {"scale": np.ones(vocab, "f4")}
+        if number == "int4":
+            vectors["multiplier"] = np.ones((vocab, 4), "u1")
+        b = Builder(input={"kind": "tokens", "vocab": vocab})
+        tensors = {"weight": Int4(table, 128) if number == "int4" else table, **vectors}
+        b.document(outputs=b.add("embedding", "input", name="x", tensors=tensors)).save(
+            tmp_path / f"{vocab}.safetensors"
+        )
+        paths.append(str(tmp_path / f"{vocab}.safetensors"))
+    assert Path(paths[1]).stat().st_size > 2**25
+    _, grown = measured(STEP, *paths)
+    assert grown < 12 << 10
 
 
 INFO = """

@@ -28,9 +28,9 @@ struct ActiveList final : Scratch {
 };
 
 struct Quantised final : Scratch {
-    explicit Quantised(size_t stride) : q(kRowsAtOnce * stride), scales(kRowsAtOnce) {}
-    std::vector<int8_t> q;
-    std::vector<float> scales;
+    explicit Quantised(size_t stride) : q(new int8_t[kRowsAtOnce * stride]) {}
+    std::unique_ptr<int8_t[]> q;  // not set to zeros: what few rows leave untouched takes no memory
+    float scales[kRowsAtOnce];
 };
 
 class Linear final : public Op {
@@ -125,8 +125,8 @@ class Linear final : public Op {
 
     void begin_parts(const OpCall& call) const noexcept override {
         auto& scratch = *static_cast<Quantised*>(call.scratch);
-        kernels::table().quantize_f32(static_cast<const float*>(call.inputs[0]), input_stride_, 1, scratch.q.data(),
-                                      scratch.scales.data());
+        kernels::table().quantize_f32(static_cast<const float*>(call.inputs[0]), input_stride_, 1, scratch.q.get(),
+                                      scratch.scales);
         call.counters->macs += columns_ * weights_.outputs;
     }
 
@@ -140,7 +140,7 @@ class Linear final : public Op {
         if (part.sums != nullptr) part.sums += first;
         if (part.multipliers != nullptr) part.multipliers += first;
         part.outputs = (end - begin) * kLanes;
-        dot_(part, scratch.q.data(), input_stride_, scratch.scales.data(), 1, static_cast<float*>(call.output) + first);
+        dot_(part, scratch.q.get(), input_stride_, scratch.scales, 1, static_cast<float*>(call.output) + first);
     }
 
   private:
@@ -206,10 +206,9 @@ class Linear final : public Op {
     void quantised(const float* x, size_t rows, Quantised& scratch, float* out) const noexcept {
         for (size_t first = 0; first < rows; first += kRowsAtOnce) {
             const size_t count = std::min(kRowsAtOnce, rows - first);
-            kernels::table().quantize_f32(x + first * input_stride_, input_stride_, count, scratch.q.data(),
-                                          scratch.scales.data());
-            dot_(dot_matrix_, scratch.q.data(), input_stride_, scratch.scales.data(), count,
-                 out + first * matrix_.stride);
+            kernels::table().quantize_f32(x + first * input_stride_, input_stride_, count, scratch.q.get(),
+                                          scratch.scales);
+            dot_(dot_matrix_, scratch.q.get(), input_stride_, scratch.scales, count, out + first * matrix_.stride);
         }
     }
 
