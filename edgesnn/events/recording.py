@@ -27,6 +27,7 @@ from edgesnn.events.formats.base import (
     ReaderOptions,
     Sensor,
     Step,
+    chunk_bytes,
     is_container,
     takes_columns,
     takes_topic,
@@ -34,8 +35,6 @@ from edgesnn.events.formats.base import (
 from edgesnn.events.packets import regroup
 from edgesnn.events.seek import Place, Span, TimeIndex
 from edgesnn.events.types import EVENT, TRIGGER
-
-CHUNK_BYTES = 1 << 18
 
 _log = logging.getLogger("edgesnn.events")
 
@@ -142,8 +141,14 @@ class Recording:
     def __repr__(self) -> str:
         return f"Recording({str(self.path)!r}, format={self.format!r}, sensor={self.sensor})"
 
-    def chunks(self, size_bytes: int = CHUNK_BYTES, start: int = 0) -> Iterator[bytes]:
-        """Yield the event data as bytes from `start` after the header on, for a decoder of `decoder()`."""
+    def chunks(self, size_bytes: int | None = None, start: int = 0) -> Iterator[bytes]:
+        """Yield the event data as bytes from `start` after the header on, for a decoder of `decoder()`.
+
+        Args:
+            size_bytes: of a chunk; None: as many as may become some megabytes of events.
+            start: where to begin.
+        """
+        size_bytes = size_bytes or chunk_bytes(self._kind)
         with self.open_data(start) as file:
             while chunk := file.read(size_bytes):
                 yield chunk
@@ -291,7 +296,7 @@ class _StreamReader:
         if start_us is not None and (place := index.before(start_us)):
             self._decoder.load(place.state)
             self._offset = place.offset
-        self._chunks = recording.chunks(CHUNK_BYTES, self._offset)
+        self._chunks = recording.chunks(start=self._offset)
         self.triggers = self._decoder.triggers
 
     @property

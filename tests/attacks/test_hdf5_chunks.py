@@ -14,6 +14,7 @@ import pytest
 
 import edgesnn
 from tests.files import SENSOR
+from tests.memory import read_in_packets
 from tests.property import aedat_files, hdf5_files
 
 EVENTS = aedat_files.rising_events(np.random.default_rng(14), 400, SENSOR, 1_000_000)
@@ -117,3 +118,16 @@ def test_memory_is_never_read_as_events(tmp_path: Path, packed: Any, mask: int, 
     recording = edgesnn.open(path, sensor=SENSOR, on_corrupt="skip")
     np.testing.assert_array_equal(recording.read(), EVENTS[50:])
     assert recording.counters["bad_words"] == 50
+
+
+@pytest.mark.parametrize("rows", [131_072, 262_144])
+def test_large_chunks_are_read_in_bounded_memory(tmp_path: Path, rows: int) -> None:
+    small, path = tmp_path / "small.h5", tmp_path / "large.h5"
+    small.write_bytes(hdf5_files.dsec(EVENTS))
+    with h5py.File(path, "w") as file:
+        for name in "txyp":
+            values = np.arange(4 * rows) if name == "t" else np.ones(4 * rows, np.int64)
+            file.create_dataset(f"events/{name}", data=values, chunks=(rows,), compression="gzip", compression_opts=1)
+    events, _, grown = read_in_packets(small, path)
+    assert events == 4 * rows
+    assert grown < 32 << 10

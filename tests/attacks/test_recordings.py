@@ -246,6 +246,25 @@ def test_a_huge_sparse_file_is_read_in_bounded_memory(tmp_path: Path) -> None:
         assert grown < 32 << 10
 
 
+@pytest.mark.parametrize("name", ["evt3", "evt21"])
+def test_a_scene_in_which_every_pixel_fires_is_read_in_bounded_memory(tmp_path: Path, name: str) -> None:
+    path, small = tmp_path / "dense.raw", tmp_path / "small.raw"
+    small.write_bytes(HEADER + evt3_words().tobytes())
+    if name == "evt3":  # 132 columns in 13 words
+        row, events, version = np.array([0, 0x3800, *[0x4FFF] * 11], "<u2"), 132, "3.0"
+        first = np.array([0x8000, 0x8000, 0x6000], "<u2")
+    else:
+        row, events, version = np.array([0x10000000FFFFFFFF], "<u8"), 32, "2.1"
+        first = np.array([0x8000000000000000], "<u8")
+    rows = (6 << 20) // row.nbytes
+    header = f"% evt {version}\n% geometry {events}x1\n% end\n".encode()
+    path.write_bytes(header + first.tobytes() + row.tobytes() * rows)
+    total, counters, grown = read_in_packets(small, path)
+    assert total == rows * events
+    assert not any(counters.values())
+    assert grown < 32 << 10
+
+
 def test_a_file_cut_while_it_is_read(evt3: Path) -> None:
     recording = edgesnn.open(evt3)
     os.truncate(evt3, len(HEADER) + 2001)

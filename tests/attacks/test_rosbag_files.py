@@ -237,6 +237,20 @@ def test_a_long_bag_is_read_in_bounded_memory(tmp_path: Path, kind: str) -> None
     assert grown < 32 << 10
 
 
+@pytest.mark.parametrize("kind", ["bag", "bag-bz2", "bag-lz4", "db3", "mcap", "mcap-storage"])
+def test_messages_of_almost_the_largest_size_are_read_in_bounded_memory(tmp_path: Path, kind: str) -> None:
+    count = 1_900_000  # 15 MB of 16 MiB
+    words = np.uint64(5) << np.uint64(48) | np.arange(count, dtype=np.uint64) * np.uint64(1000)
+    some = [Packet("mono", words.tobytes(), seq, seq * 1_900_000_000) for seq in range(3)]
+    name, _, mode = kind.partition("-")
+    path = tmp_path / f"a.{name}"
+    path.write_bytes(MAKERS[name](some, mode=mode or "none"))
+    del some
+    events, grown = read_apart(path, MAKERS[name](mono(4), mode=mode or "none"))
+    assert events == 3 * count
+    assert grown < 32 << 10
+
+
 def test_a_row_with_a_damaged_number_loses_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "a.db3"
     path.write_bytes(bag2(mono(6)))

@@ -30,7 +30,7 @@ def part(events: Events, start_us: int | None, stop_us: int | None) -> Events:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks and strides so small that a small file has many places."""
     monkeypatch.setattr(seek, "STRIDE_BYTES", 300)
-    monkeypatch.setattr(reading, "CHUNK_BYTES", 128)
+    monkeypatch.setattr(reading, "chunk_bytes", lambda kind: 128)
 
 
 def bounds(events: Events) -> list[tuple[int | None, int | None]]:

@@ -158,6 +158,7 @@ class Walk(ABC):
             if data is not None:
                 begin = at if exact is None else exact + records.position - len(data)
                 yield self._found(data, begin, exact=exact is not None)
+                data = None  # a large one is gone before the next is read
 
     def _found(self, data: memoryview, at: int, *, exact: bool) -> Found:
         self.number += 1

@@ -240,6 +240,11 @@ def first_time_bits(kind: Format) -> int:
     return getattr(kind, "first_time_bits", 64)
 
 
+def chunk_bytes(kind: Format) -> int:
+    """Say how many bytes of a file of this format are read, and decoded, at once: they become a few megabytes."""
+    return getattr(kind, "chunk_bytes", 1 << 18)
+
+
 def is_stream(kind: Format) -> TypeGuard[StreamFormat]:
     """Say whether this format's bytes can be fed to a decoder."""
     return hasattr(kind, "decoder")

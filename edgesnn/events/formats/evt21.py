@@ -24,6 +24,7 @@ class Evt21(RawFormat):
     version = "2.1"
     verified = False
     first_time_bits = 34
+    chunk_bytes = 1 << 16  # a word of eight bytes may hold 32 events
 
     def header(self, head: Head) -> Header:
         """Read the text header; the byte order from it, else from the words."""

@@ -12,3 +12,4 @@ class Evt3(RawFormat):
     title = "EVT3"
     version = "3.0"
     first_time_bits = 24
+    chunk_bytes = 1 << 16  # a vector word of two bytes may hold twelve events

@@ -286,7 +286,7 @@ class Table:
         """Send the rows in blocks."""
         first = 0 if start_us is None else self.first_row(start_us)
         largest = max(one.chunk_rows for one in self.stored)
-        step = max(BLOCK_ROWS // largest, 1) * largest if largest <= 4 * BLOCK_ROWS else BLOCK_ROWS
+        step = max(BLOCK_ROWS // largest, 1) * largest if largest <= 2 * BLOCK_ROWS else BLOCK_ROWS
         start = first
         while start < self.rows:
             stop = min((start // step + 1) * step, self.rows)

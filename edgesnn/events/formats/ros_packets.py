@@ -94,7 +94,7 @@ class RosEvents:
         self._gap = False
         size = sum(map(len, parts))
         if size < FEED_BYTES:
-            self._waiting += parts
+            self._waiting += map(bytes, parts)  # not views of what may be a large buffer
             self._waiting_bytes += size
             if self._waiting_bytes >= FEED_BYTES:
                 yield from self.flush()

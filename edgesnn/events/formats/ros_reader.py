@@ -156,13 +156,7 @@ class RosFormat(ABC):
 def read_header(bag: Bag, head: Head) -> Header:
     """Choose the topic, and read from its first messages what all of them are."""
     topic = choose(bag.topics(), head.topic, head.where)
-    said: Counter[tuple[Sensor, str]] = Counter()
-    for found in islice((found for found in bag.messages(topic) if found.place), _LOOK):
-        try:
-            message = parse(topic.type, found.data, cdr=topic.cdr)
-            said[message.size, message.encoding] += 1
-        except MessageError:
-            continue
+    said = Counter(one for one in islice(_said(bag, topic), _LOOK) if one is not None)
     fields = {"topic": topic.name, "type": topic.type}
     if not said:
         return Header(0, None, fields, None, topic.name)
@@ -171,6 +165,22 @@ def read_header(bag: Bag, head: Head) -> Header:
     sensor, complaint = sensor_of(size)
     fields["encoding"] = encoding
     return Header(0, sensor, fields, complaint, topic.name, encoding in VERIFIED)
+
+
+def _said(bag: Bag, topic: Topic) -> Iterator[tuple[Sensor, str] | None]:
+    """Yield size and encoding of each message, None of one that is damaged."""
+    for found in bag.messages(topic):
+        if found.place is not None:
+            yield _facts(found, topic)
+        del found  # a large message is gone before the next is read
+
+
+def _facts(found: Found, topic: Topic) -> tuple[Sensor, str] | None:
+    try:
+        message = parse(topic.type, found.data, cdr=topic.cdr)
+    except MessageError:
+        return None
+    return message.size, message.encoding
 
 
 def choose(topics: list[Topic], wanted: str | None, where: str) -> Topic:
@@ -230,6 +240,7 @@ class RosReader:
                 taken = 0
                 if error is not None:
                     return
+            del found  # a large message is gone before the next is read
         yield np.zeros(0, EVENT), taken, None
         if self._events is not None:
             for events, _, error in self._events.finish():

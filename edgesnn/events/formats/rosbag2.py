@@ -111,10 +111,10 @@ class _SqliteBag:
             raise PageError(f"message {row.number} has {row.size} bytes, more than {MOST_BYTES}", row.at)
         values = row.values()
         data = values[3] if len(values) == len(_MESSAGES) else None
-        if not isinstance(data, bytes):
+        if not isinstance(data, memoryview):
             raise PageError(f"message {row.number} holds no bytes", row.at)
         place = Place(self._where, row.number, row.at, exact=False)
-        if not data.startswith(ZSTD_MAGIC):
+        if data[: len(ZSTD_MAGIC)] != ZSTD_MAGIC:
             return Found(row.size, place, data)
         try:
             most = min(MOST_BYTES, FREE_BYTES + MOST_TIMES * len(data))

@@ -65,8 +65,10 @@ class Row(NamedTuple):
         return values[column] if len(values) > column and isinstance(values[column], int) else None
 
     def values(self) -> list[Any]:
-        """Return all columns: integers, bytes, text; None for others. Raises PageError."""
-        data = self.local + self.file.overflow(self.more, self.size - len(self.local), self.at)
+        """Return all columns: integers, memoryviews of bytes, text; None for others. Raises PageError."""
+        data = bytearray(self.size)
+        data[: len(self.local)] = self.local
+        self.file.overflow(self.more, self.at, memoryview(data)[len(self.local) :])
         return _values(data)
 
 
@@ -146,16 +148,14 @@ class SqliteFile:
                 except PageError as damage:
                     yield damage
 
-    def overflow(self, page: int, size: int, at: int) -> bytes:
-        """Return bytes of the row at `at` that lie in pages of their own, from this page on."""
-        parts = []
-        room = self._usable - 4
-        while size > 0:
+    def overflow(self, page: int, at: int, room: memoryview) -> None:
+        """Fill `room` with what of the row at `at` lies in pages of their own, from this page on."""
+        while len(room):
             data = self._page(page, at)
-            parts.append(data[4 : 4 + min(room, size)])
-            size -= len(parts[-1])
+            some = data[4 : 4 + min(self._usable - 4, len(room))]
+            room[: len(some)] = some
+            room = room[len(some) :]
             page = _U32.unpack_from(data)[0]
-        return b"".join(parts)
 
     def _page(self, page: int, at: int) -> bytes:
         """Return a whole page that something at `at` names: each belongs to one place."""
@@ -221,7 +221,7 @@ def _local_bytes(size: int, usable: int) -> int:
     return most if most <= usable - 35 else least
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
+def _varint(data: bytes | memoryview, at: int) -> tuple[int, int]:
     """Return an integer of up to nine bytes, and where it ends. Raises IndexError."""
     value = 0
     for i in range(8):
@@ -232,9 +232,10 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
     return value << 8 | data[at + 8], at + 9
 
 
-def _values(data: bytes, most: int = 1 << 10) -> list[Any]:
+def _values(record: bytes | bytearray, most: int = 1 << 10) -> list[Any]:
     """Return the first values of a record, as far as they are there."""
     values: list[Any] = []
+    data = memoryview(record)
     try:
         end, at = _varint(data, 0)
         body = end
@@ -248,7 +249,7 @@ def _values(data: bytes, most: int = 1 << 10) -> list[Any]:
             if kind in _INTEGERS:
                 values.append(int.from_bytes(raw, "big", signed=True))
             elif kind >= 12:
-                values.append(raw if kind % 2 == 0 else raw.decode("utf-8", "replace"))
+                values.append(raw if kind % 2 == 0 else str(raw, "utf-8", "replace"))
             else:
                 values.append(kind - 8 if kind in (8, 9) else None)
     except IndexError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import mmap
 import os
 import zlib
 from collections.abc import Callable, Iterator
@@ -61,7 +62,7 @@ class Source:
 
     def __init__(self, pieces: Iterator[bytes], *, checked: bool = False) -> None:
         self._pieces = pieces
-        self._buffer = b""
+        self._buffer = memoryview(b"")
         self._at = 0
         self._checked = checked
         self.position = 0
@@ -71,16 +72,30 @@ class Source:
     def peek(self, count: int) -> memoryview:
         """Return the next so many bytes without taking them; fewer at the end. Raises UnpackError."""
         if len(self._buffer) - self._at < count:
-            parts = [self._buffer[self._at :]]
-            have = len(parts[0])
-            while have < count and (piece := next(self._pieces, b"")):
-                parts.append(piece)
-                have += len(piece)
-                self.produced += len(piece)
-                if self._checked:
-                    self.crc = zlib.crc32(piece, self.crc)
-            self._buffer, self._at = b"".join(parts), 0
-        return memoryview(self._buffer)[self._at : self._at + count]
+            rest = bytes(self._buffer[self._at :])
+            self._buffer, self._at = memoryview(b""), 0  # a large one is gone before the next is made
+            self._buffer = self._filled(rest, count)
+        return self._buffer[self._at : self._at + count]
+
+    def _filled(self, rest: bytes, count: int) -> memoryview:
+        """Return these bytes and the pieces behind them, at least `count` in all.
+
+        Room for many is mapped: it is gone when it is let go, where the heap would keep it and not fit the next one in.
+        """
+        size = count + _PIECE_BYTES
+        room = memoryview(mmap.mmap(-1, size) if count > _PIECE_BYTES else bytearray(size))
+        have = len(rest)
+        room[:have] = rest
+        while have < count and (piece := self._piece()):
+            room[have : have + len(piece)] = piece
+            have += len(piece)
+            self.produced += len(piece)
+            if self._checked:
+                self.crc = zlib.crc32(piece, self.crc)
+        return room[:have]
+
+    def _piece(self) -> bytes:
+        return next(self._pieces, b"")
 
     def skip(self, count: int) -> int:
         """Take so many bytes unseen; return how many there were. Raises UnpackError."""
@@ -116,7 +131,7 @@ class FileSource(Source):
     """Bytes [start, end) of a file."""
 
     def __init__(self, file: BinaryIO, start: int, end: int) -> None:
-        super().__init__(self._read())
+        super().__init__(iter(()))
         self._file = file
         self._next = min(start, end)
         self._end = end
@@ -130,11 +145,10 @@ class FileSource(Source):
         self.position += have + jump
         return have + jump
 
-    def _read(self) -> Iterator[bytes]:
-        while True:
-            piece = os.pread(self._file.fileno(), max(min(_PIECE_BYTES, self._end - self._next), 0), self._next)
-            self._next += len(piece)
-            yield piece
+    def _piece(self) -> bytes:
+        piece = os.pread(self._file.fileno(), max(min(_PIECE_BYTES, self._end - self._next), 0), self._next)
+        self._next += len(piece)
+        return piece
 
 
 def unpacked(packed: FileSource, size: int, compression: str, where: str, *, checked: bool = False) -> Source:
