@@ -143,7 +143,7 @@ class ArrayStream:
         """Give the next packet; it is copied. `poll` until None before the next one.
 
         Raises:
-            UsageError: another dtype, or windows of the packet before it wait to be polled.
+            UsageError: another dtype, windows of the packet before it wait to be polled, or `finish` was called.
             RecordingError: an event outside the sensor; nothing changes then.
         """
         self._native.push(events, t_end_us)
@@ -154,7 +154,7 @@ class ArrayStream:
         return None if made is None else ArrayWindow(*made)
 
     def finish(self) -> None:
-        """Say that no packet follows: the window that is not complete is dropped and counted."""
+        """Say that no packet follows: behind the windows that wait, an unfinished one is dropped and counted."""
         self._native.finish()
 
     def save(self) -> dict[str, Array]:

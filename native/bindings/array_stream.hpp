@@ -125,6 +125,7 @@ class PyArrayStream {
     void push(const pybind11::object& events, std::optional<int64_t> t_end_us) {
         const Turn turn(busy_, "encoder");
         const EventArray array(events);
+        if (finished_) throw Error(ErrorKind::usage, "a packet was pushed after the end of the stream", "push");
         if (next_ < waiting_.size()) throw Error(ErrorKind::usage, "windows wait to be polled", "push");
         if (t_end_us && (*t_end_us >= kTimeLimit || *t_end_us <= -kTimeLimit))
             throw Error(ErrorKind::usage, "not a time", "t_end_us", std::to_string(*t_end_us), "within 2^60");
@@ -149,7 +150,8 @@ class PyArrayStream {
     }
     void finish() {
         const Turn turn(busy_, "encoder");
-        cutter_.finish();
+        finished_ = true;
+        if (next_ == waiting_.size() && !t_end_us_ && !cutter_.complete()) cutter_.finish();
     }
     CounterMap counters() {
         const Turn turn(busy_, "encoder");
@@ -179,6 +181,7 @@ class PyArrayStream {
         waiting_.clear();
         next_ = 0;
         t_end_us_.reset();
+        finished_ = false;
     }
 
   private:
@@ -226,6 +229,7 @@ class PyArrayStream {
                 cutter_.advance(*t_end_us_);
                 t_end_us_.reset();
             } else {
+                if (finished_) cutter_.finish();
                 return false;
             }
         }
@@ -238,6 +242,7 @@ class PyArrayStream {
     std::vector<Event> waiting_;
     size_t next_ = 0;
     std::optional<int64_t> t_end_us_;
+    bool finished_ = false;
     Turn::Flag busy_ = ATOMIC_FLAG_INIT;
 };
 

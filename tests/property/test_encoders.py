@@ -236,6 +236,26 @@ def test_wrong_encoders_are_refused(text: str, message: str) -> None:
         ArrayStream(text, (640, 480), window="1ms")
 
 
+@pytest.mark.parametrize("options", WINDOWS)
+@pytest.mark.parametrize("polls", [0, 1, 100])
+def test_the_end_may_be_said_before_the_last_window_is_polled(options: dict[str, Any], polls: int) -> None:
+    events = stream(3, backward=False)
+
+    def told(early: bool) -> tuple[list[Any], dict[str, int]]:
+        made = ArrayStream("frames", SENSOR, **options)
+        made.push(events, t_end_us=int(events["t"][-1]) + 500)
+        windows = [made.poll() for _ in range(polls)]
+        if early:
+            made.finish()
+        windows += iter(made.poll, None)
+        made.finish()
+        with pytest.raises(UsageError, match="after the end"):
+            made.push(events)
+        return [(one.number, one.events, one.array.tolist()) for one in windows if one], made.counters
+
+    assert told(True) == told(False)
+
+
 @pytest.mark.parametrize("sensor", [None, 640, (640,), (640, 0), (1.5, 4), ("a", 4), (1 << 40, 4), (4, 4, 4)])
 def test_wrong_sensors_are_refused(sensor: Any) -> None:
     for make in (lambda: ArrayStream("frames", sensor, window=5), lambda: Chain([], sensor=sensor)):
