@@ -102,7 +102,7 @@ def test_a_text_that_cannot_train(tmp_path, content, told):
         ({"model": {"depth": 3}}, "model.depth"),
         ({"data": {"masks": ["names"]}}, "data.masks is wrong"),
         ({"data": {"drop_fields": [2, 1]}}, "data.drop_fields is wrong"),
-        ({"data": {"tokenizer": "words"}}, "one of characters, bytes, bpe"),
+        ({"data": {"tokenizer": "words"}}, "one of characters, bytes, bpe, numbers"),
         ({"augment": {}}, "unknown section"),
     ],
 )
@@ -168,6 +168,32 @@ def test_the_command_writes_models_that_run_as_it_says(text, tmp_path, capsys):
         chosen = np.take_along_axis(logits, corpus.test[1:, None], 1)[:, 0]
         bits = (np.log2(np.exp(logits).sum(axis=1)) - chosen / np.log(2)).sum()
         assert told[name] == pytest.approx(bits / corpus.test_characters, rel=1e-9)
+
+
+def test_values_of_sensors_become_bins_that_are_as_full(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    path, out = tmp_path / "sensors.csv", tmp_path / "run"
+    rows = [f"{rng.normal():.4f},{'' if i % 5 == 0 else i % 3},{rng.integers(9)}" for i in range(200)]
+    path.write_text("level,gate,pump\n" + "\n".join(rows) + "\n")
+    toml = tmp_path / "sensors.toml"
+    toml.write_text(
+        "[data]\ntokenizer = 'numbers'\nbins = 8\ntest = 0.2\n[model]\nlayers = 1\nwidth = 16\n[train]\ncontext = 12\n"
+    )
+    assert (
+        main(["train", "spikegpt", "--config", str(toml), "--data", str(path), "--out", str(out), "--steps", "3"]) == 0
+    )
+    capsys.readouterr()
+    model = edgesnn.load(str(out / "model-int8.safetensors"))
+    edges = model.input["tokenizer"]["edges"]
+    level = [float(row.split(",")[0]) for row in rows[:160]]
+    counts = np.bincount(np.searchsorted(edges[0], level, side="right"), minlength=8)
+    assert counts.sum() == 160
+    assert counts.min() >= 19
+    assert edges[1] == [0.0, 1.0, 2.0]
+    assert main(["replay", str(path), "-m", str(out / "model-int8.safetensors"), "--json", "--publish-text"]) == 0
+    found = [json.loads(row)["tokens"] for row in capsys.readouterr().out.splitlines()]
+    assert {row["count"] for row in found} == {3}
+    assert sum(span["text"] == "missing," for row in found for span in row["spans"]) == 40 + 2
 
 
 @pytest.mark.parametrize("flags", [["--epochs", "3"], ["--sensor", "4x4"]])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -15,6 +15,7 @@ from edgesnn.tokens.tokenizers.base import Utf8, wrong
 MOST_CHANNELS = 1 << 12
 MOST_EDGES = 1 << 16
 MOST_BYTES = 1 << 16  # of a line; what is beyond is not looked at
+MOST_VALUE = 1e300
 _SEPARATOR = re.compile(r"[ \t]*[,;][ \t]*|[ \t]+")
 _NUMBER = re.compile(r"[-+]?(?:\d{1,400}\.?\d{0,400}|\.\d{1,400})(?:[eE][-+]?\d{1,6})?")
 
@@ -37,7 +38,7 @@ class Numbers:
             at = f"edges[{number}]"
             if not isinstance(edges, list) or not 1 <= len(edges) <= MOST_EDGES:
                 wrong(where, at, edges, f"1 to {MOST_EDGES} numbers")
-            if not all(type(edge) in (int, float) and abs(edge) <= 1e300 for edge in edges):
+            if not all(type(edge) in (int, float) and abs(edge) <= MOST_VALUE for edge in edges):
                 wrong(where, at, edges, "finite numbers")
             if any(b <= a for a, b in pairwise(edges)):
                 wrong(where, at, edges, "ascending numbers")
@@ -66,10 +67,9 @@ class NumberTokenizer:
 
     def line(self, text: str) -> list[int]:
         """Return the ids of a line: fields apart by a comma, a semicolon or spaces; what is no number is missing."""
-        text = text.strip()
-        if not text:
+        fields = fields_of(text)
+        if not fields:
             return []
-        fields = _SEPARATOR.split(text)
         return [self._id(channel, fields[channel] if channel < len(fields) else "") for channel in self._all()]
 
     def _all(self) -> range:
@@ -77,8 +77,44 @@ class NumberTokenizer:
 
     def _id(self, channel: int, field: str) -> int:
         edges = self.channels[channel]
-        value = float(field) if _NUMBER.fullmatch(field) else math.nan
+        value = number_of(field)
         return self.first[channel] + (len(edges) + 1 if math.isnan(value) else bisect_right(edges, value))
+
+
+def fields_of(text: str) -> list[str]:
+    """Return the fields of a line: apart by a comma, a semicolon or spaces; none of a blank one."""
+    text = text.strip()
+    return _SEPARATOR.split(text) if text else []
+
+
+def number_of(field: str) -> float:
+    """Return the value of a field, NaN where it is no decimal number."""
+    return float(field) if _NUMBER.fullmatch(field) else math.nan
+
+
+def edges_of(lines: Iterable[str], bins: int) -> list[list[float]]:
+    """Return edges such that about as many values of these lines are in each bin of a channel.
+
+    Args:
+        lines: each a value a channel; there are as many channels as the longest line has fields.
+        bins: of a channel, at most; fewer where a value is frequent. A channel without a value has one edge, 0.
+
+    >>> edges_of(["1,7", "2,", "3,7", "4,7"], 4)
+    [[2.0, 3.0, 4.0], [7.0]]
+    """
+    channels: list[list[float]] = []
+    for line in lines:
+        fields = fields_of(line)[:MOST_CHANNELS]
+        channels += [[] for _ in range(len(fields) - len(channels))]
+        for values, field in zip(channels, fields, strict=False):
+            value = number_of(field)
+            if abs(value) <= MOST_VALUE:
+                values.append(value)
+    return [_quantiles(sorted(values), bins) for values in channels]
+
+
+def _quantiles(ordered: list[float], bins: int) -> list[float]:
+    return sorted({ordered[k * len(ordered) // bins] for k in range(1, bins)}) if ordered else [0.0]
 
 
 class NumberEncoder:

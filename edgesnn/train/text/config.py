@@ -20,8 +20,10 @@ class CorpusConfig:
     Attributes:
         source: a text file in UTF-8; `--data` replaces it.
         tokenizer: "characters" (a table of those that the training part has), "bytes", or "bpe" (byte pairs, trained on
-            the training part; extra `tokens`).
+            the training part; extra `tokens`), or "numbers" (lines of values, one a channel, as bins that have about
+            as many values of the training part each).
         vocab: tokens of "bpe".
+        bins: of a channel of "numbers".
         test: share of the lines, the last ones, that never train.
         normal: only lines whose first field is this train (logs with a label in front).
         drop_fields: fields of a line that the model never sees, 0 the first (docs/tokens.md); with `normal` [0] by
@@ -30,8 +32,9 @@ class CorpusConfig:
     """
 
     source: str = ""
-    tokenizer: Literal["characters", "bytes", "bpe"] = "characters"
+    tokenizer: Literal["characters", "bytes", "bpe", "numbers"] = "characters"
     vocab: int = 1024
+    bins: int = 16
     test: float = 0.1
     normal: str = ""
     drop_fields: tuple[int, ...] = ()
@@ -87,6 +90,7 @@ class TextConfig:
 
 RANGES = {
     "data.vocab": Range(257, 2**16),
+    "data.bins": Range(2, 2**12),
     "data.test": Range(0, 1, open_low=True, open_high=True),
     "model.layers": Range(1, 64),
     "model.width": Range(1, 2**13),

@@ -13,6 +13,7 @@ from edgesnn.errors import BackendError, ConfigError
 from edgesnn.tokens.masks import drop_fields, field_of, mask
 from edgesnn.tokens.registry import make_tokenizer
 from edgesnn.tokens.tokenizers.base import encode
+from edgesnn.tokens.tokenizers.numbers import edges_of
 from edgesnn.train.text.config import CorpusConfig
 
 UNKNOWN = "\ufffd"
@@ -109,6 +110,8 @@ def _tokenizer(config: CorpusConfig, text: str) -> dict[str, Any]:
         return {"kind": "bytes"}
     if config.tokenizer == "bpe":
         return {"kind": "huggingface", "json": _byte_pairs(text, config.vocab)}
+    if config.tokenizer == "numbers":
+        return {"kind": "numbers", "edges": edges_of(text.splitlines(), config.bins) or [[0.0]]}
     table = "".join(sorted({*text, UNKNOWN}))
     return {"kind": "characters", "table": table, "unknown": table.index(UNKNOWN)}
 
