@@ -28,6 +28,18 @@ def test_faery_reads_our_csv(tmp_path: Path, recording: edgesnn.Recording) -> No
     assert all((theirs[name] == ours[name]).all() for name in "txyp")
 
 
+def test_we_read_faerys_csv(tmp_path: Path, recording: edgesnn.Recording) -> None:
+    faery = pytest.importorskip("faery", reason="faery is not installed")
+    ours = recording.read()[:50_000]
+    theirs = np.zeros(len(ours), faery.EVENTS_DTYPE)
+    for name, column in zip("txyp", ("t", "x", "y", "on"), strict=True):
+        theirs[column] = ours[name]
+    faery.events_stream_from_array(theirs, recording.sensor).to_file(tmp_path / "a.csv")
+    written = edgesnn.open(tmp_path / "a.csv")
+    assert written.sensor == recording.sensor
+    assert written.read().tobytes() == ours.tobytes()
+
+
 def test_polars_reads_our_csv(tmp_path: Path, recording: edgesnn.Recording) -> None:
     polars = pytest.importorskip("polars", reason="polars is not installed")
     edgesnn.write(tmp_path / "a.csv", recording.packets())

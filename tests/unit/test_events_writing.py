@@ -70,6 +70,8 @@ def test_a_failure_keeps_the_file_that_was_there(tmp_path: Path, events: npt.NDA
         ("a.csv", {"format": "evt9"}, "no such format"),
         ("a.csv", {"compression": "lz4"}, "no such compression"),
         ("a.csv", {"variant": "t,x,y"}, "columns"),
+        *((name, {"variant": "x", "sensor": SENSOR}, "no variants") for name in ("a.npz", "a.dat", "a.es", "a.aedat4")),
+        ("a.raw", {"variant": "x", "sensor": SENSOR}, "no such variant of evt3: found 'x', expected ''$"),
         ("a.csv", {"sensor": (0, 4)}, "sensor"),
         ("a.csv", {"rotate_bytes": 100}, "live"),
         ("a.csv", {"live": True, "rotate_us": 0}, "not a limit"),

@@ -59,12 +59,23 @@ def test_seconds_and_polarities_in_every_writing(tmp_path: Path, time: str, pola
         ("%geometry:320,240\nx,y,polarity,timestamp_us", "x,y,p,t"),
         ("y;x;on;time [us];extra", "y,x,p,t,-"),
         ("\ufefft,x,y,on", "t,x,y,p"),
+        ("Unnamed: 0,x,y,timestamp,p", "-,x,y,t,p"),
     ],
 )
 def test_columns_are_found_by_their_names(tmp_path: Path, names: str, order: str) -> None:
     recording = edgesnn.open(write(tmp_path, names + "\n" + lines(order)))
     assert recording.read().tolist() == ROWS
     assert recording.sensor == ((320, 240) if "geometry" in names else None)
+
+
+def test_names_may_say_the_sensor(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("t,x@320,y@240,on\n1,2,3,1\n5,6,7,0\n")
+    recording = edgesnn.open(path)
+    assert recording.sensor == (320, 240)
+    assert recording.read().tolist() == [(1, 2, 3, 1), (5, 6, 7, 0)]
+    path.write_text("t,x@99999,y@240,on\n1,2,3,1\n")
+    assert edgesnn.open(path).sensor is None
 
 
 def test_a_first_line_of_two_numbers_is_the_sensor(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from edgesnn.events.formats.base import (
     ReaderOptions,
     Step,
 )
-from edgesnn.events.formats.checks import refuse_compression
+from edgesnn.events.formats.checks import refuse_compression, refuse_variant
 from edgesnn.events.seek import Place
 
 _LENGTH_BYTES = 4
@@ -54,6 +54,7 @@ class Aedat4:
     def encoder(self, options: EncoderOptions) -> FormatEncoder:
         """Make an encoder: compression "lz4" (the default where it is installed), "zstd" or "none"."""
         refuse_compression(self, options, ("none", "lz4", "zstd"))
+        refuse_variant(self, options)
         return Aedat4Encoder(options)
 
 

@@ -37,8 +37,6 @@ class Aedat4Encoder:
 
     def __init__(self, options: EncoderOptions) -> None:
         self._compression = options.compression or ("lz4" if find_spec("lz4") else "none")
-        if options.variant:
-            raise UsageError("AEDAT4 has no variants", where="variant", found=repr(options.variant))
         if max(options.sensor) > LIMIT:
             raise UsageError("AEDAT4 holds coordinates up to 32766", where="sensor", found=repr(options.sensor))
         self._sensor = options.sensor

@@ -56,6 +56,12 @@ def refuse_compression(kind: Format, options: EncoderOptions, known: tuple[str, 
         )
 
 
+def refuse_variant(kind: Format, options: EncoderOptions) -> None:
+    """Raise UsageError where a layout is asked for of a format that has one alone."""
+    if options.variant:
+        raise UsageError(f"{kind.title} has no variants", where="variant", found=repr(options.variant))
+
+
 class Jumps:
     """Looks for times that stand more than a second ahead of both their neighbours, over arrays that follow on."""
 

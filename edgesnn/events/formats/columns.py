@@ -22,6 +22,7 @@ _PLACES = {
     "y": ("y", "ys", "y_pos", "row", "y_coordinate"),
     "p": ("p", "ps", "pol", "pols", "polarity", "polarities", "on", "sign"),
 }
+_SIDE = re.compile(r"([xy])@(\d{1,5})")  # as faery writes the sensor's size
 _PLACE_OF = {word: name for name, words in _PLACES.items() for word in words}
 
 SCALES = {"t": 0, "t_us": 0, "t_ms": 3, "t_s": 6, "t_ns": -3}
@@ -37,13 +38,25 @@ _EARLIEST_NS = 10**17  # as microseconds that were in the year 5138, as nanoseco
 def known(name: str) -> str | None:
     """Return t, t_s, t_ms, t_us, t_ns, x, y or p for the name of a column as people write it, None for another one.
 
-    >>> [known(name) for name in ("Timestamp [us]", "x", "Polarity", "speed")]
+    >>> [known(name) for name in ("Timestamp [us]", "x@640", "Polarity", "speed")]
     ['t_us', 'x', 'p', None]
     """
     word = name.strip().strip("\"'").strip().lower()
+    if match := _SIDE.fullmatch(word):
+        return match[1]
     if match := _NAMED_TIME.fullmatch(word):
         return f"t_{_UNIT_OF[match[1]]}" if match[1] else "t"
     return _PLACE_OF.get(word)
+
+
+def sensor(names: Sequence[str]) -> tuple[int, int] | None:
+    """Return the size that the names of x and y say, None where they do not.
+
+    >>> sensor(["t", "x@640", "y@480", "on"])
+    (640, 480)
+    """
+    sides = {match[1]: int(match[2]) for name in names if (match := _SIDE.fullmatch(name.strip().lower()))}
+    return (sides["x"], sides["y"]) if sides.keys() == {"x", "y"} else None
 
 
 def complete(names: Sequence[str | None]) -> bool:

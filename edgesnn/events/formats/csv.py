@@ -48,7 +48,7 @@ class Csv(NativeFormat):
         text = _split(head)
         if text is None:
             return False
-        if text.names and table.complete([table.known(name) for name in text.names]):
+        if _complete(text.names):
             return True
         numbers = [row for row in text.rows[:20] if len(row) >= 4 and all(_number(word) is not None for word in row)]
         return len(numbers) > 0.9 * len(text.rows[:20])
@@ -62,7 +62,8 @@ class Csv(NativeFormat):
             )
         fields = {"columns": ",".join(text.names)} if text.names else {}
         variant = ",".join(_columns(head, text))
-        return Header(text.offset, text.sensor, {**fields, "layout": variant}, None, variant)
+        sensor = text.sensor or _checked(table.sensor(text.names))
+        return Header(text.offset, sensor, {**fields, "layout": variant}, None, variant)
 
     def encoder(self, options: EncoderOptions) -> FormatEncoder:
         """Make an encoder of lines under their names; the variant names the columns, t,x,y,p where it is empty."""
@@ -120,14 +121,14 @@ def _split(head: Head) -> _Text | None:
         if comment or not words:
             sensor = _size(line) or sensor
             named = _names(line.lstrip(" #%/\t"))
-        elif not any(_NUMBER.fullmatch(word) for word in words):
+        elif not any(_NUMBER.fullmatch(word) for word in words) or _complete(_names(line)):  # "Unnamed: 0" is a name
             named = _names(line)
         elif len(words) == 2 and sensor is None and not names and _is_size(words):
             sensor, named = (int(words[0]), int(words[1])), []
         else:
             rows = [_words(row) for row in lines[number : number + _MOST_LINES]]
             return _Text(offset, names, sensor, [row for row in rows if row])
-        if (not comment and named) or table.complete([table.known(word) for word in named]):
+        if (not comment and named) or _complete(named):
             names = named
         offset += len(line) + 1
     return _Text(min(offset, len(head.data)), names, sensor, [])
@@ -142,6 +143,10 @@ def _names(line: str) -> list[str]:
     return [word.strip() for word in re.split("[,;\t]", line)] if set(line) & set(",;\t") else line.split()
 
 
+def _complete(names: list[str]) -> bool:
+    return table.complete([table.known(name) for name in names])
+
+
 def _size(line: str) -> Sensor | None:
     match = _SIZE.search(line[:200])
     return _checked((int(match[1]), int(match[2]))) if match else None
@@ -151,8 +156,8 @@ def _is_size(words: list[str]) -> bool:
     return all(re.fullmatch("[1-9][0-9]{0,3}", word) for word in words)
 
 
-def _checked(sensor: Sensor) -> Sensor | None:
-    return sensor if all(0 < side <= 65536 for side in sensor) else None
+def _checked(sensor: Sensor | None) -> Sensor | None:
+    return sensor if sensor is not None and all(0 < side <= 65536 for side in sensor) else None
 
 
 def _number(word: str) -> float | None:

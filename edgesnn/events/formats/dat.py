@@ -7,7 +7,7 @@ import re
 from edgesnn.errors import RecordingError
 from edgesnn.events.formats import raw_header
 from edgesnn.events.formats.base import EncoderOptions, FormatEncoder, Head, Header, NativeEncoder, NativeFormat, Sensor
-from edgesnn.events.formats.checks import refuse_compression
+from edgesnn.events.formats.checks import refuse_compression, refuse_variant
 
 _VERSION = "2"
 _EVENT_BYTES = 8
@@ -58,6 +58,7 @@ class Dat(NativeFormat):
     def encoder(self, options: EncoderOptions) -> FormatEncoder:
         """Make an encoder of CD events. A sensor beyond 14 bits is not said."""
         refuse_compression(self, options)
+        refuse_variant(self, options)
         width, height = options.sensor
         lines = ["Data file containing CD events", f"Version {_VERSION}"]
         if max(options.sensor) <= _LIMIT:

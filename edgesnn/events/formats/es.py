@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgesnn.errors import RecordingError, UsageError
 from edgesnn.events.formats.base import EncoderOptions, FormatEncoder, Head, Header, NativeEncoder, NativeFormat
-from edgesnn.events.formats.checks import refuse_compression
+from edgesnn.events.formats.checks import refuse_compression, refuse_variant
 
 _MAGIC = b"Event Stream"
 _HEADER_BYTES = 20
@@ -54,6 +54,7 @@ class Es(NativeFormat):
     def encoder(self, options: EncoderOptions) -> FormatEncoder:
         """Make an encoder."""
         refuse_compression(self, options)
+        refuse_variant(self, options)
         width, height = options.sensor
         if max(options.sensor) > 65535:
             found = f"{width}x{height}"

@@ -13,7 +13,7 @@ from edgesnn.errors import RecordingError
 from edgesnn.events.formats import columns
 from edgesnn.events.formats.array_header import MOST_BYTES, ArrayHeader, read_header
 from edgesnn.events.formats.base import EncoderOptions, FormatEncoder, Head, Header, Reader, ReaderOptions, open_file
-from edgesnn.events.formats.checks import refuse_compression
+from edgesnn.events.formats.checks import refuse_compression, refuse_variant
 from edgesnn.events.formats.npy import split
 from edgesnn.events.formats.npz_writer import NpzEncoder
 from edgesnn.events.formats.table import TableReader
@@ -55,6 +55,7 @@ class Npz:
     def encoder(self, options: EncoderOptions) -> FormatEncoder:
         """Make an encoder of one array of event records named `events`."""
         refuse_compression(self, options, ("none", "deflate"))
+        refuse_variant(self, options)
         return NpzEncoder(options)
 
 

@@ -70,7 +70,7 @@ std::unique_ptr<Encoder> make_encoder(const std::string& name, const EncoderOpti
         if (name != maker.name) continue;
         if (!options.variant.empty() && options.variant != maker.variant)
             throw Error(ErrorKind::usage, "no such variant of " + name, "variant", "'" + options.variant + "'",
-                        std::string("'', '") + maker.variant + "'");
+                        *maker.variant == 0 ? "''" : std::string("'', '") + maker.variant + "'");
         return maker.make(options);
     }
     throw Error(ErrorKind::usage, "no native encoder of this name", {}, "'" + name + "'");
