@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -264,13 +264,13 @@ class Recording:
         Raises:
             RecordingError: there were bytes and no event.
         """
-        damage = ", ".join(f"{name} {value}" for name, value in counters.items() if value and name != "unplaced_events")
+        every = _said(counters, [name for name in counters if name != "unplaced_events"])
         if total == 0 and data_bytes > 0:
             raise RecordingError(
                 "no event in the data",
                 where=str(self.path),
                 offset=self.data_offset,
-                found=f"{data_bytes} bytes that hold none" + (f" ({damage})" if damage else ""),
+                found=f"{data_bytes} bytes that hold none" + (f" ({every})" if every else ""),
                 expected=f"words of {self.format}",
                 hint="if the format is wrong pass --format",
             )
@@ -281,8 +281,10 @@ class Recording:
             warnings.append("the recording is empty: a header without any event")
         if counters["unplaced_events"]:
             warnings.append(f"{counters['unplaced_events']} events without a known time or row were left out")
-        if damage:
-            warnings.append(f"the data are not as they should be: {damage}")
+        if lost := _said(counters, ("bad_words", "out_of_range", "truncated_bytes", "lost_packets")):
+            warnings.append(f"the data are not as they should be: {lost}")
+        if moved := _said(counters, ("time_resyncs", "time_backward")):
+            warnings.append(f"its times leap or step back, and are given as they are: {moved}")
         return warnings
 
 
@@ -316,6 +318,11 @@ class _StreamReader:
                 self._index.add(Place(reached_us, self._offset, self._decoder.save()))
         events, _, error = self._decoder.finish_some()
         yield events, 0, error
+
+
+def _said(counters: dict[str, int], names: Iterable[str]) -> str:
+    """Return those of these counters that counted something, for a person to read."""
+    return ", ".join(f"{name} {counters[name]}" for name in names if counters[name])
 
 
 def _read_head(path: str | os.PathLike[str], columns: str | None = None, topic: str | None = None) -> Head:

@@ -264,3 +264,13 @@ def test_the_sensor_of_an_aedat31_header(source: str, sensor: tuple[int, int] | 
     text = f"#!AER-DAT3.1\r\n#Format: RAW\r\n#-Source 0: DVS128\r\n#Source 1: {source}\r\n#!END-HEADER\r\n".encode()
     read = registry.get("aedat31").header(head(text + bytes(28), ".aedat"))
     assert (read.sensor, read.data_offset) == (sensor, len(text))
+
+
+def test_a_quiet_stretch_is_not_called_damage(tmp_path: Path) -> None:
+    """As other writers leave it: TIME_HIGH stands only where there are events."""
+    words = np.array([0x80000000, 0x00000800, 0x80000100, 0x00000800, 0x80000300, 0x00000800], "<u4")
+    path = tmp_path / "a.raw"
+    path.write_bytes(b"% evt 2.0\n% geometry 320x240\n% end\n" + words.tobytes())
+    recording = edgesnn.open(path)
+    assert recording.read()["t"].tolist() == [0, 0x100 << 6, 0x300 << 6]
+    assert recording.warnings == ["its times leap or step back, and are given as they are: time_resyncs 2"]
