@@ -76,6 +76,11 @@ def parse_broker(
     )
 
 
+def check_url(url: str) -> None:
+    """Raise UsageError where `url` is none of a broker, or holds a password."""
+    _split(url)
+
+
 def _split(url: str) -> tuple[SplitResult, int | None]:
     try:
         parts = urlsplit(url)

@@ -16,6 +16,7 @@ REQUIRED = {"numpy": "numpy", "paho-mqtt": "paho"}
 EXTRAS = {
     "broker": ["amqtt"],
     "camera": ["dv_processing", "neuromorphic_drivers"],
+    "daemon": ["pydantic", "prometheus_client"],
     "events": ["h5py", "hdf5plugin", "lz4", "zstandard"],
     "nir": ["h5py"],
     "tokens": ["tokenizers"],

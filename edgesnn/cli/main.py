@@ -30,6 +30,7 @@ COMMANDS = {
     "info": "edgesnn.cli.info",
     "quantize": "edgesnn.cli.quantize",
     "replay": "edgesnn.cli.replay",
+    "run": "edgesnn.cli.run",
     "train": "edgesnn.cli.train",
     "verify": "edgesnn.cli.verify",
 }

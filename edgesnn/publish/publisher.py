@@ -29,10 +29,15 @@ def utc_now() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def host_node() -> str:
+    """Return the host's name as a node's."""
+    host = socket.gethostname()
+    return "".join("-" if letter in "/+#" or not letter.isprintable() else letter for letter in host)
+
+
 def replay_node() -> str:
     """Return the node name of replays and demos, `<host>-replay`, so that they are never taken for the live node."""
-    host = socket.gethostname()
-    return "".join("-" if letter in "/+#" or not letter.isprintable() else letter for letter in host) + "-replay"
+    return f"{host_node()}-replay"
 
 
 class Publisher:

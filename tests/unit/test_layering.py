@@ -16,6 +16,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "edgesnn"
 ROWS = [
     {"cli", "__main__"},
     {"train"},
+    {"daemon"},
     {"pipeline"},
     {"publish"},
     {"quantize"},
@@ -41,6 +42,7 @@ EXTRA = {
     "mqtt": {"paho"},
     "publish": {"amqtt"},
     "cli": {"paho"},
+    "daemon": {"prometheus_client", "pydantic", "pydantic_core"},
     "tokens": {"tokenizers"},
 }
 NUMPY_FREE = {
@@ -126,7 +128,8 @@ def test_only_importers_may_read_a_pickle(path):
 def test_what_a_room_may_import_stands_in_the_requirements(package):
     """Also what only an older Python needs: `tomli` where there is no tomllib."""
     page = (PACKAGE.parent / "pyproject.toml").read_text("utf-8")
-    name = {"paho": "paho-mqtt"}.get(package, package)
+    names = {"paho": "paho-mqtt", "prometheus_client": "prometheus-client", "pydantic_core": "pydantic"}
+    name = names.get(package, package)
     assert re.search(rf'"{name}[=><;]', page), f"no requirement or extra of pyproject.toml names {name}"
 
 

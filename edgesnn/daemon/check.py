@@ -1,0 +1,166 @@
+"""Holds a configuration against what is there: models, files, addresses, the broker. Starts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from edgesnn.broker_url import Broker, parse_broker
+from edgesnn.daemon.models import Models
+from edgesnn.daemon.reading import Read, WrongConfigError
+from edgesnn.daemon.schema import Mqtt, Stream
+from edgesnn.errors import ConfigError, EdgeSnnError, PublishError
+from edgesnn.events import registry as formats
+from edgesnn.events.formats.base import printable
+from edgesnn.events.sources import registry as sources
+from edgesnn.events.sources.address import parse
+from edgesnn.events.sources.live import OPTIONS
+from edgesnn.mqtt import Client, make_client_id
+from edgesnn.pipeline.by_count import by_count
+from edgesnn.runtime import Model
+from edgesnn.runtime.windows import adapted, encoding_of, readout_of
+from edgesnn.tokens.sources.registry import FORMS
+from edgesnn.tokens.surprise import LineScorer
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_SCHEMES = ("udp", "mqtt", "mqtts")
+
+
+def broker_of(mqtt: Mqtt, environment: Mapping[str, str]) -> Broker:
+    """Return the broker that the section names, with its password.
+
+    Raises:
+        ConfigError, UsageError: a file that cannot be read, certificates without TLS, a password without a user.
+    """
+    return parse_broker(mqtt.url, password_file=mqtt.password_file, ca_file=mqtt.ca_file, environment=environment)
+
+
+def check(read: Read, environment: Mapping[str, str]) -> Models:
+    """Return the models of all streams, loaded.
+
+    Raises:
+        WrongConfigError: what does not exist or fit, each with its file, line and key.
+    """
+    models = Models()
+    errors: list[ConfigError] = []
+
+    def attempt(key: tuple[str | int, ...], call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except EdgeSnnError as error:
+            errors.append(_located(read, key, error))
+            return None
+
+    attempt(("mqtt",), lambda: broker_of(read.config.mqtt, environment))
+    for number, stream in enumerate(read.config.stream):
+        at = ("stream", number)
+        model = attempt((*at, "model"), partial(models.get, stream))
+        if model is None:
+            continue
+        kind = "tokens" if model.input["kind"] == "tokens" else "events"
+        errors += _foreign(read, number, stream, kind)
+        examine = _lines if kind == "tokens" else _events
+        for name, call in examine(stream, model).items():
+            attempt((*at, name), call)
+    if errors:
+        raise WrongConfigError(errors)
+    return models
+
+
+def ask_broker(read: Read, environment: Mapping[str, str]) -> None:
+    """Connect to the broker and leave; raises PublishError where it does not answer or refuses."""
+    broker = broker_of(read.config.mqtt, environment)
+    node = read.config.node.name
+    client = Client(broker, client_id=make_client_id(node, "check"), protocol=read.config.mqtt.protocol)
+    try:
+        client.open()
+    except PublishError as error:
+        where = f"{read.where(('mqtt', 'url'))}: {broker.url}"
+        what = error.what
+        raise PublishError(what, where=where, found=error.found, hint="see [mqtt] of the configuration") from None
+    finally:
+        client.close()
+
+
+def _located(read: Read, key: tuple[str | int, ...], error: EdgeSnnError) -> ConfigError:
+    inner = f": {error.where}" if error.where else ""
+    found, expected = error.found, error.expected
+    return ConfigError(
+        error.what, where=read.where(key) + inner, offset=error.offset, found=found, expected=expected, hint=error.hint
+    )
+
+
+def _foreign(read: Read, number: int, stream: Stream, kind: str) -> list[ConfigError]:
+    """Return an error for each key that this kind of model has no use for."""
+    errors = []
+    for name, field in Stream.model_fields.items():
+        of = field.json_schema_extra.get("of") if isinstance(field.json_schema_extra, dict) else None
+        if name in stream.model_fields_set and of not in (None, kind):
+            at = read.where(("stream", number, name))
+            found = f"{stream.model}, which reads {kind}"
+            errors.append(ConfigError(f"this key is of models that read {of}", where=at, found=found))
+    return errors
+
+
+def _events(stream: Stream, model: Model) -> dict[str, Callable[[], Any]]:
+    """Return what is to be looked at by the key that it concerns."""
+    return {
+        "model": lambda: (encoding_of(model), readout_of(model)),
+        "adapt": lambda: adapted(encoding_of(model), stream.adapt),
+        "window_events": lambda: by_count(stream.window_events, stream.hop_events, encoding_of(model)),
+        "format": lambda: None if stream.format is None else formats.get(stream.format),
+        "source": lambda: _event_source(stream),
+    }
+
+
+def _event_source(stream: Stream) -> None:
+    if sources.is_source(stream.source):
+        address = parse(stream.source)
+        scheme = sources.get(address.scheme)
+        address.check({*OPTIONS, *dict(scheme.options)})
+        if stream.speed != "max":
+            raise ConfigError("a live source has its own pace", found=f"speed {stream.speed}", expected="no speed")
+        return
+    if "://" in stream.source and not Path(stream.source).exists():
+        sources.get(stream.source.partition("://")[0])
+    _check_file(stream.source)
+    if _head(stream.source).startswith(_HDF5) or stream.format == "hdf5":
+        hint = "write it in another format: `edgesnn convert`"
+        raise ConfigError("the service reads no HDF5", where=printable(stream.source), hint=hint)
+
+
+def _lines(stream: Stream, model: Model) -> dict[str, Callable[[], Any]]:
+    return {
+        "model": lambda: LineScorer(model.session()),
+        "source": lambda: _line_source(stream),
+        "normal": lambda: None if stream.normal is None else _check_file(stream.normal),
+    }
+
+
+def _line_source(stream: Stream) -> None:
+    scheme, colon, rest = stream.source.partition(":")
+    if stream.source == "-" or stream.source == "journal:-" or (rest.startswith("//") and scheme in _SCHEMES):
+        if stream.follow:
+            raise ConfigError("only files are followed", found="follow", hint="this source goes on by itself")
+    elif rest.startswith("//"):
+        expected = ", ".join(form for form, _ in FORMS)
+        raise ConfigError("no such source of lines", found=repr(scheme), expected=expected)
+    elif not stream.follow:
+        _check_file(rest if colon and scheme == "journal" else stream.source)
+
+
+def _check_file(path: str) -> None:
+    if not Path(path).exists():
+        hint = "a name that does not begin with / counts from the working directory"
+        raise ConfigError("no such file", where=printable(path), hint=hint)
+    _head(path)
+
+
+def _head(path: str) -> bytes:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read(8)
+    except OSError as error:
+        raise ConfigError("cannot be read", where=printable(path), found=error.strerror) from None

@@ -1,0 +1,250 @@
+"""A configuration is taken as written, or refused with file, line, key, value, what is allowed and the nearest key."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from edgesnn.cli.main import main
+from edgesnn.daemon import check as checks
+from edgesnn.daemon.reading import Read, WrongConfigError, read
+from edgesnn.daemon.schema import Config, Stream
+from edgesnn.daemon.template import template
+from edgesnn.daemon.toml import loads
+from edgesnn.graph import read as read_file
+from edgesnn.runtime.model import locate
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORDING = str(ROOT / "recordings" / "hand_clap.raw")
+GOOD = f"""\
+[node]
+name = "gate-1"
+[mqtt]
+url = "mqtt://127.0.0.1:1883"
+
+[[stream]]
+name = "door"
+source = "{RECORDING}"
+model = "gestures"
+"""
+LOG = f"""
+[[stream]]
+name = "log"
+source = "{ROOT / "README.md"}"
+model = "shakespeare"
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def make(text: str) -> str:
+        path = tmp_path / "config.toml"
+        path.write_text(text, "utf-8")
+        return str(path)
+
+    return make
+
+
+def refusals(path: str) -> list[str]:
+    with pytest.raises(WrongConfigError) as caught:
+        checks.check(read(path), {})
+    return [str(error).removeprefix(f"{path}: ") for error in caught.value.errors]
+
+
+def checked(path: str) -> Read:
+    made = read(path)
+    checks.check(made, {})
+    return made
+
+
+def test_what_is_not_said_has_its_default(write):
+    config = checked(write(GOOD + 'rate_limit = "10Hz"\nsensor = "640x480"\nfilters = ["flip:axis=x"]\n')).config
+    stream = config.stream[0]
+    assert (config.node.name, stream.rate_limit, stream.sensor) == ("gate-1", 10, (640, 480))
+    assert (stream.publish, config.http.port, config.mqtt.protocol) == ("window", 9469, "auto")
+
+
+def another(name: str) -> str:
+    return f'[[stream]]\nname = "{name}"\nsource = "x"\nmodel = "y"'
+
+
+ONE = r"line 10: stream\[0\]\."
+TWO = r"line 11: stream\[1\]\.name: "
+ALL = r"line 6: stream\[0\]: "
+WRONG = [
+    ('filtrs = ["flip"]', ONE + r"filtrs: no such key: found \['flip'\], expected .*; did you mean filters\?"),
+    ('publish = "all"', ONE + r"publish: .*: found 'all', expected one of 'window' or 'change'"),
+    ("speed = 1", ONE + r"speed: not a speed: found 1, expected a text such as \"1x\", or \"max\""),
+    ('rate_limit = "10"', ONE + r"rate_limit: not a rate: found '10', expected a number and a unit.*"),
+    ('rate_limit = "0Hz"', ONE + r"rate_limit: out of range: found '0Hz', expected at least 1Hz"),
+    ('\nfilters = [\n "flip:axis=x",\n "flop"\n]', r"line 13: stream\[0\]\.filters\[1\]: no such filter: .*"),
+    ("window_events = true", ONE + r"window_events: .*: found True, expected a whole number"),
+    ("ring_events = 3", ONE + r"ring_events: .*: found 3, expected at least 1024"),
+    ("key = 1.5", ONE + r"key: .*: found 1\.5, expected one of 'origin' or a whole number"),
+    ("readout = {rejection = 2}", ONE + r"readout\.rejection: .*: found 2, expected at most 1"),
+    ("readout = {rejecton = 0.2}", ONE + r"readout\.rejecton: no such key: .*did you mean rejection\?"),
+    ('sha256 = "abc"', ONE + r"sha256: .*: found 'abc', expected 64 hexadecimal digits"),
+    ("threshold = nan", ONE + r"threshold: .*: found nan, expected .*"),
+    ("threshold = 1.0\nalerts_per_day = 2\nnormal = 'x'\nnormal_time = '1d'", ALL + r"the threshold is said twice: .*"),
+    ("alerts_per_day = 2", ALL + r"alerts a day need a normal log and its time: expected .*"),
+    ('"a\\u001bb" = 1', ONE + r"'a\\x1bb': no such key: found 1, .*"),
+    (another("door"), TWO + r"two streams of one name: found 'door', .* line 7"),
+    (another("a/b"), TWO + r"not a usable stream name: .*"),
+    (another("a\\u202eb"), TWO + r"not a usable stream name: .*"),
+    (another("stats"), TWO + r"this name is the node's own: .*"),
+    ('[[stream]]\nname = "b"\nmodel = "y"', r"line 10: stream\[1\]\.source: this key is missing: expected a .*"),
+    ("[outbx]\nrows = 1", r"line 10: outbx: no such key: .*did you mean outbox\?"),
+    ("[http]\nport = 70000", r"line 11: http\.port: .*: found 70000, expected at most 65535"),
+    ("x = = 1", r"line 10: not TOML: found .*"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("added", "expected"), WRONG, ids=[added[:24] for added, _ in WRONG])
+def test_a_wrong_key_is_named_with_its_line(write, added, expected):
+    (found,) = refusals(write(GOOD + added + "\n"))
+    assert re.fullmatch(expected, found), found
+
+
+def test_all_that_is_wrong_is_said_in_the_order_of_the_lines(write):
+    found = refusals(write(GOOD.replace("name =", "nam =") + "[log]\nlevel = 1\n"))
+    assert [line.split(":")[0] for line in found] == ["line 2", "line 6", "line 7", "line 11"]
+
+
+SOURCE = r"line 8: stream\[0\]\.source: "
+BEYOND = [
+    ("gestures", "gesturs", r"line 9: stream\[0\]\.model: gesturs: no such model in the zoo: expected .*gestures.*"),
+    (RECORDING, "no.raw", r"line 8: stream\[0\]\.source: no\.raw: no such file; a name that .* working directory"),
+    (RECORDING, "upd://127.0.0.1:1", SOURCE + r"source: no such source: found 'upd', expected .*udp.*"),
+    (RECORDING, "udp://127.0.0.1:1?fromat=evt3", SOURCE + r".*no option 'fromat'.*did you mean format\?"),
+    (
+        'model = "gestures"',
+        f'model = "gestures"\nsha256 = "{"0" * 64}"',
+        r"line 9: stream\[0\]\.model: .*: another model than the configuration says: "
+        r"found sha256 [0-9a-f]{64}, expected sha256 0+; .*",
+    ),
+    ('"gestures"', '"gestures"\nfollow = true', ONE + r"follow: this key is of models that read tokens: .*"),
+    ('"gestures"', '"gestures"\nwindow_events = 1', ONE + r"window_events: .*every window would be idle.*"),
+    ('"gestures"', '"gestures"\nformat = "evt9"', ONE + r"format: .*evt3.*"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), BEYOND, ids=[new[:24] for _, new, _ in BEYOND])
+def test_what_is_not_there_or_does_not_fit_is_named_with_its_line(write, old, new, expected):
+    assert old in GOOD
+    (found,) = refusals(write(GOOD.replace(old, new)))
+    assert re.fullmatch(expected, found), found
+
+
+def test_a_model_of_tokens_takes_keys_of_lines_only(write):
+    made = checked(write(GOOD + LOG + 'key = 3\nreset = {policy = "tokens", tokens = 64, idle = "30s"}\n'))
+    assert made.config.stream[1].reset.idle == 30_000_000
+    (found,) = refusals(write(GOOD + LOG + "filters = []\n"))
+    assert re.match(r"line 15: stream\[1\]\.filters: this key is of models that read events: found shakespeare", found)
+
+
+def test_streams_of_one_model_share_it(write):
+    twice = GOOD + GOOD[GOOD.index("[[stream]]") :].replace("door", "yard") + "readout = {rejection = 0.9}\n"
+    made = read(write(twice))
+    models = checks.check(made, {})
+    first, second = (models.get(stream) for stream in made.config.stream)
+    assert first is models.get(made.config.stream[0])
+    assert second.readout["rejection"] == pytest.approx(0.9)
+    assert second.identity != first.identity
+    ours, theirs = (next(iter(model.document.tensors.values())).data for model in (first, second))
+    assert ours is theirs
+
+
+def test_a_tensor_that_is_not_its_document_s_is_refused(write, tmp_path):
+    data = bytearray((ROOT / "edgesnn" / "zoo" / "gestures.safetensors").read_bytes())
+    _, tensor = max(read_file(locate("gestures")).tensors.items(), key=lambda item: item[1].data.size)
+    at = data.index(tensor.data.tobytes())
+    data[at + tensor.data.nbytes // 2] ^= 1
+    (tmp_path / "damaged.safetensors").write_bytes(data)
+    (found,) = refusals(write(GOOD.replace('"gestures"', f'"{tmp_path / "damaged.safetensors"}"')))
+    assert "tensor's bytes are not the document's" in found
+
+
+def test_hdf5_is_left_to_offline_commands(write, tmp_path):
+    (tmp_path / "clip.raw").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    (found,) = refusals(write(GOOD.replace(RECORDING, str(tmp_path / "clip.raw"))))
+    assert "the service reads no HDF5" in found
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        'url = "mqtt://ann:hunter2@host"',
+        'url = "mqtt://host"\npassword = "hunter2"',
+        'url = "mqtt://host"\npasword_file = "hunter2"',
+    ],
+)
+def test_what_may_be_a_secret_is_not_said_again(write, secret):
+    found = refusals(write(GOOD.replace('url = "mqtt://127.0.0.1:1883"', secret)))
+    assert found
+    assert "hunter2" not in "".join(found)
+
+
+def test_the_password_comes_from_a_file_or_the_environment(write, tmp_path):
+    (tmp_path / "secret").write_text("hunter2\n")
+    text = GOOD.replace('"mqtt://127.0.0.1:1883"', f'"mqtt://ann@host"\npassword_file = "{tmp_path / "secret"}"')
+    assert checks.broker_of(checked(write(text)).config.mqtt, {}).password == "hunter2"
+    text = GOOD.replace("mqtt://127", "mqtt://ann@127")
+    assert checks.broker_of(checked(write(text)).config.mqtt, {"EDGESNN_MQTT_PASSWORD": "x"}).password == "x"
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfe", b"a = 1" * 300_000, b"a = " + b"[" * 100_000, b""])
+def test_bytes_that_are_no_configuration_are_refused(tmp_path, data):
+    path = tmp_path / "config.toml"
+    path.write_bytes(data)
+    with pytest.raises(WrongConfigError):
+        read(str(path))
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(WrongConfigError, match="cannot read the configuration"):
+        read(str(tmp_path / "none.toml"))
+
+
+def test_the_default_is_a_configuration_and_so_is_each_of_its_lines(write):
+    text = template()
+    checked(write(text))
+    keys = re.findall(r"^#([a-z0-9_]+ = .*)$", text, re.MULTILINE)
+    assert len(keys) > 30
+    for key in keys:
+        if not key.startswith(("alerts_per_day", "normal", "normal_time")):
+            read(write(text.replace(f"#{key}", key)))
+    together = re.sub(r"^#((?:alerts_per_day|normal|normal_time) = )", r"\1", text, flags=re.MULTILINE)
+    assert read(write(together)).config.stream[0].normal_time == 7 * 86_400_000_000
+
+
+def test_the_default_names_every_key():
+    document = loads(re.sub(r"^#([a-z0-9_]+ = )", r"\1", template(), flags=re.MULTILINE))
+    assert set(document) == set(Config.model_fields)
+    assert set(document["stream"][0]) == set(Stream.model_fields)
+
+
+def test_the_page_of_the_service_names_every_key():
+    page = (ROOT / "docs" / "daemon.md").read_text("utf-8")
+    for section, field in Config.model_fields.items():
+        table = Stream if section == "stream" else field.annotation
+        for name in getattr(table, "model_fields", ()):
+            assert f"| `{name}` |" in page, f"docs/daemon.md does not name {section}.{name}"
+
+
+def test_check_says_5_for_the_file_and_6_for_the_broker(write, capsys):
+    from edgesnn.publish.broker import free_port
+
+    wrong = write(GOOD + "filtrs = 1\nspeed = 1\n")
+    assert main(["run", "-c", wrong, "--check"]) == 5
+    said = capsys.readouterr().err.splitlines()
+    assert [line.startswith(f"edgesnn: error: {wrong}: line 1") for line in said] == [True, True]
+    assert main(["run", "-c", write(GOOD.replace("1883", str(free_port()))), "--check"]) == 6
+    assert "line 4: mqtt.url" in capsys.readouterr().err
+
+
+def test_flags_that_do_not_go_together_are_refused(capsys):
+    assert main(["run"]) == 2
+    assert main(["run", "-c", "x", "--check", "--print-config"]) == 2
+    assert "--print-config" in capsys.readouterr().err
