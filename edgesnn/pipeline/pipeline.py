@@ -115,7 +115,7 @@ class Pipeline:
         format = None if live else format  # it decodes by itself
         self.stream = stream
         self.node = node
-        self._source = make_source(opened, pace)
+        self._source = make_source(opened, pace, self.sensor)
         self._records = Records(self.model, readout, stream, None if self._by_count else encoding.grid.hop_us)
         self._filters = filters_of(self.model, filters)
         self._chain = _make_chain(
@@ -188,11 +188,14 @@ class Pipeline:
         Raises:
             RecordingError: strict, at the first damage, after all predictions before it, and again at every call.
             UsageError: the pipeline is closed; a wait without threads.
+            What the source raised in its thread, after all predictions before it, and again at every call.
         """
         self._check_open()
         if self._threads is not None:
             self._threads.start()
             result = self._chain.poll(_integer(wait_ms, "wait_ms", _LONGEST_MS))
+            if result is None and self._chain.ended:
+                self._threads.raise_error()
         elif wait_ms:
             raise UsageError("nothing comes while the caller waits", where="wait_ms", hint="make it with threaded=True")
         else:

@@ -170,12 +170,18 @@ class PacketSource:
 
 
 class LiveFeed:
-    """A live source. Its cursor is the time reached: a pipeline that is restored goes on with what comes."""
+    """A live source. Its cursor is the time reached: a pipeline that is restored goes on with what comes.
+
+    Args:
+        source: what is read.
+        sensor: that of the chain.
+    """
 
     counted: str | None = None
 
-    def __init__(self, source: LiveSource) -> None:
+    def __init__(self, source: LiveSource, sensor: tuple[int, int]) -> None:
         self._source = source
+        self._sensor = sensor
 
     @property
     def cursor(self) -> int:
@@ -184,12 +190,25 @@ class LiveFeed:
         return _NEVER if reached_us is None else reached_us
 
     def feed(self, chain: Any) -> bool:
-        """Wait for the next packet and push it; False at the end of the stream."""
+        """Wait for the next packet and push it; False at the end of the stream.
+
+        Raises:
+            UsageError: the stream says a sensor, and another was taken before that.
+        """
         packet = next(self._source, None)
         if packet is None:
             return False
+        if self._source.sensor not in (None, self._sensor):
+            raise self._other_sensor()
         chain.push_events(packet.events, packet.t_end_us)
         return True
+
+    def _other_sensor(self) -> UsageError:
+        found, taken = ("{}x{}".format(*size) for size in (self._source.sensor, self._sensor) if size is not None)
+        hint = f"say it beforehand: --sensor {found}, or sensor={found} in the address"
+        return UsageError(
+            "the stream is of another sensor", where=printable(self._source.url), found=found, expected=taken, hint=hint
+        )
 
     def seek(self, cursor: int) -> None:
         """Let the stream's time go on from there."""
@@ -237,12 +256,15 @@ def open_source(
     )
 
 
-def make_source(opened: Recording | LiveSource | Iterable[Any] | None, speed: float | None) -> Source | None:
-    """Return the source of what `open_source` gave; UsageError on a speed of a live one."""
+def make_source(
+    opened: Recording | LiveSource | Iterable[Any] | None, speed: float | None, sensor: tuple[int, int]
+) -> Source | None:
+    """Return the source of what `open_source` gave, for a chain of this sensor; UsageError on a speed of a live one."""
     if isinstance(opened, LiveSource):
         if speed is not None:
-            raise UsageError("a live source has its own pace", where="speed", found=f"{speed:g}x", expected="max")
-        return LiveFeed(opened)
+            hint = "of a replay the address says it: replay:FILE?speed=4x"
+            raise UsageError("a live source has its own pace", where="speed", found=f"{speed:g}x", hint=hint)
+        return LiveFeed(opened, sensor)
     clock = None if speed is None else Clock(speed)
     if opened is None:
         return None

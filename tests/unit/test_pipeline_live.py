@@ -51,6 +51,23 @@ def test_a_pipe_gives_the_predictions_of_the_recording(
     assert counters["pending"] == 0
 
 
+@pytest.mark.parametrize("threaded", [False, True])
+def test_a_stream_that_says_another_sensor_than_the_one_taken_is_an_error(
+    model: edgesnn.Model, tmp_path: Path, threaded: bool
+) -> None:
+    """The pipeline was made before the header came: most of the events would be outside, or in another place."""
+    edgesnn.write(tmp_path / "a.raw", made_up(5_000), sensor=(640, 480))
+    os.mkfifo(tmp_path / "pipe")
+    with Pipeline(f"pipe:{tmp_path}/pipe?once&format=evt3", model, threaded=threaded) as pipeline:
+        data = (tmp_path / "a.raw").read_bytes()
+        threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(data,)).start()
+        with pytest.raises(UsageError, match=r"the stream is of another sensor: found 640x480, .*--sensor 640x480"):
+            list(pipeline)
+        if threaded:
+            with pytest.raises(UsageError, match="another sensor"):
+                pipeline.poll()
+
+
 @pytest.mark.parametrize("speed", ["max", "8x"])
 def test_a_replay_gives_the_predictions_of_the_recording(model: edgesnn.Model, recording: Path, speed: str) -> None:
     expected = [same(prediction) for prediction in Pipeline(recording, model, sensor=SENSOR)]
