@@ -14,6 +14,13 @@ inline __m512i load(const void* p) noexcept {
     return _mm512_loadu_si512(p);
 }
 
+// Of a tile of several rows, which takes long enough for the next tile's weights to come: asks for these.
+template <size_t R, size_t B>
+inline __m512i load_and_go_on(const DotMatrix& m, const char* w) noexcept {
+    if constexpr (R > 1) _mm_prefetch(w + B * m.blocks * 64, _MM_HINT_T1);
+    return load(w);
+}
+
 // Four of q for every output.
 inline __m512i four(const int8_t* q) noexcept {
     int32_t bits;
@@ -59,7 +66,7 @@ struct TileI8 {
         for (size_t block = 0; block < (m.inputs + 3) / 4; ++block, w += 64) {
             __m512i weights[B];
 #pragma GCC unroll 8
-            for (size_t b = 0; b < B; ++b) weights[b] = load(w + b * m.blocks * 64);
+            for (size_t b = 0; b < B; ++b) weights[b] = load_and_go_on<R, B>(m, w + b * m.blocks * 64);
 #pragma GCC unroll 8
             for (size_t r = 0; r < R; ++r) {
                 const __m512i q = shifted(at.q + r * at.q_stride + 4 * block);
@@ -83,7 +90,7 @@ struct TileI4 {
         for (size_t block = begin; block < end; ++block) {
             __m512i weights[B];
 #pragma GCC unroll 8
-            for (size_t b = 0; b < B; ++b) weights[b] = load(w + (b * m.blocks + block) * 64);
+            for (size_t b = 0; b < B; ++b) weights[b] = load_and_go_on<R, B>(m, w + (b * m.blocks + block) * 64);
 #pragma GCC unroll 8
             for (size_t r = 0; r < R; ++r) {
                 const int8_t* q = at.q + r * at.q_stride + 8 * block;
