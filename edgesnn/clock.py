@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import time
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
@@ -32,3 +33,16 @@ def _adjtimex() -> Any:
 def monotonic_resolution_ns() -> int:
     """Return the resolution of the monotonic clock in nanoseconds."""
     return round(time.get_clock_info("monotonic").resolution * 1e9)
+
+
+def boot_clock() -> float:
+    """Return the seconds since this machine's boot, its sleep included; the same clock for all its processes."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def boot_name() -> str:
+    """Return what names this boot of the machine; empty where the kernel does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

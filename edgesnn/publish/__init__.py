@@ -1,7 +1,8 @@
 """Publishing: numbers predictions and hands them to sinks. Knows predictions, not models.
 
 Start reading in `publisher.py` (the door); `sinks/` has one file a destination and `registry.py` one line each;
-`outbox.py` is the queue between the predicting thread and the broker; `topics.py` says what is published where;
+`outbox.py` is the queue between the predicting thread and the broker, `outbox_durable.py` the same in a file;
+`topics.py` says what is published where;
 `broker.py` starts a local broker for the demo and the tests. May import the ground floor and `edgesnn.mqtt` only.
 """
 

@@ -1,7 +1,7 @@
 """The queue between the thread that predicts and the broker: what was accepted stays until the broker has it.
 
-This outbox lives in memory; its interface is that of the durable one. Identity, held by a test:
-accepted = acknowledged + dropped (overwritten, expired, no_subscriber) + pending.
+`Outbox` lives in memory; `outbox_durable.py` keeps the same in a file. Identity, held by a test at every moment:
+accepted = acknowledged + dropped (overwritten, expired, no_subscriber, damaged) + pending.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Literal
@@ -41,7 +41,7 @@ class Outbox:
             "reject_new" raises, "block" waits up to `block_s` and then raises (replay).
         max_age_s: older predictions are dropped instead of sent.
         block_s: the longest wait of `put` with policy "block".
-        number: gives a prediction without seq its numbers; None where the caller numbers.
+        number: gives a prediction without seq its numbers; None where the caller gives all but seq.
         clock: seconds, monotonic; tests replace it.
     """
 
@@ -64,7 +64,7 @@ class Outbox:
         self._max_age_s = max_age_s
         self._block_s = block_s
         self._number = number
-        self._clock = clock
+        self.clock = clock
         self._changed = threading.Condition()
         self._waiting: OrderedDict[int, Item] = OrderedDict()
         self._on_the_way: OrderedDict[int, Item] = OrderedDict()
@@ -72,7 +72,16 @@ class Outbox:
         self._next_id = 0
         self._next_seq: dict[str, int] = {}
         self._counts = {"accepted": 0, "acknowledged": 0, "rejected": 0, "resent": 0}
-        self._dropped = {"overwritten": 0, "expired": 0, "no_subscriber": 0}
+        self._dropped = {"overwritten": 0, "expired": 0, "no_subscriber": 0, "damaged": 0}
+
+    def next_seq(self, stream: str) -> int:
+        """Return the number that the stream's next prediction gets here."""
+        with self._changed:
+            return self._next_seq.get(stream, 0)
+
+    def put_many(self, predictions: Sequence[Prediction]) -> list[int]:
+        """Accept predictions in order and return their seqs; raises as `put` does, those before are accepted then."""
+        return [self.put(prediction) for prediction in predictions]
 
     def put(self, prediction: Prediction) -> int:
         """Accept a prediction and return its seq; it is held when this returns.
@@ -83,7 +92,7 @@ class Outbox:
         with self._changed:
             self._make_room()
             numbered = self._numbered(prediction)
-            item = Item(self._next_id, numbered, self._clock())
+            item = Item(self._next_id, numbered, self.clock())
             self._next_id += 1
             self._counts["accepted"] += 1
             self._waiting[item.id] = item
@@ -100,7 +109,7 @@ class Outbox:
             for item in batch:
                 del self._waiting[item.id]
                 self._on_the_way[item.id] = item
-                if item.sends or self._clock() - item.accepted_at > LATE_AFTER_S:
+                if item.sends or self.clock() - item.accepted_at > LATE_AFTER_S:
                     item.prediction = replace(item.prediction, late=True)
                 self._counts["resent"] += bool(item.sends)
                 item.sends += 1
@@ -146,7 +155,7 @@ class Outbox:
         """Return the counters: accepted, acknowledged, rejected, resent, dropped{...}, pending, oldest_s."""
         with self._changed:
             first = [next(iter(queue.values())) for queue in (self._on_the_way, self._waiting) if queue]
-            oldest_s = self._clock() - min(item.accepted_at for item in first) if first else 0.0
+            oldest_s = self.clock() - min(item.accepted_at for item in first) if first else 0.0
             return {**self._counts, "dropped": dict(self._dropped), "pending": self._held(), "oldest_s": oldest_s}
 
     # --- with the lock held --------------------------------------------------------------------------------------
@@ -154,18 +163,24 @@ class Outbox:
     def _held(self) -> int:
         return len(self._waiting) + len(self._on_the_way)
 
+    def _full(self) -> bool:
+        return self._held() >= self._capacity
+
+    def _overwrite(self) -> None:
+        queue = self._waiting or self._on_the_way
+        queue.popitem(last=False)
+        self._dropped["overwritten"] += 1
+
     def _make_room(self) -> None:
         self._expire()
-        if self._held() < self._capacity:
+        if not self._full():
             return
         if self._policy == "overwrite_oldest":
-            queue = self._waiting or self._on_the_way
-            queue.popitem(last=False)
-            self._dropped["overwritten"] += 1
+            self._overwrite()
             return
         waited_s = self._block_s if self._policy == "block" else 0.0
-        self._changed.wait_for(lambda: self._closed or self._held() < self._capacity, waited_s)
-        if self._held() >= self._capacity:
+        self._changed.wait_for(lambda: self._closed or not self._full(), waited_s)
+        if self._full():
             self._counts["rejected"] += 1
             waited = f", and none was acknowledged for {waited_s:g} s" if waited_s else ""
             raise PublishError(
@@ -174,14 +189,16 @@ class Outbox:
             )
 
     def _numbered(self, prediction: Prediction) -> Prediction:
-        if prediction.seq is not None or self._number is None:
-            return prediction
-        seq = self._next_seq.get(prediction.stream, 0)
+        seq = prediction.seq
+        if seq is None:
+            seq = self._next_seq.get(prediction.stream, 0)
+            number = self._number
+            prediction = replace(prediction, seq=seq) if number is None else number(prediction, seq)
         self._next_seq[prediction.stream] = seq + 1
-        return self._number(prediction, seq)
+        return prediction
 
     def _expire(self) -> None:
-        oldest_allowed = self._clock() - self._max_age_s
+        oldest_allowed = self.clock() - self._max_age_s
         while self._waiting and next(iter(self._waiting.values())).accepted_at < oldest_allowed:
             self._waiting.popitem(last=False)
             self._dropped["expired"] += 1
