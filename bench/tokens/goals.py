@@ -19,6 +19,7 @@ TIMES_ALIKE = {  # in the same groups of weights
 TIMES_LIMIT = 1.8
 TOGETHER = {"int8": 3.0, "int4": 2.0}  # tokens a second of `run` and `step_many`, times those of `step`
 ABOVE_FILE_MB = 30.0
+SPIN = 1.25  # processor time of two threads, times that of one
 COLLAPSE = 1.5  # two threads beside a busy process, times one beside it
 
 
@@ -74,6 +75,9 @@ def judge_cost(goals: Goals, precision: str, cost: Mapping[str, float]) -> None:
 
 
 def judge_threads(goals: Goals, precision: str, ms: Mapping[str, float]) -> None:
-    """Judge two threads by the clock; `ms` by number of threads, "1 busy" and "2 busy" beside another process."""
+    """Judge two threads; `ms` as `threads.step_ms` gives it."""
     goals.at_least(f"{precision}, two threads, times the speed of one", ms["1"] / ms["2"], 1.0)
     goals.at_most(f"{precision}, two threads beside a busy process, times one", ms["2 busy"] / ms["1 busy"], COLLAPSE)
+    goals.at_most(
+        f"{precision}, two threads, times the processor time of one", ms["2 processor"] / ms["1 processor"], SPIN
+    )

@@ -104,7 +104,8 @@ def _show_costs(costs: Row, clock: Row, weights: Row) -> None:
     for precision, ms in clock.items():
         print(
             f"  {precision} by the clock: one thread {ms['1']:.3f} ms, two {ms['2']:.3f}; "
-            f"beside a busy process {ms['1 busy']:.3f} and {ms['2 busy']:.3f}"
+            f"beside a busy process {ms['1 busy']:.3f} and {ms['2 busy']:.3f}; "
+            f"processor time {ms['1 processor']:.3f} and {ms['2 processor']:.3f}"
         )
 
 
