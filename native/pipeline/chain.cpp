@@ -145,11 +145,13 @@ StateTensors Chain::save() const {
 
 void Chain::load(const StateTensors& tensors) {
     check_sections(tensors);
-    const StateTensors before = input_.failed() ? StateTensors{} : save();
+    Status failure = input_.take_failure();  // a stream that has failed is saved by nobody else
+    const StateTensors before = save();
     try {
         load_stages(tensors);
     } catch (...) {
-        if (!before.empty()) load_stages(before);
+        load_stages(before);
+        input_.fail(std::move(failure));
         throw;
     }
 }

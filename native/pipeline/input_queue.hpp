@@ -48,7 +48,6 @@ class InputQueue final : public Stage {
     // on an impossible event under strict. Nothing changes when it throws.
     void push_bytes(Span<const uint8_t> bytes, Stamp stamp);
     void push_events(Span<const Event> events, int64_t t_end_us, Stamp stamp);
-    bool failed() const noexcept { return !failure_.ok(); }
     bool decodes() const noexcept { return decoder_ != nullptr; }
     void finish() noexcept { finished_ = true; }
     bool finished() const noexcept { return finished_; }
@@ -70,6 +69,7 @@ class InputQueue final : public Stage {
     std::vector<Event> possible_events(Span<const Event> events) const;  // throws as push_events
     void give(EventPacket& packet);                                      // its events are swapped with used ones
     void fail(Status status) noexcept { failure_ = std::move(status); }
+    Status take_failure() noexcept { return std::exchange(failure_, Status{}); }  // as if it had not failed
     std::deque<Packet> take_waiting();  // all that wait undecoded or unopened; no longer counted
     bool take_finish() noexcept { return std::exchange(finished_, false); }  // whether finish was called; as if not
     static size_t undecoded_bytes(const StateTensors& tensors);              // that load would leave waiting

@@ -62,7 +62,9 @@ void StreamReader::find_kind() {
     if (flags < 0 || (flags & O_ACCMODE) == O_WRONLY) refuse(where_, "open for writing only");
     if (!S_ISSOCK(found.st_mode)) return;
     if (option(fd_, SO_ACCEPTCONN) != 0) refuse(where_, "a listening socket");
-    kind_ = option(fd_, SO_TYPE) == SOCK_STREAM ? Kind::stream : Kind::datagrams;
+    const int type = option(fd_, SO_TYPE);
+    if (type != SOCK_STREAM && type != SOCK_DGRAM) refuse(where_, "a socket of neither bytes nor datagrams");
+    kind_ = type == SOCK_STREAM ? Kind::stream : Kind::datagrams;
 }
 
 bool StreamReader::wait() noexcept {

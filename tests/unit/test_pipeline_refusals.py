@@ -15,6 +15,7 @@ import pytest
 import edgesnn
 from edgesnn.errors import ModelError, RecordingError, UsageError
 from edgesnn.graph import Builder
+from edgesnn.runtime import snapshot
 from tests.small_models import small_document
 from tests.walks import SENSOR, make_events, same, write_recording
 
@@ -43,6 +44,34 @@ def test_damage_ends_a_strict_recording_after_what_came_before(
     assert found == whole[: len(found)]
     with pytest.raises(RecordingError, match="byte 60000"):
         pipeline.poll()
+
+
+@pytest.mark.parametrize("threaded", [False, True])
+def test_a_stream_that_has_failed_stays_so_after_a_wrong_snapshot_and_not_after_a_right_one(
+    model: edgesnn.Model, recording: Path, threaded: bool
+) -> None:
+    data = recording.read_bytes()
+    pipeline = edgesnn.Pipeline(None, model, format="nmnist", on_corrupt="strict", threaded=threaded)
+    pipeline.push(data[:40_000])
+    expected = [same(p) for p in iter(pipeline.poll, None)]
+    good = pipeline.snapshot()
+    pipeline.push(b"\xff" * 5 + data[40_000:])
+    with pytest.raises(RecordingError, match="byte 40000"):
+        list(iter(pipeline.poll, None))
+    sections = [*pipeline._sections()]
+    arrays = snapshot.decode(good, model.identity, sections)
+    arrays["decide/state"] = np.zeros(99, np.int64)
+    with pytest.raises(ModelError):
+        pipeline.restore(snapshot.encode(arrays, model.identity, sections))
+    counters = pipeline.counters
+    with pytest.raises(RecordingError, match="byte 40000"):
+        pipeline.poll()
+    assert pipeline.counters == counters
+    pipeline.restore(good)
+    pipeline.push(data[40_000:])
+    pipeline.flush()
+    expected += [same(p) for p in iter(pipeline.poll, None)]
+    assert expected == [same(p) for p in edgesnn.Pipeline(recording, model)]
 
 
 def test_impossible_events_are_counted_or_refused(model: edgesnn.Model) -> None:

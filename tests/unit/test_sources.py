@@ -21,6 +21,7 @@ from edgesnn.events.registry import get
 from edgesnn.events.sources import registry
 from edgesnn.events.sources.address import parse
 from edgesnn.events.sources.live import OPTIONS, LiveSource
+from edgesnn.events.sources.sockets import resolve
 from edgesnn.events.sources.udp import UdpLink
 from edgesnn.events.types import TRIGGER
 from tests.live import encoded, made_up, read_events, wait_until
@@ -375,6 +376,17 @@ def test_an_address_of_ipv6_is_one() -> None:
         words = encoded(EVENTS[:200])
         one.sendto(words, ("::1", source.port))
         assert read_events(source, 200).tolist() == EVENTS[:200].tolist()
+
+
+def test_a_name_with_addresses_of_both_kinds_means_that_of_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = [
+        (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 7777, 0, 0)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 7777)),
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+    for name in ("tcp", "udp"):
+        found = resolve(parse(f"{name}://localhost:7777"), socket.SOCK_STREAM, bind=name == "udp")
+        assert found == (socket.AF_INET, ("127.0.0.1", 7777))
 
 
 def test_a_source_that_cannot_be_leaves_nothing_open() -> None:

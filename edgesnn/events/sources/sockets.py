@@ -15,7 +15,10 @@ PEERS = ("peers", "only these IP addresses may send, a comma between them")
 
 
 def resolve(address: Address, kind: socket.SocketKind, *, bind: bool) -> tuple[int, Any]:
-    """Return (family, socket address) of a host and port; the host is this machine where none is said."""
+    """Return (family, socket address) of a host and port; the host is this machine where none is said.
+
+    A name that has addresses of both kinds ("localhost") means that of IPv4: most senders do.
+    """
     if address.port is None or address.path not in ("", "/"):
         raise address.wrong("no port", expected=f"{address.scheme}://HOST:PORT")
     flags = socket.AI_PASSIVE if bind else 0
@@ -23,7 +26,8 @@ def resolve(address: Address, kind: socket.SocketKind, *, bind: bool) -> tuple[i
         found = socket.getaddrinfo(address.host or HERE, address.port, type=kind, flags=flags)
     except OSError as error:
         raise failed("no such host", address.url, error) from None
-    return found[0][0], found[0][4]
+    family, _, _, _, place = min(found, key=lambda one: one[0] != socket.AF_INET)
+    return family, place
 
 
 def peers(address: Address) -> frozenset[str]:
