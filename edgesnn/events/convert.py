@@ -104,8 +104,8 @@ def convert(
     if progress is not None:
         progress(1.0)
     lost = _lost(writer.format, source.trigger_count)
-    if events_in == 0 and (start_us is not None or stop_us is not None):
-        lost.append(_no_event(start_us, stop_us, source.t_end_us))
+    if events_in == 0:
+        lost += _no_event(start_us, stop_us, source.t_end_us)
     for warning in lost:
         _log.warning("%s: %s", target, warning)
     return {
@@ -134,11 +134,13 @@ def _reached_us(t_end_us: int | None, stop_us: int | None) -> int | None:
     return t_end_us if t_end_us is None or stop_us is None else min(t_end_us, stop_us)
 
 
-def _no_event(start_us: int | None, stop_us: int | None, t_end_us: int | None) -> str:
-    """Return the warning of a part of the time in which nothing happened."""
+def _no_event(start_us: int | None, stop_us: int | None, t_end_us: int | None) -> list[str]:
+    """Return the warning of a part of the time in which nothing happened; none where it is the whole."""
+    if start_us is None and stop_us is None:
+        return []
     part = " ".join(f"{word} {t_us} us" for word, t_us in (("from", start_us), ("to", stop_us)) if t_us is not None)
     reached = "" if t_end_us is None else f"; the recording reaches {t_end_us} us"
-    return f"no event {part}{reached}"
+    return [f"no event {part}{reached}"]
 
 
 def _cropped(sensor: Sensor | None, region: Region | None) -> Sensor | None:

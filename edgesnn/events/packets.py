@@ -12,6 +12,8 @@ from edgesnn.errors import UsageError
 
 Events = npt.NDArray[Any]
 
+_MOST = 1 << 62  # no recording is as long, and sums of times stay inside int64
+
 
 def regroup(parts: Iterable[Events], *, duration_us: int | None = None, count: int | None = None) -> Iterator[Events]:
     """Yield the events of `parts` in packets; arguments as `Recording.packets`. Empty parts are left out."""
@@ -27,7 +29,7 @@ def regroup(parts: Iterable[Events], *, duration_us: int | None = None, count: i
 def _positive(value: int, name: str) -> int:
     if not isinstance(value, (int, np.integer)) or value < 1:
         raise UsageError("packets need a positive size", where=name, found=repr(value), expected="1 or more")
-    return int(value)
+    return min(int(value), _MOST)
 
 
 def _by_count(parts: Iterable[Events], count: int) -> Iterator[Events]:

@@ -28,7 +28,7 @@ from edgesnn.events.formats.base import (
     keeps_triggers,
     needs_sensor,
 )
-from edgesnn.events.formats.checks import check_layout, check_triggers
+from edgesnn.events.formats.checks import TIME_LIMIT_US, check_layout, check_triggers
 from edgesnn.events.output import LiveFile, WholeFile
 from edgesnn.events.types import EVENT, TRIGGER
 
@@ -171,6 +171,7 @@ class Writer:
             self._open()
         edges = np.zeros(0, TRIGGER) if triggers is None else triggers
         check_triggers(edges)
+        _check_time(t_end_us)
         first_us = self.first_us[-1]
         if first_us is None:
             first_us = self._first_us(events, edges)
@@ -307,6 +308,12 @@ def _until(triggers: npt.NDArray[Any], events: Events) -> int:
     if not len(events) or not len(triggers):
         return 0
     return int(np.searchsorted(np.maximum.accumulate(triggers["t"]), events["t"].max(), side="right"))
+
+
+def _check_time(t_end_us: int | None) -> None:
+    if t_end_us is None or (isinstance(t_end_us, (int, np.integer)) and abs(t_end_us) < TIME_LIMIT_US):
+        return
+    raise UsageError("not a time", where="t_end_us", found=repr(t_end_us), expected="microseconds, below 2^60")
 
 
 def _path(path: object) -> Path:

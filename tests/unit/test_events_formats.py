@@ -266,6 +266,14 @@ def test_the_sensor_of_an_aedat31_header(source: str, sensor: tuple[int, int] | 
     assert (read.sensor, read.data_offset) == (sensor, len(text))
 
 
+def test_packets_longer_than_any_recording_are_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("t,x,y,p\n1,2,3,1\n900,2,3,1\n")
+    recording = edgesnn.open(path)
+    assert [len(packet) for packet in recording.packets(duration_us=1 << 70)] == [2]
+    assert [len(packet) for packet in recording.packets(count=1 << 70)] == [2]
+
+
 def test_a_quiet_stretch_is_not_called_damage(tmp_path: Path) -> None:
     """As other writers leave it: TIME_HIGH stands only where there are events."""
     words = np.array([0x80000000, 0x00000800, 0x80000100, 0x00000800, 0x80000300, 0x00000800], "<u4")

@@ -48,6 +48,14 @@ def test_what_is_written_is_read(tmp_path: Path, events: npt.NDArray[np.void]) -
     assert os.listdir(tmp_path) == ["a.csv"]
 
 
+@pytest.mark.parametrize(("name", "compression"), [*((name, None) for name in WRITABLE), ("npz", "deflate")])
+def test_no_events_are_an_empty_recording(tmp_path: Path, name: str, compression: str | None) -> None:
+    edgesnn.write(tmp_path / "a", np.zeros(0, EVENT), sensor=SENSOR, format=name, compression=compression)
+    recording = edgesnn.open(tmp_path / "a", format=name)
+    assert len(recording.read()) == 0
+    assert recording.warnings == ["the recording is empty: a header without any event"]
+
+
 def test_a_failure_keeps_the_file_that_was_there(tmp_path: Path, events: npt.NDArray[np.void]) -> None:
     path = tmp_path / "a.csv"
     path.write_text("before")

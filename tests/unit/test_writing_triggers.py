@@ -52,6 +52,13 @@ def test_what_are_no_triggers_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("t_end_us", [1.5, "1", 1 << 60, -(1 << 70)])
+def test_what_is_no_time_is_refused(tmp_path: Path, t_end_us: object) -> None:
+    with pytest.raises(edgesnn.UsageError, match="t_end_us: not a time"):
+        edgesnn.write(tmp_path / "a.raw", rising([1]), sensor=SENSOR, t_end_us=t_end_us)  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("name", KEEPING)
 def test_rebased_times_count_from_a_trigger_before_the_first_event(tmp_path: Path, name: str) -> None:
     with edgesnn.Writer(tmp_path / "a", format=name, sensor=SENSOR, rebase=True) as writer:

@@ -133,6 +133,7 @@ class _ArchiveRows:
             )
         self._rows = max(_BLOCK_BYTES // sum(part.array.row_bytes for part in self._parts), 1)
         self._taken = 0
+        self._says_none = all(part.array.rows == 0 and part.member.size is not None for part in self._parts)
 
     def read(self) -> tuple[list[Array], int]:
         block = [column for part in self._parts for column in part.read(self._rows)]
@@ -141,7 +142,7 @@ class _ArchiveRows:
         step, self._taken = taken - self._taken, taken
         if shortest == 0:
             self._rows = 0
-        return [column[:shortest] for column in block], step
+        return [column[:shortest] for column in block], 0 if self._says_none else step
 
     def offset(self, row: int) -> int:
         return self._parts[0].member.start
