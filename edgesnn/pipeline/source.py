@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
 from typing import Any, BinaryIO, Protocol
+
+import numpy as np
 
 from edgesnn.errors import ModelError, UsageError
 from edgesnn.events import opening, registry
@@ -14,6 +16,7 @@ from edgesnn.events.decoder import Decoder
 from edgesnn.events.formats.base import printable
 from edgesnn.events.recording import Recording
 from edgesnn.events.sources.live import LiveSource
+from edgesnn.events.types import EVENT
 from edgesnn.pipeline.pace import Clock, paced
 
 _PIECE_BYTES = 1 << 15
@@ -149,16 +152,23 @@ class PacketSource:
         packet = next(self._packets, None)
         if packet is None:
             return False
-        if self._clock is not None and len(packet):
-            self._clock.wait(int(packet["t"].max()))
-        chain.push_events(packet)
+        t_end_us = self._end_us(packet)
+        if self._clock is not None:
+            due_us = int(packet["t"].max()) if len(packet) else t_end_us
+            if due_us is not None:
+                self._clock.wait(due_us)
+        chain.push_events(packet, t_end_us)
         self.cursor += 1
         return True
+
+    def _end_us(self, packet: Any) -> int | None:
+        """Return the time reached at its end, where that is not its last event's."""
+        return None
 
     def seek(self, cursor: int) -> None:
         """Leave out packets until `cursor` of them are gone; the iterable must be at its beginning."""
         ahead = cursor - self.cursor
-        if ahead < 0 or sum(1 for _ in islice(self._packets, ahead)) < ahead:
+        if ahead < 0 or sum(1 for _ in itertools.islice(self._packets, ahead)) < ahead:
             raise ModelError("snapshot's place is not in this source", where="source/cursor", found=str(cursor))
         self.cursor = cursor
 
@@ -167,6 +177,23 @@ class PacketSource:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+class ContainerSource(PacketSource):
+    """A recorded file whose events the chain does not decode itself; behind the last a packet of the time that passed.
+
+    Args:
+        recording: what is read.
+        clock: paces it; None: as fast as it is asked.
+    """
+
+    def __init__(self, recording: Recording, clock: Clock | None = None) -> None:
+        self._recording = recording
+        size = {"duration_us": _PACED_US} if clock else {"count": _PIECE_EVENTS}
+        super().__init__(itertools.chain(recording.packets(**size), [np.zeros(0, EVENT)]), clock)
+
+    def _end_us(self, packet: Any) -> int | None:
+        return None if len(packet) else self._recording.t_end_us
 
 
 class LiveFeed:
@@ -270,14 +297,9 @@ def make_source(
         return None
     if not isinstance(opened, Recording):
         return PacketSource(opened, clock)
-    return RecordingSource(opened, clock) if is_native(opened) else PacketSource(_packets(opened, clock), clock)
+    return RecordingSource(opened, clock) if is_native(opened) else ContainerSource(opened, clock)
 
 
 def is_native(recording: Recording) -> bool:
     """Say whether the native chain decodes the bytes of this recording itself."""
     return registry.get(recording.format).native
-
-
-def _packets(recording: Recording, clock: Clock | None) -> Iterator[Any]:
-    """Return a recording's events in packets: short ones in time where a clock paces them."""
-    return recording.packets(duration_us=_PACED_US) if clock else recording.packets(count=_PIECE_EVENTS)

@@ -20,6 +20,7 @@ from edgesnn.runtime.energy import energy_uj
 from edgesnn.runtime.windows import encoding_of, readout_of
 from edgesnn.schemas import load_schema
 from edgesnn.units import parse_speed
+from tests.property.ros_files import Packet, bag1
 from tests.small_models import small_document
 from tests.walks import SENSOR, make_events, polled, same, write_recording
 
@@ -202,6 +203,24 @@ def test_a_snapshot_of_pushed_packets_holds_what_still_waits(model: edgesnn.Mode
     second.restore(first.snapshot())
     assert before[0] is not None
     assert [same(p) for p in polled(second)] == [same(p) for p in polled(first)]
+
+
+@pytest.mark.parametrize("options", [{}, {"threaded": True}, {"speed": "50x"}])
+def test_the_quiet_stretch_at_the_end_of_a_bag_is_idle_windows_as_that_of_its_words(
+    model: edgesnn.Model, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    edgesnn.write(tmp_path / "a.raw", make_events(), sensor=SENSOR, format="evt3", t_end_us=2_000_000)
+    words = b"".join(edgesnn.open(tmp_path / "a.raw").chunks())
+    pieces = [words[at : at + 5_000] for at in range(0, len(words), 5_000)]
+    (tmp_path / "a.bag").write_bytes(bag1(Packet("evt3", one, seq, 0, SENSOR) for seq, one in enumerate(pieces)))
+    expected = [same(p) for p in edgesnn.Pipeline(tmp_path / "a.raw", model)]
+    assert [p["decision"] for p in expected].count("idle") > 20
+    pipeline = edgesnn.Pipeline(tmp_path / "a.bag", model, **options)
+    begun = [same(next(pipeline)) for _ in range(3)]
+    rest = edgesnn.Pipeline(tmp_path / "a.bag", model, **options)
+    rest.restore(pipeline.snapshot())
+    for one in (pipeline, rest):
+        assert begun + [same(p) for p in one] == expected
 
 
 def test_a_snapshot_of_something_else_changes_nothing(model: edgesnn.Model, recording: Path) -> None:
