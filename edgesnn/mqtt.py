@@ -121,6 +121,7 @@ class Client:
         protocol: "5", "3.1.1", or "auto": 5, and 3.1.1 where the broker does not speak it.
         will: published by the broker when we vanish.
         keepalive_s: a dead link is noticed after about 1.5 times this.
+        patience_s: after a refusal that trying again can hardly mend, try again when this has passed; None: never.
     """
 
     def __init__(
@@ -131,16 +132,15 @@ class Client:
         protocol: str = "auto",
         will: Will | None = None,
         keepalive_s: int = 10,
+        patience_s: float | None = None,
     ) -> None:
         self.broker = broker
         self._client_id = client_id
         self._auto = protocol == "auto"
         self._version = "5" if self._auto else protocol
-        self._will = will
-        self._keepalive_s = keepalive_s
+        self._will, self._keepalive_s, self._patience_s = will, keepalive_s, patience_s
         self._paho: paho.Client | None = None
-        self._accepted = False
-        self._accepted_at = 0.0
+        self._accepted, self._accepted_at = False, 0.0
         self._stopped = False
         self._refusal: Any = None  # the reason in a CONNACK that refuses
         self._farewell: Any = None  # the reason of a disconnection
@@ -178,9 +178,8 @@ class Client:
         if self._paho is None and not self._stopped and time.monotonic() >= self._attempt_at:
             self._connect()
         self._wait(0.0 if self._events else timeout_s)
-        client = self._paho
-        if client is not None:
-            self._serve(client)
+        if self._paho is not None:
+            self._serve(self._paho)
         events, self._events = self._events, []
         return events
 
@@ -191,12 +190,11 @@ class Client:
 
         `expiry_s` lets the broker drop it undelivered after that time (MQTT 5; 3.1.1 has no such field).
         """
-        client = self._live()
         properties = None
         if expiry_s is not None and self._version == "5":
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.MessageExpiryInterval = expiry_s
-        return client.publish(topic, payload, qos, retain, properties).mid
+        return self._live().publish(topic, payload, qos, retain, properties).mid
 
     def subscribe(self, topic: str, qos: int = 1) -> int:
         """Ask for a subscription and return its id; call only while `connected`, again after each `Connected`."""
@@ -207,6 +205,13 @@ class Client:
         """Make a `poll` that waits return at once. Thread-safe, never blocks."""
         with contextlib.suppress(BlockingIOError, OSError):
             os.write(self._wake_w, b"w")
+
+    def abandon(self, error: PublishError) -> None:
+        """Give this connection up, to make a new one; `poll` then returns `error` as `Lost`."""
+        if self._paho is not None:
+            _drop(self._paho)
+            self._paho = None
+        self._fail(error)
 
     def close(self, timeout_s: float = 1.0) -> None:
         """Say goodbye and leave; twice is once."""
@@ -366,9 +371,10 @@ class Client:
         return fresh
 
     def _fail(self, error: PublishError, *, final: bool = False) -> None:
-        self._accepted = False
-        self._stopped = self._stopped or final
-        self._attempt_at = time.monotonic() + self._delay_s * random.uniform(0.5, 1.0)
+        wait_s = self._patience_s if final and self._patience_s is not None else self._delay_s
+        final = final and self._patience_s is None
+        self._accepted, self._stopped = False, self._stopped or final
+        self._attempt_at = time.monotonic() + wait_s * random.uniform(0.5, 1.0)
         self._delay_s = min(self._delay_s * 2, BACK_OFF_S[1])
         self._events.append(Lost(error, final))
 

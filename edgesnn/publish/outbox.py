@@ -35,6 +35,8 @@ class Item:
 class Outbox:
     """A bounded queue of predictions, oldest first. Thread-safe.
 
+    `note`: what its owner should know of it, else None.
+
     Args:
         capacity: the most predictions held.
         policy: what happens when it is full: "overwrite_oldest" drops the oldest that is not on its way (live),
@@ -59,6 +61,7 @@ class Outbox:
             raise UsageError("an outbox needs room", where="capacity", found=str(capacity), expected="at least 1")
         if policy not in POLICIES:
             raise UsageError("no such policy", found=repr(policy), expected=f"one of {', '.join(POLICIES)}")
+        self.note: str | None = None
         self._capacity = capacity
         self._policy = policy
         self._max_age_s = max_age_s
@@ -79,9 +82,20 @@ class Outbox:
         with self._changed:
             return self._next_seq.get(stream, 0)
 
-    def put_many(self, predictions: Sequence[Prediction]) -> list[int]:
-        """Accept predictions in order and return their seqs; raises as `put` does, those before are accepted then."""
-        return [self.put(prediction) for prediction in predictions]
+    def totals(self) -> tuple[int, int]:
+        """Return how many were accepted in all, and how many are pending."""
+        with self._changed:
+            return self._counts["accepted"], self._held()
+
+    def put_many(self, predictions: Sequence[Prediction]) -> list[int | None]:
+        """Accept predictions in order and return their seqs; None for one that is refused, counted as `rejected`."""
+        seqs: list[int | None] = []
+        for prediction in predictions:
+            try:
+                seqs.append(self.put(prediction))
+            except PublishError:
+                seqs.append(None)
+        return seqs
 
     def put(self, prediction: Prediction) -> int:
         """Accept a prediction and return its seq; it is held when this returns.

@@ -43,24 +43,21 @@ class DurableOutbox(OutboxStore):
 
     def put(self, prediction: Prediction) -> int:
         """Accept a prediction and return its seq; it is committed, or counted as `in_memory`, when this returns."""
-        return self.put_many([prediction])[0]
-
-    def put_many(self, predictions: Sequence[Prediction]) -> list[int]:
-        """Accept predictions in order in one transaction and return their seqs; raises as `put` does.
-
-        Where one is refused, those before it are accepted.
-        """
-        seqs = []
         with self._changed:
-            if self._closed:
-                raise PublishError("the outbox is closed", where=str(self.path))
-            self._recover()
+            self._ready()
             try:
-                for prediction in predictions:
-                    seqs.append(self._stage(prediction))
+                return self._stage(prediction)
             finally:
                 self._commit_together()
-        return seqs
+
+    def put_many(self, predictions: Sequence[Prediction]) -> list[int | None]:
+        """Accept predictions in order, in one transaction, and return their seqs; None for one that is refused."""
+        with self._changed:
+            self._ready()
+            try:
+                return [self._staged_or_refused(prediction) for prediction in predictions]
+            finally:
+                self._commit_together()
 
     def next_batch(self, n: int) -> list[Item]:
         """Hand out the oldest `n` predictions that are not on their way; each stays until `ack` or `rewind`.
@@ -133,11 +130,22 @@ class DurableOutbox(OutboxStore):
                 "oldest_s": self.clock() - oldest[0].accepted_at if oldest else 0.0,
                 "in_memory": len(self._ring),
                 "degraded": self._degraded,
-                "note": self._note,
+                "note": self.note,
                 "size_bytes": size,
             }
 
     # --- with the lock held: what is accepted --------------------------------------------------------------------
+
+    def _ready(self) -> None:
+        if self._closed:
+            raise PublishError("the outbox is closed", where=str(self.path))
+        self._recover()
+
+    def _staged_or_refused(self, prediction: Prediction) -> int | None:
+        try:
+            return self._stage(prediction)
+        except PublishError:
+            return None
 
     def _stage(self, prediction: Prediction) -> int:
         self._make_room()

@@ -79,7 +79,6 @@ class OutboxStore(Outbox):
         self._look_at = self._retry_at = float("-inf")
         self._retry_s = RETRY_S[0]
         self._degraded: str | None = None
-        self._note: str | None = None
         self._begin()
 
     def _held(self) -> int:
@@ -202,7 +201,7 @@ class OutboxStore(Outbox):
         self._dropped["damaged"] += held - len(self._ring)
         self._gone.clear()
         self._unseen = self._filed = 0
-        self._note = f"{self.path}: {self._degraded}; set aside as {aside.name}, a new file was begun"
+        self.note = f"{self.path}: {self._degraded}; set aside as {aside.name}, a new file was begun"
         self._retry_at = float("-inf")
 
     def _recover(self) -> None:

@@ -11,7 +11,7 @@ from types import TracebackType
 from edgesnn.clock import clock_synchronised
 from edgesnn.errors import PublishError
 from edgesnn.prediction import Prediction
-from edgesnn.publish.sinks.base import Sink
+from edgesnn.publish.sinks.base import Numbering, Sink
 from edgesnn.publish.topics import check_level
 
 
@@ -41,8 +41,9 @@ def replay_node() -> str:
 
 
 class Publisher:
-    """Numbers predictions (seq from 0 for each stream, one boot_id a run) and writes them to all sinks.
+    """Numbers predictions (seq for each stream, one boot_id a run) and writes them to all sinks.
 
+    seq begins at 0, or where a sink that remembers (an outbox in a file) left off.
     A context manager: entering opens the sinks, leaving closes them. One thread uses it.
 
     Args:
@@ -56,6 +57,7 @@ class Publisher:
         self.boot_id = boot_id or new_boot_id()
         self._sinks = tuple(sinks)
         self._next_seq: dict[str, int] = {}
+        self._written = 0
         self._opened: list[Sink] = []
 
     def __enter__(self) -> Publisher:
@@ -79,13 +81,14 @@ class Publisher:
         Raises:
             ConfigError: the stream's name is not one topic level.
         """
-        if prediction.stream not in self._next_seq:
-            check_level(prediction.stream, "stream")
-        seq = self._next_seq.get(prediction.stream, 0)
+        seq = self._next_seq.get(prediction.stream)
+        if seq is None:
+            seq = self._first_seq(check_level(prediction.stream, "stream"))
         numbered = prediction.numbered(
             node=self.node, boot_id=self.boot_id, seq=seq, ts=utc_now(), clock_synced=clock_synchronised()
         )
         self._next_seq[prediction.stream] = seq + 1
+        self._written += 1
         for sink in self._sinks:
             sink.write(numbered)
         return numbered
@@ -99,13 +102,15 @@ class Publisher:
         for sink in self._sinks:
             left = sink.drain(timeout_s)
             if left:
-                total = sum(self._next_seq.values())
                 raise PublishError(
-                    f"{left} of {total} predictions were not delivered",
+                    f"{left} of {max(left, self._written)} predictions were not delivered",
                     where=str(getattr(sink, "where", type(sink).__name__)),
                     found=f"no acknowledgement within {timeout_s:g} s",
                     hint=getattr(sink, "why", None) or "is the broker still running?",
                 )
+
+    def _first_seq(self, stream: str) -> int:
+        return max((sink.next_seq(stream) for sink in self._sinks if isinstance(sink, Numbering)), default=0)
 
     def close(self) -> None:
         """Close the sinks that were opened; twice is once."""

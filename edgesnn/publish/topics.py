@@ -38,8 +38,8 @@ def stream_topic(node: str, stream: str, kind: str) -> str:
     return f"{ROOT}/{node}/{stream}/{kind}"
 
 
-def status_payload(node: str, boot_id: str, status: str, ts: str) -> bytes:
-    """Return the payload that says whether the node is there."""
+def status_payload(node: str, boot_id: str, status: str, ts: str, note: str | None = None) -> bytes:
+    """Return the payload that says whether the node is there; `note`: what its owner should know."""
     record = {
         "schema": "edgesnn.status/1",
         "node": node,
@@ -48,7 +48,7 @@ def status_payload(node: str, boot_id: str, status: str, ts: str) -> bytes:
         "status": status,
         "ts": ts,
     }
-    return _encode(record)
+    return _encode(record if note is None else {**record, "note": note})
 
 
 def state_payload(prediction: Prediction) -> bytes:

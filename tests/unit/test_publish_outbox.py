@@ -110,6 +110,28 @@ def test_reject_new_raises_and_uses_no_number(make_outbox):
     assert outbox.stats()["rejected"] == 1
 
 
+def test_of_many_those_without_room_are_refused_one_by_one(make_outbox):
+    outbox = make_outbox(capacity=2, policy="reject_new")
+    assert outbox.put_many([make_prediction(window) for window in range(4)]) == [0, 1, None, None]
+    assert windows(outbox.next_batch(9)) == [0, 1]
+    assert outbox.stats()["rejected"] == 2
+
+
+def test_several_threads_put_at_once(make_outbox):
+    outbox = make_outbox()
+    seqs: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: seqs.extend(outbox.put(make_prediction(0)) for _ in range(20)))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(seqs) == list(range(80))
+    assert [item.prediction.seq for item in outbox.next_batch(100)] == list(range(80))
+
+
 def test_block_waits_for_room(make_outbox):
     outbox = make_outbox(capacity=1, policy="block", block_s=10)
     outbox.put(make_prediction(0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from edgesnn.prediction import Prediction
 
@@ -24,3 +24,11 @@ class Sink(Protocol):
 
     def stats(self) -> dict[str, Any]:
         """Return counters by name."""
+
+
+@runtime_checkable
+class Numbering(Protocol):
+    """A sink that remembers numbers from one process to the next."""
+
+    def next_seq(self, stream: str) -> int:
+        """Return the seq that the stream's next prediction is to have."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from edgesnn.broker_url import Broker
@@ -18,11 +18,15 @@ from edgesnn.mqtt import IN_FLIGHT, Acknowledged, Client, Connected, Event, Lost
 from edgesnn.prediction import Prediction
 from edgesnn.publish import topics
 from edgesnn.publish.outbox import Item, Outbox, Policy
+from edgesnn.publish.outbox_durable import DurableOutbox
+from edgesnn.publish.pace import Pace
 from edgesnn.publish.publisher import utc_now
 from edgesnn.spread import spread
 
 NOT_TAKEN_BACK_OFF_S = (0.5, 30.0)
-EVENT_EXPIRY_S = 60
+PATIENCE_S = 60.0
+EVENT_EXPIRY_S = 10
+PACE_PAUSE_S = 0.02
 GOODBYE_S = 1.0
 
 
@@ -36,6 +40,10 @@ class MqttSink:
         protocol: "auto", "5" or "3.1.1".
         transient: leave no retained message behind when this process goes (replay, demo).
         policy, capacity, block_s: see `Outbox`.
+        outbox: where predictions wait, instead of an `Outbox` of the three above; closed with the sink. With one in a
+            file (`DurableOutbox`) the sink is patient: it opens without a broker and never gives up, whatever the
+            broker answers.
+        drain_hz: how quickly the backlog of an outage shrinks then, in predictions per second.
         no_subscriber: what to do with a prediction that the broker says nobody subscribes to (MQTT 5): "drop" counts
             it, "keep" holds it and tries again later.
         on_ack: called in the worker's thread with each prediction that the broker acknowledged; must not raise.
@@ -53,6 +61,8 @@ class MqttSink:
         policy: Policy = "block",
         capacity: int = 10_000,
         block_s: float = 30.0,
+        outbox: Outbox | None = None,
+        drain_hz: float = 500.0,
         no_subscriber: Literal["keep", "drop"] = "drop",
         on_ack: Callable[[Prediction], None] | None = None,
     ) -> None:
@@ -60,19 +70,24 @@ class MqttSink:
         self.why: str | None = None
         self._node, self._boot_id = topics.check_level(node, "node"), boot_id
         self._transient, self._keep, self._on_ack = transient, no_subscriber == "keep", on_ack
-        self._outbox = Outbox(policy=policy, capacity=capacity, block_s=block_s)
+        self._patient = isinstance(outbox, DurableOutbox)
+        self._outbox = outbox or Outbox(policy=policy, capacity=capacity, block_s=block_s)
+        self._pace = Pace(drain_hz, IN_FLIGHT) if self._patient else None
         farewell = b"" if transient else self._status("offline")
         self._client = Client(
             broker,
             client_id=make_client_id(node, role),
             protocol=protocol,
             will=Will(topics.status_topic(node), farewell),
+            patience_s=PATIENCE_S if self._patient else None,
         )
         self._sent: dict[int, Item] = {}
+        self._arrived: list[int] = []  # acknowledged, not yet told to the outbox
         self._states: dict[str, Prediction] = {}
         self._checked: set[str] = set()
         self._not_taken: list[int] = []
         self._resume_at = 0.0
+        self._held_up = False
         self._not_taken_delay_s = NOT_TAKEN_BACK_OFF_S[0]
         self._ack_us: deque[float] = deque(maxlen=10_000)
         self._connects = 0
@@ -83,15 +98,24 @@ class MqttSink:
         self._worker: threading.Thread | None = None
 
     def open(self) -> None:
-        """Connect; raises `PublishError` when the broker cannot be reached or refuses."""
+        """Connect; raises `PublishError` when the broker cannot be reached or refuses, unless it is patient."""
+        if not self._patient:
+            self._connect()
+        self._worker = threading.Thread(target=self._work, name="edgesnn-mqtt", daemon=True)
+        self._worker.start()
+
+    def _connect(self) -> None:
         try:
             self._client.open()
         except PublishError:
             self._client.close()
+            self._outbox.close()
             raise
         self._greet()
-        self._worker = threading.Thread(target=self._work, name="edgesnn-mqtt", daemon=True)
-        self._worker.start()
+
+    def next_seq(self, stream: str) -> int:
+        """Return the seq that the stream's next prediction is to have: an outbox in a file remembers."""
+        return self._outbox.next_seq(stream)
 
     def write(self, prediction: Prediction) -> None:
         """Put a numbered prediction into the outbox; raises `PublishError` as `Outbox.put` does."""
@@ -103,6 +127,15 @@ class MqttSink:
             self._raise_failure()
             raise PublishError(error.what, where=self.where, hint=self.why or error.hint) from None
         self._client.wake()
+
+    def write_many(self, predictions: Sequence[Prediction]) -> int:
+        """Put several into the outbox, a file's in one transaction; return how many it refused, which it counts."""
+        self._raise_failure()
+        for prediction in predictions:
+            self._check_names(prediction)
+        refused = self._outbox.put_many(predictions).count(None)
+        self._client.wake()
+        return refused
 
     def drain(self, timeout_s: float) -> int:
         """Wait until everything is acknowledged, at most `timeout_s`; return how many predictions are not."""
@@ -117,12 +150,13 @@ class MqttSink:
         return self._outbox.wait_empty(0.0)
 
     def close(self) -> None:
-        """Say goodbye and leave; what is not delivered by now is lost. Twice is once."""
+        """Say goodbye and leave; what is not delivered by now is lost, or stays in the file. Twice is once."""
         self._closing.set()
         self._client.wake()
         if self._worker is not None:
             self._worker.join(timeout=10.0)
             self._worker = None
+        self._outbox.close()
 
     def stats(self) -> dict[str, Any]:
         """Return the outbox's counters, the connection's, and the time from acceptance to acknowledgement."""
@@ -140,10 +174,12 @@ class MqttSink:
     def _work(self) -> None:
         try:
             while not self._closing.is_set():
-                for event in self._client.poll(self._pause_s()):
-                    self._handle(event)
-                self._say_status()
-                self._send()
+                try:
+                    self._turn()
+                except Exception as error:
+                    if not self._patient:
+                        raise
+                    self._start_over(error)
             self._leave()
         except PublishError as error:
             self._failure = error
@@ -153,7 +189,25 @@ class MqttSink:
             self._outbox.close()
             self._client.close(GOODBYE_S)
 
+    def _turn(self) -> None:
+        try:
+            for event in self._client.poll(self._pause_s()):
+                self._handle(event)
+        finally:
+            arrived, self._arrived = self._arrived, []
+            self._outbox.ack(arrived)
+        self._say_status()
+        self._send()
+
+    def _start_over(self, error: Exception) -> None:
+        """Make a new connection after what should not happen; the client's back-off keeps that from being often."""
+        kind = "publishing failed"
+        known = error if isinstance(error, PublishError) else PublishError(kind, where=self.where, found=repr(error))
+        self._client.abandon(known)
+
     def _pause_s(self) -> float:
+        if self._held_up:
+            return PACE_PAUSE_S
         return max(0.0, min(0.5, self._resume_at - time.monotonic())) if self._resume_at else 0.5
 
     def _handle(self, event: Event) -> None:
@@ -166,7 +220,7 @@ class MqttSink:
         elif isinstance(event, Lost):
             self._sent.clear()
             self._not_taken.clear()
-            self._outbox.rewind()
+            self._rewind()
             self.why = str(event.error)
             if event.final:
                 raise event.error
@@ -187,7 +241,7 @@ class MqttSink:
         item = self._sent.pop(event.mid, None)
         if item is None:
             return  # a status, state or event: the predictions may be taken all the same
-        if event.final:
+        if event.final and not self._patient:
             raise event.error
         self._not_taken.append(item.id)
         self.why = str(event.error)
@@ -199,28 +253,43 @@ class MqttSink:
             self._outbox.drop([item.id], "no_subscriber")
             return
         self._not_taken_delay_s, self.why = NOT_TAKEN_BACK_OFF_S[0], None
-        self._ack_us.append((time.monotonic() - item.accepted_at) * 1e6)
+        self._ack_us.append((self._outbox.clock() - item.accepted_at) * 1e6)
         if self._on_ack is not None:
             self._on_ack(item.prediction)
-        self._outbox.ack([item.id])
+        self._arrived.append(item.id)
 
     def _hold_back(self) -> None:
         """Some were not taken and all that was in flight is answered: go back to the oldest and wait."""
         self._not_taken.clear()
-        self._outbox.rewind()
+        self._rewind()
         self._resume_at = time.monotonic() + self._not_taken_delay_s
         self._not_taken_delay_s = min(2 * self._not_taken_delay_s, NOT_TAKEN_BACK_OFF_S[1])
 
+    def _rewind(self) -> None:
+        arrived, self._arrived = self._arrived, []
+        self._outbox.ack(arrived)
+        self._outbox.rewind()
+
     def _send(self) -> None:
+        self._held_up = False
         if not self._client.connected or self._not_taken or time.monotonic() < self._resume_at:
             return
         self._resume_at = 0.0
-        for item in self._outbox.next_batch(IN_FLIGHT - len(self._sent)):
+        for item in self._next_batch(IN_FLIGHT - len(self._sent)):
             prediction = item.prediction
             topic = topics.stream_topic(self._node, prediction.stream, "prediction")
             self._sent[self._client.publish(topic, prediction.to_json().encode())] = item
             if not prediction.late:
                 self._send_changes(prediction)
+
+    def _next_batch(self, n: int) -> list[Item]:
+        if self._pace is None:
+            return self._outbox.next_batch(n)
+        allowed = self._pace.allowed(*self._outbox.totals())
+        self._held_up = allowed < n
+        batch = self._outbox.next_batch(min(n, allowed))
+        self._pace.spend(len(batch))
+        return batch
 
     def _send_changes(self, prediction: Prediction) -> None:
         before = self._states.get(prediction.stream)
@@ -239,6 +308,8 @@ class MqttSink:
 
     def _greet(self) -> None:
         self._connects += 1
+        if self._pace is not None:
+            self._pace.begin()
         self.why = None
         self._status_said = ""
         self._say_status()
@@ -270,7 +341,7 @@ class MqttSink:
     # --- helpers -------------------------------------------------------------------------------------------------
 
     def _status(self, status: str) -> bytes:
-        return topics.status_payload(self._node, self._boot_id, status, utc_now())
+        return topics.status_payload(self._node, self._boot_id, status, utc_now(), self._outbox.note)
 
     def _check_names(self, prediction: Prediction) -> None:
         for what, name in (("stream", prediction.stream), ("label", prediction.label)):
