@@ -119,7 +119,8 @@ def test_time_goes_on_without_events(name: str, step: int) -> None:
         ("evt21", [(2**34, 1, 1, 1)], "34 bits"),
         ("dat", [(2**32, 1, 1, 1)], "32 bits"),
         ("dat", [(5, 1, 1, 1), (6, 1, 1, 1), (2**32 + 7, 1, 1, 1)], "times leap"),
-        ("es", [(2**33, 1, 1, 1)], "times leap"),
+        ("es", [(2**33, 1, 1, 1)], "--rebase"),
+        ("es", [(5, 1, 1, 1), (2**33, 1, 1, 1)], "times leap"),
         ("evt3", [(5, 1, 1, 1), (2**45, 1, 1, 1)], "times leap"),
     ],
 )

@@ -220,8 +220,9 @@ def test_rotation_by_time_and_by_size_numbers_the_files(tmp_path: Path, events: 
 
 def test_formats_of_short_clocks_are_rotated_with_rebased_times(tmp_path: Path, events: npt.NDArray[np.void]) -> None:
     events["t"] *= 20  # 45 s: EVT3 says 16.8
-    with pytest.raises(edgesnn.UsageError, match="rebase=True"):
-        edgesnn.Writer(tmp_path / "a.raw", live=True, rotate_us=10_000_000, sensor=SENSOR)
+    for name in ("a.raw", "a.dat", "a.es"):
+        with pytest.raises(edgesnn.UsageError, match="rebase=True"):
+            edgesnn.Writer(tmp_path / name, live=True, rotate_us=10_000_000, sensor=SENSOR)
     assert list(tmp_path.iterdir()) == []
     with edgesnn.Writer(tmp_path / "a.raw", live=True, rotate_us=10_000_000, sensor=SENSOR, rebase=True) as writer:
         for packet in np.array_split(events, 50):

@@ -20,6 +20,7 @@ class Es(NativeFormat):
     title = "ES"
     keeps_triggers = False
     suffixes = (".es",)
+    first_time_bits = 32
 
     def matches(self, head: Head) -> bool:
         """Say whether it begins with the magic."""

@@ -28,6 +28,7 @@ void EsEncoder::encode(Span<const Event> events, Span<const Trigger>, int64_t t_
 // Writes the overflows on the way to t_us; returns what is left, below one.
 int64_t EsEncoder::advance(int64_t t_us, WordWriter& out) {
     if (t_us < clock_us_) refuse_fall(t_us, clock_us_);
+    if (t_us >= kMostUs && clock_us_ == 0) refuse_start(t_us, 32);
     if (t_us - clock_us_ > kMostUs) refuse_leap(t_us, clock_us_, kMostUs);
     for (; t_us - clock_us_ >= kOverflowUs; clock_us_ += kOverflowUs) out.put(uint8_t{0xFF});
     return t_us - clock_us_;
