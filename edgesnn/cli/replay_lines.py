@@ -151,15 +151,11 @@ def _threshold(args: argparse.Namespace, model: Model, options: dict[str, Any]) 
     if args.normal is None or args.normal_time is None or args.alerts_per_day < 0:
         hint = "name a normal log and the time that it covers: --normal FILE --normal-time 7d"
         raise UsageError("a number of alerts a day needs a normal log", where="--alerts-per-day", hint=hint)
-    from edgesnn.pipeline import TokenStream
-    from edgesnn.tokens import alert_threshold
+    from edgesnn.pipeline.alerts import threshold_by_log
 
-    with TokenStream(args.normal, model, **options) as stream:
-        windows = [prediction.tokens for prediction in stream]
-    bits = [one.bits_per_token for one in windows if one is not None and one.bits_per_token is not None]
     days = args.normal_time / 86_400e6
-    threshold = alert_threshold(bits, args.alerts_per_day * days)
-    print(f"threshold: {threshold:.4f} bits per token, by {len(bits)} lines of {args.normal}", file=sys.stderr)
+    threshold, lines = threshold_by_log(model, args.normal, days, args.alerts_per_day, **options)
+    print(f"threshold: {threshold:.4f} bits per token, by {lines} lines of {args.normal}", file=sys.stderr)
     return threshold
 
 

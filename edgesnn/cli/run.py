@@ -9,12 +9,15 @@ from importlib.util import find_spec
 
 from edgesnn.errors import ConfigError, UsageError
 
-HELP = "check the configuration of streams for the service, or print a default one"
+HELP = "run the streams of a configuration file as a service, and publish them over MQTT"
 EPILOG = """The configuration: docs/daemon.md. Passwords come from a file that it names, or from EDGESNN_MQTT_PASSWORD.
 
 examples:
   edgesnn run --print-config > config.toml
-  edgesnn run -c config.toml --check"""
+  edgesnn run -c config.toml --check
+  edgesnn run -c config.toml
+
+signals: TERM and INT end it (what was predicted is delivered first), HUP reads the configuration again"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,17 +44,18 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.config is None:
         raise UsageError("no configuration", where="-c", hint="`edgesnn run --print-config` prints one to begin with")
-    if not args.check:
-        raise UsageError("nothing to do", expected="--check")
-    return _check(args.config)
+    return _run(args.config, only_check=args.check)
 
 
-def _check(path: str) -> int:
+def _run(path: str, *, only_check: bool) -> int:
     from edgesnn.daemon.check import ask_broker, check
     from edgesnn.daemon.reading import WrongConfigError, read
+    from edgesnn.daemon.service import serve
 
     try:
         configuration = read(path)
+        if not only_check:
+            return serve(configuration, os.environ)
         check(configuration, os.environ)
     except WrongConfigError as errors:
         for error in errors.errors:

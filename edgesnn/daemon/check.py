@@ -37,13 +37,13 @@ def broker_of(mqtt: Mqtt, environment: Mapping[str, str]) -> Broker:
     return parse_broker(mqtt.url, password_file=mqtt.password_file, ca_file=mqtt.ca_file, environment=environment)
 
 
-def check(read: Read, environment: Mapping[str, str]) -> Models:
-    """Return the models of all streams, loaded.
+def check(read: Read, environment: Mapping[str, str], models: Models | None = None) -> Models:
+    """Return the models of all streams, loaded; those that are in `models` are not loaded again.
 
     Raises:
         WrongConfigError: what does not exist or fit, each with its file, line and key.
     """
-    models = Models()
+    models = models or Models()
     errors: list[ConfigError] = []
 
     def attempt(key: tuple[str | int, ...], call: Callable[[], Any]) -> Any:

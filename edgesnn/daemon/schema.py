@@ -66,6 +66,7 @@ class Outbox(Section):
     capacity: int = Field(
         default=10_000, ge=1, le=10_000_000, description="how many may wait; then the oldest is dropped and counted"
     )
+    drain: DurationUs = Field(default="10s", description="how long the end waits for the broker's acknowledgements")  # type: ignore[assignment]
 
 
 class Http(Section):

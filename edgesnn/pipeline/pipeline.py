@@ -202,6 +202,11 @@ class Pipeline:
             result = self._chain.poll()
         return None if result is None else self._records.make(result)
 
+    @property
+    def ended(self) -> bool:
+        """Threaded only: whether nothing will follow; the next prediction asked for by iteration says why."""
+        return self._threads is not None and bool(self._chain.ended)
+
     def _next_read(self, threads: Threads) -> Prediction:
         while not self._chain.ended:
             prediction = self.poll(_WAIT_MS)

@@ -27,7 +27,7 @@ from edgesnn.tokens.sources.base import LineSource, Mark
 from edgesnn.tokens.sources.registry import open_lines
 from edgesnn.tokens.together import AT_ONCE, together
 
-_TICK_S = 0.1
+_TICK_MS = 100
 _SECTIONS = ("decide", "session", "source", "tokens")
 _WIDE_BYTES = 1 << 22
 """Weights that do not stay in a cache: from here on lines of several keys are done together."""
@@ -68,6 +68,9 @@ class TokenStream:
     Raises:
         ModelError, UsageError, RecordingError, PublishError, BackendError: what cannot be opened or does not fit.
 
+    Attributes:
+        ended: whether the source has said that no line will follow.
+
     Example:
         for prediction in edgesnn.TokenStream("app.log", "logs.safetensors", threshold=3.5):
             print(prediction.window, prediction.label, prediction.tokens.bits_per_token)
@@ -104,7 +107,7 @@ class TokenStream:
         self._wide = sum(tensor.data.nbytes for tensor in self.model.document.tensors.values()) >= _WIDE_BYTES
         self._place: tuple[int, int] | None = None
         self._lines = self._tokens = 0
-        self._closed = False
+        self._closed = self.ended = False
         if isinstance(source, (str, os.PathLike)):
             source = open_lines(os.fspath(source), follow=follow)
         self._source: LineSource | None = source
@@ -119,14 +122,28 @@ class TokenStream:
             RecordingError, PublishError: the source fails for good, after all predictions before it.
             UsageError: there is no source, or the stream is closed.
         """
+        while True:
+            prediction = self.poll(_TICK_MS)
+            if prediction is not None:
+                return prediction
+            if self.ended:
+                raise StopIteration
+
+    def poll(self, wait_ms: int = 0) -> Prediction | None:
+        """Return the prediction of the source's next line; None where none came for so long, or where it has ended.
+
+        Raises:
+            RecordingError, PublishError, UsageError: as the iteration.
+        """
         self._check_open()
         if self._source is None:
             raise UsageError("the stream has no source", hint="push lines, or give it a source")
-        while not self._waiting and not self._made:
-            lines = self._source.read(_TICK_S)
-            if lines is None:
-                raise StopIteration
-            self._waiting.extend((line, time.monotonic()) for line in lines)
+        if not self._waiting and not self._made:
+            lines = self._source.read(wait_ms / 1e3)
+            self.ended = lines is None
+            self._waiting.extend((line, time.monotonic()) for line in lines or ())
+            if not self._waiting:
+                return None
         if not self._made:
             group = self._group()
             if len(group) < 2 or not self._make(group):

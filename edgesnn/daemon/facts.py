@@ -1,0 +1,98 @@
+"""What the service knows of itself, as data: health and stats, for topics, pages and systemd."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from edgesnn.daemon.beacon import Beacon
+from edgesnn.daemon.outlet import Outlet
+from edgesnn.daemon.runner import Runner
+
+STALLED_S = 10.0
+STARTING_S = 120.0  # loading, opening a USB camera, scoring a normal log
+OUTLET_S = 30.0  # an attempt to connect takes 5 s, a fall-back to MQTT 3.1.1 as long again
+TROUBLES = ("dead", "restarting", "failed")
+_STATM = "/proc/self/statm"
+
+
+def stalled(runners: Sequence[Runner], outlet: Outlet) -> list[str]:
+    """Return who has not come round for too long: streams, and "outlet"; nobody: the service makes progress."""
+    now_s = time.monotonic()
+    names = []
+    for runner in runners:
+        limit_s = STARTING_S if runner.state == "starting" else STALLED_S
+        if not runner.over and now_s - runner.beat_s > limit_s:
+            names.append(runner.stream.name)
+    return names + ["outlet"] * (now_s - outlet.beat_s > OUTLET_S)
+
+
+def broker(outlet: Outlet, beacon: Beacon) -> dict[str, Any]:
+    """Return {"connected", "why"}: both connections of the service count."""
+    connected = outlet.connected and beacon.connected
+    return {"connected": connected, "why": outlet.why or beacon.why}
+
+
+def health(runners: Sequence[Runner], outlet: Outlet, beacon: Beacon) -> dict[str, Any]:
+    """Return {"health": "ok" | "degraded", "reasons", "broker", "streams"}."""
+    link = broker(outlet, beacon)
+    reasons = [f"stream {one.stream.name}: {one.state}" for one in runners if one.state in TROUBLES]
+    reasons += [f"{name} makes no progress" for name in stalled(runners, outlet)]
+    if not link["connected"]:
+        reasons.append("no broker")
+    return {
+        "health": "degraded" if reasons else "ok",
+        "reasons": reasons,
+        "broker": link,
+        "streams": {one.stream.name: _stream_health(one) for one in runners},
+    }
+
+
+def stats(runners: Sequence[Runner], outlet: Outlet, began_s: float) -> dict[str, Any]:
+    """Return what was counted since the start."""
+    return {
+        "uptime_s": round(time.monotonic() - began_s, 3),
+        "resident_bytes": resident_bytes(),
+        "streams": {one.stream.name: stream_stats(one) for one in runners},
+        "outbox": outlet.stats(),
+    }
+
+
+def stream_stats(runner: Runner) -> dict[str, Any]:
+    """Return what was counted of one stream."""
+    return {
+        "state": runner.state,
+        "restarts": runner.restarts,
+        "decisions": dict(runner.decisions),
+        "deadlines_missed": runner.deadlines_missed,
+        "held_back": dict(runner.gate.held_back),
+        "counters": runner.counters,
+    }
+
+
+def sentence(runners: Sequence[Runner], connected: bool) -> str:
+    """Return one line for `systemctl status`."""
+    states: Mapping[str, int] = _tally([one.state for one in runners])
+    streams = ", ".join(f"{count} {state}" for state, count in states.items())
+    return f"{len(runners)} streams: {streams}; broker {'connected' if connected else 'not connected'}"
+
+
+def resident_bytes() -> int | None:
+    """Return the resident memory of this process; None where /proc does not say."""
+    try:
+        with open(_STATM, encoding="ascii") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _stream_health(runner: Runner) -> dict[str, Any]:
+    model = runner.model
+    facts = {"name": model.name, "sha256": model.identity, "precision": model.precision, "backend": model.backend}
+    return {"state": runner.state, "restarts": runner.restarts, "why": runner.why, "model": facts}
+
+
+def _tally(words: Sequence[str]) -> dict[str, int]:
+    return {word: words.count(word) for word in dict.fromkeys(words)}

@@ -1,0 +1,114 @@
+"""The service's counters as Prometheus reads them: docs/daemon.md, "Metrics"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from edgesnn.version import __version__
+
+__all__ = ["CONTENT_TYPE", "Page"]
+
+EVENTS = {"events_in": "events that came", "processed": "events that were in a complete window"}
+_DROPPED = "dropped."
+_AGES = ("oldest_s", "ack_p50_us", "ack_p99_us")
+
+Rows = Sequence[tuple[dict[str, str], float]]
+Facts = Callable[[], tuple[Mapping[str, Any], Mapping[str, Any]]]
+
+
+class Page:
+    """The text of /metrics.
+
+    Args:
+        facts: returns health and stats, as `facts.py` makes them.
+    """
+
+    def __init__(self, facts: Facts) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(_Service(facts))
+        ProcessCollector(registry=self._registry)
+
+    def text(self) -> bytes:
+        """Return it as it is now."""
+        return generate_latest(self._registry)
+
+
+class _Service(Collector):
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+
+    def collect(self) -> Iterator[Metric]:
+        health, stats = self._facts()
+        yield _gauge("info", "what runs", [({"version": __version__}, 1)])
+        yield _gauge("healthy", "1 where health is ok", [({}, health["health"] == "ok")])
+        yield _gauge("broker_connected", "1 where the broker has us", [({}, health["broker"]["connected"])])
+        yield from _streams(stats["streams"])
+        yield from _outbox(stats["outbox"])
+
+    def describe(self) -> list[Metric]:
+        return []
+
+
+def _streams(streams: Mapping[str, Mapping[str, Any]]) -> Iterator[Metric]:
+    def rows(pick: Callable[[Mapping[str, Any]], Mapping[str, float]], label: str) -> Rows:
+        return [({"stream": s, label: name}, value) for s, one in streams.items() for name, value in pick(one).items()]
+
+    def single(name: str) -> Rows:
+        return [({"stream": s}, one[name]) for s, one in streams.items()]
+
+    yield _gauge("stream_state", "1 for the state that it is in", rows(lambda one: {one["state"]: 1}, "state"))
+    yield _counter("decisions", "by decision", rows(lambda one: one["decisions"], "decision"))
+    yield _counter("deadlines_missed", "decisions that took longer than the hop", single("deadlines_missed"))
+    yield _counter("restarts", "how often it was begun again", single("restarts"))
+    yield _counter("held_back", "predictions not published", rows(lambda one: one["held_back"], "reason"))
+    for name, text in EVENTS.items():
+        found = [({"stream": s}, one["counters"][name]) for s, one in streams.items() if name in one["counters"]]
+        yield _counter(name if name == "events_in" else "events_processed", text, found)
+    pending = [({"stream": s}, one["counters"].get("pending", 0)) for s, one in streams.items()]
+    yield _gauge("pending", "events or lines that wait", pending)
+    yield _counter("events_dropped", "by reason", rows(lambda one: _dropped(one["counters"]), "reason"))
+    yield _counter(
+        "stream_counter", "every other counter by its name", rows(lambda one: _others(one["counters"]), "name")
+    )
+
+
+def _outbox(outbox: Mapping[str, Any]) -> Iterator[Metric]:
+    queue = outbox["queue"]
+    yield _gauge("queue_waiting", "predictions that wait for a connection", [({}, queue["waiting"])])
+    yield _counter("queue_dropped", "the oldest of them, that had no room", [({}, queue["dropped"])])
+    yield _gauge("outbox_pending", "predictions that wait for an acknowledgement", [({}, outbox.get("pending", 0))])
+    yield _gauge("outbox_oldest_seconds", "how long the oldest of them waits", [({}, outbox.get("oldest_s", 0))])
+    dropped = [({"reason": reason}, count) for reason, count in outbox.get("dropped", {}).items()]
+    yield _counter("outbox_dropped", "by reason", dropped)
+    counts = [({"name": n}, v) for n, v in outbox.items() if type(v) is int and n not in ("pending", *_AGES)]
+    yield _counter("outbox_counter", "every other counter by its name", counts)
+
+
+def _dropped(counters: Mapping[str, int]) -> dict[str, int]:
+    return {name.removeprefix(_DROPPED): value for name, value in counters.items() if name.startswith(_DROPPED)}
+
+
+def _others(counters: Mapping[str, int]) -> dict[str, int]:
+    told = (*EVENTS, "pending")
+    return {n: value for n, value in counters.items() if n not in told and not n.startswith((_DROPPED, "decisions."))}
+
+
+def _gauge(name: str, text: str, rows: Rows) -> Metric:
+    return _filled(GaugeMetricFamily(f"edgesnn_{name}", text, labels=list(rows[0][0]) if rows else []), rows)
+
+
+def _counter(name: str, text: str, rows: Rows) -> Metric:
+    return _filled(CounterMetricFamily(f"edgesnn_{name}", text, labels=list(rows[0][0]) if rows else []), rows)
+
+
+def _filled(family: Any, rows: Rows) -> Metric:
+    for labels, value in rows:
+        family.add_metric(list(labels.values()), float(value))
+    made: Metric = family
+    return made

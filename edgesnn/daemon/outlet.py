@@ -1,0 +1,182 @@
+"""From the streams to the broker: predictions are numbered at once, and go into the MQTT sink in a thread of its own.
+
+A stream never waits here. The sink is opened, and opened again, with back-off: a service starts without its broker.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from edgesnn.errors import PublishError
+from edgesnn.prediction import Prediction
+from edgesnn.publish import Publisher
+from edgesnn.publish.sinks.base import Sink
+
+BACK_OFF_S = (0.5, 30.0)
+_log = logging.getLogger("edgesnn.daemon")
+
+
+class _Queue:
+    """What the publisher writes into; `dropped` counts the oldest that had no room."""
+
+    def __init__(self, capacity: int) -> None:
+        self.changed = threading.Condition()
+        self.dropped = 0
+        self._waiting: deque[Prediction] = deque()
+        self._capacity = capacity
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def write(self, prediction: Prediction) -> None:
+        with self.changed:
+            if len(self._waiting) == self._capacity:
+                self._waiting.popleft()
+                self.dropped += 1
+            self._waiting.append(prediction)
+            self.changed.notify()
+
+    def first(self, wait_s: float) -> Prediction | None:
+        """Return the oldest without taking it; None where none came for so long."""
+        with self.changed:
+            self.changed.wait_for(lambda: self._waiting, wait_s)
+            return self._waiting[0] if self._waiting else None
+
+    def taken(self, prediction: Prediction) -> None:
+        """Take the one that `first` gave, unless it had to go meanwhile."""
+        with self.changed:
+            if self._waiting and self._waiting[0] is prediction:
+                self._waiting.popleft()
+            else:
+                self.dropped -= 1  # the sink has it
+
+    def open(self) -> None: ...
+    def close(self) -> None: ...
+    def drain(self, timeout_s: float) -> int:
+        return len(self._waiting)
+
+    def stats(self) -> dict[str, Any]:
+        return {"waiting": len(self._waiting), "dropped": self.dropped}
+
+
+class Outlet:
+    """Numbers and publishes.
+
+    Args:
+        make_sink: returns a new sink, not opened.
+        node, boot_id: as `Publisher` takes them.
+        capacity: predictions that may wait for a sink to be open; then the oldest goes, counted.
+
+    Attributes:
+        connected: whether a sink is open; it comes back by itself after a loss.
+        beat_s: when its thread was alive last (monotonic).
+    """
+
+    def __init__(self, make_sink: Callable[[], Sink], *, node: str, boot_id: str, capacity: int) -> None:
+        self.connected = False
+        self.opened = 0
+        self._why: str | None = None
+        self.beat_s = time.monotonic()
+        self._make_sink = make_sink
+        self._queue = _Queue(capacity)
+        self._publisher = Publisher([self._queue], node=node, boot_id=boot_id)
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._sink: Sink | None = None
+        self._thread = threading.Thread(target=self._work, name="edgesnn-outlet", daemon=True)
+
+    def start(self) -> None:
+        """Begin to publish."""
+        self._thread.start()
+
+    def put(self, prediction: Prediction) -> Prediction:
+        """Number a prediction and let it wait for the broker. Any thread; never blocks for long."""
+        with self._lock:
+            return self._publisher.write(prediction)
+
+    @property
+    def why(self) -> str | None:
+        """What keeps predictions from the broker, as far as it is known."""
+        return self._why or getattr(self._sink, "why", None)
+
+    def stats(self) -> dict[str, Any]:
+        """Return the open sink's counters, and what waits or went before it."""
+        sink = self._sink
+        return {**({} if sink is None else sink.stats()), "queue": self._queue.stats(), "opened": self.opened}
+
+    def close(self, timeout_s: float) -> int:
+        """Deliver what is here, at most for `timeout_s`, and leave; return how many predictions were not delivered."""
+        deadline_s = time.monotonic() + timeout_s
+        while len(self._queue) and self.connected and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+        self._closing.set()
+        with self._queue.changed:
+            self._queue.changed.notify()
+        self._thread.join(max(0.0, deadline_s - time.monotonic()) + 6.0)  # an attempt to connect takes 5 s at most
+        left = len(self._queue)
+        sink = self._sink
+        if sink is None:
+            return left
+        try:
+            left += sink.drain(max(0.0, deadline_s - time.monotonic()))
+        except PublishError as error:
+            _log.error("%s", error)
+            left += int(sink.stats().get("pending", 0))
+        sink.close()
+        return left
+
+    def _work(self) -> None:
+        delay_s = BACK_OFF_S[0]
+        while not self._closing.is_set():
+            self.beat_s = time.monotonic()
+            if self._sink is None and not self._open():
+                self._pause(delay_s * random.uniform(0.5, 1.0))
+                delay_s = min(2 * delay_s, BACK_OFF_S[1])
+                continue
+            if self._write():
+                delay_s = BACK_OFF_S[0]
+
+    def _pause(self, wait_s: float) -> None:
+        until_s = time.monotonic() + wait_s
+        while not self._closing.wait(min(1.0, max(0.0, until_s - time.monotonic()))) and time.monotonic() < until_s:
+            self.beat_s = time.monotonic()
+
+    def _open(self) -> bool:
+        sink = self._make_sink()
+        try:
+            sink.open()
+        except PublishError as error:
+            self._lost(error)
+            return False
+        self._sink, self.connected, self._why = sink, True, None
+        self.opened += 1
+        _log.info("%s: connected", getattr(sink, "where", "broker"))
+        return True
+
+    def _write(self) -> bool:
+        """Hand the next prediction to the sink; True when it is there."""
+        prediction = self._queue.first(0.2)
+        sink = self._sink
+        if prediction is None or sink is None:
+            return False
+        try:
+            sink.write(prediction)
+        except PublishError as error:
+            self._lost(error)
+            self._sink = None
+            sink.close()
+            return False
+        self._queue.taken(prediction)
+        return True
+
+    def _lost(self, error: PublishError) -> None:
+        self.connected = False
+        if str(error) != self._why:
+            self._why = str(error)
+            _log.warning("%s; trying again", error)

@@ -1,0 +1,176 @@
+"""One stream of the service: its thread, its state, and what happens when it fails."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from edgesnn.daemon.feeds import Feed, lasting, threshold_of
+from edgesnn.daemon.gate import Gate
+from edgesnn.daemon.schema import Stream
+from edgesnn.errors import EdgeSnnError
+from edgesnn.prediction import Prediction
+from edgesnn.runtime import Model
+
+BACK_OFF_S = (1.0, 60.0)
+JOIN_S = 5.0
+_log = logging.getLogger("edgesnn.daemon")
+
+
+class Runner:
+    """Runs a stream until it ends or is stopped; begins it again, with jittered back-off, where it fails.
+
+    Any thread may read its attributes.
+
+    Args:
+        stream: what the configuration says.
+        model: its model, which other streams may share.
+        put: takes what is published.
+        back_off_s: the first wait after a failure, and the longest.
+
+    Attributes:
+        restarts: how often it was begun again.
+        decisions: predictions made so far, by decision.
+        why: the error that it waits after, or ended with.
+        beat_s: when its thread last came round (monotonic).
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        model: Model,
+        put: Callable[[Prediction], Any],
+        *,
+        back_off_s: tuple[float, float] = BACK_OFF_S,
+    ) -> None:
+        self.stream = stream
+        self.model = model
+        self.gate = Gate(stream.publish, stream.rate_limit)
+        self.restarts = 0
+        self.decisions = {"label": 0, "none": 0, "idle": 0}
+        self.deadlines_missed = 0
+        self.why: str | None = None
+        self.last: Prediction | None = None
+        self.beat_s = time.monotonic()
+        self._put = put
+        self._back_off_s = back_off_s
+        self._past: dict[str, int] = {}  # counters of feeds before this one
+        self._state = "starting"
+        self._feed: Feed | None = None
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"edgesnn-{stream.name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask it to end after the prediction that it is at; `join` waits."""
+        self._stop.set()
+
+    def join(self) -> bool:
+        """Wait until it has ended; False where something holds it."""
+        self._thread.join(JOIN_S)
+        return not self._thread.is_alive()
+
+    def change(self, stream: Stream) -> None:
+        """Take the keys of another configuration that need no gap: `publish` and `rate_limit`."""
+        self.stream = stream
+        self.gate.set(stream.publish, stream.rate_limit)
+
+    @property
+    def state(self) -> str:
+        """starting, waiting, live, idle, dead, restarting, failed, ended or stopped (docs/daemon.md)."""
+        feed = self._feed
+        return feed.state if self._state == "running" and feed is not None else self._state
+
+    @property
+    def over(self) -> bool:
+        """Whether it will not predict any more by itself."""
+        return self._state in ("ended", "failed", "stopped")
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """The counters of its pipeline and source, over all restarts."""
+        with self._lock:
+            return dict(self._past) if self._feed is None else _sum(self._past, self._feed.counters)
+
+    def _run(self) -> None:
+        delay_s, most_s = self._back_off_s
+        while not self._stop.is_set():
+            began_s = time.monotonic()
+            if self._once():
+                break
+            if not lasting(self.stream, self.model):
+                self._state = "failed"
+                return
+            if time.monotonic() - began_s > delay_s:
+                delay_s = self._back_off_s[0]
+            self._state = "restarting"
+            self._pause(delay_s * random.uniform(0.5, 1.0))
+            delay_s = min(2 * delay_s, most_s)
+            self.restarts += 1
+        self._state = "stopped" if self._stop.is_set() else "ended"
+
+    def _once(self) -> bool:
+        """Run the source to its end; False where it failed."""
+        self._state = "starting"
+        self.beat_s = time.monotonic()
+        try:
+            self._feed = Feed(self.stream, self.model, threshold_of(self.stream, self.model))
+            self._state = "running"
+            self.why = None
+            self._follow(self._feed)
+            return True
+        except EdgeSnnError as error:
+            self.why = str(error)
+            _log.error("stream %s: %s", self.stream.name, error)
+        except Exception as error:
+            self.why = repr(error)
+            _log.exception("stream %s failed: this is a fault of edgesnn: please report it", self.stream.name)
+        finally:
+            self._leave()
+        return False
+
+    def _follow(self, feed: Feed) -> None:
+        while not self._stop.is_set():
+            prediction = feed.next()
+            self.beat_s = time.monotonic()
+            if prediction is not None:
+                self._take(prediction)
+            elif feed.ended:
+                return
+
+    def _take(self, prediction: Prediction) -> None:
+        self.decisions[prediction.decision] += 1
+        self.deadlines_missed += bool(prediction.deadline_missed)
+        self.last = prediction
+        if self.gate.passes(prediction):
+            self._put(prediction)
+
+    def _leave(self) -> None:
+        feed = self._feed
+        if feed is None:
+            return
+        feed.close()
+        with self._lock:
+            self._past = _sum(self._past, feed.counters)
+            left, self._past["pending"] = self._past["pending"], 0
+            if left:
+                reason = "dropped.stopped" if self._stop.is_set() else "dropped.restarted"
+                self._past[reason] = self._past.get(reason, 0) + left
+            self._feed = None
+
+    def _pause(self, wait_s: float) -> None:
+        until_s = time.monotonic() + wait_s
+        while not self._stop.wait(min(1.0, max(0.0, until_s - time.monotonic()))) and time.monotonic() < until_s:
+            self.beat_s = time.monotonic()
+
+
+def _sum(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    return {name: one.get(name, 0) + other.get(name, 0) for name in {**one, **other}}

@@ -1,0 +1,252 @@
+"""The service: starts the streams of a configuration, looks after them, and ends when it is told to."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from edgesnn.daemon import facts, logs
+from edgesnn.daemon.beacon import Beacon
+from edgesnn.daemon.check import broker_of, check
+from edgesnn.daemon.metrics import CONTENT_TYPE, Page
+from edgesnn.daemon.notify import Notifier
+from edgesnn.daemon.outlet import Outlet
+from edgesnn.daemon.pages import Answer, Pages, as_json
+from edgesnn.daemon.reading import Read, WrongConfigError, read
+from edgesnn.daemon.reloading import Change, changes
+from edgesnn.daemon.runner import Runner
+from edgesnn.daemon.schema import Stream
+from edgesnn.publish import new_boot_id
+from edgesnn.publish.registry import make_sink
+from edgesnn.publish.sinks.base import Sink
+
+TICK_S = 0.5
+STATS_S = 10.0
+FAILED = 3  # exit code where every stream is over and one failed
+_log = logging.getLogger("edgesnn.daemon")
+
+
+class Service:
+    """The streams of one configuration, running. One thread uses it, save what the pages read.
+
+    Args:
+        configuration: what to run.
+        environment: passwords, and what systemd says.
+
+    Raises:
+        WrongConfigError: what the configuration names is not there or does not fit.
+    """
+
+    def __init__(self, configuration: Read, environment: Mapping[str, str]) -> None:
+        self.read = configuration
+        self.models = check(configuration, environment)
+        self.began_s = time.monotonic()
+        self.notifier = Notifier(environment)
+        config = configuration.config
+        node, boot_id = config.node.name, new_boot_id()
+        broker = broker_of(config.mqtt, environment)
+        sink = partial(self._sink, broker, node, boot_id)
+        self.outlet = Outlet(sink, node=node, boot_id=boot_id, capacity=config.outbox.capacity)
+        self.beacon = Beacon(broker, node=node, boot_id=boot_id, protocol=config.mqtt.protocol)
+        self.runners = [self._runner(stream) for stream in config.stream]
+        self.reloads = {"done": 0, "refused": 0}
+        self._environment = environment
+        self._config = config  # as it runs: what needs a restart is as it was
+        self.pages = Pages(config.http, self._pages()) if config.http.enabled else None
+        self._told: dict[str, Any] = {}
+        self._stats_due_s = self.began_s + STATS_S
+
+    def start(self) -> None:
+        """Begin everything; returns at once."""
+        self.outlet.start()
+        self.beacon.start()
+        self._say_config()
+        for runner in self.runners:
+            runner.start()
+        self.notifier.ready()
+        _log.info("%s: %d streams as node %s", self.read.path, len(self.runners), self.read.config.node.name)
+
+    def tick(self) -> None:
+        """Say what has changed, and to systemd that the streams go on. Called at least every `period_s`."""
+        health = self._health()
+        if health != self._told:
+            self._told = health
+            self.beacon.say("health", health, retain=True)
+        if not facts.stalled(self.runners, self.outlet):
+            self.notifier.alive()
+        self.notifier.status(facts.sentence(self.runners, health["broker"]["connected"]))
+        if time.monotonic() >= self._stats_due_s:
+            self._stats_due_s += STATS_S
+            self.beacon.say("stats", self._stats(), retain=False)
+
+    def reload(self) -> None:
+        """Read the file again: what needs no gap changes now, the rest is named. A wrong file changes nothing."""
+        self.notifier.reloading()
+        try:
+            new = read(self.read.path)
+            check(new, self._environment, self.models)
+        except WrongConfigError as wrong:
+            self.reloads["refused"] += 1
+            for error in wrong.errors:
+                _log.error("%s", error)
+            _log.error("%s: not reloaded; the configuration before it goes on", self.read.path)
+        else:
+            self.reloads["done"] += 1
+            self._apply(new, changes(self._config, new.config))
+        self.notifier.ready()
+
+    def _apply(self, new: Read, change: Change) -> None:
+        logs.set_up(new.config.log, self._environment)
+        by_name = {runner.stream.name: runner for runner in self.runners}
+        for name in change.removed:
+            by_name[name].stop()
+        for name in change.removed:
+            by_name[name].join()
+        for stream in change.adjusted:
+            by_name[stream.name].change(stream)
+        added = [self._runner(stream) for stream in change.added]
+        self.runners = [runner for runner in self.runners if runner.stream.name not in change.removed] + added
+        for runner in added:
+            runner.start()
+        self.read, self._config = new, change.running
+        self._say_config(change.needs_restart)
+        _log.info("%s: reloaded: %s", new.path, change)
+        for key in change.needs_restart:
+            _log.warning("%s: %s has changed: this needs a restart", new.path, key)
+
+    @property
+    def period_s(self) -> float:
+        """How often `tick` is wanted."""
+        return TICK_S if self.notifier.watchdog_s is None else min(TICK_S, self.notifier.watchdog_s / 4)
+
+    @property
+    def over(self) -> bool:
+        """Whether no stream will predict any more."""
+        return all(runner.over for runner in self.runners)
+
+    def stop(self) -> int:
+        """End the streams, deliver what they gave, say goodbye; return the exit code."""
+        self.notifier.stopping()
+        for runner in self.runners:
+            runner.stop()
+        for runner in self.runners:
+            if not runner.join():
+                _log.error("stream %s: something holds it; it is left behind", runner.stream.name)
+        failed = any(runner.state == "failed" for runner in self.runners)
+        left = self.outlet.close(self._config.outbox.drain / 1e6)
+        if left:
+            _log.error("%d predictions were not delivered", left)
+        self.beacon.say("stats", self._stats(), retain=False)
+        self.beacon.say("health", self._health(), retain=True)
+        self.beacon.close()
+        if self.pages is not None:
+            self.pages.close()
+        return FAILED if failed else 0
+
+    def _runner(self, stream: Stream) -> Runner:
+        return Runner(stream, self.models.get(stream), self.outlet.put)
+
+    def _sink(self, broker: Any, node: str, boot_id: str) -> Sink:
+        config = self._config
+        return make_sink(
+            "mqtt",
+            broker=broker,
+            node=node,
+            boot_id=boot_id,
+            role="run",
+            protocol=config.mqtt.protocol,
+            transient=False,
+            policy="overwrite_oldest",
+            capacity=config.outbox.capacity,
+            no_subscriber=config.mqtt.no_subscriber,
+        )
+
+    def _pages(self) -> dict[str, Callable[[], Answer]]:
+        page = Page(lambda: (self._health(), self._stats()))
+        return {
+            "/metrics": lambda: (200, CONTENT_TYPE, page.text()),
+            "/healthz": self._healthz,
+            "/readyz": self._readyz,
+        }
+
+    def _health(self) -> dict[str, Any]:
+        return facts.health(self.runners, self.outlet, self.beacon)
+
+    def _stats(self) -> dict[str, Any]:
+        return facts.stats(self.runners, self.outlet, self.began_s)
+
+    def _healthz(self) -> Answer:
+        """Whether the service makes progress: what the watchdog is told."""
+        found = facts.stalled(self.runners, self.outlet)
+        return as_json(503 if found else 200, {"stalled": found, **self._health()})
+
+    def _readyz(self) -> Answer:
+        """Whether every stream has begun, and the broker has us."""
+        waits = [one.stream.name for one in self.runners if one.state in ("starting", "restarting", "failed")]
+        health = self._health()
+        ready = health["broker"]["connected"] and not waits
+        return as_json(200 if ready else 503, {"waits_for": waits, **health})
+
+    def _say_config(self, needs_restart: Sequence[str] = ()) -> None:
+        fields = {"config": dict(self.read.document), "needs_restart": list(needs_restart)}
+        self.beacon.say("config", fields, retain=True)
+
+
+def serve(configuration: Read, environment: Mapping[str, str]) -> int:
+    """Run until SIGTERM, SIGINT, or the end of all streams; return the exit code.
+
+    Raises:
+        WrongConfigError: before anything is started.
+    """
+    logs.set_up(configuration.config.log, environment)
+    service = Service(configuration, environment)
+    with _Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        service.start()
+        while True:
+            number = signals.wait(service.period_s)
+            service.tick()
+            if number == signal.SIGHUP:
+                service.reload()
+            if number in (signal.SIGTERM, signal.SIGINT):
+                _log.info("%s: ending", signal.Signals(number).name)
+                return service.stop()
+            if service.over:
+                _log.info("all streams have ended")
+                return service.stop()
+
+
+class _Signals:
+    """Signals as things to wait for. Of the main thread."""
+
+    def __init__(self, *numbers: int) -> None:
+        self._numbers = numbers
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> _Signals:
+        self._read, self._write = os.pipe()
+        for end in (self._read, self._write):
+            os.set_blocking(end, False)
+        self._wakeup = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        self._before = {number: signal.signal(number, lambda *_: None) for number in self._numbers}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.set_wakeup_fd(self._wakeup)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        os.close(self._read)
+        os.close(self._write)
+
+    def wait(self, wait_s: float) -> int | None:
+        """Return the next of the signals; None where none came for so long."""
+        poller = select.poll()
+        poller.register(self._read, select.POLLIN)
+        if not poller.poll(wait_s * 1000):
+            return None
+        return next((number for number in os.read(self._read, 1) if number in self._numbers), None)

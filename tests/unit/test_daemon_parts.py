@@ -1,0 +1,269 @@
+"""The parts of the service by themselves: what is published, what waits, who is stalled, what is said and logged."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import threading
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgesnn.daemon import facts, logs
+from edgesnn.daemon.gate import Gate
+from edgesnn.daemon.notify import Notifier
+from edgesnn.daemon.outlet import Outlet
+from edgesnn.daemon.pages import Pages, as_json
+from edgesnn.daemon.reading import ConfigError
+from edgesnn.daemon.reloading import changes
+from edgesnn.daemon.schema import Config, Http, Log
+from edgesnn.errors import PublishError
+from tests.predictions import BOOT, NODE, make_prediction
+
+LABELS = st.sampled_from(["a", "b", None])
+
+
+@given(st.lists(LABELS, max_size=40))
+def test_of_changes_only_what_differs_from_the_one_before_passes(labels):
+    gate = Gate("change", None)
+    passed = [gate.passes(make_prediction(number, label)) for number, label in enumerate(labels)]
+    assert passed == [number == 0 or label != labels[number - 1] for number, label in enumerate(labels)]
+    assert gate.held_back == {"unchanged": passed.count(False), "rate_limit": 0}
+
+
+@given(st.lists(st.floats(0, 0.4), min_size=1, max_size=200), st.integers(1, 20))
+def test_a_rate_is_kept_and_used(steps, rate_hz):
+    now = [0.0]
+    gate = Gate("window", rate_hz, lambda: now[0])
+    times = []
+    for number, step in enumerate(steps):
+        now[0] += step
+        if gate.passes(make_prediction(number)):
+            times.append(now[0])
+    for at, begin in enumerate(times):  # one more than the rate in any second: the first of it, and what follows
+        assert sum(begin <= time_s < begin + 1.0 - 1e-9 for time_s in times[at:]) <= rate_hz + 1
+    assert gate.held_back["rate_limit"] == len(steps) - len(times)
+    if max(steps) <= 0.5 / rate_hz:
+        assert len(times) >= int(now[0] * rate_hz)
+
+
+def test_a_change_that_came_too_early_passes_when_it_is_time():
+    now = [0.0]
+    gate = Gate("change", 1, lambda: now[0])
+    passed = []
+    for number, label in enumerate(["a", "b", "b", "b"]):
+        passed.append(gate.passes(make_prediction(number, label)))
+        now[0] += 0.4
+    assert passed == [True, False, False, True]
+
+
+class Sink:
+    """A sink that fails as it is told to."""
+
+    def __init__(self, taken: list[Any], *, opens: bool, takes: int) -> None:
+        self.taken, self.opens, self.takes = taken, opens, takes
+
+    def open(self) -> None:
+        if not self.opens:
+            raise PublishError("no broker")
+
+    def write(self, prediction: Any) -> None:
+        if not self.takes:
+            raise PublishError("the connection failed for good")
+        self.takes -= 1
+        self.taken.append(prediction)
+
+    def drain(self, timeout_s: float) -> int:
+        return 0
+
+    def close(self) -> None: ...
+
+    def stats(self) -> dict[str, Any]:
+        return {}
+
+
+def outlet_of(sinks: list[Sink], monkeypatch: pytest.MonkeyPatch, capacity: int = 100) -> Outlet:
+    monkeypatch.setattr("edgesnn.daemon.outlet.BACK_OFF_S", (0.001, 0.002))
+    return Outlet(lambda: sinks.pop(0) if len(sinks) > 1 else sinks[0], node=NODE, boot_id=BOOT, capacity=capacity)
+
+
+def test_what_one_sink_did_not_take_the_next_one_gets_in_order(monkeypatch):
+    taken: list[Any] = []
+    makers = [(False, 0), (True, 3), (False, 0), (True, 0), (True, 100)]
+    outlet = outlet_of([Sink(taken, opens=opens, takes=takes) for opens, takes in makers], monkeypatch)
+    put = [outlet.put(make_prediction(number, stream=f"s{number % 2}")) for number in range(10)]
+    outlet.start()
+    deadline = time.monotonic() + 10
+    while len(taken) < 10 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert outlet.close(1.0) == 0
+    assert taken == put
+    assert [prediction.seq for prediction in taken] == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert outlet.stats()["opened"] == 3
+
+
+def test_without_a_broker_the_oldest_go_and_are_counted(monkeypatch):
+    outlet = outlet_of([Sink([], opens=False, takes=0)], monkeypatch, capacity=4)
+    outlet.start()
+    for number in range(10):
+        outlet.put(make_prediction(number))
+    assert outlet.stats()["queue"] == {"waiting": 4, "dropped": 6}
+    assert not outlet.connected
+    assert outlet.close(0.1) == 4
+
+
+def test_many_threads_put_and_each_stream_is_numbered_without_a_gap(monkeypatch):
+    taken: list[Any] = []
+    outlet = outlet_of([Sink(taken, opens=True, takes=10_000)], monkeypatch, capacity=10_000)
+    outlet.start()
+
+    def stream(name: str) -> None:
+        for number in range(200):
+            outlet.put(make_prediction(number, stream=name))
+
+    threads = [threading.Thread(target=stream, args=(f"s{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outlet.close(10.0) == 0
+    for n in range(4):
+        assert [one.seq for one in taken if one.stream == f"s{n}"] == list(range(200))
+
+
+def runner(name: str, state: str, age_s: float, *, over: bool = False) -> Any:
+    return SimpleNamespace(stream=SimpleNamespace(name=name), state=state, beat_s=time.monotonic() - age_s, over=over)
+
+
+def test_who_does_not_come_round_is_stalled_and_a_timer_would_not_see_it():
+    outlet: Any = SimpleNamespace(beat_s=time.monotonic())
+    runners = [runner("a", "live", 11), runner("b", "idle", 1), runner("c", "ended", 900, over=True)]
+    assert facts.stalled([*runners, runner("d", "starting", 60)], outlet) == ["a"]
+    assert facts.stalled([runner("d", "starting", 130)], outlet) == ["d"]
+    outlet.beat_s -= 60
+    assert facts.stalled([], outlet) == ["outlet"]
+
+
+def test_the_watchdog_hears_nothing_while_a_stream_is_stalled(tmp_path, monkeypatch):
+    from edgesnn.daemon.service import Service
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(0.2)
+        service: Any = object.__new__(Service)
+        service.notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        service.beacon = SimpleNamespace(say=lambda *_, **__: None)
+        service.outlet, service._told, service._stats_due_s = SimpleNamespace(beat_s=time.monotonic()), {}, float("inf")
+        service._health = lambda: {"broker": {"connected": True}}
+        service.runners = [runner("a", "live", 0)]
+        service.tick()
+        assert systemd.recv(999) == b"WATCHDOG=1"
+        assert systemd.recv(999).startswith(b"STATUS=")
+        service.runners = [runner("a", "live", 11)]
+        service.tick()
+        with pytest.raises(TimeoutError):
+            systemd.recv(999)
+
+
+def test_an_abstract_socket_is_found_and_another_process_s_watchdog_is_not_ours():
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(f"\0edgesnn-test-{time.monotonic_ns()}")
+        systemd.settimeout(5)
+        name = "@" + systemd.getsockname()[1:].decode()
+        notifier = Notifier({"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "500000", "WATCHDOG_PID": "1"})
+        notifier.status("one\nline")
+        assert systemd.recv(999) == b"STATUS=one line"
+    assert notifier.watchdog_s is None
+    assert Notifier({"WATCHDOG_USEC": "500000"}).watchdog_s == 0.5
+    Notifier({"NOTIFY_SOCKET": "/no/such/socket"}).ready()
+
+
+@pytest.mark.parametrize(
+    ("format", "expected"),
+    [("text", "edgesnn: warning: a\\nb?c"), ("journal", "<4>a\\nb?c"), ("auto", "edgesnn: warning: a\\nb?c")],
+)
+def test_a_record_is_one_line_that_a_terminal_does_not_obey(format, expected, capsys):
+    before = logging.getLogger().handlers[:]
+    try:
+        logs.set_up(Log(format=format), {"JOURNAL_STREAM": "1:2"})
+        logging.getLogger("edgesnn.daemon").warning("a\nb\x1bc")
+        logging.getLogger("edgesnn.daemon").debug("not said")
+    finally:
+        logging.getLogger().handlers[:] = before
+    assert capsys.readouterr().err.splitlines() == [expected]
+
+
+def test_json_records_hold_their_traceback(capsys):
+    before = logging.getLogger().handlers[:]
+    try:
+        logs.set_up(Log(format="json"), {})
+        try:
+            raise ValueError("no")
+        except ValueError:
+            logging.getLogger("edgesnn.daemon").exception("it failed")
+    finally:
+        logging.getLogger().handlers[:] = before
+    (line,) = capsys.readouterr().err.splitlines()
+    record = json.loads(line)
+    assert (record["level"], record["logger"]) == ("error", "edgesnn.daemon")
+    assert record["message"].startswith("it failed | Traceback")
+
+
+def config(*streams: dict[str, Any], **sections: Any) -> Config:
+    named = [{"source": "x.raw", "model": "gestures", **stream} for stream in streams]
+    return Config.model_validate({"mqtt": {"url": "mqtt://host"}, **sections, "stream": named})
+
+
+def test_a_reload_sorts_what_changes_at_once_from_what_needs_a_restart():
+    old = config({"name": "a"}, {"name": "b"}, {"name": "c"})
+    new = config(
+        {"name": "a", "publish": "change", "filters": ["flip:axis=x"]},
+        {"name": "b"},
+        {"name": "d"},
+        mqtt={"url": "mqtt://other"},
+        log={"level": "debug"},
+    )
+    change = changes(old, new)
+    assert [stream.name for stream in change.added] == ["d"]
+    assert [stream.name for stream in change.adjusted] == ["a"]
+    assert change.removed == ("c",)
+    assert change.needs_restart == ("mqtt.url", "stream a: filters")
+    assert change.running.mqtt.url == "mqtt://host"
+    assert change.running.log.level == "debug"
+    assert [(one.name, one.publish, one.filters) for one in change.running.stream] == [
+        ("a", "change", []),
+        ("b", "window", []),
+        ("d", "window", []),
+    ]
+    assert changes(change.running, new).needs_restart == change.needs_restart
+
+
+def test_a_port_that_is_taken_is_an_error_of_the_configuration():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(ConfigError, match="cannot listen here"):
+            Pages(Http(port=taken.getsockname()[1]), {})
+
+
+def test_clients_that_say_nothing_do_not_keep_others_out(monkeypatch):
+    monkeypatch.setattr("edgesnn.daemon.pages._Handler.timeout", 0.5)
+    pages = Pages(Http(port=0), {"/x": lambda: as_json(200, {})})
+    silent = [socket.create_connection(("127.0.0.1", pages.port)) for _ in range(30)]
+    deadline, answer = time.monotonic() + 10, b""
+    while not answer.startswith(b"HTTP/1.0 200") and time.monotonic() < deadline:
+        with socket.create_connection(("127.0.0.1", pages.port), timeout=2) as asking:
+            try:
+                asking.sendall(b"GET /x HTTP/1.0\r\n\r\n")
+                answer = asking.recv(999)
+            except OSError:
+                answer = b""
+    for one in silent:
+        one.close()
+    pages.close()
+    assert answer.startswith(b"HTTP/1.0 200")
