@@ -11,7 +11,7 @@ import pytest
 import edgesnn
 from edgesnn.events import recording as reading
 from edgesnn.events import seek
-from edgesnn.events.formats import rooms
+from edgesnn.events.formats import npy, rooms
 from edgesnn.events.types import EVENT
 from tests.files import SENSOR, WHOLE, whole
 from tests.property import aedat_files, mcap_files, ros_files
@@ -31,6 +31,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks and strides so small that a small file has many places."""
     monkeypatch.setattr(seek, "STRIDE_BYTES", 300)
     monkeypatch.setattr(reading, "chunk_bytes", lambda kind: 128)
+    monkeypatch.setattr(npy, "_BLOCK_BYTES", 128)
 
 
 def bounds(events: Events) -> list[tuple[int | None, int | None]]:
@@ -87,6 +88,24 @@ def test_the_second_reading_begins_near_its_part(long: tuple[Path, Events]) -> N
     np.testing.assert_array_equal(recording.read(start_us=middle, stop_us=middle + 2_000), expected)
     assert recording.read_bytes < 4_000
     assert recording.counters["time_backward"] > 100, "the counters are those from the file's beginning on"
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("layout", ["records", "rows", "columns"])
+def test_the_second_reading_of_an_array_begins_near_its_part(tmp_path: Path, layout: str) -> None:
+    events = np.zeros(20_000, EVENT)
+    events["t"] = np.cumsum(np.random.default_rng(3).integers(-3, 90, len(events)))
+    rows = np.stack([events[name].astype(np.int64) for name in "txyp"], axis=1)
+    np.save(tmp_path / "a.npy", {"records": events, "rows": rows, "columns": np.asfortranarray(rows)}[layout])
+    recording = edgesnn.open(tmp_path / "a.npy", columns="t,x,y,p")
+    middle = int(events["t"][12_000])
+    expected = part(events, middle, middle + 2_000)
+    counters = []
+    for _ in range(2):
+        np.testing.assert_array_equal(recording.read(start_us=middle, stop_us=middle + 2_000), expected)
+        counters.append(recording.counters)
+    assert recording.read_bytes < 4_000
+    assert counters[0] == counters[1], "those from the file's beginning on"
 
 
 @pytest.mark.usefixtures("small")

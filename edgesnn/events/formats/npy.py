@@ -47,7 +47,24 @@ class Npy:
 
     def reader(self, options: ReaderOptions) -> Reader:
         """Begin a pass over the file."""
-        return TableReader(_FileRows(options.path), self.title, options, options.header.variant)
+        return _Reader(_FileRows(options.path), self.title, options)
+
+
+class _Reader(TableReader):
+    """A pass that begins at the last place before `start_us`, and keeps places on its way."""
+
+    def __init__(self, rows: _FileRows, title: str, options: ReaderOptions) -> None:
+        super().__init__(rows, title, options, options.header.variant)
+        self._row_bytes = rows.row_bytes
+        self._index = options.index
+        if options.start_us is not None and (place := options.index.before(options.start_us)):
+            rows.seek(self.go_on(place))
+            self._first = rows.read()
+
+    def keep(self) -> None:
+        """Keep this place in the index."""
+        if place := self.place(self._row_bytes):
+            self._index.add(place)
 
 
 class _FileRows:
@@ -59,7 +76,12 @@ class _FileRows:
             self._array = read_header(file.read(MOST_BYTES), path)
             self._data_bytes = file.seek(0, 2) - self._array.data_offset
         self.names: Sequence[str] = self._array.dtype.names or [""] * self._array.width
+        self.row_bytes = self._array.row_bytes
         self._row = 0
+
+    def seek(self, row: int) -> None:
+        """Go on with this row."""
+        self._row = row
 
     def read(self) -> tuple[list[Array], int]:
         array = self._array

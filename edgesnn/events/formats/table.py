@@ -12,6 +12,7 @@ from edgesnn.errors import RecordingError
 from edgesnn.events.formats import columns
 from edgesnn.events.formats.base import NO_COUNTERS, ReaderOptions, Step, printable
 from edgesnn.events.formats.checks import AHEAD_US, TIME_LIMIT_US
+from edgesnn.events.seek import Place
 from edgesnn.events.types import EVENT, TRIGGER
 
 SAMPLE_ROWS = 500
@@ -83,9 +84,27 @@ class TableReader:
             yield events, taken, error
             if error is not None:
                 return
+            self.keep()
             block, taken = self._rows.read()
         events, error = self._take([column[:0] for column in block], final=True)
         yield events, taken, error or self._end()
+
+    def keep(self) -> None:
+        """Keep this place in the index, where any row can be gone to."""
+
+    def place(self, row_bytes: int) -> Place | None:
+        """Return this place, behind rows of so many bytes; None while an event waits."""
+        if self._guard.holds or self.t_end_us is None:
+            return None
+        more = self._row, self._guard.latest_us, self._last_us, dict(self.counters)
+        return Place(self.t_end_us, self._row * row_bytes, {}, more)
+
+    def go_on(self, place: Place) -> int:
+        """Go on from a place; return its row, which `rows` gives next."""
+        self.t_end_us = place.reached_us
+        self._row, self._guard.latest_us, self._last_us, counters = place.more
+        self.counters = dict(counters)
+        return self._row
 
     def triggers(self) -> Array:
         """Tables have none."""
