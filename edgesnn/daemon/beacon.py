@@ -82,9 +82,12 @@ class Beacon:
         for event in self._client.poll(wait_s):
             if isinstance(event, Connected):
                 self.why = None
+                _log.info("%s: connected", self._client.broker.url)
                 with self._lock:
                     self._next = {**self._retained, **self._next}
             elif isinstance(event, Lost):
+                if str(event.error) != self.why:
+                    _log.warning("%s; trying again", event.error)
                 self.why = str(event.error)
                 if event.final:  # the client has stopped trying
                     _log.error("the node's own topics end: %s", event.error)

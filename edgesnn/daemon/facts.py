@@ -39,6 +39,8 @@ def health(runners: Sequence[Runner], outlet: Outlet, beacon: Beacon) -> dict[st
     """Return {"health": "ok" | "degraded", "reasons", "broker", "streams"}."""
     link = broker(outlet, beacon)
     reasons = [f"stream {one.stream.name}: {one.state}" for one in runners if one.state in TROUBLES]
+    degraded = outlet.degraded
+    reasons += [] if degraded is None else [f"outbox: {degraded}"]
     reasons += [f"{name} makes no progress" for name in stalled(runners, outlet)]
     if not link["connected"]:
         reasons.append("no broker")

@@ -11,25 +11,30 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 from edgesnn.errors import PublishError
 from edgesnn.prediction import Prediction
 from edgesnn.publish import Publisher
-from edgesnn.publish.sinks.base import Sink
+from edgesnn.publish.outbox import Outbox
+from edgesnn.publish.sinks.mqtt import MqttSink
 
 BACK_OFF_S = (0.5, 30.0)
+MOST_AT_ONCE = 256  # into a file they go in one transaction
 _log = logging.getLogger("edgesnn.daemon")
 
 
 class _Queue:
     """What the publisher writes into; `dropped` counts the oldest that had no room."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, outbox: Outbox | None) -> None:
         self.changed = threading.Condition()
         self.dropped = 0
         self._waiting: deque[Prediction] = deque()
         self._capacity = capacity
+        self._outbox = outbox
+        self._gone = self._begun_at = 0  # how many have left it
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -38,23 +43,30 @@ class _Queue:
         with self.changed:
             if len(self._waiting) == self._capacity:
                 self._waiting.popleft()
+                self._gone += 1
                 self.dropped += 1
             self._waiting.append(prediction)
             self.changed.notify()
 
-    def first(self, wait_s: float) -> Prediction | None:
-        """Return the oldest without taking it; None where none came for so long."""
+    def batch(self, n: int, wait_s: float) -> list[Prediction]:
+        """Return the oldest without taking them; none where none came for so long."""
         with self.changed:
             self.changed.wait_for(lambda: self._waiting, wait_s)
-            return self._waiting[0] if self._waiting else None
+            self._begun_at = self._gone
+            return list(islice(self._waiting, n))
 
-    def taken(self, prediction: Prediction) -> None:
-        """Take the one that `first` gave, unless it had to go meanwhile."""
+    def taken(self, n: int) -> None:
+        """Take the first `n` of the last batch; those that had to go meanwhile were not lost."""
         with self.changed:
-            if self._waiting and self._waiting[0] is prediction:
+            early = min(n, self._gone - self._begun_at)
+            self.dropped -= early
+            for _ in range(n - early):
                 self._waiting.popleft()
-            else:
-                self.dropped -= 1  # the sink has it
+            self._gone += n - early
+
+    def next_seq(self, stream: str) -> int:
+        """Return where an outbox in a file left off."""
+        return 0 if self._outbox is None else self._outbox.next_seq(stream)
 
     def open(self) -> None: ...
     def close(self) -> None: ...
@@ -70,6 +82,7 @@ class Outlet:
 
     Args:
         make_sink: returns a new sink, not opened.
+        outbox: the one in a file that the sink has; it numbers on over restarts. None: there is none.
         node, boot_id: as `Publisher` takes them.
         capacity: predictions that may wait for a sink to be open; then the oldest goes, counted.
 
@@ -78,17 +91,20 @@ class Outlet:
         beat_s: when its thread was alive last (monotonic).
     """
 
-    def __init__(self, make_sink: Callable[[], Sink], *, node: str, boot_id: str, capacity: int) -> None:
+    def __init__(
+        self, make_sink: Callable[[], MqttSink], *, node: str, boot_id: str, capacity: int, outbox: Outbox | None = None
+    ) -> None:
         self.connected = False
         self.opened = 0
         self._why: str | None = None
         self.beat_s = time.monotonic()
         self._make_sink = make_sink
-        self._queue = _Queue(capacity)
+        self._outbox = outbox
+        self._queue = _Queue(capacity, outbox)
         self._publisher = Publisher([self._queue], node=node, boot_id=boot_id)
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._sink: Sink | None = None
+        self._sink: MqttSink | None = None
         self._thread = threading.Thread(target=self._work, name="edgesnn-outlet", daemon=True)
 
     def start(self) -> None:
@@ -103,7 +119,13 @@ class Outlet:
     @property
     def why(self) -> str | None:
         """What keeps predictions from the broker, as far as it is known."""
-        return self._why or getattr(self._sink, "why", None)
+        return self._why or (None if self._sink is None else self._sink.why)
+
+    @property
+    def degraded(self) -> str | None:
+        """Why the outbox's file takes nothing; None where it does, or there is none."""
+        found = None if self._outbox is None else self._outbox.stats().get("degraded")
+        return None if found is None else str(found)
 
     def stats(self) -> dict[str, Any]:
         """Return the open sink's counters, and what waits or went before it."""
@@ -156,23 +178,23 @@ class Outlet:
             return False
         self._sink, self.connected, self._why = sink, True, None
         self.opened += 1
-        _log.info("%s: connected", getattr(sink, "where", "broker"))
+        _log.debug("%s: the sink is open", sink.where)
         return True
 
     def _write(self) -> bool:
-        """Hand the next prediction to the sink; True when it is there."""
-        prediction = self._queue.first(0.2)
+        """Hand what waits to the sink; True when it is there."""
+        batch = self._queue.batch(MOST_AT_ONCE, 0.2)
         sink = self._sink
-        if prediction is None or sink is None:
+        if not batch or sink is None:
             return False
         try:
-            sink.write(prediction)
+            sink.write_many(batch)
         except PublishError as error:
             self._lost(error)
             self._sink = None
             sink.close()
             return False
-        self._queue.taken(prediction)
+        self._queue.taken(len(batch))
         return True
 
     def _lost(self, error: PublishError) -> None:

@@ -16,6 +16,7 @@ from edgesnn.daemon.values import (
     NodeName,
     RateHz,
     Sensor,
+    SizeBytes,
     Speed,
     StreamName,
     wrong,
@@ -61,12 +62,24 @@ class Mqtt(Section):
 
 
 class Outbox(Section):
-    """Predictions that wait for the broker."""
+    """Predictions that wait for the broker: in a file, so that they outlive this process (docs/outbox.md)."""
 
-    capacity: int = Field(
-        default=10_000, ge=1, le=10_000_000, description="how many may wait; then the oldest is dropped and counted"
+    durability: Literal["process", "power", "none"] = Field(
+        default="process", description="what they outlive: this process, a power cut too, or nothing (memory only)"
     )
-    drain: DurationUs = Field(default="10s", description="how long the end waits for the broker's acknowledgements")  # type: ignore[assignment]
+    file: Words | None = Field(
+        default=None,
+        description="the file; outbox-<node>.sqlite in systemd's STATE_DIRECTORY, else in ~/.local/state/edgesnn",
+        examples=["/var/lib/edgesnn/outbox.sqlite"],
+    )
+    max_size: SizeBytes = Field(default="64MB", description="the most that the file takes")  # type: ignore[assignment]
+    max_age: DurationUs = Field(default="24h", description="older ones are dropped and counted")  # type: ignore[assignment]
+    capacity: int = Field(default=1_000_000, ge=1, le=10_000_000, description="how many may wait; in memory 10,000")
+    policy: Literal["overwrite_oldest", "reject_new"] = Field(
+        default="overwrite_oldest", description="what goes where there is no room; it is counted"
+    )
+    drain_rate: RateHz = Field(default="500Hz", description="how quickly a backlog shrinks")  # type: ignore[assignment]
+    drain: DurationUs = Field(default="10s", description="how long the end waits for acknowledgements")  # type: ignore[assignment]
 
 
 class Http(Section):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from edgesnn.broker_url import Broker
 from edgesnn.daemon import facts, logs
 from edgesnn.daemon.beacon import Beacon
 from edgesnn.daemon.check import broker_of, check
@@ -22,9 +23,9 @@ from edgesnn.daemon.reading import Read, WrongConfigError, read
 from edgesnn.daemon.reloading import Change, changes
 from edgesnn.daemon.runner import Runner
 from edgesnn.daemon.schema import Stream
+from edgesnn.daemon.storage import IN_MEMORY, outbox_of
 from edgesnn.publish import new_boot_id
-from edgesnn.publish.registry import make_sink
-from edgesnn.publish.sinks.base import Sink
+from edgesnn.publish.sinks.mqtt import MqttSink
 
 TICK_S = 0.5
 STATS_S = 10.0
@@ -41,6 +42,7 @@ class Service:
 
     Raises:
         WrongConfigError: what the configuration names is not there or does not fit.
+        PublishError: another process has the outbox's file.
     """
 
     def __init__(self, configuration: Read, environment: Mapping[str, str]) -> None:
@@ -51,8 +53,9 @@ class Service:
         config = configuration.config
         node, boot_id = config.node.name, new_boot_id()
         broker = broker_of(config.mqtt, environment)
+        self.outbox = outbox_of(config, environment)
         sink = partial(self._sink, broker, node, boot_id)
-        self.outlet = Outlet(sink, node=node, boot_id=boot_id, capacity=config.outbox.capacity)
+        self.outlet = Outlet(sink, node=node, boot_id=boot_id, capacity=IN_MEMORY, outbox=self.outbox)
         self.beacon = Beacon(broker, node=node, boot_id=boot_id, protocol=config.mqtt.protocol)
         self.runners = [self._runner(stream) for stream in config.stream]
         self.reloads = {"done": 0, "refused": 0}
@@ -140,8 +143,10 @@ class Service:
                 _log.error("stream %s: something holds it; it is left behind", runner.stream.name)
         failed = any(runner.state == "failed" for runner in self.runners)
         left = self.outlet.close(self._config.outbox.drain / 1e6)
-        if left:
-            _log.error("%d predictions were not delivered", left)
+        if left and self.outbox is not None:
+            _log.warning("%d predictions were not delivered; they wait in %s", left, self.outbox.path)
+        elif left:
+            _log.error("%d predictions were not delivered and are lost", left)
         self.beacon.say("stats", self._stats(), retain=False)
         self.beacon.say("health", self._health(), retain=True)
         self.beacon.close()
@@ -152,18 +157,19 @@ class Service:
     def _runner(self, stream: Stream) -> Runner:
         return Runner(stream, self.models.get(stream), self.outlet.put)
 
-    def _sink(self, broker: Any, node: str, boot_id: str) -> Sink:
+    def _sink(self, broker: Broker, node: str, boot_id: str) -> MqttSink:
         config = self._config
-        return make_sink(
-            "mqtt",
-            broker=broker,
+        return MqttSink(
+            broker,
             node=node,
             boot_id=boot_id,
             role="run",
             protocol=config.mqtt.protocol,
             transient=False,
-            policy="overwrite_oldest",
-            capacity=config.outbox.capacity,
+            policy=config.outbox.policy,
+            capacity=min(config.outbox.capacity, IN_MEMORY),
+            outbox=self.outbox,
+            drain_hz=config.outbox.drain_rate,
             no_subscriber=config.mqtt.no_subscriber,
         )
 
@@ -202,7 +208,7 @@ def serve(configuration: Read, environment: Mapping[str, str]) -> int:
     """Run until SIGTERM, SIGINT, or the end of all streams; return the exit code.
 
     Raises:
-        WrongConfigError: before anything is started.
+        WrongConfigError, PublishError: before anything is started.
     """
     logs.set_up(configuration.config.log, environment)
     service = Service(configuration, environment)

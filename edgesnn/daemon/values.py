@@ -12,7 +12,7 @@ from edgesnn.broker_url import check_url
 from edgesnn.errors import EdgeSnnError, UsageError
 from edgesnn.events.filters.specification import parse_filter
 from edgesnn.publish.topics import check_level
-from edgesnn.units import parse_duration_us, parse_rate_hz, parse_sensor, parse_speed
+from edgesnn.units import parse_duration_us, parse_rate_hz, parse_sensor, parse_size_bytes, parse_speed
 
 RESERVED = ("cmd", "config", "health", "stats", "status")
 """Levels below a node that are the node's own."""
@@ -63,6 +63,13 @@ def _rate(text: str) -> int:
     return rate_hz
 
 
+def _size(text: str) -> int:
+    size_bytes = parse_size_bytes(text)
+    if not 1_000_000 <= size_bytes <= 1_000_000_000_000:
+        raise wrong("out of range", "1MB to 1000GB")
+    return size_bytes
+
+
 def _speed(text: str) -> str:
     parse_speed(text)
     return text
@@ -85,6 +92,7 @@ def _filter(text: str) -> str:
 
 DurationUs = Annotated[int, _text(_positive_us, "a duration", 'a text with a unit, such as "20ms"')]
 RateHz = Annotated[int, _text(_rate, "a rate", 'a text with a unit, such as "10Hz"')]
+SizeBytes = Annotated[int, _text(_size, "a size", 'a text with a unit, such as "64MB"')]
 Sensor = Annotated[tuple[int, int], _text(parse_sensor, "a sensor size", 'a text such as "640x480"')]
 Speed = Annotated[str, _text(_speed, "a speed", 'a text such as "1x", or "max"')]
 NodeName = Annotated[str, _text(_node, "a name", "a text")]

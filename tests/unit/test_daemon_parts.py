@@ -72,11 +72,14 @@ class Sink:
         if not self.opens:
             raise PublishError("no broker")
 
-    def write(self, prediction: Any) -> None:
-        if not self.takes:
+    where, why = "mqtt://host", None
+
+    def write_many(self, predictions: Any) -> int:
+        if self.takes < len(predictions):
             raise PublishError("the connection failed for good")
-        self.takes -= 1
-        self.taken.append(prediction)
+        self.takes -= len(predictions)
+        self.taken += predictions
+        return 0
 
     def drain(self, timeout_s: float) -> int:
         return 0
@@ -87,14 +90,15 @@ class Sink:
         return {}
 
 
-def outlet_of(sinks: list[Sink], monkeypatch: pytest.MonkeyPatch, capacity: int = 100) -> Outlet:
+def outlet_of(sinks: list[Any], monkeypatch: pytest.MonkeyPatch, capacity: int = 100) -> Outlet:
+    monkeypatch.setattr("edgesnn.daemon.outlet.MOST_AT_ONCE", 2)
     monkeypatch.setattr("edgesnn.daemon.outlet.BACK_OFF_S", (0.001, 0.002))
     return Outlet(lambda: sinks.pop(0) if len(sinks) > 1 else sinks[0], node=NODE, boot_id=BOOT, capacity=capacity)
 
 
 def test_what_one_sink_did_not_take_the_next_one_gets_in_order(monkeypatch):
     taken: list[Any] = []
-    makers = [(False, 0), (True, 3), (False, 0), (True, 0), (True, 100)]
+    makers = [(False, 0), (True, 4), (False, 0), (True, 0), (True, 100)]
     outlet = outlet_of([Sink(taken, opens=opens, takes=takes) for opens, takes in makers], monkeypatch)
     put = [outlet.put(make_prediction(number, stream=f"s{number % 2}")) for number in range(10)]
     outlet.start()
@@ -115,6 +119,26 @@ def test_without_a_broker_the_oldest_go_and_are_counted(monkeypatch):
     assert outlet.stats()["queue"] == {"waiting": 4, "dropped": 6}
     assert not outlet.connected
     assert outlet.close(0.1) == 4
+
+
+def test_what_had_to_go_while_it_was_being_written_is_not_counted_as_lost(monkeypatch):
+    taken: list[Any] = []
+    outlet: Any = None
+
+    class Slow(Sink):
+        def write_many(self, predictions: Any) -> int:
+            if not taken:
+                for number in range(10, 13):
+                    outlet.put(make_prediction(number))
+            return super().write_many(predictions)
+
+    outlet = outlet_of([Slow(taken, opens=True, takes=99)], monkeypatch, capacity=4)
+    for number in range(4):
+        outlet.put(make_prediction(number))
+    outlet.start()
+    assert outlet.close(5.0) == 0
+    assert [prediction.window for prediction in taken] == [0, 1, 3, 10, 11, 12]
+    assert outlet.stats()["queue"] == {"waiting": 0, "dropped": 1}
 
 
 def test_many_threads_put_and_each_stream_is_numbered_without_a_gap(monkeypatch):

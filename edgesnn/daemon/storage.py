@@ -1,0 +1,50 @@
+"""Where the service keeps what outlives it: the outbox's file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from edgesnn.daemon.schema import Config
+from edgesnn.publish.outbox_durable import DurableOutbox
+
+IN_MEMORY = 10_000
+"""The most predictions that wait in memory."""
+
+
+def outbox_of(config: Config, environment: Mapping[str, str]) -> DurableOutbox | None:
+    """Return the outbox in a file that the configuration asks for; None: in memory.
+
+    Raises:
+        PublishError: another process has the file, or it is another program's.
+    """
+    section = config.outbox
+    if section.durability == "none":
+        return None
+    path = Path(section.file) if section.file else state_folder(environment) / f"outbox-{config.node.name}.sqlite"
+    with contextlib.suppress(OSError):  # the outbox says what is wrong, and holds predictions in memory
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return DurableOutbox(
+        path,
+        durability=section.durability,
+        max_bytes=section.max_size,
+        capacity=section.capacity,
+        memory=min(section.capacity, IN_MEMORY),
+        policy=section.policy,
+        max_age_s=section.max_age / 1e6,
+    )
+
+
+def state_folder(environment: Mapping[str, str]) -> Path:
+    """Return systemd's folder for this service (STATE_DIRECTORY), else the user's (XDG_STATE_HOME).
+
+    >>> str(state_folder({"STATE_DIRECTORY": "/var/lib/edgesnn:/var/lib/other"}))
+    '/var/lib/edgesnn'
+    """
+    given = environment.get("STATE_DIRECTORY", "").split(":")[0]
+    if given:
+        return Path(given)
+    base = environment.get("XDG_STATE_HOME", "")
+    return (Path(base) if os.path.isabs(base) else Path.home() / ".local" / "state") / "edgesnn"
