@@ -12,7 +12,7 @@ from edgesnn.errors import ModelError, UsageError
 from edgesnn.graph import Document, read, with_head
 from edgesnn.quantize import quantize
 from edgesnn.runtime import Model
-from edgesnn.tokens import encode, make_tokenizer, score
+from edgesnn.tokens import encode, generate, make_tokenizer, score
 from tests.one_operator import document as one
 from tests.token_models import TOKENIZER, classifier, writer
 
@@ -89,6 +89,30 @@ def test_without_surprise_what_only_logits_need_is_left_out() -> None:
         assert (one_row.label, one_row.topk) == (other.label, other.topk)
         assert other.tokens is not None
         assert other.tokens.bits_per_token is None
+
+
+def test_it_still_writes_the_text_that_it_wrote() -> None:
+    texts = [
+        "".join(piece.text for piece in generate(Model(document).session(), "gate", tokens=20, seed=3))
+        for document in (writer(), with_three(writer()))
+    ]
+    assert texts[0] == texts[1]
+    with pytest.raises(ModelError, match="the model predicts no tokens"):
+        generate(Model(with_three(writer(), logits=False)).session(), "gate")
+
+
+def test_a_mean_over_so_many_tokens() -> None:
+    """Policy tokens: the mean begins anew after every seven, wherever lines end."""
+    document = with_three(writer(), reset={"policy": "tokens", "tokens": 7})
+    session = Model(writer()).session(record=["both"])
+    ids = encode(make_tokenizer(TOKENIZER), "\n" + "".join(f"{line}\n" for line in LINES if line))
+    session.run(ids)
+    ends = np.flatnonzero(np.array(ids) == 0)[1:]
+    made = [line.scores for line in score(Model(document).session(), LINES) if line.count]
+    for end, found in zip(ends.tolist(), made, strict=True):
+        first = end // 7 * 7  # of the tokens since the last reset; one at the line's very end is of those before it
+        x = session.recorded["both"][first : end + 1].astype(np.float64).mean(axis=0)
+        assert found == pytest.approx(WEIGHT.astype(np.float64) @ x + BIAS, rel=1e-4, abs=1e-4)
 
 
 def test_a_prediction_has_label_and_confidence(tmp_path: Any) -> None:
