@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from edgesnn.cli.main import main
 from edgesnn.daemon import check as checks
@@ -200,6 +202,23 @@ def test_bytes_that_are_no_configuration_are_refused(tmp_path, data):
     path.write_bytes(data)
     with pytest.raises(WrongConfigError):
         read(str(path))
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_a_damaged_configuration_is_read_or_refused_on_one_line_each(tmp_path, data):
+    text = re.sub(r"^#([a-z0-9_]+ = )", r"\1", template(), flags=re.MULTILINE).encode()
+    at, size = data.draw(st.integers(0, len(text))), data.draw(st.integers(0, 40))
+    words = [b"[[", b"]]", b'"""', b"{", b"}", b"\n[a.b]\n", b" = 1e400"]
+    piece = data.draw(st.binary(max_size=6) | st.sampled_from(words))
+    path = tmp_path / "config.toml"
+    path.write_bytes(text[:at] + piece + text[at + size :])
+    said: list[str] = []
+    try:
+        read(str(path))
+    except WrongConfigError as wrong:
+        said = [str(error) for error in wrong.errors]
+    assert all(line.startswith(f"{path}: ") and line.isprintable() for line in said)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
