@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import contextlib
 import logging
 import os
@@ -25,6 +24,7 @@ from edgesnn.events.formats.base import (
     Header,
     Reader,
     ReaderOptions,
+    ReadFile,
     Sensor,
     Step,
     chunk_bytes,
@@ -358,7 +358,7 @@ def _open_file(path: str | os.PathLike[str]) -> BinaryIO:
         if not stat.S_ISREG(os.stat(where).st_mode):
             hint = "of a ROS 2 bag name the .db3 or .mcap file in it" if os.path.isdir(where) else None
             raise RecordingError("not a regular file", where=where, expected="a recorded file", hint=hint)
-        return builtins.open(where, "rb", buffering=0)
+        return ReadFile(where)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise RecordingError(f"cannot be opened: {reason.lower()}", where=str(where)) from None

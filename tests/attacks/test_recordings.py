@@ -312,3 +312,8 @@ def test_one_damaged_time_word_never_moves_the_clock_of_a_real_recording(name: s
         assert lost <= 1000
         np.testing.assert_array_equal(events[start:], truth[start + lost :])
         assert t_end_us == recording.t_end_us
+
+
+def test_a_file_that_cannot_be_read_is_a_recording_error() -> None:
+    """A regular file that has nothing at its beginning, as a bad disk."""
+    assert "/proc/self/mem: byte 0: cannot be read: input/output error" in refusal(Path("/proc/self/mem"))

@@ -94,6 +94,8 @@ def test_a_source_is_one_file_of_its_name(name: str) -> None:
         ("unix:?format=evt3", "not the path of a socket"),
         ("unix://Gate?format=evt3", "not the path of a socket: expected unix:PATH"),
         ("pipe:?format=evt3", "not a pipe"),
+        ("pipe:a%00b?format=evt3", "a path that no file can have"),
+        ("unix:\ud800?format=evt3", "unix:\ufffd.*: not the address of a source"),
         ("spif://127.0.0.1:0?format=evt3", "SPIF is one format"),
     ],
 )

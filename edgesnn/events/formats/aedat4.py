@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from edgesnn.errors import RecordingError
 from edgesnn.events.formats import aedat4_header, rooms
 from edgesnn.events.formats.aedat4_frames import MAGICS
 from edgesnn.events.formats.aedat4_header import IoHeader
@@ -20,6 +19,7 @@ from edgesnn.events.formats.base import (
     Reader,
     ReaderOptions,
     Step,
+    open_file,
 )
 from edgesnn.events.formats.checks import refuse_compression, refuse_variant
 from edgesnn.events.seek import Place
@@ -63,7 +63,7 @@ class _Reader:
 
     def __init__(self, options: ReaderOptions) -> None:
         self._path = options.path
-        self._file = _open(self._path)
+        self._file = open_file(self._path)
         self._start = options.header.data_offset
         self._header = _io_header(self._file.read(self._start), self._path, options.header.fields)
         self._end, self._complaint = _packets_end(self._file, self._header, self._start)
@@ -118,14 +118,6 @@ class _Reader:
         offset, reached_us = self._at - self._start, self._packets.t_end_us
         if reached_us is not None and self._index.wants(offset) and self._packets.lacks() == 0:
             self._index.add(Place(reached_us, offset, self._packets.save()))
-
-
-def _open(path: str) -> Any:
-    try:
-        return open(path, "rb", buffering=0)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise RecordingError(f"cannot be opened: {reason}", where=path) from None
 
 
 def _data_offset(data: bytes) -> int:

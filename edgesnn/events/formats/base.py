@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Protocol, TypeGuard
+from typing import Any, Protocol, TypeGuard
 
 import numpy.typing as npt
 
@@ -269,13 +271,42 @@ NO_COUNTERS = {
 
 def printable(where: str) -> str:
     """Return a file name for messages: bytes of it that are not UTF-8 are replaced."""
-    return where.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return re.sub("[\ud800-\udfff]", "\ufffd", where)
 
 
-def open_file(path: str) -> BinaryIO:
+class ReadFile(io.FileIO):
+    """A file for read(2), which raises RecordingError where that fails: a bad disk, a stick that was pulled out.
+
+    Args:
+        path: of a regular file; OSError where it cannot be opened.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, "rb")
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read at most so many bytes."""
+        try:
+            return super().read(size) or b""
+        except OSError as error:
+            raise self._failed(error) from None
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Read into a buffer."""
+        try:
+            return super().readinto(buffer) or 0
+        except OSError as error:
+            raise self._failed(error) from None
+
+    def _failed(self, error: OSError) -> RecordingError:
+        reason = (error.strerror or str(error)).lower()
+        return RecordingError(f"cannot be read: {reason}", where=printable(str(self.name)), offset=self.tell())
+
+
+def open_file(path: str) -> ReadFile:
     """Open a file for read(2); RecordingError where it is gone."""
     try:
-        return open(path, "rb", buffering=0)
+        return ReadFile(path)
     except OSError as error:
         raise RecordingError(f"cannot be opened: {(error.strerror or '').lower()}", where=printable(path)) from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -86,7 +87,18 @@ def parse(url: str) -> Address:
         raise UsageError("not the address of a source", where=printable(url), found=str(error)) from None
     if parts.username is not None:
         raise UsageError("a source has no user", where=printable(url), hint="write SCHEME://HOST:PORT")
-    return Address(url, parts.scheme, parts.hostname, port, unquote(parts.path), _options(url, parts))
+    return Address(url, parts.scheme, parts.hostname, port, _path(url, parts), _options(url, parts))
+
+
+def _path(url: str, parts: SplitResult) -> str:
+    path = unquote(parts.path)
+    try:
+        fits = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        fits = False
+    if not fits:
+        raise UsageError("not the address of a source", where=printable(url), found="a path that no file can have")
+    return path
 
 
 def _options(url: str, parts: SplitResult) -> dict[str, str]:
