@@ -9,6 +9,12 @@
 
 namespace edgesnn {
 
+namespace {
+
+constexpr double kRepaid = 20;  // times what was lost
+
+}  // namespace
+
 struct ThreadPool::Workers {
     ~Workers() { stop(); }
     void loop(size_t thread) noexcept;
@@ -16,10 +22,10 @@ struct ThreadPool::Workers {
 
     std::mutex mutex;
     std::condition_variable begin, end;
-    Call call = nullptr;
+    Call call = nullptr;  // null once its caller needs no more threads
     const void* context = nullptr;
     size_t turn = 0;     // of the work; a worker waits for the next
-    size_t working = 0;  // workers that have not returned
+    size_t working = 0;  // workers that have begun and not returned
     bool stopped = false;
     std::vector<std::thread> threads;
 };
@@ -41,6 +47,8 @@ void ThreadPool::Workers::loop(size_t thread) noexcept {
         begin.wait(lock, [&] { return stopped || turn != done; });
         if (stopped) return;
         done = turn;
+        if (call == nullptr) continue;
+        ++working;
         const Call work = call;
         const void* const of = context;
         lock.unlock();
@@ -64,23 +72,32 @@ bool ThreadPool::forked() const noexcept {
     return getpid() != process_;
 }
 
-void ThreadPool::run(Call call, const void* context) noexcept {
+ThreadPool::Times ThreadPool::run(Call call, const void* context) noexcept {
     if (forked()) {
-        for (size_t thread = 0; thread < threads_; ++thread) call(context, thread);
-        return;
+        call(context, 0);
+        return {0, 0};
     }
+    const auto began = Clock::now();
     Workers& workers = *workers_;
     {
         const std::lock_guard<std::mutex> lock(workers.mutex);
         workers.call = call;
         workers.context = context;
-        workers.working = workers.threads.size();
         ++workers.turn;
     }
     workers.begin.notify_all();
     call(context, 0);
+    const double worked = seconds_since(began);
     std::unique_lock<std::mutex> lock(workers.mutex);
+    workers.call = nullptr;
     workers.end.wait(lock, [&workers] { return workers.working == 0; });
+    return {worked, seconds_since(began)};
+}
+
+// Alone each piece would have taken the caller what its own took.
+void ThreadPool::judge(size_t pieces, size_t own, Times times) noexcept {
+    const double alone = times.worked / static_cast<double>(own) * static_cast<double>(pieces);
+    if (own != 0 && times.all > alone) debt_ = kRepaid * (times.all - alone);
 }
 
 }  // namespace edgesnn

@@ -1,7 +1,6 @@
 #include "executor/session.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 
 #include "base/float_environment.hpp"
@@ -9,6 +8,7 @@
 namespace edgesnn::executor {
 namespace {
 
+constexpr size_t kMostParts = 16;            // of a row's outputs, that a thread takes together
 constexpr size_t kSharedElements = 1 << 14;  // of a batch's output, at least, to wake threads for
 constexpr size_t kMaxStateBytes = size_t{1} << 33;
 
@@ -171,12 +171,8 @@ void Session::run_tiles(const Segment& segment, const Slots& slots, size_t count
         for (size_t tile = 0; tile < tiles; ++tile) run_tile(segment, slots, count, tile * segment.tile_rows, 0);
         return;
     }
-    std::atomic<size_t> next{0};
-    const auto work = [&](size_t thread) {
-        for (size_t tile = next++; tile < tiles; tile = next++)
-            run_tile(segment, slots, count, tile * segment.tile_rows, thread);
-    };
-    threads_->run(work);
+    threads_->share(
+        tiles, [&](size_t tile, size_t thread) { run_tile(segment, slots, count, tile * segment.tile_rows, thread); });
     add_counters();
 }
 
@@ -212,12 +208,11 @@ void Session::run_batch(const Entry& entry, const Slots& slots, size_t all) noex
     } else if (threads_ == nullptr || slots.counted || rows < threads_->threads() || elements < kSharedElements) {
         run_entry(entry, skipped * group, rows, slots, 0);
     } else {
-        const auto work = [&](size_t thread) {
-            const size_t threads = threads_->threads(), begin = count * thread / threads,
-                         end = count * (thread + 1) / threads;
-            if (begin < end) run_entry(entry, (skipped + begin) * group, (end - begin) * group, slots, 0, thread);
-        };
-        threads_->run(work);
+        const size_t pieces = std::min(count, threads_->threads());
+        threads_->share(pieces, [&](size_t piece, size_t thread) {
+            const size_t begin = count * piece / pieces, end = count * (piece + 1) / pieces;
+            run_entry(entry, (skipped + begin) * group, (end - begin) * group, slots, 0, thread);
+        });
         add_counters();
     }
     if (slots.counted) share_counts(entry.step, before, slots, count);
@@ -253,13 +248,11 @@ void Session::run_entry(const Entry& entry, size_t first_row, size_t rows, const
 
 // The outputs of one row, shared among the threads.
 void Session::run_parts(const Op& op, const OpCall& call) noexcept {
-    const auto work = [&](size_t thread) {
-        const size_t threads = threads_->threads(), parts = op.parts();
-        const size_t begin = parts * thread / threads, end = parts * (thread + 1) / threads;
-        if (begin < end) op.run_part(call, begin, end);
-    };
+    const size_t parts = op.parts(), piece = std::min(std::max<size_t>(parts / 16, 1), kMostParts);
     op.begin_parts(call);
-    threads_->run(work);
+    threads_->share((parts + piece - 1) / piece, [&](size_t index, size_t) {
+        op.run_part(call, index * piece, std::min(parts, (index + 1) * piece));
+    });
 }
 
 void Session::add_counters() noexcept {

@@ -1,9 +1,12 @@
 // Sessions of one model in parallel threads, each with a thread more of its own, with step_many, snapshots and new
 // sessions beside them, give what one thread alone gives. Built with -DEDGESNN_SANITIZE=thread it also says that
 // nothing of a model is written to.
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <thread>
 
+#include "base/thread_pool.hpp"
 #include "executor/session.hpp"
 #include "tests/small_models.hpp"
 
@@ -80,11 +83,27 @@ bool check(const std::shared_ptr<const Model>& model, const char* name) {
     return true;
 }
 
+// Whatever threads wake when, each piece is done once before share returns.
+bool check_pool() {
+    ThreadPool pool(3);
+    for (size_t call = 0; call < 3000; ++call) {
+        std::vector<int> done(call % 50, 0);
+        pool.share(done.size(), [&](size_t piece, size_t thread) {
+            if (call % 100 == 0) std::this_thread::sleep_for(std::chrono::microseconds(200));
+            done[piece] += thread < 3 ? 1 : 2;
+        });
+        if (std::count(done.begin(), done.end(), 1) == static_cast<std::ptrdiff_t>(done.size())) continue;
+        std::fprintf(stderr, "a piece was not done once\n");
+        return false;
+    }
+    return true;
+}
+
 }  // namespace
 
 int main() {
     using namespace small_models;
-    const bool holds = check(spikepoint(kManyTiles), "spikepoint") && check(recurrent(), "recurrent") &&
+    const bool holds = check_pool() && check(spikepoint(kManyTiles), "spikepoint") && check(recurrent(), "recurrent") &&
                        check(integers(), "integers") && check(tokens(), "tokens");
     return holds ? 0 : 1;
 }

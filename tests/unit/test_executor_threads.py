@@ -16,7 +16,7 @@ from edgesnn.graph import Builder, Document, Int4
 from edgesnn.runtime import Model
 
 ROOT = Path(__file__).parents[2]
-LARGE = 1024
+LARGE = 1536
 """Inputs and outputs: more weights than the native core keeps for one thread."""
 
 

@@ -19,7 +19,7 @@ constexpr size_t kRowsOfBits = 64;
 constexpr size_t kMostFused = 2048;  // outputs
 constexpr int64_t kMostCount = 127;  // of inputs that are fused
 
-constexpr size_t kSharedWeights = 256 << 10;  // of a matrix, at least, to wake threads for
+constexpr size_t kSharedWeights = 1 << 20;  // bytes of a matrix, at least, to wake threads for
 constexpr size_t kRowsAtOnce = 32;            // of quantised vectors through one pass over the weights
 
 struct ActiveList final : Scratch {
@@ -119,8 +119,7 @@ class Linear final : public Op {
     }
 
     size_t parts() const noexcept override {
-        const bool large = matrix_.inputs * matrix_.stride >= kSharedWeights;
-        return dot_ != nullptr && large ? matrix_.stride / kLanes : 0;
+        return dot_ != nullptr && weight_bytes() >= kSharedWeights ? matrix_.stride / kLanes : 0;
     }
 
     void begin_parts(const OpCall& call) const noexcept override {
