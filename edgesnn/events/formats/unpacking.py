@@ -14,6 +14,7 @@ from edgesnn.errors import RecordingError
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _PIECE_BYTES = 1 << 18
+_MAPPED_BYTES = 1 << 22  # of a buffer: a larger one is not left to the heap
 _WINDOW_BYTES = 1 << 16  # searched at once
 _MOST_WINDOW = 1 << 23  # that zstd may look back
 FREE_BYTES = 1 << 22
@@ -83,7 +84,7 @@ class Source:
         Room for many is mapped: it is gone when it is let go, where the heap would keep it and not fit the next one in.
         """
         size = count + _PIECE_BYTES
-        room = memoryview(mmap.mmap(-1, size) if count > _PIECE_BYTES else bytearray(size))
+        room = memoryview(mmap.mmap(-1, size) if count > _MAPPED_BYTES else bytearray(size))
         have = len(rest)
         room[:have] = rest
         while have < count and (piece := self._piece()):
