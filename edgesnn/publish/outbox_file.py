@@ -27,15 +27,16 @@ LEAST_BYTES = 256 * 1024
 WAL_PAGES = 1000  # a checkpoint each: 4 MB of log at most, unless one row is longer
 SPARE_PAGES = 8  # so that deleting never needs a page that is not there
 KEPT_ASIDE = 3
+MOST = 2**62  # of any number in the file
 LOCK_WAIT_S = 2.0  # a service that is started again may meet the process that was it
 
-_TABLES = """
-CREATE TABLE run (id INTEGER PRIMARY KEY, boot TEXT NOT NULL);
-CREATE TABLE prediction (id INTEGER PRIMARY KEY, run INTEGER NOT NULL, clock_s REAL NOT NULL, wall_s REAL NOT NULL,
-    crc32 INTEGER NOT NULL, payload BLOB NOT NULL);
-CREATE TABLE stream (name TEXT PRIMARY KEY, next_seq INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE account (name TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
-"""
+_TABLES = (
+    "CREATE TABLE run (id INTEGER PRIMARY KEY, boot TEXT NOT NULL)",
+    "CREATE TABLE prediction (id INTEGER PRIMARY KEY, run INTEGER NOT NULL, clock_s REAL NOT NULL,"
+    " wall_s REAL NOT NULL, crc32 INTEGER NOT NULL, payload BLOB NOT NULL)",
+    "CREATE TABLE stream (name TEXT PRIMARY KEY, next_seq INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE account (name TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID",
+)
 _INSERT = "INSERT OR REPLACE INTO prediction VALUES (?, ?, ?, ?, ?, ?)"
 _OLDEST = "SELECT coalesce(min(id), 0) FROM prediction WHERE id > ?"
 _COUNT = "INSERT INTO account VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET count = ?2"
@@ -114,10 +115,11 @@ class OutboxFile:
         """Return next seq by stream, the accounts, and the id of the last row (0: there is none)."""
         streams = dict(self._db.execute("SELECT name, next_seq FROM stream"))
         accounts = dict(self._db.execute("SELECT name, count FROM account"))
-        numbers = [*streams.values(), *accounts.values()]
-        if not all(isinstance(number, int) and number >= 0 for number in numbers):
-            raise NotUsableError("a number in it is none")
-        return streams, accounts, self._one("SELECT coalesce(max(id), 0) FROM prediction")
+        first, last = self._db.execute("SELECT coalesce(min(id), 1), coalesce(max(id), 0) FROM prediction").fetchone()
+        numbers = [*streams.values(), *accounts.values(), first - 1, last]
+        if not all(isinstance(number, int) and 0 <= number < MOST for number in numbers):
+            raise NotUsableError("a number in it cannot be")
+        return streams, accounts, last
 
     def write(
         self,
@@ -204,12 +206,14 @@ class OutboxFile:
         db.execute(f"PRAGMA journal_size_limit = {WAL_PAGES * PAGE_BYTES}")
         if not tables:
             db.executescript(
-                f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {VERSION};"
+                f"BEGIN IMMEDIATE; {';'.join(_TABLES)}; PRAGMA user_version = {VERSION};"
                 f"PRAGMA application_id = {APPLICATION}; COMMIT;"
             )
         found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
             raise NotUsableError(" ".join(str(found).split()))
+        if {sql for (sql,) in db.execute("SELECT sql FROM sqlite_master")} != set(_TABLES):
+            raise NotUsableError("its tables are others")
         db.execute(f"PRAGMA max_page_count = {self._max_pages}")
 
     def _begin_run(self, boot: str) -> int:
@@ -264,10 +268,12 @@ def set_aside(path: Path) -> Path:
 
 
 def is_damage(error: Exception) -> bool:
-    """Return whether the file itself is wrong, not the disk under it nor another process."""
+    """Return whether the file itself is wrong, not the disk under it, another process, or this program."""
+    if isinstance(error, sqlite3.ProgrammingError):
+        return False
     if isinstance(error, sqlite3.OperationalError):
         return any(words in str(error) for words in ("no such", "malformed", "has no column", "columns but"))
-    return isinstance(error, sqlite3.DatabaseError)
+    return isinstance(error, (sqlite3.DatabaseError, UnicodeDecodeError))
 
 
 def _names(first: str) -> Iterator[Path]:

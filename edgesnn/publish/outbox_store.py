@@ -34,7 +34,7 @@ LOWEST = -(2**62)
 UNFILED = -(2**40)  # ids while no file was ever open; those in a file are positive
 RETRY_S = (1.0, 10.0)  # how often a disk that failed is tried
 ACCOUNTS = ("accepted", "acknowledged")
-Failure = (sqlite3.Error, OSError, PublishError)
+Failure = (sqlite3.Error, OSError, PublishError, UnicodeDecodeError)  # the last: SQLite says what it cannot read
 
 
 class OutboxStore(Outbox):
@@ -88,10 +88,11 @@ class OutboxStore(Outbox):
     def _read(self, n: int, after: int) -> list[Item]:
         """Return the first items with an id above `after`: `n`, or as many as there are."""
         items: list[Item] = []
+        seen = after
         try:
-            while self._file is not None and len(items) < n and (rows := self._file.after(after, n - len(items))):
-                after = rows[-1].id
-                items += self._whole([row for row in rows if row.id not in self._gone])
+            while self._file is not None and len(items) < n and (rows := self._file.after(seen, n - len(items))):
+                seen = rows[-1].id
+                items += self._whole([row for row in rows if row.id <= self._filed and row.id not in self._gone])
         except Failure as error:
             self._fail(error)
             self._let_go()
@@ -187,7 +188,7 @@ class OutboxStore(Outbox):
         """Close the file, to open it anew."""
         if self._file is not None:
             self._unseen, file = self._file.rows, self._file
-            self._file, self._cursor = None, LOWEST
+            self._file = None
             file.close()
 
     def _set_aside(self) -> None:
@@ -208,12 +209,13 @@ class OutboxStore(Outbox):
         """Try, when it is time, to bring the file up to date with memory."""
         if self._degraded is None or self.clock() < self._retry_at:
             return
+        held, overwritten = self._held(), self._dropped["overwritten"]
         try:
             if self._file is None:
-                self._file = self._open(0.0)
+                self._file, self._cursor = self._open(0.0), LOWEST  # what is in it may not have been handed out
             if not self._known:
                 self._adopt(self._file)
-            held, overwritten = self._held(), self._dropped["overwritten"]
+                held = self._held()
             items = list(self._ring.values())
             self._file_items(items, seqs=self._next_seq, gone=self._gone, counts=self._totals(), known=self._filed)
         except Failure as error:

@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,53 @@ def test_a_file_that_is_no_database_is_set_aside(tmp_path, content):
     outbox.close()
     assert [name.read_bytes() for name in asides(path)] == ([content] if content else [])
     assert seqs(opened(path)) == [0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE prediction SET id = 9223372036854775807 WHERE id = 2",
+        "UPDATE prediction SET id = -5 WHERE id = 1",
+        "UPDATE stream SET next_seq = 9223372036854775807",
+        "UPDATE stream SET next_seq = -1",
+        "UPDATE account SET count = 'many'",
+        "DROP TABLE stream",
+        "ALTER TABLE prediction RENAME COLUMN crc32 TO crc",
+        "CREATE TRIGGER greedy AFTER INSERT ON prediction BEGIN DELETE FROM prediction; END",
+    ],
+)
+def test_numbers_and_tables_that_cannot_be_are_set_aside(tmp_path, change):
+    path = filled(tmp_path / "outbox.db", 2)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(change)
+    outbox = opened(path)
+    assert outbox.put(make_prediction(0)) == 0
+    assert [item.prediction.seq for item in outbox.next_batch(9)] == [0]
+    assert balanced(outbox)["degraded"] is None
+    assert len(asides(path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "accepted", "damaged"),
+    [
+        ("UPDATE prediction SET payload = '{}' WHERE id = 1", 3, 1),
+        ("UPDATE prediction SET payload = 7 WHERE id = 1", 3, 1),
+        ("UPDATE prediction SET clock_s = 'noon' WHERE id = 1", 3, 1),
+        ("DELETE FROM prediction WHERE id = 1", 3, 1),
+        ("UPDATE account SET count = 0", 3, 0),
+        ("DELETE FROM account", 3, 0),
+        ("DELETE FROM run", 3, 0),
+    ],
+)
+def test_what_is_missing_or_wrong_is_counted(tmp_path, change, accepted, damaged):
+    path = filled(tmp_path / "outbox.db", 3)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(change)
+    outbox = opened(path)
+    left = [item.prediction.seq for item in outbox.next_batch(9)]
+    assert left == [0, 1, 2][damaged:]
+    stats = balanced(outbox)
+    assert (stats["accepted"], stats["dropped"]["damaged"], stats["note"]) == (accepted, damaged, None)
 
 
 def test_no_more_than_a_few_damaged_files_are_kept(tmp_path):
