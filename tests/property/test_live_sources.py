@@ -14,7 +14,7 @@ import edgesnn
 from edgesnn.events.sources.address import parse
 from edgesnn.events.sources.base import Message, PlainLink
 from edgesnn.events.sources.live import LiveSource
-from edgesnn.events.types import EVENT
+from edgesnn.events.types import EVENT, TRIGGER
 from tests.live import encoded, made_up
 
 SENSOR = (640, 480)
@@ -128,3 +128,15 @@ def test_events_of_any_times_at_all_stay_within_a_second_of_each_other(some: lis
     events = checked(live)
     if len(events):
         assert (np.abs(np.diff(np.maximum.accumulate(events["t"]))) <= 1_100_000).all()
+
+
+@pytest.mark.parametrize("begins", [False, True])
+def test_triggers_move_with_the_events_of_their_message(begins: bool) -> None:
+    first, second = made_up(100, start_us=50_000_000), made_up(100, start_us=1_000)
+    edges = np.array([(int(second["t"][-1]), 0, 1)], TRIGGER)
+    link = GivenLink([Message(events=first), Message(events=second, triggers=edges, begins=begins)])
+    link.gives_events = True
+    live = LiveSource(parse("given:"), link, SENSOR)
+    events = checked(live)
+    assert live.triggers()["t"].tolist() == [events["t"][-1]]
+    assert live.counters["clock_resyncs"] == 1

@@ -131,6 +131,20 @@ def test_triggers_that_come_alone_reach_the_file(source: LiveSource, tmp_path: P
     assert recording.triggers()["p"].tolist() == [0, 1, 0]
 
 
+@pytest.mark.parametrize("name", ["evt2", "evt3", "evt21"])
+def test_triggers_of_a_packet_whose_times_fall_are_kept(tmp_path: Path, name: str) -> None:
+    recorder = Recorder(edgesnn.Writer(tmp_path / "a.raw", format=name, sensor=(640, 480), live=True, rebase=True))
+    ahead, back = EVENTS[1_000:2_000], EVENTS[:100]
+    triggers = np.array([(int(back["t"][at]), 0, 1) for at in (3, 90)], TRIGGER)
+    recorder.write(Packet(ahead, int(ahead["t"][-1])), triggers[:0])
+    recorder.write(Packet(back, int(ahead["t"][-1])), triggers)
+    recorder.close()
+    recording = edgesnn.open(tmp_path / "a.raw")
+    assert len(recording.read()) == 1_100
+    assert len(recording.triggers()) == 2
+    assert recorder.counters["record_clamped_events"] == 100
+
+
 def test_triggers_that_a_format_has_no_number_for_cost_no_event(tmp_path: Path) -> None:
     recorder = Recorder(edgesnn.Writer(tmp_path / "a.aedat4", sensor=(640, 480), live=True, rebase=True))
     odd = np.array([(int(EVENTS["t"][0]), 7, 1)], TRIGGER)

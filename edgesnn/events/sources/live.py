@@ -290,8 +290,8 @@ class LiveSource:
         if self._decoder is None:
             events = np.zeros(0, EVENT) if message.events is None else message.events
             t_end_us = message.t_end_us
-            self._keep(message.triggers)
             self._place(events, t_end_us, now_s, self._link.clock_sure, parts)
+            self._keep(message.triggers)
             return
         self._counts["bytes"] += len(message.data)
         resyncs = self._decoded.get("time_resyncs", 0)

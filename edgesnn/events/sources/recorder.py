@@ -45,8 +45,8 @@ class Recorder:
         t_end_us = int(max([self._end_us - LIMIT_US, *events["t"][-1:]]))
         if not len(events) and not len(triggers) and t_end_us <= (self._reached_us or 0):
             return
-        rising = self._rising(events)
-        for attempt, edges in ((events, triggers), (rising, triggers), (rising, triggers[:0])):
+        rising, later = self._rising(events), self._rising(triggers)
+        for attempt, edges in ((events, triggers), (rising, later), (rising, triggers[:0])):
             try:
                 self._writer.write(attempt, edges, t_end_us)
             except RecordingError as error:
