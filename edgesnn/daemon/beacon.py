@@ -14,6 +14,7 @@ from typing import Any
 from edgesnn.broker_url import Broker
 from edgesnn.mqtt import Client, Connected, Lost, make_client_id
 from edgesnn.publish.publisher import utc_now
+from edgesnn.publish.sinks.mqtt import PATIENCE_S
 from edgesnn.publish.topics import ROOT
 from edgesnn.version import __version__
 
@@ -33,7 +34,7 @@ class Beacon:
 
     def __init__(self, broker: Broker, *, node: str, boot_id: str, protocol: str) -> None:
         self._node, self._boot_id = node, boot_id
-        self._client = Client(broker, client_id=make_client_id(node, "node"), protocol=protocol)
+        self._client = Client(broker, client_id=make_client_id(node, "node"), protocol=protocol, patience_s=PATIENCE_S)
         self.why: str | None = None
         self._lock = threading.Lock()
         self._retained: dict[str, bytes] = {}
@@ -89,8 +90,6 @@ class Beacon:
                 if str(event.error) != self.why:
                     _log.warning("%s; trying again", event.error)
                 self.why = str(event.error)
-                if event.final:  # the client has stopped trying
-                    _log.error("the node's own topics end: %s", event.error)
         if not self._client.connected:
             return
         with self._lock:

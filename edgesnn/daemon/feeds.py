@@ -15,7 +15,7 @@ from edgesnn.prediction import Prediction
 from edgesnn.runtime import Model
 
 _LIVE_S = 1.0
-_WAIT_MS = 100
+_WAIT_MS = 250
 _STATES = {"quiet": "idle", "closed": "stopped"}
 
 
@@ -43,7 +43,7 @@ class Feed:
         self._lasts = self._live is None and model.input["kind"] != "tokens"  # a file is never idle
 
     def next(self) -> Prediction | None:
-        """Return the next prediction; None where none came for 0.1 s, or the source has ended.
+        """Return the next prediction; None where none came for a quarter of a second, or the source has ended.
 
         Raises:
             EdgeSnnError: it failed.

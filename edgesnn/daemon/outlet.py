@@ -183,7 +183,7 @@ class Outlet:
 
     def _write(self) -> bool:
         """Hand what waits to the sink; True when it is there."""
-        batch = self._queue.batch(MOST_AT_ONCE, 0.2)
+        batch = self._queue.batch(MOST_AT_ONCE, 0.5)
         sink = self._sink
         if not batch or sink is None:
             return False

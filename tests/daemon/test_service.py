@@ -109,6 +109,16 @@ def wait_for(found: Callable[[], Any], timeout_s: float = 20.0, what: str = "") 
     return value
 
 
+def pending(port: int) -> int:
+    """Return how many predictions wait in the outbox, as /metrics says it."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            found = re.search(r"^edgesnn_outbox_pending (\d+)", answer.read().decode(), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found[1]) if found else 0
+
+
 def states(subscriber: Subscriber) -> dict[str, str]:
     """Return stream -> state as the last health says it."""
     messages = subscriber.of("/health")
@@ -229,16 +239,8 @@ def test_what_a_killed_service_had_accepted_the_next_one_delivers_and_numbers_go
     port = free_port()
     pages = f"[http]\nport = {port}\n"
 
-    def pending() -> int:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-                found = re.search(r"^edgesnn_outbox_pending (\d+)", answer.read().decode(), re.MULTILINE)
-        except OSError:
-            return 0
-        return int(found[1]) if found else 0
-
     first = run(configuration(one_broker, door, more=pages))
-    least = wait_for(lambda: (count := pending()) > 8 and count, what=first.log)
+    least = wait_for(lambda: (count := pending(port)) > 8 and count, what=first.log)
     first.process.kill()
     first.process.wait()
     with subscribed(one_broker) as subscriber:
