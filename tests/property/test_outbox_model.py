@@ -12,7 +12,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edgesnn.errors import PublishError
@@ -217,6 +217,9 @@ def test_an_outbox_is_the_list_that_it_says_it_is(kind, actions, policy, capacit
 
 @settings(max_examples=80, deadline=None)
 @given(st.lists(st.sampled_from([*ACTIONS[:6], *FAULTS, "mended"]), max_size=50), st.sampled_from(POLICIES))
+@example(["doubtful", "put", "next"], "overwrite_oldest")
+@example(["doubtful", "put", "broken"], "overwrite_oldest")
+@example(["put", "broken", "put", "next", "mended", "next"], "overwrite_oldest")
 def test_a_disk_that_fails_and_comes_back_costs_nothing(actions, policy):
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=MEMORY)))
