@@ -3,8 +3,8 @@
     python bench/outbox.py [--turns 5] [--folder FOLDER]
 
 All hold the same JSON text of a prediction, commit each before the call returns, and give it back in order:
-persist-queue as its queue with acknowledgements, diskcache as its Deque. What is not installed is left out. Times are by
-the clock and of the processor, in turns, each turn on a fresh file; the disk is that of --folder.
+persist-queue as its queue with acknowledgements, diskcache as its Deque. What is not installed is left out. Times are
+by the clock and of the processor, in turns, each turn on a fresh file; the disk is that of --folder.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.common import record  # noqa: E402
-from edgesnn.prediction import Latency, ModelInfo, Prediction, SensorWindow  # noqa: E402
-from edgesnn.publish.outbox_durable import DurableOutbox  # noqa: E402
+from bench.common import record
+from edgesnn.prediction import Latency, ModelInfo, Prediction, SensorWindow
+from edgesnn.publish.outbox_durable import DurableOutbox
 
 ROWS = 1000
 PREDICTION = Prediction(
