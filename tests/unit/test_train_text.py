@@ -16,6 +16,7 @@ from edgesnn.errors import ConfigError  # noqa: E402
 from edgesnn.tokens import MASKS, decode, make_tokenizer  # noqa: E402
 from edgesnn.train.text.config import load_text_config, parse_text_config  # noqa: E402
 from edgesnn.train.text.corpus import load_corpus  # noqa: E402
+from edgesnn.train.text.labelled import load_head_config  # noqa: E402
 from edgesnn.train.text.loop import TextTrainer  # noqa: E402
 from edgesnn.train.text.measure import auc, by_line  # noqa: E402
 
@@ -206,4 +207,5 @@ def test_shipped_configs_are_valid():
     files = sorted((Path(__file__).resolve().parents[2] / "examples" / "text").glob("*.toml"))
     assert files
     for file in files:
-        load_text_config(file)
+        load = load_head_config if file.name.startswith("head-") else load_text_config
+        load(file)
