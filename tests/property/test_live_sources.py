@@ -140,3 +140,19 @@ def test_triggers_move_with_the_events_of_their_message(begins: bool) -> None:
     events = checked(live)
     assert live.triggers()["t"].tolist() == [events["t"][-1]]
     assert live.counters["clock_resyncs"] == 1
+
+
+@pytest.mark.parametrize("size", [999, 997, 301])
+@pytest.mark.parametrize("name", ["evt2", "evt21", "evt3", "dat"])
+def test_lost_datagrams_that_split_words_cost_little_more_than_themselves(name: str, size: int) -> None:
+    rng = np.random.default_rng(size)
+    events = made_up(20_000)
+    data = encoded(events, name)
+    pieces = [data[at : at + size] for at in range(0, len(data), size)]
+    kept = [piece for number, piece in enumerate(pieces) if number < 4 or rng.random() > 0.04]
+    live = source(name, [Message(piece) for piece in kept], datagrams=True)
+    given = checked(live)
+    assert len(given) > 0.9 * len(events) * len(kept) / len(pieces)
+    right = np.isin(given, events)
+    assert right.sum() > 0.94 * len(given)
+    assert live.counters["out_of_range"] < 0.001 * len(events)

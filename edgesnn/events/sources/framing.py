@@ -31,6 +31,8 @@ _END = b"% end\n"
 _LONGEST_LINE = 1 << 12
 _FIRST_BYTES = 8  # behind a header: what it may lean on
 _WORD_BYTES = {"dat": 8, "evt2": 4, "evt21": 8, "evt3": 2, "nmnist": 5}
+_DAMAGE = ("bad_words", "out_of_range", "unplaced_events", "time_resyncs", "time_backward")
+"""What words that are read from a wrong place count."""
 AEDAT4 = "aedat4"
 """What iniVation's runtime sends over a connection is not what its files hold."""
 TIME_WORDS = ("evt2", "evt21", "evt3")
@@ -106,7 +108,8 @@ class DatagramDecoder(_Wrapped):
     """A decoder that finds the words' beginning again after a datagram that split one is lost.
 
     A datagram of whole words begins with one. One that gives many words that are none was read from a wrong place, or
-    is no sender's of ours: what it left behind is forgotten.
+    is no sender's of ours: what it left behind is forgotten. Where datagrams split words it is read again from every
+    place where a word may begin: read from the right one it gives next to none, from the others one in three.
     """
 
     def __init__(self, decoder: FormatDecoder, word_bytes: int) -> None:
@@ -120,10 +123,11 @@ class DatagramDecoder(_Wrapped):
         if self._half and size % self._word_bytes == 0:
             self.lost()
         self._half = (self._half + size) % self._word_bytes
-        before = self._decoder.counters["bad_words"]
-        result = self._decoder.feed(buffer)
-        bad = self._decoder.counters["bad_words"] - before
-        if 8 * bad * self._word_bytes > size:
+        if self._half == 0 and size % self._word_bytes == 0:
+            result, damage = self._fed(buffer, ("bad_words",))
+        else:
+            result, damage = self._fed_anywhere(buffer)
+        if 8 * damage * self._word_bytes > size:
             self.lost()
         return result
 
@@ -131,6 +135,30 @@ class DatagramDecoder(_Wrapped):
         """Say that bytes are missing before the next."""
         self._decoder.lost()
         self._half = 0
+
+    def _fed(self, buffer: Any, names: tuple[str, ...] = _DAMAGE) -> tuple[Result, int]:
+        """Decode, and count the words that were none."""
+        before = self._decoder.counters
+        result = self._decoder.feed(buffer)
+        after = self._decoder.counters
+        return result, sum(after[name] - before[name] for name in names)
+
+    def _fed_anywhere(self, buffer: Any) -> tuple[Result, int]:
+        """Decode a datagram that goes on with half a word, or ends with one; from another place where it must be."""
+        before = self._decoder.save()
+        result, damage = self._fed(buffer)
+        if not damage:
+            return result, damage
+        after = self._decoder.save()
+        for skipped in range(min(self._word_bytes, len(buffer))):
+            self._decoder.load(before)
+            self._decoder.lost()
+            other, less = self._fed(buffer[skipped:])
+            if less < damage:
+                result, damage, after = other, less, self._decoder.save()
+                self._half = (len(buffer) - skipped) % self._word_bytes
+        self._decoder.load(after)
+        return result, damage
 
 
 class ConnectionDecoder:
