@@ -251,3 +251,14 @@ def test_an_operator_is_three_files_of_one_name() -> None:
         assert (root / "edgesnn/graph/operators" / f"{name}.py").is_file()
         assert (root / "edgesnn/runtime/backends/reference" / f"{name}.py").is_file()
         assert (root / "native/executor/ops" / f"{name}.cpp").is_file() == (name in native)
+
+
+def test_files_of_any_size_are_what_the_safetensors_package_reads(tmp_path: Path) -> None:
+    rng, path = np.random.default_rng(3), tmp_path / "large.safetensors"
+    sizes = (64, 1 << 20, 3 << 20, 0, (2 << 20) - 64, 128, 5 << 20)
+    tensors = {f"t{i}": rng.integers(0, 256, size).astype(np.uint8) for i, size in enumerate(sizes)}
+    container.write(path, tensors, {"a": "b"})
+    for found in (safetensors.numpy.load_file(path), container.map_file(path)[1]):
+        assert found.keys() == tensors.keys()
+        for name, array in tensors.items():
+            np.testing.assert_array_equal(found[name], array)

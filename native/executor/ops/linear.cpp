@@ -20,7 +20,7 @@ constexpr size_t kMostFused = 2048;  // outputs
 constexpr int64_t kMostCount = 127;  // of inputs that are fused
 
 constexpr size_t kSharedWeights = 1 << 20;  // bytes of a matrix, at least, to wake threads for
-constexpr size_t kRowsAtOnce = 32;            // of quantised vectors through one pass over the weights
+constexpr size_t kRowsAtOnce = 32;          // of quantised vectors through one pass over the weights
 
 struct ActiveList final : Scratch {
     explicit ActiveList(size_t inputs) : indices(inputs) {}
