@@ -9,6 +9,7 @@ from typing import Any
 
 from edgesnn.broker_url import Broker, parse_broker
 from edgesnn.daemon.models import Models
+from edgesnn.daemon.process import check_process
 from edgesnn.daemon.reading import Read, WrongConfigError
 from edgesnn.daemon.schema import Mqtt, Stream
 from edgesnn.errors import ConfigError, EdgeSnnError, PublishError
@@ -53,6 +54,7 @@ def check(read: Read, environment: Mapping[str, str], models: Models | None = No
             errors.append(_located(read, key, error))
             return None
 
+    attempt(("process",), lambda: check_process(read.config.process))
     attempt(("mqtt",), lambda: broker_of(read.config.mqtt, environment))
     for number, stream in enumerate(read.config.stream):
         at = ("stream", number)

@@ -157,12 +157,20 @@ class Outlet:
         delay_s = BACK_OFF_S[0]
         while not self._closing.is_set():
             self.beat_s = time.monotonic()
-            if self._sink is None and not self._open():
-                self._pause(delay_s * random.uniform(0.5, 1.0))
-                delay_s = min(2 * delay_s, BACK_OFF_S[1])
-                continue
-            if self._write():
+            if self._turn():
                 delay_s = BACK_OFF_S[0]
+                continue
+            self._pause(delay_s * random.uniform(0.5, 1.0))
+            delay_s = min(2 * delay_s, BACK_OFF_S[1])
+
+    def _turn(self) -> bool:
+        """Bring what waits a step further; False where it failed."""
+        try:
+            return self._write() if self._sink is not None else self._open()
+        except Exception as error:  # this thread must not die: nothing would be published, and nobody would know
+            self._why = repr(error)
+            _log.exception("publishing failed: this is a fault of edgesnn: please report it; trying again")
+            return False
 
     def _pause(self, wait_s: float) -> None:
         until_s = time.monotonic() + wait_s
@@ -182,11 +190,11 @@ class Outlet:
         return True
 
     def _write(self) -> bool:
-        """Hand what waits to the sink; True when it is there."""
+        """Hand what waits to the sink; False where the sink failed."""
         batch = self._queue.batch(MOST_AT_ONCE, 0.5)
         sink = self._sink
         if not batch or sink is None:
-            return False
+            return True
         try:
             sink.write_many(batch)
         except PublishError as error:

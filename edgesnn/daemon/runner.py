@@ -30,6 +30,7 @@ class Runner:
         stream: what the configuration says.
         model: its model, which other streams may share.
         put: takes what is published.
+        begin: called first in its thread.
         back_off_s: the first wait after a failure, and the longest.
 
     Attributes:
@@ -45,6 +46,7 @@ class Runner:
         model: Model,
         put: Callable[[Prediction], Any],
         *,
+        begin: Callable[[], None] = lambda: None,
         back_off_s: tuple[float, float] = BACK_OFF_S,
     ) -> None:
         self.stream = stream
@@ -56,7 +58,7 @@ class Runner:
         self.why: str | None = None
         self.last: Prediction | None = None
         self.beat_s = time.monotonic()
-        self._put = put
+        self._put, self._begin = put, begin
         self._back_off_s = back_off_s
         self._past: dict[str, int] = {}  # counters of feeds before this one
         self._state = "starting"
@@ -101,6 +103,7 @@ class Runner:
             return dict(self._past) if self._feed is None else _sum(self._past, self._feed.counters)
 
     def _run(self) -> None:
+        self._begin()
         delay_s, most_s = self._back_off_s
         while not self._stop.is_set():
             began_s = time.monotonic()
@@ -157,7 +160,10 @@ class Runner:
         feed = self._feed
         if feed is None:
             return
-        feed.close()
+        try:
+            feed.close()
+        except Exception:
+            _log.exception("stream %s: its source did not close", self.stream.name)
         with self._lock:
             self._past = _sum(self._past, feed.counters)
             left, self._past["pending"] = self._past["pending"], 0

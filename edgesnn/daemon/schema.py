@@ -92,6 +92,18 @@ class Http(Section):
     port: int = Field(default=9469, ge=0, le=65535, description="0: any free one")
 
 
+class Process(Section):
+    """What is asked of the kernel; refused at the start where it is not permitted."""
+
+    cpus: list[Annotated[int, Field(ge=0, le=4095)]] | None = Field(
+        default=None, description="processors that may be used", examples=[[0]]
+    )
+    fifo_priority: int | None = Field(
+        default=None, ge=1, le=99, description="SCHED_FIFO for the threads that read and decide", examples=[10]
+    )
+    lock_memory: bool = Field(default=False, description="keep all memory from being paged out (mlockall)")
+
+
 class Log(Section):
     """What is said on standard error."""
 
@@ -245,5 +257,6 @@ class Config(Section):
     mqtt: Mqtt
     outbox: Outbox = Outbox()
     http: Http = Http()
+    process: Process = Process()
     log: Log = Log()
     stream: list[Stream] = Field(min_length=1, max_length=256)

@@ -19,6 +19,7 @@ from edgesnn.daemon.metrics import CONTENT_TYPE, Page
 from edgesnn.daemon.notify import Notifier
 from edgesnn.daemon.outlet import Outlet
 from edgesnn.daemon.pages import Answer, Pages, as_json
+from edgesnn.daemon.process import apply_process, set_priority
 from edgesnn.daemon.reading import Read, WrongConfigError, read
 from edgesnn.daemon.reloading import Change, changes
 from edgesnn.daemon.runner import Runner
@@ -41,13 +42,14 @@ class Service:
         environment: passwords, and what systemd says.
 
     Raises:
-        WrongConfigError: what the configuration names is not there or does not fit.
+        ConfigError: what the configuration names is not there, does not fit or is not permitted.
         PublishError: another process has the outbox's file.
     """
 
     def __init__(self, configuration: Read, environment: Mapping[str, str]) -> None:
         self.read = configuration
         self.models = check(configuration, environment)
+        apply_process(configuration.config.process)
         self.began_s = time.monotonic()
         self.notifier = Notifier(environment)
         config = configuration.config
@@ -57,10 +59,10 @@ class Service:
         sink = partial(self._sink, broker, node, boot_id)
         self.outlet = Outlet(sink, node=node, boot_id=boot_id, capacity=IN_MEMORY, outbox=self.outbox)
         self.beacon = Beacon(broker, node=node, boot_id=boot_id, protocol=config.mqtt.protocol)
-        self.runners = [self._runner(stream) for stream in config.stream]
         self.reloads = {"done": 0, "refused": 0}
         self._environment = environment
         self._config = config  # as it runs: what needs a restart is as it was
+        self.runners = [self._runner(stream) for stream in config.stream]
         self.pages = Pages(config.http, self._pages()) if config.http.enabled else None
         self._told: dict[str, Any] = {}
         self._stats_due_s = self.began_s + STATS_S
@@ -155,7 +157,8 @@ class Service:
         return FAILED if failed else 0
 
     def _runner(self, stream: Stream) -> Runner:
-        return Runner(stream, self.models.get(stream), self.outlet.put)
+        begin = partial(set_priority, self._config.process)
+        return Runner(stream, self.models.get(stream), self.outlet.put, begin=begin)
 
     def _sink(self, broker: Broker, node: str, boot_id: str) -> MqttSink:
         config = self._config
@@ -208,7 +211,7 @@ def serve(configuration: Read, environment: Mapping[str, str]) -> int:
     """Run until SIGTERM, SIGINT, or the end of all streams; return the exit code.
 
     Raises:
-        WrongConfigError, PublishError: before anything is started.
+        ConfigError, PublishError: before anything is started.
     """
     logs.set_up(configuration.config.log, environment)
     service = Service(configuration, environment)

@@ -111,6 +111,22 @@ def test_what_one_sink_did_not_take_the_next_one_gets_in_order(monkeypatch):
     assert outlet.stats()["opened"] == 3
 
 
+def test_the_thread_that_publishes_outlives_an_exception(monkeypatch, caplog):
+    taken: list[Any] = []
+
+    class Broken(Sink):
+        def write_many(self, predictions: Any) -> int:
+            if "it broke" not in caplog.text:
+                raise ZeroDivisionError("it broke")
+            return super().write_many(predictions)
+
+    outlet = outlet_of([Broken(taken, opens=True, takes=9)], monkeypatch)
+    put = outlet.put(make_prediction(0))
+    outlet.start()
+    assert outlet.close(5.0) == 0
+    assert taken == [put]
+
+
 def test_without_a_broker_the_oldest_go_and_are_counted(monkeypatch):
     outlet = outlet_of([Sink([], opens=False, takes=0)], monkeypatch, capacity=4)
     outlet.start()
