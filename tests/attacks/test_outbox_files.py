@@ -16,7 +16,7 @@ import pytest
 
 from edgesnn.errors import PublishError, UsageError
 from edgesnn.publish.outbox_durable import DurableOutbox
-from edgesnn.publish.outbox_file import KEPT_ASIDE, VERSION
+from edgesnn.publish.outbox_file import KEPT_ASIDE, VERSION, OutboxFile
 from tests.predictions import BOOT, NODE, make_prediction
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -262,16 +262,57 @@ def test_a_folder_that_cannot_be_written_leaves_memory_and_says_so(tmp_path):
     assert (stats["in_memory"], stats["dropped"]["overwritten"], stats["size_bytes"]) == (3, 2, None)
     out = outbox.next_batch(2)
     assert [item.prediction.seq for item in out] == [2, 3]
+    handed_out = [item.id for item in out]  # these change when the file is there
     blocker.unlink()
     filled(path, 4)  # what an earlier process had left there
     now[0] += 60
     assert outbox.put(make_prediction(5)) == 5
     assert balanced(outbox)["degraded"] is None
-    outbox.ack([item.id for item in out])  # handed out before the file could be opened
+    outbox.ack(handed_out)
     assert balanced(outbox)["pending"] == 6
     assert seqs(outbox) == [0, 1, 2, 3, 4, 5]
     outbox.close()
     assert seqs(opened(path)) == [0, 1, 2, 3, 4, 5]
+
+
+def test_rows_that_vanish_while_the_file_is_closed_are_counted(tmp_path, monkeypatch):
+    path = tmp_path / "outbox.db"
+    now = [0.0]
+    outbox = opened(path, clock=lambda: now[0])
+    outbox.put_many([make_prediction(window) for window in range(5)])
+    with monkeypatch.context() as patch:
+        patch.setattr(OutboxFile, "after", raise_io_error)
+        assert outbox.next_batch(1) == []
+    assert balanced(outbox)["degraded"] == "disk I/O error"
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("DELETE FROM prediction WHERE id IN (1, 3)")
+    now[0] += 60
+    assert [item.prediction.seq for item in outbox.next_batch(9)] == [1, 3, 4]
+    stats = balanced(outbox)
+    assert (stats["degraded"], stats["pending"], stats["dropped"]["damaged"]) == (None, 3, 2)
+
+
+def raise_io_error(*_: object) -> list[object]:
+    raise sqlite3.OperationalError("disk I/O error")
+
+
+def test_a_disk_that_fails_again_and_again_is_tried_less_and_less_often(tmp_path, monkeypatch):
+    now, tries = [0.0], []
+
+    def fails(*_: object, **__: object) -> list[int]:
+        tries.append(now[0])
+        raise sqlite3.OperationalError("database or disk is full")
+
+    outbox = opened(tmp_path / "outbox.db", clock=lambda: now[0])
+    monkeypatch.setattr(OutboxFile, "write", fails)
+    for _ in range(600):
+        outbox.put(make_prediction(0))
+        now[0] += 0.1
+    assert 6 <= len(tries) <= 12
+    monkeypatch.undo()
+    now[0] += 11
+    assert [item.prediction.seq for item in outbox.next_batch(1000)] == list(range(600))
+    assert balanced(outbox)["degraded"] is None
 
 
 FILL = """
