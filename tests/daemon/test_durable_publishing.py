@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -88,6 +89,41 @@ def test_numbers_go_on_in_the_next_process_and_what_was_left_comes_first_and_lat
             (3, False),
         ]
         assert [validated(message)["seq"] for message in subscriber.of("/state")] == [3]
+        assert len(subscriber.of("/event")) == 1
+
+
+@needs_mosquitto
+def test_events_of_an_outage_are_counted_not_published(tmp_path):
+    path = tmp_path / "outbox.db"
+    broker = KillableBroker("mosquitto", tmp_path)
+    with publisher(make_sink(broker, path)) as door:
+        for window, label in enumerate(["arm roll", "arm roll", None, "hand clap"]):
+            door.write(make_prediction(window, label))
+    with broker, Subscriber(broker.broker) as subscriber:
+        sink = make_sink(broker, path)
+        with publisher(sink) as door:
+            door.finish(timeout_s=20)
+            assert sink.stats()["events_expired"] == 3
+            subscriber.wait_for(4)
+        assert subscriber.of("/event") == subscriber.of("/state") == []
+
+
+@needs_mosquitto
+def test_a_broker_that_hangs_keeps_nobody_waiting_and_costs_nothing(tmp_path):
+    with KillableBroker("mosquitto", tmp_path) as broker, Subscriber(broker.broker) as subscriber:
+        sink = make_sink(broker, tmp_path / "outbox.db", drain_hz=5000)
+        with publisher(sink) as door:
+            door.write(make_prediction(0))
+            subscriber.wait_for(1)
+            broker.signal(signal.SIGSTOP)
+            began = time.thread_time()
+            for window in range(1, 2000):
+                door.write(make_prediction(window))
+            assert time.thread_time() - began < 2.0
+            assert sink.stats()["pending"] == 1999
+            broker.signal(signal.SIGCONT)
+            door.finish(timeout_s=30)
+            assert {validated(message)["seq"] for message in subscriber.wait_for(2000)} == set(range(2000))
 
 
 @needs_mosquitto

@@ -84,6 +84,8 @@ class MqttSink:
         self._sent: dict[int, Item] = {}
         self._arrived: list[int] = []  # acknowledged, not yet told to the outbox
         self._states: dict[str, Prediction] = {}
+        self._late: dict[str, Prediction] = {}  # the last one that came too late, where no other came since
+        self._events_expired = 0
         self._checked: set[str] = set()
         self._not_taken: list[int] = []
         self._resume_at = 0.0
@@ -159,11 +161,15 @@ class MqttSink:
         self._outbox.close()
 
     def stats(self) -> dict[str, Any]:
-        """Return the outbox's counters, the connection's, and the time from acceptance to acknowledgement."""
+        """Return the outbox's counters, the connection's, and the time from acceptance to acknowledgement.
+
+        `events_expired`: onsets and offsets that only predictions show that went out late.
+        """
         waits: Mapping[str, float | None] = spread(self._ack_us) or {"p50": None, "p99": None}
         return {
             **self._outbox.stats(),
             "connects": self._connects,
+            "events_expired": self._events_expired,
             "protocol": self._client.protocol,
             "ack_p50_us": waits["p50"],
             "ack_p99_us": waits["p99"],
@@ -281,6 +287,8 @@ class MqttSink:
             self._sent[self._client.publish(topic, prediction.to_json().encode())] = item
             if not prediction.late:
                 self._send_changes(prediction)
+            elif item.sends == 1:
+                self._expire_changes(prediction)
 
     def _next_batch(self, n: int) -> list[Item]:
         if self._pace is None:
@@ -296,11 +304,18 @@ class MqttSink:
         if before is not None and (before.decision, before.label) == (prediction.decision, prediction.label):
             return
         self._states[prediction.stream] = prediction
+        self._late.pop(prediction.stream, None)
         self._send_state(prediction)
         for event_type, label, class_index in topics.changes(before, prediction):
             topic = topics.stream_topic(self._node, prediction.stream, "event")
             payload = topics.event_payload(prediction, event_type, label, class_index)
             self._client.publish(topic, payload, expiry_s=EVENT_EXPIRY_S)
+
+    def _expire_changes(self, prediction: Prediction) -> None:
+        """Count the events of a prediction that comes too late to set a state or to make them."""
+        before = self._late.get(prediction.stream) or self._states.get(prediction.stream)
+        self._events_expired += len(topics.changes(before, prediction))
+        self._late[prediction.stream] = prediction
 
     def _send_state(self, prediction: Prediction) -> None:
         topic = topics.stream_topic(self._node, prediction.stream, "state")
