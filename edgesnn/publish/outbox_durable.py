@@ -228,10 +228,11 @@ class DurableOutbox(OutboxStore):
         return [item for item in items if item.accepted_at >= oldest_allowed]
 
     def _expire(self) -> None:
-        """Drop what waits and is too old; looks once a second."""
+        """Drop what waits and is too old; looks once a second, also whether the file is still there."""
         if self.clock() < self._look_at:
             return
         self._look_at = self.clock() + 1.0
+        self._check_place()
         n = 1
         while (items := self._read(n, self._cursor)) and not self._fresh(items):
             n = 100

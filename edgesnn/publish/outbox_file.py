@@ -101,6 +101,8 @@ class OutboxFile:
             self._boots: dict[int, str] = dict(self._db.execute("SELECT id, boot FROM run"))
             self._run = self._begin_run(boot)
             self.rows = self._one("SELECT count(*) FROM prediction")
+            found = os.stat(path)
+            self._identity = (found.st_dev, found.st_ino)
         except sqlite3.Error as error:
             self._db.close()
             if "locked" in str(error):
@@ -171,6 +173,14 @@ class OutboxFile:
     def size_bytes(self) -> int:
         """Return how many bytes of the file are in use."""
         return (self._one("PRAGMA page_count") - self._one("PRAGMA freelist_count")) * PAGE_BYTES
+
+    def is_there(self) -> bool:
+        """Return whether the open file is the one that its path names: somebody may have removed it."""
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == self._identity
 
     def close(self) -> None:
         """Close the file; its log is folded in where the disk takes that. Twice is once."""

@@ -184,6 +184,14 @@ class OutboxStore(Outbox):
             self._let_go()
             self._set_aside()
 
+    def _check_place(self) -> None:
+        """Begin a new file where somebody has removed or replaced this one: what was in it is lost, and counted."""
+        if self._file is not None and not self._file.is_there():
+            self._fail(FileNotFoundError("somebody removed it"))
+            self._let_go()
+            self._set_aside()
+            self._recover()
+
     def _let_go(self) -> None:
         """Close the file, to open it anew."""
         if self._file is not None:
@@ -202,7 +210,8 @@ class OutboxStore(Outbox):
         self._dropped["damaged"] += held - len(self._ring)
         self._gone.clear()
         self._unseen = self._filed = 0
-        self.note = f"{self.path}: {self._degraded}; set aside as {aside.name}, a new file was begun"
+        where = f"set aside as {aside.name}, " if aside.exists() else ""
+        self.note = f"{self.path}: {self._degraded}; {where}a new file was begun"
         self._retry_at = float("-inf")
 
     def _recover(self) -> None:

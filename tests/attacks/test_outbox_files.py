@@ -296,6 +296,29 @@ def raise_io_error(*_: object) -> list[object]:
     raise sqlite3.OperationalError("disk I/O error")
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_somebody_removes_is_begun_anew(tmp_path, replaced):
+    path = tmp_path / "outbox.db"
+    now = [0.0]
+    outbox = opened(path, clock=lambda: now[0])
+    outbox.put_many([make_prediction(window) for window in range(5)])
+    (first, second) = outbox.next_batch(2)
+    outbox.ack([first.id])
+    for name in tmp_path.iterdir():
+        name.unlink()
+    if replaced:
+        filled(path, 9)
+    now[0] += 2
+    assert outbox.put(make_prediction(5)) == 5
+    stats = balanced(outbox)
+    assert (stats["degraded"], stats["pending"], stats["dropped"]["damaged"]) == (None, 2, 3)
+    assert "somebody removed it" in stats["note"]
+    assert len(asides(path)) == replaced
+    outbox.ack([second.id])  # it was on its way, and so in memory
+    outbox.close()
+    assert seqs(opened(path)) == [5]
+
+
 def test_a_disk_that_fails_again_and_again_is_tried_less_and_less_often(tmp_path, monkeypatch):
     now, tries = [0.0], []
 
