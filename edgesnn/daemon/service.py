@@ -65,6 +65,7 @@ class Service:
         self.runners = [self._runner(stream) for stream in config.stream]
         self.pages = Pages(config.http, self._pages()) if config.http.enabled else None
         self._told: dict[str, Any] = {}
+        self._noted: str | None = None
         self._stats_due_s = self.began_s + STATS_S
 
     def start(self) -> None:
@@ -81,6 +82,7 @@ class Service:
         """Say what has changed, and to systemd that the streams go on. Called at least every `period_s`."""
         health = self._health()
         if health != self._told:
+            self._log_health(health["reasons"])
             self._told = health
             self.beacon.say("health", health, retain=True)
         if not facts.stalled(self.runners, self.outlet):
@@ -124,6 +126,19 @@ class Service:
         _log.info("%s: reloaded: %s", new.path, change)
         for key in change.needs_restart:
             _log.warning("%s: %s has changed: this needs a restart", new.path, key)
+
+    def _log_health(self, reasons: Sequence[str]) -> None:
+        """Log what has become of the service, a line each."""
+        before = self._told.get("reasons", [])
+        for reason in reasons:
+            if reason not in before:
+                _log.warning("degraded: %s", reason)
+        if before and not reasons:
+            _log.info("all is well again")
+        note = None if self.outbox is None else self.outbox.note
+        if note is not None and note != self._noted:
+            self._noted = note
+            _log.warning("outbox: %s", note)
 
     @property
     def period_s(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 from typing import Any
@@ -91,3 +92,23 @@ def test_a_service_with_a_wrong_password_goes_on_and_says_why(tmp_path, run):
         assert daemon.end() == 0, daemon.log
         assert "hunter2" not in daemon.log
         assert re.search(r"\d+ predictions were not delivered; they wait in ", daemon.log)
+
+
+def test_a_disk_that_takes_nothing_and_a_damaged_outbox_are_said_once(one_broker, run, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    door = stream("door", f"replay:{RECORDING}?loop")
+    text = configuration(one_broker, door)
+    with subscribed(one_broker) as subscriber:
+        daemon = run(text.replace("[outbox]", f'[outbox]\nfile = "{tmp_path / "file" / "outbox.sqlite"}"'))
+        subscriber.wait_for(3)
+        wait_for(lambda: last(subscriber, "/health")["health"] == "degraded", what=daemon.log)
+        assert [reason.split(":")[0] for reason in last(subscriber, "/health")["reasons"]] == ["outbox"]
+        assert daemon.end() == 0
+        assert daemon.log.count("degraded: outbox: ") == 1
+    (tmp_path / "edgesnn").mkdir()
+    (tmp_path / "edgesnn" / "outbox-gate-1.sqlite").write_bytes(os.urandom(20_000))
+    with subscribed(one_broker) as subscriber:
+        daemon = run(text)
+        subscriber.wait_for(3)
+        assert daemon.end() == 0
+        assert daemon.log.count("a new file was begun") == 1, daemon.log

@@ -198,8 +198,9 @@ def test_the_watchdog_hears_nothing_while_a_stream_is_stalled(tmp_path, monkeypa
         service: Any = object.__new__(Service)
         service.notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")})
         service.beacon = SimpleNamespace(say=lambda *_, **__: None)
+        service.outbox = None
         service.outlet, service._told, service._stats_due_s = SimpleNamespace(beat_s=time.monotonic()), {}, float("inf")
-        service._health = lambda: {"broker": {"connected": True}}
+        service._health = lambda: {"broker": {"connected": True}, "reasons": []}
         service.runners = [runner("a", "live", 0)]
         service.tick()
         assert systemd.recv(999) == b"WATCHDOG=1"
