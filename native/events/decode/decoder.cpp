@@ -22,7 +22,6 @@ namespace {
 constexpr int64_t Counters::* kCounters[] = {
     &Counters::bad_words,     &Counters::out_of_range,    &Counters::unplaced_events, &Counters::time_resyncs,
     &Counters::time_backward, &Counters::truncated_bytes, &Counters::lost_packets};
-constexpr int64_t kMostTime = int64_t{1} << 60;  // arithmetic on it cannot overflow
 constexpr size_t kCounterCount = sizeof(kCounters) / sizeof(kCounters[0]);
 
 template <typename T>
@@ -179,9 +178,6 @@ void Decoder::load(const StateReader& reader) {
         throw Error(ErrorKind::model, "snapshot of a decoder of another format", "format", found, name_);
     const std::vector<int64_t> values = reader.get_counts("counters", kCounterCount);
     const int64_t t_end_us = reader.get<int64_t>("t_end_us");
-    if (t_end_us != kNoTime && (t_end_us < -kMostTime || t_end_us > kMostTime))
-        throw Error(ErrorKind::model, "snapshot of a decoder has reached no time that it could", "t_end_us",
-                    std::to_string(t_end_us));
     const int64_t last_t_us = reader.get<int64_t>("last_t_us");
     for (const int64_t t_us : {t_end_us, last_t_us})
         if (t_us != kNoTime && (t_us <= -kMaxUs || t_us >= kMaxUs))

@@ -4,18 +4,13 @@
 #include <utility>
 
 namespace edgesnn::events {
-namespace {
-
-constexpr int64_t kLatestUs = int64_t{1} << 60;  // arithmetic on times cannot overflow
-
-}  // namespace
 
 GuardedDecoder::GuardedDecoder(const char* name, const char* title, DecoderOptions options, int32_t field_width,
                                int32_t field_height, bool packets)
     : Decoder(name, std::move(options), field_width, field_height), title_(title), packets_(packets) {}
 
 Status GuardedDecoder::judge(const Event& event, Place place, std::vector<Event>& out) {
-    if (event.t < 0 || event.t >= kLatestUs) return bad_record(place, "its time is no time");
+    if (event.t < 0 || event.t >= kMaxUs) return bad_record(place, "its time is no time");
     const bool ahead = !known() || event.t >= bound_;
     while (!held_.empty() && (!ahead || held_.back().event.t > event.t + kAheadUs))
         if (Status status = drop_last(); !status.ok()) return status;
@@ -89,10 +84,10 @@ void GuardedDecoder::load_guard(const StateReader& reader) {
     const std::vector<int64_t> numbers = reader.get_array<int64_t>("guard");
     const std::vector<Event> events = load_events(reader, "held");
     const std::vector<int64_t> places = reader.get_array<int64_t>("places");
-    const auto sane = [](const Event& e) { return e.t >= 0 && e.t < kLatestUs && e.p < 2; };
-    const bool placed = std::all_of(places.begin(), places.end(), [](int64_t v) { return v >= 0 && v < kLatestUs; });
-    const bool guarded = numbers.size() == 2 && numbers[0] >= 0 && numbers[0] <= kLatestUs + kAheadUs + 1 &&
-                         numbers[1] >= 0 && numbers[1] < kLatestUs;
+    const auto sane = [](const Event& e) { return e.t >= 0 && e.t < kMaxUs && e.p < 2; };
+    const bool placed = std::all_of(places.begin(), places.end(), [](int64_t v) { return v >= 0 && v < kMaxUs; });
+    const bool guarded = numbers.size() == 2 && numbers[0] >= 0 && numbers[0] <= kMaxUs + kAheadUs + 1 &&
+                         numbers[1] >= 0 && numbers[1] < kMaxUs;
     if (!guarded || events.size() >= kHeldEvents || places.size() != 3 * events.size() || !placed ||
         !std::all_of(events.begin(), events.end(), sane))
         throw Error(ErrorKind::model, "snapshot of a decoder holds impossible values", title_);
