@@ -97,6 +97,7 @@ class PyAedat4Packets {
     }
     py::object refuse(int64_t offset, const std::string& what) { return error(packets_.refuse(offset, what)); }
     py::object finish() { return error(packets_.finish(out_)); }
+    size_t waiting() const noexcept { return out_.size(); }
     py::array take() { return event_array(std::exchange(out_, EventMemory::shared().take())); }
     py::array triggers() {
         std::vector<Trigger> found;
@@ -153,6 +154,7 @@ void bind_aedat4(py::module_& room) {
         .def("cut", &PyAedat4Packets::cut, py::arg("offset"), py::arg("have"), py::arg("what"))
         .def("refuse", &PyAedat4Packets::refuse, py::arg("offset"), py::arg("what"))
         .def("finish", &PyAedat4Packets::finish)
+        .def_property_readonly("waiting", &PyAedat4Packets::waiting)
         .def("take", &PyAedat4Packets::take)
         .def("triggers", &PyAedat4Packets::triggers)
         .def_property_readonly("t_end_us", &PyAedat4Packets::t_end_us)

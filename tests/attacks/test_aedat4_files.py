@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import edgesnn
+from edgesnn.events.formats import aedat4_writer
+from edgesnn.events.types import EVENT
 from tests.memory import read_in_packets
 from tests.property.aedat_files import EVENT4, Packets4, aedat4, event_packet, io_header, pack, rising_events
 
@@ -190,3 +192,25 @@ def test_packets_that_each_claim_the_rest_are_read_in_one_go(tmp_path: Path) -> 
     skipping = edgesnn.open(path, on_corrupt="skip")
     assert len(skipping.read()) > 1000
     assert skipping.counters["bad_words"] > 1000
+
+
+@pytest.mark.parametrize("compression", ["lz4", "zstd"])
+@pytest.mark.parametrize("packet_events", [60_000, 4_000_000])
+def test_events_that_pack_a_hundred_times_are_read_in_bounded_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compression: str, packet_events: int
+) -> None:
+    monkeypatch.setattr(aedat4_writer, "_PACKET_EVENTS", packet_events)
+    rng = np.random.default_rng(3)
+    events = np.zeros(3_700_000, EVENT)
+    events["t"] = 900_000
+    some = events[:200_000]  # so many that all of them are less than 64 times as much
+    some["t"] = np.sort(rng.integers(0, 900_000, len(some)))
+    some["x"], some["y"] = rng.integers(0, 320, len(some)), rng.integers(0, 240, len(some))
+    small, path = tmp_path / "small.aedat4", tmp_path / "a.aedat4"
+    edgesnn.write(small, some[:5000], sensor=(320, 240), compression=compression)
+    edgesnn.write(path, events, sensor=(320, 240), compression=compression)
+    assert path.stat().st_size < 3 << 20
+    count, counters, grown = read_in_packets(small, path)
+    assert count == len(events)
+    assert not any(counters.values())
+    assert grown < 32 << 10

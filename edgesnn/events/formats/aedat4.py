@@ -98,15 +98,18 @@ class _Reader:
             file.seek(self._at)
             while count := file.readinto(view[: self._next_bytes()]):
                 self._at += count
-                events, _, error = self._packets.feed(view[:count])
-                yield events, count, error
+                for events, _, error in self._packets.parts(view[:count]):
+                    yield events, count, error
+                    count = 0  # of the file they are counted once
                 self._keep()
         rooms.give_back(room)
-        events, _, error = self._packets.finish()
+        error = None
+        for events, _, error in self._packets.last_parts():
+            yield events, 0, error
         if error is None and self._complaint is not None:
             self._packets.refuse(self._end, self._complaint)
-            error = self._packets.feed(b"")[2]
-        yield events, 0, error
+            events, _, error = self._packets.feed(b"")
+            yield events, 0, error
 
     def _next_bytes(self) -> int:
         """Return how many bytes to read at most: no more than its packet has where the index wants a place."""

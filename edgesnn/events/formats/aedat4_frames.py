@@ -11,7 +11,7 @@ from edgesnn.events.formats import rooms
 
 MAGICS = {"none": b"", "lz4": b"\x04\x22\x4d\x18", "zstd": b"\x28\xb5\x2f\xfd"}
 PIECE_BYTES = 1 << 16
-_ZSTD_SLICE = 512  # holds 128 blocks, so at most 16 MiB come out of it
+_ZSTD_SLICE = 128  # holds 32 blocks, so at most 4 MiB come out of it
 _ZSTD_MOST_WINDOW = 1 << 23
 
 

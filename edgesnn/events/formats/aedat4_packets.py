@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import Any
+from collections.abc import Generator, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,13 @@ _MOST_PACKET = 1 << 28
 _JOINED_BYTES = 1 << 20
 _MOST_RATIO = 64  # of a packet's size after and before unpacking, beyond the first MiB
 _IDENTIFIER = re.compile(rb"[A-Z]{4}")
+_MOST_WAITING = 1 << 18  # events; as native/events/decode/aedat4.hpp has it
 _CONTENTS = {"EVTS": False, "TRIG": True}  # types that are read -> are triggers
+
+
+T = TypeVar("T")
+Steps = Generator[Result, None, T]
+"""Yields parts where many events wait, returns what is left to do."""
 
 
 class Packets:
@@ -81,6 +88,14 @@ class Packets:
 
     def feed(self, buffer: Any) -> Result:
         """Decode more bytes; returns (events, t_end_us, error): the events before an error are not lost."""
+        return _joined(self.parts(buffer))
+
+    def finish(self) -> Result:
+        """Say that no byte follows. Returns as `feed` does."""
+        return _joined(self.last_parts())
+
+    def parts(self, buffer: Any) -> Iterator[Result]:
+        """Decode more bytes as `feed` does, some megabytes of events at once; the last part has the error."""
         view = memoryview(buffer).cast("B")
         while len(view) and self._error is None:
             if self.header is None:
@@ -88,34 +103,43 @@ class Packets:
             elif self._lost is not None:
                 view = self._search(view)
             elif self._left:
-                view = self._content(view)
+                view = yield from self._content(view)
             else:
-                view = self._head(view if self._begun else self._run(view))
-        return self._result()
+                view = view if self._begun else self._run(view)
+                if self._full:
+                    yield self._result()
+                else:
+                    view = yield from self._head(view)
+        yield self._result()
 
-    def finish(self) -> Result:
-        """Say that no byte follows. Returns as `feed` does."""
+    def last_parts(self) -> Iterator[Result]:
+        """Finish as `finish` does, in parts."""
         if self._error is None and self.header is None and self._begun:
             self._error = aedat4_header.damaged("the header is cut", self._where, 0)
         if self._error is None and self.header is not None:
-            self._end_packet()
+            yield from self._end_packet()
         if self._error is None and self.header is not None:
             self._error = self._native.finish()
-        return self._result()
+        yield self._result()
 
-    def _end_packet(self) -> None:
+    def _end_packet(self) -> Steps[None]:
         """The last packet is whole, or it is counted as cut."""
         start, have = self._native.unfinished()
         if not have:
             view = self._pending(memoryview(b""))
             while len(view):
-                view = self._content(view) if self._left else self._head(view)
+                view = yield from (self._content(view) if self._left else self._head(view))
             if self._have:
-                self._unpack_cut()
+                yield from self._unpack_cut()
             start = self._start
             have = len(self._begun) if self._begun else self._size - self._left + _HEAD_BYTES if self._left else 0
         if have and self._error is None:
             self._error = self._native.cut(start, have, f"the last AEDAT4 packet is cut after {have} bytes")
+
+    @property
+    def _full(self) -> bool:
+        """Many events wait to be handed on."""
+        return self.header is not None and self._error is None and self._native.waiting >= _MOST_WAITING
 
     def lacks(self) -> int:
         """Return how many bytes are missing to the end of a packet; 0: none is begun, -1: that is not known."""
@@ -190,7 +214,7 @@ class Packets:
         self._offset -= len(pending)
         return memoryview(pending + rest)
 
-    def _head(self, view: memoryview) -> memoryview:
+    def _head(self, view: memoryview) -> Steps[memoryview]:
         """Take bytes of a packet's header, and look at those behind it."""
         if not len(view) or self._error is not None:
             return view
@@ -214,7 +238,7 @@ class Packets:
             self._offset = self._start + _HEAD_BYTES
             return view[used - back :]
         self._offset = self._start + _HEAD_BYTES
-        self._content(memoryview(head)[_HEAD_BYTES:])
+        yield from self._content(memoryview(head)[_HEAD_BYTES:])
         return view[used:]
 
     def _complaint(self, head: bytes, start: int) -> str | None:
@@ -238,7 +262,7 @@ class Packets:
             self._native.begin(self._triggers, self._start)
             self._frame.begin(self._size)
 
-    def _content(self, view: memoryview) -> memoryview:
+    def _content(self, view: memoryview) -> Steps[memoryview]:
         """Take bytes of a packet's content; a small one is unpacked when all of it is here."""
         piece, rest = view[: self._left], view[self._left :]
         self._left -= len(piece)
@@ -247,7 +271,7 @@ class Packets:
             return rest
         piecewise = self._size > _JOINED_BYTES or self._start < self._piecewise_until or not self._frame.magic
         if piecewise or len(piece) == self._size:
-            unused = self._unpack(piece)
+            unused = yield from self._unpack(piece)
             return view[len(piece) - unused :]
         if len(self._joined) < self._size:
             self._joined = bytearray(min(2 * self._size, _JOINED_BYTES))
@@ -256,10 +280,10 @@ class Packets:
         if self._left:
             return rest
         joined, self._have = memoryview(self._joined)[: self._have], 0
-        unused = self._unpack(joined)
+        unused = yield from self._unpack(joined)
         return memoryview(bytes(joined[len(joined) - unused :]) + rest) if unused else rest
 
-    def _unpack(self, piece: memoryview) -> int:
+    def _unpack(self, piece: memoryview) -> Steps[int]:
         """Unpack and decode; return how many of the bytes are not this packet's, though its size says so."""
         if self._frame.magic and len(piece) == self._size:
             unpacked, error = self._native.unpack(piece)
@@ -272,6 +296,8 @@ class Packets:
                 if self._produced > _MOST_RATIO * self._size + (1 << 20):
                     raise FrameError(f"it unpacks to more than {_MOST_RATIO} times its size")
                 self._error = self._error or self._native.feed(out)
+                if self._full:
+                    yield self._result()
             if not self._left and not self._frame.done:
                 raise FrameError("its content is cut")
         except FrameError as error:
@@ -290,11 +316,13 @@ class Packets:
         self._offset -= self._frame.unused
         return self._frame.unused
 
-    def _unpack_cut(self) -> None:
+    def _unpack_cut(self) -> Steps[None]:
         """Decode what is here of the last packet."""
         try:
             for out in self._frame.pieces(memoryview(self._joined)[: self._have], False):
                 self._error = self._error or self._native.feed(out)
+                if self._full:
+                    yield self._result()
         except FrameError:
             pass  # it is counted as cut
 
@@ -325,3 +353,10 @@ class Packets:
             return self._lost.find(self._frame.magic, at)
         match = _IDENTIFIER.search(self._lost, at)
         return match.start() if match else -1
+
+
+def _joined(parts: Iterator[Result]) -> Result:
+    """Return parts as one."""
+    every = list(parts)
+    _, t_end_us, error = every[-1]
+    return (every[0][0] if len(every) == 1 else np.concatenate([events for events, _, _ in every])), t_end_us, error

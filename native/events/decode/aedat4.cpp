@@ -38,6 +38,7 @@ void Aedat4Packets::begin(Kind kind, int64_t offset) {
 size_t Aedat4Packets::run(const Streams& streams, Span<const uint8_t> bytes, int64_t offset, int64_t end,
                           std::vector<Event>& out, Status& status) {
     size_t at = 0;
+    const size_t most = out.size() + kMostWaiting;
     odd_ = false;
     if (!pending_.empty()) {
         at = complete(streams, bytes, end);
@@ -47,7 +48,7 @@ size_t Aedat4Packets::run(const Streams& streams, Span<const uint8_t> bytes, int
         if (odd_) return at;
         pending_.clear();
     }
-    while (status.ok() && at < bytes.size) {
+    while (status.ok() && at < bytes.size && out.size() < most) {
         const Span<const uint8_t> rest{bytes.data + at, bytes.size - at};
         const int64_t start = offset + static_cast<int64_t>(at);
         if (plain_left_ != 0) {

@@ -23,6 +23,7 @@ class Aedat4Packets final : public GuardedDecoder {
     static constexpr size_t kMostTriggerBytes = size_t{1} << 20;
     static constexpr size_t kMostPending = size_t{1} << 20;
     static constexpr size_t kMostUnpacked = size_t{1} << 22;  // at once
+    static constexpr size_t kMostWaiting = size_t{1} << 18;   // events that run() adds before it stops between packets
 
     explicit Aedat4Packets(DecoderOptions options);
 
