@@ -41,12 +41,13 @@ class TokenSessions:
         most: at most so many; the one that was silent longest goes.
 
     Attributes:
+        lines: what the model file says of lines.
         evicted: how many went.
     """
 
     def __init__(self, model: Model, states: Sequence[StateType], readout: Readout | None, most: int) -> None:
         self._model, self._states, self._readout, self._most = model, states, readout, most
-        self._lines = LineScorer(model.session()).lines  # raises where the model does not fit
+        self.lines = LineScorer(model.session()).lines  # raises where the model does not fit
         self._keyed: OrderedDict[str, Keyed] = OrderedDict()
         self.evicted = 0
 
@@ -113,7 +114,7 @@ class TokenSessions:
 
     def _made(self, session: Session) -> Keyed:
         decide = None if self._readout is None else Decide(self._readout)
-        return Keyed(session, LineScorer(session, states=self._states, lines=self._lines), decide)
+        return Keyed(session, LineScorer(session, states=self._states, lines=self.lines), decide)
 
     def _copy(self, one: Keyed) -> Keyed:
         twin = self._made(one.session.clone())

@@ -25,7 +25,7 @@ from edgesnn.tokens.lines import MOST_BYTES, Line
 from edgesnn.tokens.masks import MOST_FIELD, field_of
 from edgesnn.tokens.sources.base import LineSource, Mark
 from edgesnn.tokens.sources.registry import open_lines
-from edgesnn.tokens.together import AT_ONCE, together
+from edgesnn.tokens.together import AT_ONCE, common_steps, together
 
 _TICK_MS = 100
 _SECTIONS = ("decide", "session", "source", "tokens")
@@ -104,6 +104,7 @@ class TokenStream:
         self._made: deque[_Made] = deque()
         self._order: list[str] = []  # of the sessions before what was made
         self._together: list[str] = []  # the keys of what was made
+        self._singly = 0  # lines for which doing them together would gain nothing
         self._wide = sum(tensor.data.nbytes for tensor in self.model.document.tensors.values()) >= _WIDE_BYTES
         self._place: tuple[int, int] | None = None
         self._lines = self._tokens = 0
@@ -235,9 +236,10 @@ class TokenStream:
         return self._records.make(score, one.decide, self._arrival(self._lines, key, stamp_ns, arrived_s, began_s))
 
     def _group(self) -> list[tuple[Line, float, str]]:
-        """Return the waiting lines that may be done together: each of another key, none for which another goes."""
+        """Return the waiting lines that gain by being done together: each of another key, none for which one goes."""
         group: list[tuple[Line, float, str]] = []
-        if self._key is None or not self._wide:
+        self._singly = max(0, self._singly - 1)
+        if self._key is None or not self._wide or self._singly:
             return group
         new = 0
         for line, arrived_s in islice(self._waiting, AT_ONCE):
@@ -246,7 +248,10 @@ class TokenStream:
             if new > self._sessions.room or any(key == other for *_, other in group):
                 break
             group.append((line, self._arrived_s(arrived_s), key))
-        return group
+        if common_steps([self._sessions.lines.count(line.data) for line, *_ in group]):
+            return group
+        self._singly = len(group)
+        return []
 
     def _make(self, group: list[tuple[Line, float, str]]) -> bool:
         """Make the predictions of these lines together; undone, and False, where one of them raises."""

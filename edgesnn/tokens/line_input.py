@@ -32,6 +32,10 @@ class LineInput:
         """Return its ids and those of the line's end; none of a blank text."""
         return encode(self.tokenizer, f"{text}\n") if text.strip() else []
 
+    def count(self, data: bytes) -> int:
+        """Return how many tokens a line has."""
+        return len(self.tokens(self.text(data)))
+
     def words(self, tokens: list[int]) -> list[tuple[int, int, str]]:
         """Return the tokens' words as (first, after the last, text): a word begins where a piece of text does after
         space or a comma, or with space."""

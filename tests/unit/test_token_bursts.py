@@ -126,7 +126,12 @@ def test_short_lines_of_many_keys_share_a_pass(monkeypatch: pytest.MonkeyPatch) 
     list(TokenStream(Bursts([burst]), MODELS["float32"]))
     monkeypatch.setattr(token_stream, "_WIDE_BYTES", 1 << 40)
     list(TokenStream(Bursts([burst]), MODELS["float32"], key="origin"))
-    assert calls == [8]  # runs of long lines read weights less often; only their first line's end
+    assert calls == []  # runs of long lines read the weights less often
+    monkeypatch.setattr(token_stream, "_WIDE_BYTES", 0)
+    mixed = [*((key, "long line " * 9) for key in "abcd"), *burst]
+    wanted = one_by_one(MODELS["float32"], [mixed])[0]
+    assert [facts(row) for row in TokenStream(Bursts([mixed]), MODELS["float32"], key="origin")] == wanted
+    assert max(calls) == 8  # the short ones, after the long ones one by one
 
 
 def test_an_error_comes_after_the_predictions_before_it_and_the_sessions_stay() -> None:
