@@ -119,6 +119,11 @@ def pending(port: int) -> int:
     return int(found[1]) if found else 0
 
 
+def assert_counted(counters: dict[str, int]) -> None:
+    dropped = sum(count for name, count in counters.items() if name.startswith("dropped."))
+    assert counters["events_in"] == counters["processed"] + dropped + counters["pending"] > 0
+
+
 def states(subscriber: Subscriber) -> dict[str, str]:
     """Return stream -> state as the last health says it."""
     messages = subscriber.of("/health")
@@ -148,9 +153,7 @@ def test_a_recording_s_predictions_arrive_once_in_order_as_a_pipeline_makes_them
     assert "all streams have ended" in daemon.log
     assert config["config"]["stream"][0]["source"] == str(RECORDING)
     for one in stats["streams"].values():
-        counters = one["counters"]
-        dropped = sum(count for name, count in counters.items() if name.startswith("dropped."))
-        assert counters["events_in"] == counters["processed"] + dropped + counters["pending"]
+        assert_counted(one["counters"])
         assert sum(one["decisions"].values()) == len(expected)
     assert stats["outbox"]["acknowledged"] == 2 * len(expected)
 
@@ -162,6 +165,7 @@ def test_sigterm_delivers_what_was_predicted_and_ends_with_0(one_broker, run):
         assert daemon.end() == 0, daemon.log
         stats = validated(subscriber.wait_for(1, "/stats")[-1])
         made = sum(stats["streams"]["door"]["decisions"].values())
+        assert_counted(stats["streams"]["door"]["counters"])
         records = [validated(message) for message in subscriber.wait_for(made)]
         assert [record["seq"] for record in records] == list(range(made))
         assert [validated(message)["status"] for message in subscriber.wait_for(2, "/status")][-1] == "stopped"
