@@ -208,11 +208,11 @@ class TokenStream:
         except (KeyError, ValueError, TypeError, RecursionError) as error:
             raise ModelError("snapshot is of no such stream", where="restore", found=repr(error)[:120]) from None
         self._sessions.replace(keyed, evicted)
-        self._lines, self._tokens, self._place = lines, tokens, None if mark is None else mark[:2]
+        self._lines, self._tokens = lines, tokens
         self._waiting.clear()
         self._made.clear()
-        if self._source is not None and mark is not None:
-            self._source.seek(mark)
+        self._place = None if self._source is None else self._source.seek(mark)
+        self.ended = False
 
     def close(self) -> None:
         """Let go of the source; twice is once."""

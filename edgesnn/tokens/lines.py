@@ -20,7 +20,7 @@ class Line(NamedTuple):
     Attributes:
         data: its bytes, at most `MOST_BYTES`.
         origin: who sent it: a sender's address, a topic, a host; "" where there is one only.
-        place: (file, byte after it) where the source can go back there, else None.
+        place: (text of the source, byte after it) where the source can go back there, else None.
     """
 
     data: bytes

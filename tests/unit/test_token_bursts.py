@@ -51,8 +51,8 @@ class Bursts:
     def mark(self, place: Place) -> Mark | None:
         return None
 
-    def seek(self, mark: Mark) -> None:
-        pass
+    def seek(self, mark: Mark | None) -> Place | None:
+        return None
 
     def close(self) -> None:
         pass

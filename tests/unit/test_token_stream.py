@@ -228,6 +228,36 @@ def test_a_file_goes_on_after_the_last_line(log: Path, cut: int) -> None:
     assert rest == [cut]
 
 
+@pytest.mark.parametrize("cut", range(len(LINES) + 1))
+def test_a_stream_that_went_on_is_put_back(log: Path, cut: int) -> None:
+    with log.open("a") as open_end:
+        open_end.write("no end")
+    with TokenStream(log, MODEL) as stream:
+        for _ in range(cut):
+            next(stream)
+        blob = stream.snapshot()
+        wanted = [facts(row) for row in stream]
+        for _ in range(2):
+            stream.restore(blob)
+            assert not stream.ended
+            assert stream.snapshot() == blob
+            assert [facts(row) for row in stream] == wanted
+
+
+def test_a_place_before_a_truncation_is_none_in_what_grew_since(log: Path) -> None:
+    with TokenStream(log, MODEL, follow=True) as first:
+        while first.poll(0) is not None:
+            pass
+        os.truncate(log, 0)
+        assert first.poll(200) is None
+        assert first.counters["source.truncations"] == 1
+        log.write_text("".join(f"new {i}\n" for i in range(40)))
+        blob = first.snapshot()
+    with TokenStream(log, MODEL) as second:
+        second.restore(blob)
+        assert sum(1 for _ in second) == 40
+
+
 def test_a_snapshot_that_is_none_changes_nothing() -> None:
     stream = TokenStream(None, MODEL)
     stream.push("a")

@@ -7,10 +7,10 @@ from typing import Protocol
 from edgesnn.tokens.lines import Line
 
 Place = tuple[int, int]
-"""A file (its inode) and a byte in it."""
+"""Which of the texts that the source read, counted from 0 (one that was rotated or truncated ends), and a byte in it."""
 
 Mark = tuple[int, int, int]
-"""A place, and a checksum of what stands before it: an inode may be another file's later."""
+"""A file's inode, a byte in it, and a checksum of what stands before it: an inode may be another file's later."""
 
 
 class LineSource(Protocol):
@@ -34,8 +34,9 @@ class LineSource(Protocol):
     def mark(self, place: Place) -> Mark | None:
         """Return what `seek` needs to come back to a line's place; None where there is no way back."""
 
-    def seek(self, mark: Mark) -> None:
-        """Go on after the line of a mark. Called before the first `read`."""
+    def seek(self, mark: Mark | None) -> Place | None:
+        """Go on after the line of a mark, with None from the start; return the place, None at the start and where there
+        is no way back. What was begun of a line is left out."""
 
     def close(self) -> None:
         """Let go of everything; twice is once."""

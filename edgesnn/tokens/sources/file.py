@@ -42,6 +42,7 @@ class FileLines:
         self._away = False
         self._fd = _open(path)
         self._inode = os.fstat(self._fd).st_ino
+        self._text = 0  # the first part of a place
         self._base = self._read = 0  # where the cutter began, what was read
 
     @property
@@ -70,18 +71,23 @@ class FileLines:
                 time.sleep(min(_LOOK_S, left_s))
 
     def mark(self, place: Place) -> Mark | None:
-        """See `LineSource.mark`; None where the place is in a file that was rotated away."""
-        inode, byte = place
-        return (inode, byte, self._sum_before(byte)) if inode == self._inode else None
+        """See `LineSource.mark`; None where the place is in a text that was rotated away or truncated."""
+        text, byte = place
+        return (self._inode, byte, self._sum_before(byte)) if text == self._text else None
 
-    def seek(self, mark: Mark) -> None:
+    def seek(self, mark: Mark | None) -> Place | None:
         """See `LineSource.seek`: a file of that name that is another one is read from its start."""
+        self._cutter.finish()
+        self._begin(0)
+        if mark is None:
+            return None
         inode, byte, checksum = mark
         same = inode == self._inode and byte <= os.fstat(self._fd).st_size
-        if same and self._sum_before(byte) == checksum:
-            self._begin(byte)
-        else:
+        if not same or self._sum_before(byte) != checksum:
             self._counts["rotations"] += 1
+            return None
+        self._begin(byte)
+        return self._text, byte
 
     def close(self) -> None:
         """See `LineSource.close`."""
@@ -107,7 +113,7 @@ class FileLines:
         self._base = self._read = byte
 
     def _lines(self, cuts: list[Cut]) -> list[Line]:
-        return [Line(data, origin, (self._inode, self._base + end)) for data, origin, end in cuts]
+        return [Line(data, origin, (self._text, self._base + end)) for data, origin, end in cuts]
 
     def _changed(self) -> list[Line]:
         """Look whether the name is another file's by now, or this one has become shorter."""
@@ -123,6 +129,7 @@ class FileLines:
             self._counts["truncations"] += 1
             lines = self._lines(self._cutter.finish())
             self._begin(0)
+            self._text += 1
             return lines
         return []
 
@@ -143,6 +150,7 @@ class FileLines:
         lines = self._lines(self._cutter.finish())
         os.close(self._fd)
         self._fd, self._inode = fd, os.fstat(fd).st_ino
+        self._text += 1
         self._base = self._read = 0
         return lines
 
@@ -197,8 +205,9 @@ class StdinLines:
         """See `LineSource.mark`."""
         return None
 
-    def seek(self, mark: Mark) -> None:
+    def seek(self, mark: Mark | None) -> Place | None:
         """See `LineSource.seek`: what comes is what follows."""
+        return None
 
     def close(self) -> None:
         """See `LineSource.close`."""

@@ -72,8 +72,9 @@ class MqttLines:
         """See `LineSource.mark`."""
         return None
 
-    def seek(self, mark: Mark) -> None:
+    def seek(self, mark: Mark | None) -> Place | None:
         """See `LineSource.seek`: what comes is what follows."""
+        return None
 
     def close(self) -> None:
         """See `LineSource.close`."""
