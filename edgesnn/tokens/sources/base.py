@@ -7,7 +7,7 @@ from typing import Protocol
 from edgesnn.tokens.lines import Line
 
 Place = tuple[int, int]
-"""Which of the texts that the source read, counted from 0 (one that was rotated or truncated ends), and a byte in it."""
+"""Which text of the source, counted from 0 (one that was rotated or truncated has ended), and a byte in it."""
 
 Mark = tuple[int, int, int]
 """A file's inode, a byte in it, and a checksum of what stands before it: an inode may be another file's later."""
