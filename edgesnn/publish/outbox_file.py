@@ -96,6 +96,7 @@ class OutboxFile:
         self._max_pages = max_bytes // PAGE_BYTES
         _make(path)
         self._db = sqlite3.connect(path, timeout=lock_wait_s, isolation_level=None, check_same_thread=False)
+        self._db.text_factory = lambda raw: raw.decode("utf-8", "replace")  # damaged text is compared, not raised for
         try:
             self._set_up()
             self._boots: dict[int, str] = dict(self._db.execute("SELECT id, boot FROM run"))
@@ -108,6 +109,8 @@ class OutboxFile:
             if "locked" in str(error):
                 hint = "is another one running? each process needs an outbox of its own"
                 raise PublishError("another process has this outbox open", where=str(path), hint=hint) from None
+            if "readonly" in str(error) and _unknown_format(path):
+                raise NotUsableError("its header asks for a newer SQLite") from None
             raise
         except BaseException:
             self._db.close()
@@ -203,7 +206,9 @@ class OutboxFile:
         db.execute("PRAGMA cell_size_check = ON")
         db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         version, application = self._one("PRAGMA user_version"), self._one("PRAGMA application_id")
-        tables = self._one("SELECT count(*) FROM sqlite_master")
+        tables = {sql for (sql,) in db.execute("SELECT sql FROM sqlite_master")}
+        if application != APPLICATION and not tables.isdisjoint(_TABLES):
+            raise NotUsableError(f"application_id {application:#x} with the tables of an outbox")
         if application not in (APPLICATION, 0) or (tables and not application):
             hint = "name a file of its own for the outbox"
             raise PublishError("this database belongs to another program", where=str(self.path), hint=hint)
@@ -222,7 +227,7 @@ class OutboxFile:
         found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
             raise NotUsableError(" ".join(str(found).split()))
-        if {sql for (sql,) in db.execute("SELECT sql FROM sqlite_master")} != set(_TABLES):
+        if tables and tables != set(_TABLES):
             raise NotUsableError("its tables are others")
         db.execute(f"PRAGMA max_page_count = {self._max_pages}")
 
@@ -282,8 +287,15 @@ def is_damage(error: Exception) -> bool:
     if isinstance(error, sqlite3.ProgrammingError):
         return False
     if isinstance(error, sqlite3.OperationalError):
-        return any(words in str(error) for words in ("no such", "malformed", "has no column", "columns but"))
+        words = ("no such", "malformed", "has no column", "columns but", "unsupported file format", "Could not decode")
+        return any(word in str(error) for word in words)
     return isinstance(error, (sqlite3.DatabaseError, UnicodeDecodeError))
+
+
+def _unknown_format(path: Path) -> bool:
+    """Return whether the header's format is none that SQLite 3 writes: it takes such a file for read-only."""
+    with path.open("rb") as file:
+        return any(version > 2 for version in file.read(20)[18:])
 
 
 def _names(first: str) -> Iterator[Path]:

@@ -196,6 +196,18 @@ def test_what_is_missing_or_wrong_is_counted(tmp_path, change, accepted, damaged
     assert (stats["accepted"], stats["dropped"]["damaged"], stats["note"]) == (accepted, damaged, None)
 
 
+@pytest.mark.parametrize("offset", [18, 19, 47, 60, 68, 100], ids=lambda offset: f"byte {offset}")
+def test_a_header_that_cannot_be_is_set_aside(tmp_path, offset):
+    path = filled(tmp_path / "outbox.db", 2)
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(b"\x77")
+    outbox = opened(path)
+    assert outbox.put(make_prediction(0)) == 0
+    assert balanced(outbox)["degraded"] is None
+    assert len(asides(path)) == 1
+
+
 def test_no_more_than_a_few_damaged_files_are_kept(tmp_path):
     path = tmp_path / "outbox.db"
     for number in range(KEPT_ASIDE + 3):
