@@ -5,6 +5,8 @@
 constexpr size_t kLanes = 16;
 constexpr size_t kFloats = sizeof(Floats) / sizeof(float);
 constexpr size_t kNarrow = 16 / kFloats;  // vectors in 16 columns
+constexpr size_t kStreamed = 512;         // columns
+constexpr size_t kFarWeights = 1 << 18;   // numbers, beyond which one row is read as sum_streamed does
 
 typedef float Unaligned __attribute__((vector_size(sizeof(Floats)), aligned(4), may_alias));
 
@@ -68,6 +70,34 @@ void sum_columns(const Matrix& m, const float* x, size_t column, float* y) noexc
     for (size_t v = 0; v < V; ++v) finish(m, column + v * kFloats, load(lanes[0] + v * kFloats), y);
 }
 
+// lane[n] = lane[n] + w[k][n] * x[k] for R inputs k, k + 16, ..
+template <size_t R>
+inline void add_rows(const float* weights, size_t stride, const float* x, size_t width, float* lane) noexcept {
+    for (size_t n = 0; n < width; n += kFloats) {
+        Floats sum = load(lane + n);
+#pragma GCC unroll 4
+        for (size_t r = 0; r < R; ++r) sum += load(weights + r * kLanes * stride + n) * x[r * kLanes];
+        store(lane + n, sum);
+    }
+}
+
+// Columns [column, column + width) of one row: the weights are read as they lie, the lanes are in memory. Faster where
+// the weights come from beyond the caches.
+void sum_streamed(const Matrix& m, const float* x, size_t column, size_t width, float* y) noexcept {
+    alignas(64) float lanes[kLanes][kStreamed];
+    for (auto& lane : lanes) std::memset(lane, 0, width * sizeof(float));
+    const float* weights = static_cast<const float*>(m.weights) + column;
+    size_t k = 0;
+    for (; k + 4 * kLanes <= m.inputs; k += 4 * kLanes)
+        for (size_t lane = 0; lane < kLanes; ++lane)
+            add_rows<4>(weights + (k + lane) * m.stride, m.stride, x + k + lane, width, lanes[lane]);
+    for (; k < m.inputs; ++k) add_rows<1>(weights + k * m.stride, m.stride, x + k, width, lanes[k % kLanes]);
+    for (size_t half = kLanes / 2; half > 0; half /= 2)
+        for (size_t j = 0; j < half; ++j)
+            for (size_t n = 0; n < width; ++n) lanes[j][n] += lanes[j + half][n];
+    for (size_t n = 0; n < width; n += kFloats) finish(m, column + n, load(lanes[0] + n), y);
+}
+
 }  // namespace
 
 uint64_t EDGESNN_ARM_NAME(events_f32)(const Matrix& m, const uint8_t* x, size_t x_stride, size_t rows, uint32_t* active,
@@ -85,6 +115,11 @@ uint64_t EDGESNN_ARM_NAME(events_f32)(const Matrix& m, const uint8_t* x, size_t 
 }
 
 void EDGESNN_ARM_NAME(lanes_f32)(const Matrix& m, const float* x, size_t x_stride, size_t rows, float* y) noexcept {
+    if (rows == 1 && m.inputs * m.stride >= kFarWeights) {
+        for (size_t column = 0; column < m.stride; column += kStreamed)
+            sum_streamed(m, x, column, m.stride - column < kStreamed ? m.stride - column : kStreamed, y);
+        return;
+    }
     size_t column = 0;  // outside the rows: the weights of a tile are read once
     for (; column + kWide * kFloats <= m.stride; column += kWide * kFloats)
         for (size_t row = 0; row < rows; ++row)

@@ -1,5 +1,7 @@
 // float32 matrices, avx2 arm: equations in linear_f32__scalar.cpp, loops in linear_f32.inl.
 #if defined(__x86_64__)
+#include <cstring>
+
 #include "kernels/gather__avx2.hpp"
 
 #define EDGESNN_ARM_NAME(name) name##__avx2

@@ -1,5 +1,7 @@
 // float32 matrices, avx512vnni arm: equations in linear_f32__scalar.cpp, loops in linear_f32.inl.
 #if defined(__x86_64__)
+#include <cstring>
+
 #include "kernels/gather__avx512vnni.hpp"
 
 #define EDGESNN_ARM_NAME(name) name##__avx512vnni

@@ -1,5 +1,7 @@
 // float32 matrices, neon arm: equations in linear_f32__scalar.cpp, loops in linear_f32.inl.
 #if defined(__aarch64__)
+#include <cstring>
+
 #include "kernels/gather__neon.hpp"
 
 #define EDGESNN_ARM_NAME(name) name##__neon
