@@ -132,6 +132,34 @@ def test_several_threads_put_at_once(make_outbox):
     assert [item.prediction.seq for item in outbox.next_batch(100)] == list(range(80))
 
 
+def test_while_threads_put_and_send_the_accounts_balance_at_every_moment(make_outbox):
+    outbox = make_outbox(capacity=50)
+    done = threading.Event()
+
+    def send() -> None:
+        turn = 0
+        while not done.is_set():
+            batch = outbox.next_batch(7)
+            outbox.ack([item.id for item in batch[:5]])
+            turn += 1
+            if turn % 3 == 0:
+                outbox.rewind()
+
+    sender = threading.Thread(target=send)
+    putters = [threading.Thread(target=lambda: [outbox.put(make_prediction(0)) for _ in range(60)]) for _ in range(3)]
+    for thread in (sender, *putters):
+        thread.start()
+    asked = 0
+    while any(thread.is_alive() for thread in putters):
+        stats = outbox.stats()
+        assert stats["accepted"] == stats["acknowledged"] + sum(stats["dropped"].values()) + stats["pending"]
+        asked += 1
+    done.set()
+    sender.join()
+    assert asked > 3
+    assert outbox.stats()["accepted"] == 180
+
+
 def test_block_waits_for_room(make_outbox):
     outbox = make_outbox(capacity=1, policy="block", block_s=10)
     outbox.put(make_prediction(0))
