@@ -14,6 +14,7 @@ from edgesnn.tokens.stepping import TokenSession, need_logits, output, tokenizer
 from edgesnn.tokens.tokenizers.base import encode
 
 Saved = dict[str, npt.NDArray[Any]]
+_ENDS = (None, "stop", "callback")  # what a count of tokens does not say
 
 
 class Piece(NamedTuple):
@@ -119,7 +120,7 @@ class Generation:
     def save(self) -> Saved:
         """Return what goes on besides the session: arrays by name."""
         return {
-            "counts": np.array([self._next, self._sampler.draws, self.count], dtype=np.int64),
+            "counts": np.array([self._next, self._sampler.draws, self.count, self._end()], dtype=np.int64),
             "held": np.frombuffer(self._held.encode(), dtype=np.uint8),
             "decoder": np.frombuffer(self._decoder.save(), dtype=np.uint8),
         }
@@ -131,15 +132,18 @@ class Generation:
             ModelError: it is none.
         """
         try:
-            token, draws, count = (int(number) for number in saved["counts"])
+            token, draws, count, end = (int(number) for number in saved["counts"])
             held, decoder = saved["held"].tobytes().decode(), saved["decoder"].tobytes()
         except (KeyError, ValueError, AttributeError, TypeError) as error:
             raise ModelError("not a saved generation", where="load", found=repr(error)[:120]) from None
-        if not 0 <= token < self._session.model.input["vocab"] or min(draws, count) < 0:
-            raise ModelError("not a saved generation", where="counts", found=str([token, draws, count]))
+        if not 0 <= token < self._session.model.input["vocab"] or min(draws, count) < 0 or end not in range(len(_ENDS)):
+            raise ModelError("not a saved generation", where="counts", found=str([token, draws, count, end]))
         self._decoder.load(decoder)
         self._next, self._sampler.draws, self.count, self._held = token, draws, count, held
-        self.why = "tokens" if count == self._most else None
+        self.why = _ENDS[end] or ("tokens" if count == self._most else None)
+
+    def _end(self) -> int:
+        return _ENDS.index(self.why) if self.why in _ENDS else 0
 
     def _sure(self, text: str) -> str:
         """Return what no stop string can take back any more; end before a whole one."""

@@ -23,7 +23,7 @@ class Sampling:
     """How a token is drawn.
 
     Attributes:
-        temperature: logits are divided by it; 0: the most probable token, no draw.
+        temperature: logits are divided by it, 1e-6 to 1e6; 0: the most probable token, no draw.
         top_k: only so many most probable tokens; 0: all.
         top_p: only the fewest most probable tokens whose probabilities add up to it.
         order: "usual": temperature, top-k, top-p; "published": as SpikeGPT's script, which cuts by top-p first (more
@@ -42,6 +42,8 @@ class Sampling:
 
     def __post_init__(self) -> None:
         _check(self.temperature, "temperature", 0, 1e6)
+        if self.temperature > 0:
+            _check(self.temperature, "temperature", 1e-6, 1e6)
         _check(self.top_p, "top_p", 1e-9, 1)
         _check(self.top_k, "top_k", 0, (1 << 31) - 1, whole=True)
         _check(self.seed, "seed", 0, (1 << 64) - 1, whole=True)

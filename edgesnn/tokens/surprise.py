@@ -278,11 +278,10 @@ def alert_threshold(normal: Iterable[float], alerts: float) -> float:
     4.0
     """
     ordered = sorted(normal, reverse=True)
-    allowed = math.floor(alerts)
-    if not 0 <= allowed < len(ordered):
+    if not 0 <= alerts < len(ordered):
         expected = f"fewer alerts than lines, {len(ordered)}"
         raise UsageError("the normal log says no threshold", where="alerts", found=f"{alerts:g}", expected=expected)
-    return ordered[allowed]
+    return ordered[math.floor(alerts)]
 
 
 def _sum(values: Floats) -> float:

@@ -108,6 +108,20 @@ def test_saved_and_restored_it_goes_on_byte_for_byte(model: Model, cut: int) -> 
     assert begun + [piece.text for piece in second] == whole
 
 
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [({"stop": "d"}, "stop"), ({"on_piece": lambda piece: piece.text == "c"}, "callback"), ({"tokens": 2}, "tokens")],
+)
+def test_what_ended_stays_ended_when_it_is_restored(options: dict[str, Any], why: str) -> None:
+    session = Model(chain(WORDS)).session()
+    first = generate(session, "a", temperature=0, **options)
+    assert text_of(first)
+    second = generate(session, "a", temperature=0, **options)
+    second.load(first.save())
+    assert second.why == first.why == why
+    assert text_of(second) == ""
+
+
 def test_a_character_of_several_bytes_is_one_piece() -> None:
     size = 256
     b = Builder(input={"kind": "tokens", "vocab": size + 4, "tokenizer": {"kind": "bytes"}})
@@ -160,9 +174,10 @@ def test_models_that_write_no_text_are_refused() -> None:
         generate(Model(plain).session(), "a")
 
 
-@pytest.mark.parametrize("saved", [{}, {"counts": np.array([1, 2])}, {"counts": np.array([999, 0, 0])}])
-def test_what_is_no_saved_generation_is_refused(saved: dict[str, Any]) -> None:
+@pytest.mark.parametrize("counts", [None, [1, 2], [999, 0, 0, 0], [1, 0, 0, 3]])
+def test_what_is_no_saved_generation_is_refused(counts: list[int] | None) -> None:
     nothing = np.zeros(0, np.uint8)
+    saved = {} if counts is None else {"counts": np.array(counts)}
     with pytest.raises(ModelError, match="not a saved generation"):
         generate(Model(writer()).session(), "a").load({"held": nothing, "decoder": nothing, **saved})
 

@@ -125,6 +125,8 @@ def test_logits_that_are_no_numbers_are_an_error(bad: float) -> None:
     "wrong",
     [
         {"temperature": -1},
+        {"temperature": 1e-308},
+        {"temperature": False},
         {"temperature": "1"},
         {"temperature": float("nan")},
         {"top_p": 0},
