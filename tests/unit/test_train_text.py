@@ -18,7 +18,7 @@ from edgesnn.train.text.config import load_text_config, parse_text_config  # noq
 from edgesnn.train.text.corpus import load_corpus  # noqa: E402
 from edgesnn.train.text.labelled import load_head_config  # noqa: E402
 from edgesnn.train.text.loop import TextTrainer  # noqa: E402
-from edgesnn.train.text.measure import auc, by_line  # noqa: E402
+from edgesnn.train.text.measure import auc, by_line, curves  # noqa: E402
 
 TINY = {
     "data": {"test": 0.2},
@@ -103,6 +103,8 @@ def test_a_text_that_cannot_train(tmp_path, content, told):
         ({"model": {"depth": 3}}, "model.depth"),
         ({"data": {"masks": ["names"]}}, "data.masks is wrong"),
         ({"data": {"drop_fields": [2, 1]}}, "data.drop_fields is wrong"),
+        ({"data": {"normal": "-", "drop_fields": [1]}}, "0 among them: the label of data.normal"),
+        ({"data": {"normal": "-", "drop_fields": []}}, "0 among them: the label of data.normal"),
         ({"data": {"tokenizer": "words"}}, "one of characters, bytes, bpe, numbers"),
         ({"augment": {}}, "unknown section"),
     ],
@@ -149,6 +151,16 @@ def test_area_under_the_curve():
     pairs = [(a > b) + (a == b) / 2 for a in scores[positive] for b in scores[~positive]]
     assert auc(scores, positive) == pytest.approx(np.mean(pairs))
     assert by_line(np.array([1.0, 2.0, 3.0]), np.array([2, 2])).tolist() == [0.5, 2.5]
+
+
+def test_lines_without_tokens_are_on_no_curve(tmp_path):
+    path = tmp_path / "sensor.log"
+    path.write_text("- 1\n- 2\n- 3\n- 1\n-\nBAD 9\n- 2\n-\n")
+    data = config_of(str(path), data={"test": 0.5, "normal": "-", "tokenizer": "numbers", "bins": 2}).data
+    corpus = load_corpus(data)
+    assert corpus.line_tokens.tolist() == [0, 1, 1, 0]
+    assert curves({"own": np.array([1.0])}, corpus) == {"own_auc": 0.0}
+    assert curves({"own": np.array([-1.0])}, corpus) == {"own_auc": 1.0}
 
 
 def test_the_command_writes_models_that_run_as_it_says(text, tmp_path, capsys):

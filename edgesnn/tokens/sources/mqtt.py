@@ -39,7 +39,7 @@ class MqttLines:
         if "\0" in self._topic or len(self._topic.encode("utf-8", "replace")) > 65535:
             raise UsageError("not a topic", where=url)
         self.where = f"{broker.url}/{self._topic}"
-        self._counts = {"messages": 0, "bytes_cut": 0, "connections": 0, "connections_lost": 0}
+        self._counts = {"messages": 0, "lines_cut": 0, "bytes_cut": 0, "connections": 0, "connections_lost": 0}
         self._client = Client(broker, client_id=make_client_id(socket.gethostname(), "lines"))
         try:
             self._client.open()
@@ -88,6 +88,7 @@ class MqttLines:
         self._counts["messages"] += 1
         made = []
         for one in message.payload.removesuffix(b"\n").split(b"\n"):
+            self._counts["lines_cut"] += len(one) > MOST_BYTES
             self._counts["bytes_cut"] += max(0, len(one) - MOST_BYTES)
             made.append(Line(one[:MOST_BYTES].removesuffix(b"\r"), message.topic))
         return made

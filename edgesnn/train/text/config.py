@@ -27,7 +27,7 @@ class CorpusConfig:
         test: share of the lines, the last ones, that never train.
         normal: only lines whose first field is this train (logs with a label in front).
         drop_fields: fields of a line that the model never sees, 0 the first (docs/tokens.md); with `normal` [0] by
-            default.
+            default, and always with 0.
         masks: words in place of what differs every time (docs/tokens.md); with `normal` all by default.
     """
 
@@ -126,4 +126,7 @@ def parse_text_config(document: dict[str, Any], *, where: str = "config") -> Tex
     except ModelError as error:
         what = error.what.replace("input.", "data.")
         raise ConfigError(what, where=where, found=error.found, expected=error.expected) from None
+    if config.data.normal and 0 not in config.data.drop_fields:
+        found, expected = str(list(config.data.drop_fields)), "0 among them: the label of data.normal"
+        raise ConfigError("data.drop_fields is wrong", where=where, found=found, expected=expected)
     return config

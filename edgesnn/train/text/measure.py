@@ -32,13 +32,20 @@ def measure(documents: Mapping[str, Document], corpus: Corpus) -> Measured:
     best = min(grams, key=lambda n: grams[n].sum())
     bits["ngram"] = grams[best]
     measured = {name: float(own.sum()) / corpus.test_characters for name, own in bits.items()}
-    if corpus.alerts.any() and not corpus.alerts.all():
-        measured |= {f"{name}_auc": auc(by_line(own, corpus.line_tokens), corpus.alerts) for name, own in bits.items()}
-    return {**measured, "ngram_order": best}
+    return {**measured, **curves(bits, corpus), "ngram_order": best}
+
+
+def curves(bits: Mapping[str, Floats], corpus: Corpus) -> Measured:
+    """Return "NAME_auc" for the bits of each name, of the lines that have tokens; none if these are of one kind."""
+    kept = corpus.line_tokens > 0
+    tokens, alerts = corpus.line_tokens[kept], corpus.alerts[kept[: len(corpus.alerts)]]
+    if alerts.all() or not alerts.any():
+        return {}
+    return {f"{name}_auc": auc(by_line(own, tokens), alerts) for name, own in bits.items()}
 
 
 def by_line(bits: Floats, line_tokens: Ids) -> Floats:
-    """Return the bits per token of each line, of those of all tokens but the first."""
+    """Return the bits per token of each line, of those of all tokens but the first; no line is without tokens."""
     ends = np.cumsum(line_tokens)
     return np.add.reduceat(np.concatenate(([0.0], bits)), ends - line_tokens) / line_tokens
 
