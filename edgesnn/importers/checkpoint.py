@@ -140,7 +140,9 @@ def _checked(loaded: Any, where: str) -> dict[str, Any]:
     tensors, left = {}, os.path.getsize(where)
     for name, value in loaded.items():
         at = f"{where}, {str(name)[:80]}"
-        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
+        if not isinstance(name, str):
+            raise ModelError("a tensor's name is no text", where=at, found=type(name).__name__)
+        if not isinstance(value, torch.Tensor):
             hint = "save the state_dict alone" if isinstance(value, (dict, int, float)) else None
             raise ModelError("not a tensor", where=at, found=type(value).__name__, expected="a tensor", hint=hint)
         tensor = value.detach()

@@ -27,6 +27,9 @@ RESCALE_LAYERS = 6
 BINARISED_VOCABULARY = 77
 """The author's inference binarises the embedding of models with so many tokens: the character model."""
 
+MOST_DECAY = 88.0
+"""e^-(e^88) is 0, as it is beyond, and e^88 is a float32."""
+
 EPS = 1e-5
 _ROWS = 4096  # of the table that are normed at once, in float64
 
@@ -239,7 +242,7 @@ class _Graph:
         gate = self._gate(name, self._shift(name, "r", h, past))
         key = self.linear(f"{name}.key", self._shift(name, "k", h, past))
         value = self.linear(f"{name}.value", self._shift(name, "v", h, past))
-        decay = -np.exp(self._vector(f"{name}.time_decay").astype(np.float64))
+        decay = -np.exp(np.minimum(self._vector(f"{name}.time_decay").astype(np.float64), MOST_DECAY))
         tensors = {"bonus": self._vector(f"{name}.time_first"), "decay": decay.astype(np.float32)}
         mixed = self._add("wkv", [key, value], f"{name}.wkv", tensors)
         return self.linear(f"{name}.output", self._add("multiply", [gate, mixed], f"{name}.gated"), share)

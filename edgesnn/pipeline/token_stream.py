@@ -26,6 +26,7 @@ from edgesnn.tokens.masks import MOST_FIELD, field_of
 from edgesnn.tokens.sources.base import LineSource, Mark
 from edgesnn.tokens.sources.registry import open_lines
 from edgesnn.tokens.together import AT_ONCE, common_steps, together
+from edgesnn.tokens.tokenizers.base import utf8
 
 _TICK_MS = 100
 _SECTIONS = ("decide", "session", "source", "tokens")
@@ -92,7 +93,7 @@ class TokenStream:
     ) -> None:
         self.model = model if isinstance(model, Model) else load(model, backend=backend)
         self._key = _checked_key(key)
-        policy = None if reset is None else fields.reset_policy(reset, "reset", "reset")
+        policy = None if reset is None else _checked_reset(reset)
         states = [replace(state, **(policy or {})) for state in self.model.document.states]
         readout = self.model.readout if threshold is None else None
         if threshold is None and readout is None:
@@ -162,12 +163,12 @@ class TokenStream:
             stamp_ns: a host time of yours, for the prediction.
 
         Raises:
-            UsageError: the stream has a source, or is closed; a line with a line's end inside.
+            UsageError: the stream has a source, or is closed; no text, or a line with a line's end inside.
         """
         self._check_open()
         if self._source is not None:
             raise UsageError("lines are pushed into a stream that has a source", where="push")
-        data = line.encode("utf-8", "surrogatepass") if isinstance(line, str) else bytes(line)
+        data = utf8(line)
         if b"\n" in data:
             raise UsageError("a line holds a line's end", where="push", hint="push line by line")
         taken = Line(data[:MOST_BYTES], origin)
@@ -327,6 +328,13 @@ def _heard(one: Keyed, arrived_s: float, live: bool) -> float | None:
     idle_ms = None if one.heard_s is None or not live else 1e3 * (arrived_s - one.heard_s)
     one.heard_s = arrived_s
     return idle_ms
+
+
+def _checked_reset(reset: Any) -> dict[str, Any]:
+    try:
+        return fields.reset_policy(reset, "reset", "reset")
+    except ModelError as error:
+        raise UsageError("not a reset policy", where="reset", found=error.found, expected=error.expected) from None
 
 
 def _checked_key(key: Any) -> str | int | None:

@@ -16,6 +16,7 @@ from edgesnn.tokens.probability import Floats, check_logits, surprise_bits
 from edgesnn.tokens.resets import Resets
 from edgesnn.tokens.stepping import TokenSession, logits_output, need_logits, output, pieces
 from edgesnn.tokens.together import Keep, Work, alone
+from edgesnn.tokens.tokenizers.base import utf8
 
 SPANS = 3
 Saved = dict[str, npt.NDArray[Any]]
@@ -260,8 +261,7 @@ def score(session: TokenSession, lines: Iterable[str | bytes]) -> Iterator[LineS
     need_logits(session.model)
     scorer = LineScorer(session)
     for line in lines:
-        data = line.encode("utf-8", "surrogatepass") if isinstance(line, str) else bytes(line)
-        yield scorer.line(data.removesuffix(b"\n").removesuffix(b"\r"))
+        yield scorer.line(utf8(line).removesuffix(b"\n").removesuffix(b"\r"))
 
 
 def alert_threshold(normal: Iterable[float], alerts: float) -> float:

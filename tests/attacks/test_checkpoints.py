@@ -97,7 +97,7 @@ WRONG: dict[str, tuple[Change, str]] = {
     "nothing": (lambda t: {}, "not a checkpoint: found dict"),
     "a number": (lambda t: 3, "not a checkpoint: found int"),
     "wrapped": (lambda t: {"model": t}, "model: not a tensor: found dict, expected a tensor; save the state_dict"),
-    "numbers for names": (lambda t: dict(enumerate(t.values())), "0: not a tensor"),
+    "numbers for names": (lambda t: dict(enumerate(t.values())), "0: a tensor's name is no text: found int"),
     "no head": (drop("head.weight"), "head.weight: checkpoint lacks a tensor"),
     "no embedding": (drop("emb.weight"), "emb.weight: checkpoint lacks a tensor"),
     "no block": (lambda t: {n: v for n, v in t.items() if not n.startswith("blocks.0")}, "lacks a tensor"),

@@ -7,6 +7,7 @@ layers and cannot tell mode "author" from "train": eight layers are compared wit
 from __future__ import annotations
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -135,6 +136,19 @@ def test_the_modes_of_eight_layers_are_two_networks(deep, binarise, backend):
             np.testing.assert_array_equal(np.stack([ours[n] for n in names], axis=1), trace.stacked(part))
             assert 0.02 < trace.stacked(part).mean() < 0.8
     assert np.abs(logits["author"] - logits["train"]).max() > 0.1
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_past_that_is_forgotten_at_once(deep, tmp_path, backend):
+    import torch
+
+    tensors = {**deep[0], "blocks.0.att.time_decay": torch.full((32,), 1000.0)}
+    path = tmp_path / "forgetful.pth"
+    torch.save(tensors, path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        document = import_spikegpt(path, mode="train")
+    compare_with_torch(document, token_nets.run(tensors, TOKENS, rescale=False, binarise=True), backend)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

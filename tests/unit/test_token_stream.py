@@ -338,8 +338,12 @@ def test_what_cannot_be_is_refused(options: dict[str, Any], message: str) -> Non
 
 
 def test_calls_that_do_not_fit_are_refused(log: Path) -> None:
-    with pytest.raises(ModelError, match="reset policy is not known"):
-        TokenStream(None, MODEL, reset="word")
+    for reset in ("word", {"policy": "tokens"}, {"policy": "never", "idle_ms": 1 << 40}):
+        with pytest.raises(UsageError, match="reset: not a reset policy: found"):
+            TokenStream(None, MODEL, reset=reset)
+    for line in (5, None, ["a"], 10**12):
+        with pytest.raises(UsageError, match="not a text: found"):
+            TokenStream(None, MODEL).push(line)  # type: ignore[arg-type]
     with pytest.raises(ModelError, match="the model reads no tokens"):
         TokenStream(None, Model(one("accumulate", [3])))
     with pytest.raises(ModelError, match="the model has no tokenizer"):

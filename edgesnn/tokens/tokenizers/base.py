@@ -80,8 +80,7 @@ def encode(tokenizer: Tokenizer, text: str | bytes) -> list[int]:
     [110, 195, 169]
     """
     encoder = tokenizer.encoder()
-    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
-    return encoder.feed(data) + encoder.finish()
+    return encoder.feed(utf8(text)) + encoder.finish()
 
 
 def decode(tokenizer: Tokenizer, tokens: Sequence[int]) -> str:
@@ -96,6 +95,15 @@ def decode(tokenizer: Tokenizer, tokens: Sequence[int]) -> str:
             expected = f"0 to {tokenizer.size - 1}"
             raise UsageError("id is not in the vocabulary", found=str(token), expected=expected)
     return "".join(map(decoder.feed, tokens)) + decoder.finish()
+
+
+def utf8(text: str | bytes) -> bytes:
+    """Return the bytes of a text; UsageError where it is none."""
+    if isinstance(text, str):
+        return text.encode("utf-8", "surrogatepass")
+    if isinstance(text, (bytes, bytearray, memoryview)):
+        return bytes(text)
+    raise UsageError("not a text", found=type(text).__name__, expected="str or bytes")
 
 
 class Utf8:
