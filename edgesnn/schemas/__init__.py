@@ -1,7 +1,7 @@
 """JSON Schemas (draft 2020-12) of the payloads that edgesnn prints and publishes, one file a payload and version.
 
 `prediction-1`, `status-1`, `state-1`, `event-1`, and of the service `health-1`, `stats-1`, `config-1`; `docs/mqtt.md`
-says on which topic each one travels.
+says on which topic each one travels, and `asyncapi.json` (AsyncAPI 3) the same for programs.
 """
 
 from __future__ import annotations
