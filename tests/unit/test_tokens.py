@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import json
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -117,6 +118,34 @@ def test_json_that_the_package_refuses_is_an_error_of_the_model() -> None:
     byte_pairs()  # skips without the package
     with pytest.raises(ModelError, match=r"input.tokenizer.json is wrong"):
         make_tokenizer({"kind": "huggingface", "json": '{"model": {"type": "none"}}'})
+
+
+FOREIGN: dict[str, dict[str, Any]] = {
+    "a word without unknown": {"model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "[UNK]"}},
+    "a piece without unknown": {"model": {"type": "Unigram", "unk_id": None, "vocab": [["a", -1.0]]}},
+    "a pattern that never ends": {
+        "model": {"type": "BPE", "vocab": {"a": 0}, "merges": []},
+        "pre_tokenizer": {
+            "type": "Split",
+            "pattern": {"Regex": "(a+)+$"},
+            "behavior": "Isolated",
+            "invert": False,
+        },
+    },
+    "a damaged table": {
+        "model": {"type": "BPE", "vocab": {"a": 0}, "merges": []},
+        "normalizer": {"type": "Precompiled", "precompiled_charsmap": "AAAA"},
+    },
+}
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_what_the_package_cannot_do_is_an_error_of_the_model(case: str) -> None:
+    pytest.importorskip("tokenizers", reason="extra `tokens` is not installed")
+    plain: dict[str, Any] = {"version": "1.0", "added_tokens": [], "pre_tokenizer": {"type": "Whitespace"}}
+    given = {"kind": "huggingface", "json": json.dumps({**plain, **FOREIGN[case]})}
+    with pytest.raises(ModelError, match=r"cannot encode a text|input\.tokenizer\.json is wrong"):
+        encode(make_tokenizer(given), "zebra " + "a" * 40 + "!")
 
 
 def test_an_id_outside_the_vocabulary_is_refused() -> None:

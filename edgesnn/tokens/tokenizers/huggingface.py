@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from edgesnn.errors import BackendError, ModelError
@@ -40,36 +41,34 @@ class HuggingFace:
         except ImportError:
             hint = "pip install 'edgesnn[tokens]'"
             raise BackendError("the model's tokenizer needs the package tokenizers", where=where, hint=hint) from None
-        try:
-            return HuggingFaceTokenizer(Foreign.from_str(given["json"]))
-        except Exception as error:  # the package raises plain Exceptions
-            raise ModelError(f"{AT}.json is wrong", where=where, found=str(error)[:200]) from None
+        foreign = _asked(f"{AT}.json is wrong", where, Foreign.from_str, given["json"])
+        return HuggingFaceTokenizer(foreign, where)
 
 
 class HuggingFaceTokenizer:
     """See `Tokenizer`. A text is encoded in units of lines: a unit ends after a line's end before a character that is
     no space, or after `MOST_CHARACTERS`."""
 
-    def __init__(self, foreign: Any) -> None:
-        self.foreign = foreign
+    def __init__(self, foreign: Any, where: str) -> None:
+        self.foreign, self.where = foreign, where
         foreign.no_truncation()
         foreign.no_padding()
         self.size = 1 + max(foreign.get_vocab(with_added_tokens=True).values(), default=-1)
 
     def encoder(self) -> HuggingFaceEncoder:
         """See `Tokenizer.encoder`."""
-        return HuggingFaceEncoder(self.foreign)
+        return HuggingFaceEncoder(self.foreign, self.where)
 
     def decoder(self) -> HuggingFaceDecoder:
         """See `Tokenizer.decoder`."""
-        return HuggingFaceDecoder(self.foreign)
+        return HuggingFaceDecoder(self.foreign, self.where)
 
 
 class HuggingFaceEncoder:
     """See `Encoder`; a line waits until the next one begins."""
 
-    def __init__(self, foreign: Any) -> None:
-        self._foreign = foreign
+    def __init__(self, foreign: Any, where: str) -> None:
+        self._foreign, self._where = foreign, where
         self._text = Utf8()
         self._waiting = ""
 
@@ -117,18 +116,22 @@ class HuggingFaceEncoder:
         """Return the ids of a unit as they are in front of what follows, where no token holds parts of both."""
         if not text:
             return []
-        made = self._foreign.encode(text + following, add_special_tokens=False)
+        made = self._asked(text + following)
         own = [number for number, (_, end) in zip(made.ids, made.offsets, strict=True) if end <= len(text)]
         if following and any(start < len(text) < end for start, end in made.offsets):
-            own = self._foreign.encode(text, add_special_tokens=False).ids
+            own = self._asked(text).ids
         return own
+
+    def _asked(self, text: str) -> Any:
+        encode = partial(self._foreign.encode, add_special_tokens=False)
+        return _asked("the tokenizer cannot encode a text", self._where, encode, text)
 
 
 class HuggingFaceDecoder:
     """See `Decoder`. The text of a token may depend on those before it: a few are decoded with it."""
 
-    def __init__(self, foreign: Any) -> None:
-        self._foreign = foreign
+    def __init__(self, foreign: Any, where: str) -> None:
+        self._foreign, self._where = foreign, where
         self._ids: list[int] = []
         self._said = 0  # ids of which the text has been given
 
@@ -165,5 +168,16 @@ class HuggingFaceDecoder:
         self._ids, self._said = ids, said
 
     def _decode(self, ids: list[int]) -> str:
-        text: str = self._foreign.decode(ids, skip_special_tokens=False)
+        decode = partial(self._foreign.decode, skip_special_tokens=False)
+        text: str = _asked("the tokenizer cannot decode ids", self._where, decode, ids)
         return text
+
+
+def _asked(what: str, where: str, call: Callable[[Any], Any], given: Any) -> Any:
+    """Return what the package says; a ModelError where it raises, or panics, which is no `Exception`."""
+    try:
+        return call(given)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        raise ModelError(what, where=where, found=str(error).split("\n")[0][:200]) from None
