@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,17 @@ def test_a_tensor_that_is_not_its_document_s_is_refused(write, tmp_path):
     (tmp_path / "damaged.safetensors").write_bytes(data)
     (found,) = refusals(write(GOOD.replace('"gestures"', f'"{tmp_path / "damaged.safetensors"}"')))
     assert "tensor's bytes are not the document's" in found
+
+
+@pytest.mark.parametrize("label", ["a/b", "clap\x1b[2J", "+", "x" * 201])
+def test_a_label_that_cannot_be_published_is_refused_before_it_is_predicted(write, tmp_path, label):
+    document = read_file(locate("gestures"))
+    assert document.readout is not None
+    labels = [label, *document.readout["labels"][1:]]
+    replace(document, readout={**document.readout, "labels": labels}).save(tmp_path / "hostile.safetensors")
+    (found,) = refusals(write(GOOD.replace('"gestures"', f'"{tmp_path / "hostile.safetensors"}"')))
+    assert found.startswith("line 9: stream[0].model: label: not a usable label name: found ")
+    assert found.isprintable()
 
 
 def test_hdf5_is_left_to_offline_commands(write, tmp_path):
