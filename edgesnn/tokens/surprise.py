@@ -177,7 +177,8 @@ class LineScorer:
         fits = shapes == {"counts": (np.dtype(np.int64), (3,)), "running": (np.dtype(np.float64), (3,))}
         if not fits or known is None or known.dtype != np.float32 or known.shape not in ((0,), (self._vocab,)):
             raise ModelError("not a saved scorer", where="load", found=str(sorted(saved)))
-        if saved["counts"].min() < 0 or not np.isfinite(saved["running"]).all() or saved["running"][[0, 2]].min() < 0:
+        finite = all(np.isfinite(saved[name]).all() for name in ("known", "running"))
+        if saved["counts"].min() < 0 or not finite or saved["running"][[0, 2]].min() < 0:
             raise ModelError("not a saved scorer", where="counts", found=str(saved["counts"].tolist()))
         self._known = None if known.size == 0 else known.copy()
         self.tokens, self._resets.since, begun = (int(number) for number in saved["counts"])

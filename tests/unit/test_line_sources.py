@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from edgesnn.errors import RecordingError, UsageError
-from edgesnn.tokens.lines import JournalCutter, Line
+from edgesnn.errors import PublishError, RecordingError, UsageError
+from edgesnn.mqtt import Lost, Message
+from edgesnn.tokens.lines import MOST_BYTES, JournalCutter, Line
+from edgesnn.tokens.sources import mqtt
 from edgesnn.tokens.sources.base import LineSource
 from edgesnn.tokens.sources.file import FileLines, StdinLines
 from edgesnn.tokens.sources.registry import open_lines
@@ -237,6 +239,38 @@ def test_a_journal_that_is_damaged_goes_on_with_the_next_entry() -> None:
     (cut,) = long.feed(b"MESSAGE\n" + len(value).to_bytes(8, "little") + value + b"\n_HOSTNAME=h\n\n")
     assert (len(cut.data), cut.origin) == (65_536, "h")
     assert long.counters == {"lines_cut": 1, "bytes_cut": 200_000 - 65_536, "bad_fields": 0}
+
+
+class Broker:
+    """A client with these events."""
+
+    def __init__(self, *events: object) -> None:
+        self._events = events
+
+    def __call__(self, *_: object, **__: object) -> Broker:
+        return self
+
+    def open(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def subscribe(self, topic: str) -> None: ...
+
+    def poll(self, wait_s: float) -> tuple[object, ...]:
+        return self._events
+
+
+def test_messages_before_a_refusal_are_given_and_long_lines_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = Lost(PublishError("refused"), final=True)
+    message = Message("gate", b"x" * (MOST_BYTES + 5) + b"\nshort\n", False)
+    monkeypatch.setattr(mqtt, "Client", Broker(message, lost))
+    source = mqtt.MqttLines("mqtt://host/gate")
+    assert [len(line.data) for line in source.read(0.0)] == [MOST_BYTES, 5]
+    assert (source.counters["lines_cut"], source.counters["bytes_cut"]) == (1, 5)
+    for _ in range(2):
+        with pytest.raises(PublishError, match="refused"):
+            source.read(0.0)
+    assert source.counters["messages"] == 1
 
 
 def test_datagrams_are_lines_of_their_sender() -> None:

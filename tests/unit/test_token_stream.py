@@ -282,6 +282,7 @@ def test_a_snapshot_that_is_none_changes_nothing() -> None:
         {"source/mark": np.array([1, 2])},
         {"source/mark": np.array([1, -2, 3])},
         {"tokens/0/counts": np.array([1, -2, 0])},
+        {"tokens/0/known": np.full_like(arrays["tokens/0/known"], np.nan)},
         {"decide/0": np.zeros(0, np.int64)},
         {"session/0": np.zeros(0, np.uint8)},
     ):

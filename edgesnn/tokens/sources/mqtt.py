@@ -8,7 +8,7 @@ import socket
 from urllib.parse import unquote
 
 from edgesnn.broker_url import parse_broker
-from edgesnn.errors import UsageError
+from edgesnn.errors import PublishError, UsageError
 from edgesnn.mqtt import Client, Connected, Lost, Message, make_client_id
 from edgesnn.tokens.lines import MOST_BYTES, Line
 from edgesnn.tokens.sources.base import Mark, Place
@@ -40,6 +40,7 @@ class MqttLines:
             raise UsageError("not a topic", where=url)
         self.where = f"{broker.url}/{self._topic}"
         self._counts = {"messages": 0, "lines_cut": 0, "bytes_cut": 0, "connections": 0, "connections_lost": 0}
+        self._failed: PublishError | None = None
         self._client = Client(broker, client_id=make_client_id(socket.gethostname(), "lines"))
         try:
             self._client.open()
@@ -54,7 +55,9 @@ class MqttLines:
         return dict(self._counts)
 
     def read(self, wait_s: float) -> list[Line] | None:
-        """See `LineSource.read`; PublishError where the broker refuses for good."""
+        """See `LineSource.read`; PublishError where the broker refuses for good, after the lines before it."""
+        if self._failed is not None:
+            raise self._failed
         lines: list[Line] = []
         for event in self._client.poll(wait_s):
             if isinstance(event, Message):
@@ -64,8 +67,11 @@ class MqttLines:
             elif isinstance(event, Lost):
                 self._counts["connections_lost"] += 1
                 if event.final:
-                    raise event.error
+                    self._failed = event.error
+                    break
                 _log.warning("%s; trying again", event.error)
+        if self._failed is not None and not lines:
+            raise self._failed
         return lines
 
     def mark(self, place: Place) -> Mark | None:
