@@ -153,6 +153,13 @@ def test_area_under_the_curve():
     assert by_line(np.array([1.0, 2.0, 3.0]), np.array([2, 2])).tolist() == [0.5, 2.5]
 
 
+def test_bins_are_of_lines_as_the_tokenizer_cuts_them(tmp_path):
+    path = tmp_path / "sensor.log"
+    path.write_text("1\x0c7\n" * 6 + "5\n" * 6)
+    corpus = load_corpus(config_of(str(path), data={"test": 0.2, "tokenizer": "numbers", "bins": 4}).data)
+    assert corpus.input["tokenizer"]["edges"] == [[5.0]]
+
+
 def test_lines_without_tokens_are_on_no_curve(tmp_path):
     path = tmp_path / "sensor.log"
     path.write_text("- 1\n- 2\n- 3\n- 1\n-\nBAD 9\n- 2\n-\n")

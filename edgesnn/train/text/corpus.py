@@ -111,7 +111,7 @@ def _tokenizer(config: CorpusConfig, text: str) -> dict[str, Any]:
     if config.tokenizer == "bpe":
         return {"kind": "huggingface", "json": _byte_pairs(text, config.vocab)}
     if config.tokenizer == "numbers":
-        return {"kind": "numbers", "edges": edges_of(text.splitlines(), config.bins) or [[0.0]]}
+        return {"kind": "numbers", "edges": edges_of(text.split("\n"), config.bins) or [[0.0]]}
     table = "".join(sorted({*text, UNKNOWN}))
     return {"kind": "characters", "table": table, "unknown": table.index(UNKNOWN)}
 
