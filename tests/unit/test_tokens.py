@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import json
 import sys
+import time
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,14 @@ def test_a_wrong_tokenizer_is_one_clear_line(given: Any, message: str) -> None:
         make_tokenizer(given, where="m.safetensors")
     assert str(caught.value).startswith("m.safetensors: ")
     assert len(str(caught.value)) < 600
+
+
+def test_a_long_table_is_checked_in_time_that_grows_with_it() -> None:
+    table = "".join(map(chr, range(0x10000, 0x110000)))
+    before_s = time.monotonic()
+    with pytest.raises(ModelError, match="twice', expected each character once"):
+        make_tokenizer({"kind": "characters", "table": table + table[-1], "unknown": None})
+    assert time.monotonic() - before_s < 20
 
 
 def test_json_that_the_package_refuses_is_an_error_of_the_model() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +23,7 @@ class Characters:
         if not isinstance(table, str) or not table or any("\ud800" <= one <= "\udfff" for one in table):
             wrong(where, "table", table, "a text of characters")
         if len(set(table)) != len(table):
-            twice = next(one for i, one in enumerate(table) if one in table[:i])
+            twice = next(one for one, times in Counter(table).items() if times > 1)
             wrong(where, "table", f"{twice} twice", "each character once")
         if unknown is not None and (type(unknown) is not int or not 0 <= unknown < len(table)):
             wrong(where, "unknown", unknown, f"null, or an id from 0 to {len(table) - 1}")
