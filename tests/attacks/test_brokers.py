@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -184,6 +186,55 @@ def test_plain_mqtt_where_tls_is_asked_for(model, tmp_path):
     with KillableBroker("mosquitto", tmp_path) as broker:
         process = replay(model, "--mqtt", f"mqtts://127.0.0.1:{broker.broker.port}")
         assert_one_line(process, 6, "mqtts://127.0.0.1")
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory) -> dict[str, Path]:
+    """Return certificates that sign themselves, with their keys in the same file, by the name they are for."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not installed: no certificates to test with")
+    folder = tmp_path_factory.mktemp("certificates")
+    found = {}
+    for name, alternative in (("ours", "IP:127.0.0.1"), ("another", "DNS:another.example")):
+        key, certificate, found[name] = (folder / f"{name}.{kind}" for kind in ("key", "crt", "pem"))
+        command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}"]
+        command += ["-addext", f"subjectAltName={alternative}", "-keyout", str(key), "-out", str(certificate)]
+        subprocess.run(command, check=True, capture_output=True)
+        found[name].write_bytes(key.read_bytes() + certificate.read_bytes())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("certificate", "authority", "words"),
+    [
+        ("ours", None, ("certificate is not accepted", "self")),
+        ("ours", "another", ("certificate is not accepted",)),
+        ("another", "another", ("certificate is not accepted", "127.0.0.1")),
+        ("ours", "ours", ("closed before it answered",)),
+    ],
+)
+def test_only_a_broker_with_the_right_certificate_hears_from_us(model, certificates, certificate, authority, words):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates[certificate])
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=_listen, args=(server, context, heard), daemon=True).start()
+        arguments = ["--mqtt", f"mqtts://ann@127.0.0.1:{server.getsockname()[1]}", "--mqtt-protocol", "5"]
+        arguments += [] if authority is None else ["--mqtt-ca-file", str(certificates[authority])]
+        assert_one_line(replay(model, *arguments, EDGESNN_MQTT_PASSWORD="hunter2"), 6, *words)
+    assert any(b"hunter2" in data for data in heard) == (certificate == authority == "ours")
+
+
+def _listen(server: socket.socket, context: ssl.SSLContext, heard: list[bytes]) -> None:
+    """Note what comes over TLS, and close, until the server is closed."""
+    while True:
+        try:
+            connection, _ = server.accept()
+        except OSError:
+            return
+        with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as secured:
+            heard.append(secured.recv(1000))
 
 
 @pytest.mark.parametrize(
