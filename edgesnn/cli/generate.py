@@ -94,6 +94,8 @@ def run(args: argparse.Namespace) -> int:
 def _prompt(given: str) -> str:
     if given != "-":
         return given
+    if sys.stdin is None:
+        raise UsageError("the prompt cannot be read", where="standard input", found="it is closed")
     data = sys.stdin.buffer.read(MOST_PROMPT + 1)
     if len(data) > MOST_PROMPT:
         raise UsageError("the prompt is too long", where="standard input", expected=f"at most {MOST_PROMPT} bytes")

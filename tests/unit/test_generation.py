@@ -204,6 +204,14 @@ def test_the_command_prints_json_and_reads_a_prompt(
     assert said["tokens"] == [TABLE.index(one) for one in "bc d\n"]
 
 
+def test_a_prompt_from_a_closed_input_is_refused(
+    path: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert main(["generate", "-m", path, "-"]) == 2
+    assert "standard input: the prompt cannot be read: found it is closed" in capsys.readouterr().err
+
+
 def test_the_command_names_what_is_wrong(path: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["generate", "-m", path, "a", "--top-p", "2"]) == 2
     assert "top_p: not a usable number: found 2.0" in capsys.readouterr().err

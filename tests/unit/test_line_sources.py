@@ -178,6 +178,17 @@ def test_a_pipe_gives_lines_as_they_come_and_ends_with_its_writer() -> None:
     os.close(read)
 
 
+def test_a_standard_input_that_is_closed_or_breaks_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    for address in ("-", "journal:-"):
+        with pytest.raises(RecordingError, match="standard input: cannot be read: found it is closed"):
+            open_lines(address)
+    folder = os.open("/", os.O_RDONLY)
+    with pytest.raises(RecordingError, match="standard input: cannot be read: found Is a directory"):
+        StdinLines(folder).read(1.0)
+    os.close(folder)
+
+
 def test_a_journal_is_piped_in(tmp_path: Path) -> None:
     path = tmp_path / "journal.export"
     path.write_bytes(b"_HOSTNAME=gate\nMESSAGE=ready\n\nMESSAGE\n\x03\0\0\0\0\0\0\0a\nb\n\n")

@@ -172,6 +172,9 @@ class StdinLines:
     Args:
         fd: the descriptor; None: standard input's. It stays open.
         cutter: as `FileLines`.
+
+    Raises:
+        RecordingError: standard input is closed.
     """
 
     where = "standard input"
@@ -179,7 +182,7 @@ class StdinLines:
 
     def __init__(self, fd: int | None = None, *, cutter: Cutter | None = None) -> None:
         self._cutter = cutter or LineCutter()
-        self._fd = sys.stdin.fileno() if fd is None else fd
+        self._fd = _stdin(self.where) if fd is None else fd
         self._bytes = 0
         self._ended = False
 
@@ -194,7 +197,10 @@ class StdinLines:
             return None
         if not select.select([self._fd], [], [], wait_s)[0]:
             return []
-        data = os.read(self._fd, _PIECE)
+        try:
+            data = os.read(self._fd, _PIECE)
+        except OSError as error:
+            raise RecordingError("cannot be read", where=self.where, found=error.strerror) from None
         self._bytes += len(data)
         if data:
             return [Line(one.data, one.origin) for one in self._cutter.feed(data)]
@@ -211,6 +217,12 @@ class StdinLines:
 
     def close(self) -> None:
         """See `LineSource.close`."""
+
+
+def _stdin(where: str) -> int:
+    if sys.stdin is None:
+        raise RecordingError("cannot be read", where=where, found="it is closed")
+    return sys.stdin.fileno()
 
 
 def _open(path: str) -> int:
