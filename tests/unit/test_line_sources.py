@@ -284,6 +284,27 @@ def test_messages_before_a_refusal_are_given_and_long_lines_are_counted(monkeypa
     assert source.counters["messages"] == 1
 
 
+def test_messages_and_datagrams_of_many_lines_come_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = b"\n" * 50_000
+    monkeypatch.setattr(mqtt, "Client", Broker(Message("a", empty, False), Message("b", b"x", False)))
+    source = mqtt.MqttLines("mqtt://host/gate")
+    lengths, lines = [], 0
+    while lines < 50_001:
+        lengths.append(len(source.read(0.0)))
+        lines += lengths[-1]
+    assert (lines, max(lengths)) == (50_001, 4096)
+    assert source.counters["messages"] == 2
+    listener = UdpLines("udp://127.0.0.1:0")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for _ in range(2):
+            sender.sendto(empty, ("127.0.0.1", listener.port))
+    lengths = []
+    while sum(lengths) < 100_000:
+        lengths.append(len(listener.read(5.0)))
+    assert lengths == [50_000] * 2
+    listener.close()
+
+
 def test_datagrams_are_lines_of_their_sender() -> None:
     source = open_lines("udp://127.0.0.1:0")
     assert isinstance(source, UdpLines)

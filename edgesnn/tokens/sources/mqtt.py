@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import socket
+from collections.abc import Iterator
+from itertools import chain, islice
 from urllib.parse import unquote
 
 from edgesnn.broker_url import parse_broker
@@ -14,6 +16,7 @@ from edgesnn.tokens.lines import MOST_BYTES, Line
 from edgesnn.tokens.sources.base import Mark, Place
 
 _URL = re.compile(r"(mqtts?://[^/]+)/(.+)", re.DOTALL)
+_MOST_LINES = 1 << 12  # that a read gives; a message may be of millions
 _log = logging.getLogger("edgesnn.tokens")
 
 
@@ -41,6 +44,7 @@ class MqttLines:
         self.where = f"{broker.url}/{self._topic}"
         self._counts = {"messages": 0, "lines_cut": 0, "bytes_cut": 0, "connections": 0, "connections_lost": 0}
         self._failed: PublishError | None = None
+        self._coming: Iterator[Line] = iter(())
         self._client = Client(broker, client_id=make_client_id(socket.gethostname(), "lines"))
         try:
             self._client.open()
@@ -56,21 +60,12 @@ class MqttLines:
 
     def read(self, wait_s: float) -> list[Line] | None:
         """See `LineSource.read`; PublishError where the broker refuses for good, after the lines before it."""
-        if self._failed is not None:
-            raise self._failed
-        lines: list[Line] = []
-        for event in self._client.poll(wait_s):
-            if isinstance(event, Message):
-                lines += self._lines(event)
-            elif isinstance(event, Connected):
-                self._subscribe()
-            elif isinstance(event, Lost):
-                self._counts["connections_lost"] += 1
-                if event.final:
-                    self._failed = event.error
-                    break
-                _log.warning("%s; trying again", event.error)
-        if self._failed is not None and not lines:
+        lines = list(islice(self._coming, _MOST_LINES))
+        if not lines and self._failed is None:
+            messages = self._poll(wait_s)
+            self._coming = chain.from_iterable(map(self._lines, messages))
+            lines = list(islice(self._coming, _MOST_LINES))
+        if not lines and self._failed is not None:
             raise self._failed
         return lines
 
@@ -90,11 +85,29 @@ class MqttLines:
         self._counts["connections"] += 1
         self._client.subscribe(self._topic)
 
-    def _lines(self, message: Message) -> list[Line]:
-        self._counts["messages"] += 1
-        made = []
-        for one in message.payload.removesuffix(b"\n").split(b"\n"):
-            self._counts["lines_cut"] += len(one) > MOST_BYTES
-            self._counts["bytes_cut"] += max(0, len(one) - MOST_BYTES)
-            made.append(Line(one[:MOST_BYTES].removesuffix(b"\r"), message.topic))
-        return made
+    def _poll(self, wait_s: float) -> list[Message]:
+        messages = []
+        for event in self._client.poll(wait_s):
+            if isinstance(event, Message):
+                messages.append(event)
+            elif isinstance(event, Connected):
+                self._subscribe()
+            elif isinstance(event, Lost):
+                self._counts["connections_lost"] += 1
+                if event.final:
+                    self._failed = event.error
+                    break
+                _log.warning("%s; trying again", event.error)
+        self._counts["messages"] += len(messages)
+        return messages
+
+    def _lines(self, message: Message) -> Iterator[Line]:
+        payload, at = message.payload.removesuffix(b"\n"), 0
+        while at <= len(payload):
+            end = payload.find(b"\n", at)
+            end = len(payload) if end < 0 else end
+            cut = max(0, end - at - MOST_BYTES)
+            self._counts["lines_cut"] += cut > 0
+            self._counts["bytes_cut"] += cut
+            yield Line(payload[at : end - cut].removesuffix(b"\r"), message.topic)
+            at = end + 1

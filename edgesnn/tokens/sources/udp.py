@@ -13,6 +13,7 @@ from edgesnn.tokens.sources.base import Mark, Place
 
 _QUEUE_BYTES = 1 << 22
 _MOST_DATAGRAMS = 256  # at once
+_MOST_LINES = 1 << 12  # after which no datagram is read at once; one may be of 65,508
 
 
 class UdpLines:
@@ -52,6 +53,8 @@ class UdpLines:
         if not ready({self._socket.fileno(): select.POLLIN}, wait_s):
             return lines
         for _ in range(_MOST_DATAGRAMS):
+            if len(lines) >= _MOST_LINES:
+                break
             try:
                 data, sender = self._socket.recvfrom(MOST_BYTES)
             except OSError:  # none is there, or what another sender's host said of an earlier one
