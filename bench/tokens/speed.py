@@ -55,6 +55,7 @@ def bench(name: str, seconds: float) -> dict[str, Any]:
     _show_costs(costs, clock, weights)
     return {
         "shape": shape._asdict(),
+        "identities": {precision: one.model.identity[:12] for precision, one in mine.items()},
         "us": us,
         "agrees": agrees,
         "left_out": left_out,
