@@ -7,7 +7,8 @@ TEST_VENV := .venv-test
 NUMPY1_VENV := .venv-numpy1
 BUILD := build/test
 PYTEST_ARGS ?=
-TEST_JOBS ?= $(shell n=$$(nproc); echo $$((n < 4 ? n : 4)))
+# One more than processors, many tests wait; four at most.
+TEST_JOBS ?= $(shell n=$$(nproc); echo $$((n < 4 ? n + 1 : 4)))
 PARALLEL = -n $(TEST_JOBS) --dist worksteal
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
