@@ -83,8 +83,8 @@ test-full: native-test  ## the same with the full sizes
 	    PATH="$(CURDIR)/$(TEST_VENV)/bin:$$PATH" $(TEST_VENV)/bin/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 test-numpy1: native $(NUMPY1_VENV)/.installed  ## the tests that need no torch, with numpy 1.26
-	@echo "$$ $(NUMPY1_VENV)/bin/python -m pytest $(PARALLEL) -m 'not full' tests/unit tests/conformance"
-	@PATH="$(CURDIR)/$(NUMPY1_VENV)/bin:$$PATH" $(NUMPY1_VENV)/bin/python -m pytest $(PARALLEL) -m 'not full' tests/unit tests/conformance
+	@echo "$$ $(NUMPY1_VENV)/bin/python -m pytest $(PARALLEL) -m 'not full' tests/unit"
+	@PATH="$(CURDIR)/$(NUMPY1_VENV)/bin:$$PATH" $(NUMPY1_VENV)/bin/python -m pytest $(PARALLEL) -m 'not full' tests/unit
 
 lint: $(TEST_VENV)/.installed  ## ruff, mypy --strict, clang-format, oldest Python, layering
 	$(TEST_VENV)/bin/ruff check $(PYTHONS)
