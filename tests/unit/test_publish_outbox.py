@@ -145,19 +145,27 @@ def test_while_threads_put_and_send_the_accounts_balance_at_every_moment(make_ou
             if turn % 3 == 0:
                 outbox.rewind()
 
+    def put() -> None:
+        while not enough.is_set():
+            outbox.put(make_prediction(0))
+
+    enough = threading.Event()
     sender = threading.Thread(target=send)
-    putters = [threading.Thread(target=lambda: [outbox.put(make_prediction(0)) for _ in range(60)]) for _ in range(3)]
+    putters = [threading.Thread(target=put) for _ in range(3)]
     for thread in (sender, *putters):
         thread.start()
-    asked = 0
-    while any(thread.is_alive() for thread in putters):
-        stats = outbox.stats()
-        assert stats["accepted"] == stats["acknowledged"] + sum(stats["dropped"].values()) + stats["pending"]
-        asked += 1
-    done.set()
-    sender.join()
-    assert asked > 3
-    assert outbox.stats()["accepted"] == 180
+    try:
+        for _ in range(100):
+            stats = outbox.stats()
+            assert stats["accepted"] == stats["acknowledged"] + sum(stats["dropped"].values()) + stats["pending"]
+            time.sleep(0.001)
+    finally:
+        enough.set()
+        for thread in putters:
+            thread.join()
+        done.set()
+        sender.join()
+    assert outbox.stats()["accepted"] > 3
 
 
 def test_block_waits_for_room(make_outbox):
