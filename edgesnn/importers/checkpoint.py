@@ -12,6 +12,7 @@ import importlib.util
 import os
 import pickle
 import re
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ from edgesnn.errors import ModelError, UsageError
 
 TORCH = (2, 10)
 _ZIP = b"PK\x03\x04"
+_AGAIN = "fetch the file again, and compare its size or sum"
 
 Floats = npt.NDArray[np.float32]
 
@@ -109,6 +111,9 @@ def _check_head(where: str) -> None:
         found = f"it begins with {head!r}" if head else "an empty file"
         expected = f"{_ZIP!r}, a zip archive as torch.save writes it since torch 1.6"
         raise ModelError("not a torch checkpoint", where=where, offset=0, found=found, expected=expected)
+    if not zipfile.is_zipfile(where):
+        found = f"no directory of the archive at its end, in {os.path.getsize(where)} bytes: the file is cut"
+        raise ModelError("checkpoint is damaged", where=where, found=found, hint=_AGAIN)
 
 
 def _load(where: str) -> Any:
@@ -127,8 +132,7 @@ def _load(where: str) -> Any:
         ) from None
     except Exception as error:  # whatever torch's reader meets in bytes that anybody may have written
         found = str(error).split("\n")[0][:160] or type(error).__name__
-        hint = "fetch the file again, and compare its size or sum"
-        raise ModelError("checkpoint is damaged", where=where, found=found, hint=hint) from None
+        raise ModelError("checkpoint is damaged", where=where, found=found, hint=_AGAIN) from None
 
 
 def _checked(loaded: Any, where: str) -> dict[str, Any]:

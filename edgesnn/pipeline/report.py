@@ -90,7 +90,8 @@ class TokenReport(Report):
         wall_s = time.monotonic() - self._started
         rate = counters["tokens"] / wall_s if wall_s > 0 else 0
         lines.append(f"{counters['tokens']} tokens in {wall_s:.2f} s: {rate:,.0f} tokens/s")
-        lines.append("counters: " + ", ".join(f"{name} {count}" for name, count in counters.items() if count))
+        counted = ", ".join(f"{name} {count}" for name, count in counters.items() if count)
+        lines.append(f"counters: {counted or 'all zero'}")
         if delivery is not None:
             lines.append("mqtt: " + ", ".join(_figures(delivery)))
         return lines

@@ -50,6 +50,15 @@ def make_sink(broker: KillableBroker, path: Path, **options) -> MqttSink:
     return MqttSink(broker.broker, node=NODE, boot_id=BOOT, outbox=DurableOutbox(path), **options)
 
 
+def why_not(sink: MqttSink) -> str:
+    """Return why the sink delivers nothing, once it knows."""
+    deadline = time.monotonic() + 10
+    while sink.why is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return sink.why
+
+
 def publisher(sink: MqttSink) -> Publisher:
     return Publisher([sink], node=NODE, boot_id=BOOT)
 
@@ -61,11 +70,7 @@ def test_it_begins_without_a_broker_and_delivers_when_there_is_one(tmp_path):
     with publisher(sink) as door:
         for window in range(50):
             door.write(make_prediction(window))
-        deadline = time.monotonic() + 10
-        while sink.why is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        assert "cannot reach the broker" in sink.why
+        assert "cannot reach the broker" in why_not(sink)
         with broker, Subscriber(broker.broker) as subscriber:
             door.finish(timeout_s=20)
             assert [validated(message)["seq"] for message in subscriber.wait_for(50)][:50] == list(range(50))
@@ -144,11 +149,7 @@ def test_a_wrong_password_is_tried_again_in_the_end(tmp_path, monkeypatch):
         with publisher(sink) as door:
             for window in range(5):
                 door.write(make_prediction(window))
-            deadline = time.monotonic() + 10
-            while sink.why is None:
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
-            assert "refused the connection" in sink.why
+            assert "refused the connection" in why_not(sink)
             broker.kill()
             broker.password = None
             broker.start()

@@ -98,14 +98,9 @@ Status Evt2Decoder::other_word(uint32_t word, size_t index, EventBlock& block, E
             if (same_time_high(word & 0xFFFFFFF)) return {};
             at = flush(block, at, out);
             return on_time_high(word & 0xFFFFFFF, index, out);
-        case kExtTrigger: {
-            if (!timed()) return {};
-            const int64_t t_us = base_us() | (word >> 22 & 0x3F);
-            trigger(t_us, word >> 8 & 0x1F, word & 1, out);
-            at = pass(t_us, block, at, out);
-            at = flush(block, at, out);  // events after it may be earlier
+        case kExtTrigger:
+            at = evt2_trigger(word, block, at, out);
             return {};
-        }
         case kOthers:
         case kContinued:
             return {};

@@ -107,10 +107,10 @@ EventBlock::Cursor Evt21Decoder::put_fours(const uint8_t* data, size_t count, Ev
 // Any word that is no vector inside the sensor whose time is known, number `index` of the run.
 Status Evt21Decoder::other_word(uint32_t head, uint32_t mask, size_t index, EventBlock& block, EventBlock::Cursor& at,
                                 std::vector<Event>& out) {
-    const int64_t t_us = (timed() ? base_us() : 0) | (head >> 22 & 0x3F);
     switch (head >> 28) {
         case kEvtNeg:
         case kEvtPos: {
+            const int64_t t_us = (timed() ? base_us() : 0) | (head >> 22 & 0x3F);
             const Status status = edge_vector(index, head, mask, t_us, at);
             if (at >= block.full()) at = flush(block, at, out);
             return status;
@@ -120,10 +120,7 @@ Status Evt21Decoder::other_word(uint32_t head, uint32_t mask, size_t index, Even
             at = flush(block, at, out);
             return on_time_high(head & 0xFFFFFFF, index, out);
         case kExtTrigger:
-            if (!timed()) return {};
-            trigger(t_us, head >> 8 & 0x1F, head & 1, out);
-            at = pass(t_us, block, at, out);
-            at = flush(block, at, out);  // events after it may be earlier
+            at = evt2_trigger(head, block, at, out);
             return {};
         case kOthers:
         case kContinued:

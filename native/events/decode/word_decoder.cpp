@@ -137,6 +137,14 @@ void WordDecoder::trigger(int64_t t_us, uint32_t id, uint32_t edge, std::vector<
     believe_when_full(out);
 }
 
+EventBlock::Cursor WordDecoder::evt2_trigger(uint32_t word, EventBlock& block, EventBlock::Cursor at,
+                                             std::vector<Event>& out) {
+    if (!timed()) return at;
+    const int64_t t_us = base_us() | (word >> 22 & 0x3F);
+    trigger(t_us, word >> 8 & 0x1F, word & 1, out);
+    return flush(block, pass(t_us, block, at, out), out);  // events after it may be earlier
+}
+
 void WordDecoder::hold(const Event* events, size_t count, std::vector<Event>& out) {
     if (count == 0) return;  // after an error nothing may wait where the clock does
     const size_t room = std::min(count, kHeldEvents - held_);

@@ -54,6 +54,8 @@ class WordDecoder : public Decoder {
     // Hands on what lies before the cursor; returns the cursor of the empty block.
     EventBlock::Cursor flush(EventBlock& block, EventBlock::Cursor end, std::vector<Event>& out);
     void trigger(int64_t t_us, uint32_t id, uint32_t edge, std::vector<Event>& out);
+    // Takes EXT_TRIGGER as EVT2, and the upper half of EVT2.1, has it.
+    EventBlock::Cursor evt2_trigger(uint32_t word, EventBlock& block, EventBlock::Cursor at, std::vector<Event>& out);
 
     Status bad_word(size_t index, uint32_t type, uint64_t word);
     Status out_of_range(size_t index, const char* axis, uint32_t value, int64_t events = 1);
