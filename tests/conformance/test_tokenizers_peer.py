@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 tokenizers = pytest.importorskip("tokenizers", reason="extra `tokens` is not installed")
@@ -89,6 +89,9 @@ def pieces_of(tokenizer: Any, ids: list[int]) -> list[str]:
 
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=150, deadline=None)
+@example(text="\ufffdzqzqzqzq")
+@example(text="日本zqzqzqzq日本")
+@example(text="\ufffd" * 50 + "zq" + "🦊" * 40)
 @given(text=st.lists(st.sampled_from(WORDS), max_size=25).map("".join))
 def test_text_in_pieces_is_the_packages_text_of_the_whole(kind: str, text: str) -> None:
     foreign, tokenizer = pair(kind)

@@ -15,8 +15,11 @@ MOST_CHARACTERS = 1 << 16
 """A text without lines is cut after so many."""
 
 _CUT = re.compile(r"\n(?=\S)")
-_KEPT = 8  # ids in front of a new one that say how it is written
+_KEPT = 8  # ids in front of a new one that say how it is written,
+_MOST_KEPT = 16  # or more, where so many begin inside a character
 _LONGEST = 64  # ids that may wait for the end of a character
+_CHARACTER = 4  # bytes of the longest
+_NONE = "\ufffd"
 
 
 class HuggingFace:
@@ -138,11 +141,14 @@ class HuggingFaceDecoder:
     def feed(self, token: int) -> str:
         """See `Decoder.feed`."""
         self._ids.append(token)
-        before, now = self._decode(self._ids[: self._said]), self._decode(self._ids)
-        if now.endswith("\ufffd") and len(self._ids) - self._said < _LONGEST:
-            return ""
-        self._ids = self._ids[-_KEPT:]
-        self._said = len(self._ids)
+        now, end = self._decode(self._ids), len(self._ids)
+        if now.endswith(_NONE):
+            if end - self._said < _LONGEST:
+                return ""
+            now, end = self._longest()
+        before = self._decode(self._ids[: self._said])
+        kept = self._context(self._ids[:end], now)
+        self._ids, self._said = kept + self._ids[end:], len(kept)
         return now[len(before) :]
 
     def finish(self) -> str:
@@ -163,9 +169,27 @@ class HuggingFaceDecoder:
             said, ids = -1, []
         most = self._foreign.get_vocab_size(with_added_tokens=True)
         whole = type(said) is int and all(type(one) is int and 0 <= one < most for one in ids)
-        if not whole or not 0 <= said <= len(ids) <= _KEPT + _LONGEST:
+        if not whole or not 0 <= said <= len(ids) <= _MOST_KEPT + _LONGEST:
             raise ModelError("snapshot's ids are none", where="tokenizer", found=repr(saved[:40]))
         self._ids, self._said = ids, said
+
+    def _longest(self) -> tuple[str, int]:
+        """Return the text of the ids that wait, less those of a character that has no end yet, and how many they are.
+
+        A begun character counts as one that is none or as several, so that the fewest of those stand before it."""
+        ends = range(len(self._ids), len(self._ids) - _CHARACTER, -1)
+        return min(((self._decode(self._ids[:end]), end) for end in ends), key=lambda one: one[0].count(_NONE))
+
+    def _context(self, ids: list[int], text: str) -> list[int]:
+        """Return the last `_KEPT` of the ids; some more where they would begin inside a character."""
+        best, fewest = ids[-_KEPT:], len(text) + 1
+        for many in range(_KEPT, min(len(ids), _MOST_KEPT) + 1):
+            said = self._decode(ids[-many:])
+            if text.endswith(said) and (none := said.count(_NONE)) < fewest:
+                best, fewest = ids[-many:], none
+            if fewest == 0:
+                break
+        return best
 
     def _decode(self, ids: list[int]) -> str:
         decode = partial(self._foreign.decode, skip_special_tokens=False)
