@@ -52,7 +52,7 @@ def with_readout(
     try:
         fields.check_readout(readout, document.analysis, document.outputs, document.where)
     except ModelError as error:
-        raise UsageError(error.what, where=error.where, found=error.found, expected=error.expected) from None
+        raise UsageError(error.what, where="numbers asked for", found=error.found, expected=error.expected) from None
     return replace(document, readout=readout)
 
 

@@ -78,10 +78,16 @@ def calibrate(
     Raises:
         ModelError: the model does not say how events become its input.
         RecordingError: what cannot be read, or events outside the model's sensor.
-        UsageError: `most` is less than 1, or no recording holds a window.
+        UsageError: `most` is less than 1, a model of tokens, or no recording holds a window.
     """
     if most < 1:
         raise UsageError("not a number of windows", where="calibrate", found=repr(most), expected="1 or more")
+    if document.input["kind"] == "tokens":
+        raise UsageError(
+            "a model of tokens has no windows of recordings to calibrate with",
+            where=document.where,
+            hint="leave the recordings out: its weights are rounded without data",
+        )
     model = Model(document, backend=backend)
     encoding = encoding_of(model)
     watch = _Watch(document)

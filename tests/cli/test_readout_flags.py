@@ -64,7 +64,11 @@ def test_the_numbers_are_what_a_pipeline_stops_by() -> None:
 @pytest.mark.parametrize(
     ("flags", "code", "message"),
     [
-        (["--temperature", "0"], 2, "readout.temperature is wrong: found 0.0, expected a number from 1e-06 to 1e+06"),
+        (
+            ["--temperature", "0"],
+            2,
+            "numbers asked for: readout.temperature is wrong: found 0.0, expected a number from 1e-06 to 1e+06",
+        ),
         (["--temperature", "nan"], 2, "readout.temperature is wrong"),
         (["--rejection", "1.5"], 2, "readout.rejection is wrong: found 1.5"),
         (["--early-exit", "2"], 2, "readout.early_exit.confidence is wrong"),
