@@ -71,7 +71,7 @@ class _Part:
             beginning += self.bytes.read(2)
             length = int.from_bytes(beginning[8:12], "little")
         beginning += self.bytes.read(min(length, MOST_BYTES))
-        self.array: ArrayHeader = read_header(beginning, f"{path}: {member.name}")
+        self.array: ArrayHeader = read_header(beginning, f"{path}: {member.shown}")
         self._left = self.array.rows if member.size is not None else None
         self._waiting = b""
 
@@ -89,7 +89,7 @@ class _Part:
 
     def ending(self) -> tuple[str, str, int] | None:
         """As `Rows.ending`."""
-        name = self.member.name
+        name = self.member.shown
         if self.member.size is None:
             text = f"array {name} has no end: the archive was not finished"
             return text, "truncated_bytes", max(len(self._waiting), 1)
@@ -160,7 +160,7 @@ def _cut(path: str, members: list[Member]) -> RecordingError:
         "the archive is cut off before all its arrays are there",
         where=path,
         offset=os.stat(path).st_size,
-        found=f"its end after {members[-1].name!r}, no directory",
+        found=f"its end after {members[-1].shown!r}, no directory",
         expected="arrays t, x, y and p, or one array of records or rows, then the directory",
         hint="what is left holds no whole event; get the whole file",
     )
@@ -174,7 +174,7 @@ def _only(arrays: list[Member], path: str) -> _Part:
         if part.array.dtype.names or len(part.array.shape) == 2:
             parts.append(part)
     if len(parts) != 1:
-        names = ", ".join(member.name for member in arrays)
+        names = ", ".join(member.shown for member in arrays)
         raise RecordingError(
             "which arrays are the events is not known",
             where=path,

@@ -47,6 +47,11 @@ class Member:
     size: int | None
     crc: int | None
 
+    @property
+    def shown(self) -> str:
+        """The name as messages say it; one that is damaged may go on for pages."""
+        return self.name if len(self.name) <= 80 else f"{self.name[:77]}..."
+
 
 def read_members(file: BinaryIO, where: str) -> tuple[list[Member], bool]:
     """Return the members, and whether the archive has its directory.
