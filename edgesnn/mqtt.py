@@ -27,6 +27,7 @@ from paho.mqtt.properties import Properties
 
 from edgesnn.broker_url import Broker
 from edgesnn.errors import ConfigError, PublishError
+from edgesnn.mqtt_versions import Versions
 
 IN_FLIGHT = 20  # a larger window is slower: measured, docs/mqtt.md
 NO_ONE = 0x10  # "no matching subscribers"
@@ -136,8 +137,8 @@ class Client:
     ) -> None:
         self.broker = broker
         self._client_id = client_id
-        self._auto = protocol == "auto"
-        self._version = "5" if self._auto else protocol
+        self._versions = Versions(protocol)
+        self._ask_again = False  # for version 5
         self._will, self._keepalive_s, self._patience_s = will, keepalive_s, patience_s
         self._paho: paho.Client | None = None
         self._accepted, self._accepted_at = False, 0.0
@@ -160,7 +161,7 @@ class Client:
     @property
     def protocol(self) -> str:
         """The protocol of the present or next connection, "5" or "3.1.1"."""
-        return self._version
+        return self._versions.now
 
     def open(self, timeout_s: float = 10.0) -> None:
         """Poll until connected; the first attempt that fails raises `PublishError`."""
@@ -191,7 +192,7 @@ class Client:
         `expiry_s` lets the broker drop it undelivered after that time (MQTT 5; 3.1.1 has no such field).
         """
         properties = None
-        if expiry_s is not None and self._version == "5":
+        if expiry_s is not None and self._versions.now == "5":
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.MessageExpiryInterval = expiry_s
         return self._live().publish(topic, payload, qos, retain, properties).mid
@@ -246,14 +247,14 @@ class Client:
             self._fail(self._error("cannot reach the broker", found=_reason(error), hint="is a broker running there?"))
         else:
             self._paho = client
-            may_fall_back = self._auto and self._version == "5"
-            self._connack_by = time.monotonic() + (FALL_BACK_AFTER_S if may_fall_back else CONNECT_TIMEOUT_S)
+            patience_s = FALL_BACK_AFTER_S if self._versions.may_fall_back else CONNECT_TIMEOUT_S
+            self._connack_by = time.monotonic() + patience_s
 
     def _make_client(self) -> paho.Client:
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
             self._client_id,
-            protocol=VERSIONS[self._version],
+            protocol=VERSIONS[self._versions.now],
             reconnect_on_failure=False,
         )
         client.max_inflight_messages_set(IN_FLIGHT)
@@ -283,9 +284,11 @@ class Client:
         def on_connect(_c: Any, _u: Any, _f: Any, reason: Any, _p: Any) -> None:
             if reason.is_failure:
                 self._refusal = reason
+            elif not self._versions.accepted():
+                self._ask_again = True
             else:
                 self._accepted, self._accepted_at = True, time.monotonic()
-                note(Connected(self._version))
+                note(Connected(self._versions.now))
 
         def on_disconnect(_c: Any, _u: Any, _f: Any, reason: Any, _p: Any) -> None:
             self._farewell = reason
@@ -331,12 +334,16 @@ class Client:
 
     def _serve(self, client: paho.Client) -> None:
         codes = [client.loop_read(), client.loop_write() if client.want_write() else 0, client.loop_misc()]
-        if any(code != paho.MQTT_ERR_SUCCESS for code in codes) or client.socket() is None:
+        if self._ask_again:
+            self._ask_again, self._paho = False, None
+            client.disconnect()
+            _drop(client)
+        elif any(code != paho.MQTT_ERR_SUCCESS for code in codes) or client.socket() is None:
             self._connection_lost(client)
         elif not self._accepted and time.monotonic() > self._connack_by:
             _drop(client)
             self._paho = None
-            if not self._fall_back(None):
+            if not self._versions.fall_back(None):
                 self._fail(self._error("no answer from the broker", found=f"nothing in {CONNECT_TIMEOUT_S:g} s"))
 
     def _connection_lost(self, client: paho.Client) -> None:
@@ -347,7 +354,7 @@ class Client:
             self._delay_s = BACK_OFF_S[0]  # a broker that takes us and drops us at once is no reason to hurry
         reason = self._farewell if was_accepted else self._refusal
         value = getattr(reason, "value", None)
-        if not was_accepted and self._fall_back(value):
+        if not was_accepted and self._versions.fall_back(value):
             return
         if value == SESSION_TAKEN_OVER:
             self._fail(self._error(f"another client took over the id {self._client_id}"), final=True)
@@ -359,16 +366,6 @@ class Client:
             found = str(reason) if reason is not None else "closed before it answered"
             error = self._error("the broker refused the connection", found=found, hint=hint)
             self._fail(error, final=value in FINAL_REFUSALS)
-
-    def _fall_back(self, value: int | None) -> bool:
-        """Try MQTT 3.1.1 at once where "auto" met a broker that does not speak 5; once per attempt."""
-        if not self._auto or value in FINAL_REFUSALS:
-            return False
-        fresh = self._version == "5"
-        self._version = "3.1.1" if fresh else "5"
-        if fresh:
-            self._attempt_at = time.monotonic()
-        return fresh
 
     def _fail(self, error: PublishError, *, final: bool = False) -> None:
         wait_s = self._patience_s if final and self._patience_s is not None else self._delay_s

@@ -36,6 +36,7 @@ class Beacon:
         self._node, self._boot_id = node, boot_id
         self._client = Client(broker, client_id=make_client_id(node, "node"), protocol=protocol, patience_s=PATIENCE_S)
         self.why: str | None = None
+        self._said: set[str] = set()  # since it was connected last
         self._lock = threading.Lock()
         self._retained: dict[str, bytes] = {}
         self._next: dict[str, bytes] = {}
@@ -83,13 +84,15 @@ class Beacon:
         for event in self._client.poll(wait_s):
             if isinstance(event, Connected):
                 self.why = None
+                self._said.clear()
                 _log.info("%s: connected", self._client.broker.url)
                 with self._lock:
                     self._next = {**self._retained, **self._next}
             elif isinstance(event, Lost):
-                if str(event.error) != self.why:
-                    _log.warning("%s; trying again", event.error)
                 self.why = str(event.error)
+                if self.why not in self._said:
+                    self._said.add(self.why)
+                    _log.warning("%s; trying again", event.error)
         if not self._client.connected:
             return
         with self._lock:

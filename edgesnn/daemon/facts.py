@@ -44,6 +44,8 @@ def health(runners: Sequence[Runner], outlet: Outlet, beacon: Beacon) -> dict[st
     reasons += [f"{name} makes no progress" for name in stalled(runners, outlet)]
     if not link["connected"]:
         reasons.append("no broker")
+    elif (held_up := outlet.held_up) is not None:
+        reasons.append(f"predictions wait: {held_up}")
     return {
         "health": "degraded" if reasons else "ok",
         "reasons": reasons,

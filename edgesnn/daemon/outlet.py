@@ -14,6 +14,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
+from edgesnn.daemon.lag import Lag
 from edgesnn.errors import PublishError
 from edgesnn.prediction import Prediction
 from edgesnn.publish import Publisher
@@ -87,14 +88,12 @@ class Outlet:
         capacity: predictions that may wait for a sink to be open; then the oldest goes, counted.
 
     Attributes:
-        connected: whether a sink is open; it comes back by itself after a loss.
         beat_s: when its thread was alive last (monotonic).
     """
 
     def __init__(
         self, make_sink: Callable[[], MqttSink], *, node: str, boot_id: str, capacity: int, outbox: Outbox | None = None
     ) -> None:
-        self.connected = False
         self.opened = 0
         self._why: str | None = None
         self.beat_s = time.monotonic()
@@ -105,6 +104,7 @@ class Outlet:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._sink: MqttSink | None = None
+        self._lag = Lag()
         self._thread = threading.Thread(target=self._work, name="edgesnn-outlet", daemon=True)
 
     def start(self) -> None:
@@ -117,9 +117,26 @@ class Outlet:
             return self._publisher.write(prediction)
 
     @property
+    def connected(self) -> bool:
+        """Whether the broker has the sink; it comes back by itself after a loss."""
+        sink = self._sink
+        return sink is not None and sink.connected
+
+    @property
     def why(self) -> str | None:
         """What keeps predictions from the broker, as far as it is known."""
         return self._why or (None if self._sink is None else self._sink.why)
+
+    def look(self) -> None:
+        """See whether the broker keeps up; to be called every second or so, by one thread."""
+        sink = self._sink
+        oldest_s = 0.0 if sink is None else float(sink.stats().get("oldest_s", 0.0))
+        self._lag.look(time.monotonic(), self.connected, oldest_s)
+
+    @property
+    def held_up(self) -> str | None:
+        """Why predictions wait longer and longer though the broker is there; None: they do not."""
+        return (self.why or "the broker acknowledges too few") if self._lag.grows else None
 
     @property
     def degraded(self) -> str | None:
@@ -135,7 +152,7 @@ class Outlet:
     def close(self, timeout_s: float) -> int:
         """Deliver what is here, at most for `timeout_s`, and leave; return how many predictions were not delivered."""
         deadline_s = time.monotonic() + timeout_s
-        while len(self._queue) and self.connected and time.monotonic() < deadline_s:
+        while len(self._queue) and self._sink is not None and time.monotonic() < deadline_s:
             time.sleep(0.01)
         self._closing.set()
         with self._queue.changed:
@@ -184,7 +201,7 @@ class Outlet:
         except PublishError as error:
             self._lost(error)
             return False
-        self._sink, self.connected, self._why = sink, True, None
+        self._sink, self._why = sink, None
         self.opened += 1
         _log.debug("%s: the sink is open", sink.where)
         return True
@@ -206,7 +223,6 @@ class Outlet:
         return True
 
     def _lost(self, error: PublishError) -> None:
-        self.connected = False
         if str(error) != self._why:
             self._why = str(error)
             _log.warning("%s; trying again", error)

@@ -80,6 +80,7 @@ class Service:
 
     def tick(self) -> None:
         """Say what has changed, and to systemd that the streams go on. Called at least every `period_s`."""
+        self.outlet.look()
         health = self._health()
         if health != self._told:
             self._log_health(health["reasons"])

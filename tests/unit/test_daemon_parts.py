@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from edgesnn.daemon import facts, logs
 from edgesnn.daemon.gate import Gate
+from edgesnn.daemon.lag import Lag
 from edgesnn.daemon.notify import Notifier
 from edgesnn.daemon.outlet import Outlet
 from edgesnn.daemon.pages import Pages, as_json
@@ -72,7 +73,7 @@ class Sink:
         if not self.opens:
             raise PublishError("no broker")
 
-    where, why = "mqtt://host", None
+    where, why, connected = "mqtt://host", None, True
 
     def write_many(self, predictions: Any) -> int:
         if self.takes < len(predictions):
@@ -137,6 +138,38 @@ def test_without_a_broker_the_oldest_go_and_are_counted(monkeypatch):
     assert outlet.close(0.1) == 4
 
 
+def test_an_open_sink_is_connected_when_its_broker_has_it(monkeypatch):
+    sink = Sink([], opens=True, takes=0)
+    outlet = outlet_of([sink], monkeypatch)
+    assert not outlet.connected
+    outlet.start()
+    deadline = time.monotonic() + 10
+    while not outlet.stats()["opened"] and time.monotonic() < deadline:
+        time.sleep(0.01)
+    sink.connected = False
+    assert not outlet.connected
+    sink.connected = True
+    assert outlet.connected
+    outlet.close(1.0)
+
+
+def lags(*oldest_s: float | None, every_s: float = 10.0) -> list[bool]:
+    """Return what is found each time; None: not connected."""
+    lag = Lag()
+    return [lag.look(number * every_s, one is not None, one or 0.0) for number, one in enumerate(oldest_s)]
+
+
+def test_a_broker_that_takes_nothing_lags_after_half_a_minute_and_until_it_has_caught_up():
+    assert lags(0, 10, 20, 29, 39, 49) == [False] * 4 + [True] * 2
+    assert lags(0, 29, 39, 49, 59, 69, 40, 10, 0) == [False] * 2 + [True] * 5 + [False] * 2
+
+
+def test_one_that_takes_too_little_lags_and_one_that_catches_up_after_an_outage_does_not():
+    assert lags(*(n * 2.0 for n in range(20)))[-4:] == [True] * 4
+    assert lags(None, *(3600 - 15.0 * n for n in range(200)), 0) == [False] * 202
+    assert lags(None, *(3600 + n for n in range(8)), None, 3700) == [False] * 4 + [True] * 5 + [False] * 2
+
+
 def test_what_had_to_go_while_it_was_being_written_is_not_counted_as_lost(monkeypatch):
     taken: list[Any] = []
     outlet: Any = None
@@ -199,7 +232,8 @@ def test_the_watchdog_hears_nothing_while_a_stream_is_stalled(tmp_path, monkeypa
         service.notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")})
         service.beacon = SimpleNamespace(say=lambda *_, **__: None)
         service.outbox = None
-        service.outlet, service._told, service._stats_due_s = SimpleNamespace(beat_s=time.monotonic()), {}, float("inf")
+        service.outlet = SimpleNamespace(beat_s=time.monotonic(), look=lambda: None)
+        service._told, service._stats_due_s = {}, float("inf")
         service._health = lambda: {"broker": {"connected": True}, "reasons": []}
         service.runners = [runner("a", "live", 0)]
         service.tick()

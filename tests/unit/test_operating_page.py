@@ -52,7 +52,7 @@ def test_every_state_and_reason():
     source = ast.parse(Path(facts.__file__).read_text("utf-8"))
     function = next(node for node in source.body if isinstance(node, ast.FunctionDef) and node.name == "health")
     words = {str(node.value).strip(": ") for node in ast.walk(function) if isinstance(node, ast.Constant)}
-    for reason in ("makes no progress", "no broker", "outbox"):
+    for reason in ("makes no progress", "no broker", "outbox", "predictions wait"):
         assert reason in words, "the code says it in other words"
         assert reason in health
 

@@ -115,6 +115,11 @@ class MqttSink:
             raise
         self._greet()
 
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has us now."""
+        return self._client.connected
+
     def next_seq(self, stream: str) -> int:
         """Return the seq that the stream's next prediction is to have: an outbox in a file remembers."""
         return self._outbox.next_seq(stream)
