@@ -31,7 +31,8 @@ OPTIONS = {
     "dead_ms": "a sender without a connection that is silent for so long is gone (2000)",
 }
 """What every address may say."""
-_TICK_S = 0.02
+_TICK_S = 0.02  # while time goes on without events
+_WAIT_S = 0.1  # else; `close` waits for it
 _QUIET_S = 1.0
 _NOTICE_S = 60.0
 _MOST_TRIGGERS = 1 << 16
@@ -90,7 +91,7 @@ class LiveSource:
     def __next__(self) -> Packet:
         """Wait for the next packet; the iteration ends with the stream, or when the source is closed."""
         while not self.ended and not self._closed:
-            packet = self._read(_TICK_S)
+            packet = self._read(_WAIT_S)
             if packet is not None:
                 return packet
         raise StopIteration
@@ -218,7 +219,7 @@ class LiveSource:
             with self._lock:
                 if self._closed:
                     return None
-                packet = self._step(max(0.0, min(_TICK_S, until_s - time.monotonic())))
+                packet = self._step(until_s)
                 if self._recorder is not None:
                     self._record(self._recorder, packet)
             if packet is not None or self.ended or time.monotonic() >= until_s:
@@ -233,18 +234,24 @@ class LiveSource:
             return self._heard_s is not None and now_s - self._heard_s <= self._dead_s
         return connected
 
-    def _step(self, wait_s: float) -> Packet | None:
-        message = self._link.receive(wait_s)
+    def _step(self, until_s: float) -> Packet | None:
+        now_s = time.monotonic()
+        most_s = _TICK_S if self._link.clock_sure or self._idles(now_s) else _WAIT_S
+        message = self._link.receive(max(0.0, min(most_s, until_s - now_s)))
         now_s = time.monotonic()
         if message is not None:
             packet = self._take(message, now_s)
             self._notice(now_s)
             return packet
         self._notice(now_s)
-        idles = not self._link.clock_sure and not self._fresh and self._there(now_s)
-        if idles and self._timeline.idle(now_s):
+        if self._idles(now_s) and self._timeline.idle(now_s):
             return self._packet(np.zeros(0, EVENT))
         return None
+
+    def _idles(self, now_s: float) -> bool:
+        """Say whether time goes on while nothing comes."""
+        told = not self._link.clock_sure and not self._fresh and self._timeline.reached_us is not None
+        return told and self._there(now_s)
 
     def _notice(self, now_s: float) -> None:
         """Say that the sender has gone, or is back; not more than once in a while."""
