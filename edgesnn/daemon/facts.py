@@ -41,6 +41,8 @@ def health(runners: Sequence[Runner], outlet: Outlet, beacon: Beacon) -> dict[st
     reasons = [f"stream {one.stream.name}: {one.state}" for one in runners if one.state in TROUBLES]
     degraded = outlet.degraded
     reasons += [] if degraded is None else [f"outbox: {degraded}"]
+    kept = [one.checkpoints for one in runners if one.checkpoints is not None]
+    reasons += [f"checkpoint: {why}" for why in dict.fromkeys(one.why for one in kept if one.why)]
     reasons += [f"{name} makes no progress" for name in stalled(runners, outlet)]
     if not link["connected"]:
         reasons.append("no broker")
@@ -73,6 +75,7 @@ def stream_stats(runner: Runner) -> dict[str, Any]:
         "deadlines_missed": runner.deadlines_missed,
         "held_back": dict(runner.gate.held_back),
         "counters": runner.counters,
+        "checkpoint": None if runner.checkpoints is None else runner.checkpoints.stats,
     }
 
 

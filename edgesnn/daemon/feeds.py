@@ -11,11 +11,14 @@ from edgesnn.events.sources.live import LiveSource
 from edgesnn.events.sources.registry import is_source
 from edgesnn.pipeline import Pipeline, Ring, TokenStream
 from edgesnn.pipeline.alerts import threshold_by_log
+from edgesnn.pipeline.tap import Frozen, Tap
 from edgesnn.prediction import Prediction
 from edgesnn.runtime import Model
 
 _LIVE_S = 1.0
 _WAIT_MS = 250
+NOW = ("pending", "sessions")
+"""Counters that say how it is, not what came."""
 _STATES = {"quiet": "idle", "closed": "stopped"}
 
 
@@ -34,6 +37,7 @@ class Feed:
     def __init__(self, stream: Stream, model: Model, threshold: float | None) -> None:
         self._live: LiveSource | None = None
         self._heard_s = time.monotonic()
+        self._before: dict[str, int] = {}  # counters that a snapshot brought
         if model.input["kind"] == "tokens":
             self._from: Pipeline | TokenStream = _lines(stream, model, threshold)
         else:
@@ -71,9 +75,30 @@ class Feed:
 
     @property
     def counters(self) -> dict[str, int]:
-        """The counters of the pipeline or stream, and of a live source as `source.NAME`."""
+        """The counters of the pipeline or stream since this feed began, and of a live source as `source.NAME`."""
         source = {} if self._live is None else {f"source.{n}": c for n, c in self._live.counters.items()}
-        return {**self._from.counters, **source}
+        counted = {name: count - self._before.get(name, 0) for name, count in self._from.counters.items()}
+        return {**counted, **source}
+
+    def restore(self, blob: bytes) -> None:
+        """Go on from a snapshot; nothing was asked for yet. What waits in it comes in anew, for the counters.
+
+        Raises:
+            EdgeSnnError: it is of another model or stream; nothing changes then.
+        """
+        self._from.restore(blob)
+        before = {name: count for name, count in self._from.counters.items() if name not in NOW}
+        if "events_in" in before:
+            before["events_in"] -= self._from.counters["pending"]
+        self._before = before
+
+    def freeze(self) -> Frozen:
+        """Return the state between two predictions; raises EdgeSnnError where it has failed."""
+        return self._from.freeze()
+
+    def tap(self, most_bytes: int) -> Tap:
+        """Keep what comes in from now on (`Pipeline.tap`, `TokenStream.tap`)."""
+        return self._from.tap(most_bytes)
 
     def close(self) -> None:
         """Let go of the source."""

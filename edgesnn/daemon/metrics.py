@@ -49,6 +49,7 @@ class _Service(Collector):
         yield _gauge("healthy", "1 where health is ok", [({}, health["health"] == "ok")])
         yield _gauge("broker_connected", "1 where the broker has us", [({}, health["broker"]["connected"])])
         yield from _streams(stats["streams"])
+        yield from _checkpoints(stats["streams"])
         yield from _outbox(stats["outbox"])
 
     def describe(self) -> list[Metric]:
@@ -76,6 +77,14 @@ def _streams(streams: Mapping[str, Mapping[str, Any]]) -> Iterator[Metric]:
     yield _counter(
         "stream_counter", "every other counter by its name", rows(lambda one: _others(one["counters"]), "name")
     )
+
+
+def _checkpoints(streams: Mapping[str, Mapping[str, Any]]) -> Iterator[Metric]:
+    kept = {name: one["checkpoint"] for name, one in streams.items() if one.get("checkpoint") is not None}
+    ages = [({"stream": name}, one["age_s"]) for name, one in kept.items() if one["age_s"] is not None]
+    yield _gauge("checkpoint_age_seconds", "how old the state on the disk is", ages)
+    counts = [({"stream": s, "what": what}, one[what]) for s, one in kept.items() for what in one if what != "age_s"]
+    yield _counter("checkpoints", "by what became of them", counts)
 
 
 def _outbox(outbox: Mapping[str, Any]) -> Iterator[Metric]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from edgesnn.daemon.checkpoints import Checkpoints
 from edgesnn.daemon.feeds import Feed, lasting, threshold_of
 from edgesnn.daemon.gate import Gate
 from edgesnn.daemon.schema import Stream
@@ -30,6 +31,7 @@ class Runner:
         stream: what the configuration says.
         model: its model, which other streams may share.
         put: takes what is published.
+        checkpoints: of its state; None: it begins anew at every start.
         begin: called first in its thread.
         back_off_s: the first wait after a failure, and the longest.
 
@@ -46,6 +48,7 @@ class Runner:
         model: Model,
         put: Callable[[Prediction], Any],
         *,
+        checkpoints: Checkpoints | None = None,
         begin: Callable[[], None] = lambda: None,
         back_off_s: tuple[float, float] = BACK_OFF_S,
     ) -> None:
@@ -58,6 +61,7 @@ class Runner:
         self.why: str | None = None
         self.last: Prediction | None = None
         self.beat_s = time.monotonic()
+        self.checkpoints = checkpoints
         self._put, self._begin = put, begin
         self._back_off_s = back_off_s
         self._past: dict[str, int] = {}  # counters of feeds before this one
@@ -125,10 +129,14 @@ class Runner:
         self._state = "starting"
         self.beat_s = time.monotonic()
         try:
-            self._feed = Feed(self.stream, self.model, threshold_of(self.stream, self.model))
+            feed = Feed(self.stream, self.model, threshold_of(self.stream, self.model))
+            self._feed = feed
+            if self.checkpoints is not None:
+                self.checkpoints.restore(feed)
             self._state = "running"
             self.why = None
-            self._follow(self._feed)
+            self._follow(feed)
+            self._keep(feed)
             return True
         except EdgeSnnError as error:
             self.why = str(error)
@@ -146,8 +154,19 @@ class Runner:
             self.beat_s = time.monotonic()
             if prediction is not None:
                 self._take(prediction)
+                if self.checkpoints is not None and self.checkpoints.due:
+                    self.checkpoints.take(feed)
             elif feed.ended:
                 return
+
+    def _keep(self, feed: Feed) -> None:
+        """Make the last checkpoint; of a source that has ended there is none."""
+        if self.checkpoints is None:
+            return
+        if self._stop.is_set():
+            self.checkpoints.take(feed)
+        else:
+            self.checkpoints.forget()
 
     def _take(self, prediction: Prediction) -> None:
         self.decisions[prediction.decision] += 1

@@ -82,6 +82,18 @@ class Outbox(Section):
     drain: DurationUs = Field(default="10s", description="how long the end waits for acknowledgements")  # type: ignore[assignment]
 
 
+class Checkpoint(Section):
+    """The states of streams whose models are never reset, on the disk: the next process goes on from them."""
+
+    folder: Words | None = Field(
+        default=None,
+        description="where they are; checkpoints-<node> beside the outbox's file",
+        examples=["/var/lib/edgesnn/checkpoints"],
+    )
+    period: DurationUs = Field(default="30s", description="from one to the next; a kill loses at most so much")  # type: ignore[assignment]
+    max_size: SizeBytes = Field(default="64MB", description="a larger one is not written")  # type: ignore[assignment]
+
+
 class Http(Section):
     """Where /metrics, /healthz and /readyz are."""
 
@@ -161,6 +173,11 @@ class Stream(Section):
     )
     rate_limit: RateHz | None = Field(
         default=None, description="publish at most so many a second; the others are counted", examples=["10Hz"]
+    )
+    checkpoint: bool | None = Field(
+        default=None,
+        description="whether its state outlives this process; as the model's states: where one is never reset",
+        examples=[True],
     )
     readout: ReadoutNumbers | None = Field(
         default=None, examples=[{"rejection": 0.5}], description="other numbers of the readout"
@@ -256,6 +273,7 @@ class Config(Section):
     node: Node = Field(default_factory=Node)
     mqtt: Mqtt
     outbox: Outbox = Outbox()
+    checkpoint: Checkpoint = Checkpoint()
     http: Http = Http()
     process: Process = Process()
     log: Log = Log()

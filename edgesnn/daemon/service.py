@@ -15,6 +15,8 @@ from edgesnn.broker_url import Broker
 from edgesnn.daemon import facts, logs
 from edgesnn.daemon.beacon import Beacon
 from edgesnn.daemon.check import broker_of, check
+from edgesnn.daemon.checkpoints import Checkpoints, wanted
+from edgesnn.daemon.disk import Disk
 from edgesnn.daemon.metrics import CONTENT_TYPE, Page
 from edgesnn.daemon.notify import Notifier
 from edgesnn.daemon.outlet import Outlet
@@ -24,12 +26,14 @@ from edgesnn.daemon.reading import Read, WrongConfigError, read
 from edgesnn.daemon.reloading import Change, changes
 from edgesnn.daemon.runner import Runner
 from edgesnn.daemon.schema import Stream
-from edgesnn.daemon.storage import IN_MEMORY, outbox_of
+from edgesnn.daemon.storage import IN_MEMORY, checkpoint_folder, outbox_of
 from edgesnn.publish import new_boot_id
 from edgesnn.publish.sinks.mqtt import MqttSink
+from edgesnn.runtime import Model
 
 TICK_S = 0.5
 STATS_S = 10.0
+DISK_S = 10.0
 FAILED = 3  # exit code where every stream is over and one failed
 _log = logging.getLogger("edgesnn.daemon")
 
@@ -59,6 +63,7 @@ class Service:
         sink = partial(self._sink, broker, node, boot_id)
         self.outlet = Outlet(sink, node=node, boot_id=boot_id, capacity=IN_MEMORY, outbox=self.outbox)
         self.beacon = Beacon(broker, node=node, boot_id=boot_id, protocol=config.mqtt.protocol)
+        self.disk = Disk()
         self.reloads = {"done": 0, "refused": 0}
         self._environment = environment
         self._config = config  # as it runs: what needs a restart is as it was
@@ -70,6 +75,7 @@ class Service:
 
     def start(self) -> None:
         """Begin everything; returns at once."""
+        self.disk.start()
         self.outlet.start()
         self.beacon.start()
         self._say_config()
@@ -161,6 +167,8 @@ class Service:
                 _log.error("stream %s: something holds it; it is left behind", runner.stream.name)
         failed = any(runner.state == "failed" for runner in self.runners)
         left = self.outlet.close(self._config.outbox.drain / 1e6)
+        if not self.disk.close(DISK_S):
+            _log.error("the disk takes too long: the last checkpoints are not written")
         if left and self.outbox is not None:
             _log.warning("%d predictions were not delivered; they wait in %s", left, self.outbox.path)
         elif left:
@@ -174,7 +182,15 @@ class Service:
 
     def _runner(self, stream: Stream) -> Runner:
         begin = partial(set_priority, self._config.process)
-        return Runner(stream, self.models.get(stream), self.outlet.put, begin=begin)
+        model = self.models.get(stream)
+        return Runner(stream, model, self.outlet.put, checkpoints=self._checkpoints(stream, model), begin=begin)
+
+    def _checkpoints(self, stream: Stream, model: Model) -> Checkpoints | None:
+        if not wanted(stream, model):
+            return None
+        section, folder = self._config.checkpoint, checkpoint_folder(self._config, self._environment)
+        period_s = section.period / 1e6
+        return Checkpoints(folder, stream, model, self.disk, period_s=period_s, most_bytes=section.max_size)
 
     def _sink(self, broker: Broker, node: str, boot_id: str) -> MqttSink:
         config = self._config

@@ -1,4 +1,4 @@
-"""Where the service keeps what outlives it: the outbox's file."""
+"""Where the service keeps what outlives it: the outbox's file, checkpoints."""
 
 from __future__ import annotations
 
@@ -35,6 +35,12 @@ def outbox_of(config: Config, environment: Mapping[str, str]) -> DurableOutbox |
         policy=section.policy,
         max_age_s=section.max_age / 1e6,
     )
+
+
+def checkpoint_folder(config: Config, environment: Mapping[str, str]) -> Path:
+    """Return where checkpoints are."""
+    given = config.checkpoint.folder
+    return Path(given) if given else state_folder(environment) / f"checkpoints-{config.node.name}"
 
 
 def state_folder(environment: Mapping[str, str]) -> Path:

@@ -22,6 +22,7 @@ from edgesnn.pipeline.by_count import SECTION, ByCount, by_count, check_saved
 from edgesnn.pipeline.records import Records
 from edgesnn.pipeline.session_model import chain_model
 from edgesnn.pipeline.source import check_native, is_native, make_source, open_source
+from edgesnn.pipeline.tap import EventTap, Frozen
 from edgesnn.pipeline.threads import Ring, Threads, ring_of
 from edgesnn.prediction import Prediction
 from edgesnn.runtime import Model, load, snapshot
@@ -153,13 +154,14 @@ class Pipeline:
                 self._conclude()
                 raise StopIteration
 
-    def push(self, packet: Any, stamp_ns: int | None = None, *, t_end_us: int | None = None) -> None:
+    def push(self, packet: Any, stamp_ns: int | None = None, *, t_end_us: int | None = None, lost: int = 0) -> None:
         """Give the next packet; it is copied, and worked on when `poll` asks.
 
         Args:
             packet: an array of dtype `edgesnn.EVENT`, or bytes of the format named at the start.
             stamp_ns: a host time of yours; the predictions of the windows that this packet closes carry it.
             t_end_us: sensor time reached at the end of an event array, where that is later than its last event.
+            lost: without threads: events that you had to drop before it; `sensor.dropped` of the next prediction.
 
         Raises:
             UsageError: the pipeline has a source, has been flushed or is closed; bytes without a format; a stamp or
@@ -171,6 +173,8 @@ class Pipeline:
         t_end_us = _integer(t_end_us, "t_end_us", TIME_LIMIT_US - 1)
         if self._source is not None:
             raise UsageError("packets are pushed into a pipeline that has a source", where="push")
+        if lost:
+            self._lose(lost)
         if isinstance(packet, np.ndarray) and packet.dtype != np.uint8:
             self._chain.push_events(packet, t_end_us, stamp_ns)
         elif isinstance(packet, (bytes, bytearray, memoryview, np.ndarray)):
@@ -178,6 +182,12 @@ class Pipeline:
         else:
             found = type(packet).__name__
             raise UsageError("not a packet", where="push", found=found, expected="an array of edgesnn.EVENT, or bytes")
+
+    def _lose(self, lost: Any) -> None:
+        number = _integer(lost, "lost", 1 << 52)
+        if self._threads is not None or number is None or number < 0:
+            raise UsageError("events cannot be lost so", where="lost", found=repr(lost), expected="a count, no threads")
+        self._chain.lose(number)
 
     def poll(self, wait_ms: int = 0) -> Prediction | None:
         """Return the next prediction that the packets so far give, or None. Call it until it returns None.
@@ -237,13 +247,31 @@ class Pipeline:
             RecordingError: the stream has failed.
             UsageError: the pipeline is closed.
         """
+        return self.freeze().encode()
+
+    def freeze(self) -> Frozen:
+        """Return a snapshot whose bytes another thread may make later; raises as `snapshot`."""
         self._check_open()
         arrays = self._chain.save()
-        if self._by_count is not None:
-            arrays[SECTION] = self._by_count.save()
         if self._source is not None:
             arrays[_CURSOR] = np.array(self._cursor(arrays), dtype=np.int64)
-        return snapshot.encode(arrays, self.model.identity, self._sections())
+        return self._frozen(arrays, self._sections())
+
+    def _frozen(self, arrays: dict[str, Any], sections: list[str]) -> Frozen:
+        if self._by_count is not None:
+            arrays[SECTION] = self._by_count.save()
+        return Frozen(arrays, self.model.identity, tuple(sections))
+
+    def tap(self, most_bytes: int) -> EventTap:
+        """Threaded only: keep what is taken in from now on; while `most_bytes` of it wait `poll` returns None at once.
+
+        Its snapshots are those of a pipeline without a source and a format, into which the packets are pushed.
+        """
+        self._check_open()
+        if self._threads is None:
+            raise UsageError("only a pipeline with threads is tapped", where="tap", hint="make it with threaded=True")
+        sections = [name for name in self._sections() if name not in ("decoder", "source")]
+        return EventTap(self._chain, lambda arrays: self._frozen(arrays, sections), most_bytes)
 
     def _cursor(self, arrays: dict[str, Any]) -> int:
         """Return the place in the source that belongs to a saved chain: a thread may be further by now."""

@@ -22,6 +22,8 @@ from edgesnn.pipeline.pace import Clock, paced
 _PIECE_BYTES = 1 << 15
 _PIECE_EVENTS = 1 << 13
 _PACED_US = 2_000
+_PRIMING_BYTES = 1 << 16
+_WORDS_BYTES = 320  # whole words of every format that has words
 _NEVER = -(1 << 62)  # no time was reached
 
 _log = logging.getLogger("edgesnn.pipeline")
@@ -133,7 +135,9 @@ class RecordingSource:
             decoder.feed_some(piece)
             return decoder.t_end_us
 
-        with self._recording.open_data(start) as file:
+        before = max(0, start - _PRIMING_BYTES) // _WORDS_BYTES * _WORDS_BYTES  # the place may be inside a word
+        with self._recording.open_data(before) as file:
+            reached_us(file.read(start - before))
             yield from paced(file.read, reached_us, clock)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections import deque
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from edgesnn.errors import EdgeSnnError, ModelError, UsageError
 from edgesnn.graph import fields
+from edgesnn.pipeline.tap import Frozen, LineTap
 from edgesnn.pipeline.token_records import Arrival, TokenRecords
 from edgesnn.pipeline.token_sessions import Keyed, TokenSessions
 from edgesnn.prediction import Prediction
@@ -43,7 +45,8 @@ class _Made:
     line: Line
     arrived_s: float
     key: str
-    before: Keyed | None
+    idle_ms: float | None
+    before: Keyed | None = None
     """What belonged to the key before the line."""
 
 
@@ -110,6 +113,7 @@ class TokenStream:
         self._place: tuple[int, int] | None = None
         self._lines = self._tokens = 0
         self._closed = self.ended = False
+        self._tap: LineTap | None = None
         if isinstance(source, (str, os.PathLike)):
             source = open_lines(os.fspath(source), follow=follow)
         self._source: LineSource | None = source
@@ -152,15 +156,19 @@ class TokenStream:
                 line, arrived_s = self._waiting.popleft()
                 return self._given(self._take(line, self._arrived_s(arrived_s), self._source.live), line)
         made = self._made.popleft()
+        self._keep(made.line, made.idle_ms)
         return self._given(made.prediction, made.line)
 
-    def push(self, line: str | bytes, origin: str = "", *, stamp_ns: int | None = None) -> Prediction:
+    def push(
+        self, line: str | bytes, origin: str = "", *, stamp_ns: int | None = None, idle_ms: float | None = None
+    ) -> Prediction:
         """Return the prediction of a line.
 
         Args:
             line: without its end; beyond 65,536 bytes it is not looked at.
             origin: who sent it, for key="origin".
             stamp_ns: a host time of yours, for the prediction.
+            idle_ms: how long its key had been silent, where not this machine's clock says it; NaN: that is not known.
 
         Raises:
             UsageError: the stream has a source, or is closed; no text, or a line with a line's end inside.
@@ -172,7 +180,7 @@ class TokenStream:
         if b"\n" in data:
             raise UsageError("a line holds a line's end", where="push", hint="push line by line")
         taken = Line(data[:MOST_BYTES], origin)
-        return self._given(self._take(taken, time.monotonic(), True, stamp_ns), taken)
+        return self._given(self._take(taken, time.monotonic(), True, stamp_ns, idle_ms), taken)
 
     @property
     def counters(self) -> dict[str, int]:
@@ -184,12 +192,21 @@ class TokenStream:
 
     def snapshot(self) -> bytes:
         """Return the whole state between two lines: sessions by key, decisions, and the place in a file."""
+        return self.freeze().encode()
+
+    def freeze(self) -> Frozen:
+        """Return a snapshot whose bytes another thread may make later."""
         self._check_open()
         self._undo()
         mark = None if self._place is None or self._source is None else self._source.mark(self._place)
         counts = np.array([self._lines, self._tokens, self._sessions.evicted], dtype=np.int64)
         arrays = {"source/mark": np.array(mark or (), dtype=np.int64), "tokens/counts": counts, **self._sessions.save()}
-        return snapshot.encode(arrays, self.model.identity, _SECTIONS)
+        return Frozen(arrays, self.model.identity, _SECTIONS)
+
+    def tap(self, most_bytes: int) -> LineTap:
+        """Keep the lines that are taken from now on, for a flight recorder."""
+        self._tap = LineTap(self.freeze, most_bytes)
+        return self._tap
 
     def restore(self, blob: bytes) -> None:
         """Go on from a snapshot of a stream that was made with the same arguments. A file that is still the same goes
@@ -229,11 +246,17 @@ class TokenStream:
     ) -> None:
         self.close()
 
-    def _take(self, line: Line, arrived_s: float, live: bool, stamp_ns: int | None = None) -> Prediction:
+    def _take(
+        self, line: Line, arrived_s: float, live: bool, stamp_ns: int | None = None, idle_ms: float | None = None
+    ) -> Prediction:
         began_s = time.monotonic()
         key = self._key_of(line)
         one = self._sessions.of(key)
-        score = one.scorer.line(line.data, _heard(one, arrived_s, live))
+        heard_ms = _heard(one, arrived_s, live)
+        if idle_ms is not None:
+            heard_ms = None if math.isnan(idle_ms) else idle_ms
+        self._keep(line, heard_ms)
+        score = one.scorer.line(line.data, heard_ms)
         return self._records.make(score, one.decide, self._arrival(self._lines, key, stamp_ns, arrived_s, began_s))
 
     def _group(self) -> list[tuple[Line, float, str]]:
@@ -265,10 +288,12 @@ class TokenStream:
         try:
             works = [one.scorer.work(line.data, ms) for one, (line, *_), ms in zip(sessions, group, heard, strict=True)]
             scores = together(works, [one.session for one in sessions], sessions[0].scorer.keep)
-            for i, (one, score, (line, arrived_s, key)) in enumerate(zip(sessions, scores, group, strict=True)):
+            for i, (one, score, (line, arrived_s, key), ms) in enumerate(
+                zip(sessions, scores, group, heard, strict=True)
+            ):
                 arrival = self._arrival(self._lines + i, key, None, arrived_s, began_s)
                 made = self._records.make(score, one.decide, arrival)
-                self._made.append(_Made(made, line, arrived_s, key, before[key]))
+                self._made.append(_Made(made, line, arrived_s, key, ms, before[key]))
         except BaseException as error:
             self._made.clear()
             self._sessions.put_back(before, self._order)
@@ -294,6 +319,10 @@ class TokenStream:
         self._tokens += 0 if prediction.tokens is None else prediction.tokens.count
         self._place = line.place
         return prediction
+
+    def _keep(self, line: Line, idle_ms: float | None) -> None:
+        if self._tap is not None:
+            self._tap.add(line.data, line.origin, idle_ms)
 
     def _arrival(self, number: int, key: str, stamp_ns: int | None, arrived_s: float, began_s: float) -> Arrival:
         return Arrival(number, None if self._key is None else key, stamp_ns, arrived_s, began_s)

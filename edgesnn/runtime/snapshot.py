@@ -29,9 +29,13 @@ def encode(arrays: Mapping[str, npt.NDArray[Any]], model: str, sections: Sequenc
         model: the model's identity.
         sections: all sections, also those without a tensor.
     """
-    about = canonical({"version": VERSION, "model": model, "sections": list(sections)})
-    header, blobs = container.encode(arrays, {KEY: about})
+    header, blobs = container.encode(arrays, {KEY: about(model, sections)})
     return b"".join([header, *blobs])
+
+
+def about(model: str, sections: Sequence[str]) -> str:
+    """Return the metadata of a snapshot."""
+    return canonical({"version": VERSION, "model": model, "sections": list(sections)})
 
 
 def decode(blob: bytes, model: str, sections: Collection[str]) -> Arrays:
@@ -53,14 +57,14 @@ def decode(blob: bytes, model: str, sections: Collection[str]) -> Arrays:
     metadata, arrays = container.parse(data, WHERE)
     if KEY not in metadata:
         raise ModelError("not a snapshot", where=WHERE, expected=f"metadata {KEY!r}")
-    about = container.parse_json(metadata[KEY], WHERE)
-    version = about.get("version")
+    said = container.parse_json(metadata[KEY], WHERE)
+    version = said.get("version")
     if type(version) is not int or version != VERSION:
         raise ModelError("snapshot of another version", where=WHERE, found=repr(version), expected=str(VERSION))
-    if about.get("model") != model:
-        found = f"model {str(about.get('model'))[:64]}"
+    if said.get("model") != model:
+        found = f"model {str(said.get('model'))[:64]}"
         raise ModelError("snapshot is another model's", where=WHERE, found=found, expected=f"model {model}")
-    present = about.get("sections")
+    present = said.get("sections")
     inside = {name.partition("/")[0] for name in arrays}
     if not isinstance(present, list) or sorted(map(str, present)) != sorted(sections) or inside - set(sections):
         raise ModelError("snapshot has other sections", where=WHERE, found=str(present), expected=str(sorted(sections)))

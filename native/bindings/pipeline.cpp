@@ -107,6 +107,7 @@ void bind_pipeline(py::module_& m) {
         .def("push_bytes", &PyChain::push_bytes, py::arg("buffer"), py::arg("stamp_ns") = py::none())
         .def("push_events", &PyChain::push_events, py::arg("events"), py::arg("t_end_us") = py::none(),
              py::arg("stamp_ns") = py::none())
+        .def("lose", &PyChain::lose, py::arg("events"))
         .def("finish", &PyChain::finish)
         .def("poll", &PyChain::poll)
         .def("counters", &PyChain::counters)
@@ -127,6 +128,10 @@ void bind_pipeline(py::module_& m) {
         .def("counters", &PyThreadedChain::counters)
         .def("save", &PyThreadedChain::save)
         .def("load", &PyThreadedChain::load, py::arg("state"))
+        .def("tap", &PyThreadedChain::tap, py::arg("most"))
+        .def_property_readonly("tap_full", &PyThreadedChain::tap_full)
+        .def("take_tapped", &PyThreadedChain::take_tapped)
+        .def("save_behind", &PyThreadedChain::save_behind)
         .def("close", &PyThreadedChain::close);
 }
 

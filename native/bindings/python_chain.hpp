@@ -114,6 +114,10 @@ class PyChain {
         const EventArray array(events);
         chain().input().push_events(array.span, t_end_us.value_or(events::kNoTime), stamp(stamp_ns));
     }
+    void lose(int64_t events) {
+        const Turn turn(busy_, "pipeline");
+        chain().lose(events);
+    }
     void finish() {
         const Turn turn(busy_, "pipeline");
         chain().input().finish();

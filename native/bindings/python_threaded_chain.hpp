@@ -72,7 +72,8 @@ class PyThreadedChain {
             }
             if (ready) return describe(result);
             if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-            if (left <= kSliceMs || chain_->ended() || chain_->closed()) return py::none();
+            const bool over = chain_->ended() || chain_->closed() || chain_->tap_full();
+            if (left <= kSliceMs || over) return py::none();
         }
     }
     CounterMap counters() {
@@ -91,6 +92,31 @@ class PyThreadedChain {
         const StateTensors tensors = from_dict(state);
         const py::gil_scoped_release unlocked;
         chain_->load(tensors);
+    }
+    void tap(size_t most) {
+        const py::gil_scoped_release unlocked;
+        chain_->tap(most);
+    }
+    bool tap_full() const noexcept { return chain_->tap_full(); }
+    // (rows of (events, t_end_us, lost), event array)
+    py::tuple take_tapped() {
+        pipeline::Tapped tapped;
+        {
+            const py::gil_scoped_release unlocked;
+            tapped = chain_->take_tapped();
+        }
+        const auto rows = static_cast<py::ssize_t>(tapped.packets.size() / 3);
+        const py::dtype dtype = py::module_::import("edgesnn.events.types").attr("EVENT").cast<py::dtype>();
+        return py::make_tuple(py::array_t<int64_t>({rows, py::ssize_t{3}}, tapped.packets.data()),
+                              py::array(dtype, static_cast<py::ssize_t>(tapped.events.size()), tapped.events.data()));
+    }
+    py::dict save_behind() {
+        StateTensors tensors;
+        {
+            const py::gil_scoped_release unlocked;
+            tensors = chain_->save_behind();
+        }
+        return to_dict(tensors);
     }
     void close() {
         const py::gil_scoped_release unlocked;

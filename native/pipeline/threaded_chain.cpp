@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <iterator>
 #include <system_error>
 #include <utility>
 
@@ -229,7 +230,7 @@ Status ThreadedChain::poll(Result& out, bool& ready, std::chrono::milliseconds w
             if (!status.ok() || ready || ended_) return status;
         }
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
-        if (closed_ || left.count() <= 0) return {};
+        if (closed_ || tap_full_ || left.count() <= 0) return {};
         ring_.wait(left);
     }
 }
@@ -239,7 +240,9 @@ Status ThreadedChain::advance(Result& out, bool& ready) noexcept {
         Status status = chain_->poll(out, ready);
         if (!status.ok() || ready) return status;
         InputQueue& input = chain_->input();
+        if (tap_full_) return {};
         if (ring_.take(packet_)) {
+            if (tap_most_ != 0) keep_tapped();
             chain_->lose(packet_.lost);
             input.give(packet_);
         } else if (input.finished()) {
@@ -253,6 +256,39 @@ Status ThreadedChain::advance(Result& out, bool& ready) noexcept {
             input.fail(std::move(end));
         }
     }
+}
+
+void ThreadedChain::keep_tapped() {
+    const int64_t row[] = {static_cast<int64_t>(packet_.events.size()), packet_.t_end_us, packet_.lost};
+    tapped_.packets.insert(tapped_.packets.end(), std::begin(row), std::end(row));
+    tapped_.events.insert(tapped_.events.end(), packet_.events.begin(), packet_.events.end());
+    const size_t bytes = tapped_.packets.size() * sizeof(int64_t) + tapped_.events.size() * sizeof(Event);
+    tap_full_ = bytes >= tap_most_;
+}
+
+void ThreadedChain::tap(size_t most) {
+    const std::lock_guard<std::mutex> lock(consumer_);
+    tap_most_ = most;
+    tapped_ = Tapped{};
+    tap_full_ = false;
+}
+
+Tapped ThreadedChain::take_tapped() {
+    const std::lock_guard<std::mutex> lock(consumer_);
+    tap_full_ = false;
+    return std::exchange(tapped_, Tapped{});
+}
+
+StateTensors ThreadedChain::save_behind() {
+    const std::lock_guard<std::mutex> lock(consumer_);
+    StateTensors tensors;
+    {
+        const Gate::Pause pause(gate_);
+        tensors = chain_->save();
+    }
+    for (auto at = tensors.begin(); at != tensors.end();)
+        at = at->first.rfind("decoder/", 0) == 0 ? tensors.erase(at) : std::next(at);
+    return tensors;
 }
 
 CounterMap ThreadedChain::counters() {

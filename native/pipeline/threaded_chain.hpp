@@ -24,6 +24,12 @@ namespace edgesnn::pipeline {
 
 constexpr size_t kMostRaw = size_t{1} << 20;  // undecoded bytes in a snapshot, which load decodes
 
+// What the chain took from the ring, for a flight recorder: what was dropped before is a packet's `lost`.
+struct Tapped {
+    std::vector<int64_t> packets;  // rows of (events, t_end_us, lost)
+    std::vector<Event> events;     // of all packets
+};
+
 class ThreadedChain {
   public:
     // Throws Error{usage} on a ring that cannot be.
@@ -58,6 +64,13 @@ class ThreadedChain {
     // What waits is replaced. Throws Error{model} and changes nothing then, also on more than kMostRaw undecoded bytes.
     void load(const StateTensors& tensors);
 
+    // Of the thread that polls. From tap on what the chain takes is kept until take_tapped; where it is more than
+    // `most` bytes poll takes nothing and returns at once.
+    void tap(size_t most);
+    bool tap_full() const noexcept { return tap_full_; }
+    Tapped take_tapped();
+    StateTensors save_behind();  // the chain's state behind what was tapped: without the ring and the decoder
+
   private:
     struct Counts {  // what came in beside the chain's own queue
         int64_t bytes = 0;
@@ -73,6 +86,7 @@ class ThreadedChain {
     void put(size_t from, size_t to, int64_t t_end_us, const Stamp& stamp, bool keep);
     void renew_decoder();
     Status advance(Result& out, bool& ready) noexcept;
+    void keep_tapped();
     void move_waiting();
 
     std::unique_ptr<Chain> chain_;
@@ -86,6 +100,9 @@ class ThreadedChain {
     int64_t truncated_datagrams_ = 0;
 
     EventPacket packet_;
+    Tapped tapped_;
+    size_t tap_most_ = 0;  // 0: nothing is kept
+    std::atomic<bool> tap_full_{false};
     std::unique_ptr<StreamReader> reader_;
     std::thread thread_;
     std::mutex starting_;  // reader_ and thread_

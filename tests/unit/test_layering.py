@@ -17,6 +17,7 @@ ROWS = [
     {"cli", "__main__"},
     {"train"},
     {"daemon"},
+    {"recorder"},
     {"pipeline"},
     {"publish"},
     {"quantize"},
