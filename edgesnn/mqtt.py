@@ -17,7 +17,6 @@ import select
 import socket
 import ssl
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -27,7 +26,22 @@ from paho.mqtt.properties import Properties
 
 from edgesnn.broker_url import Broker
 from edgesnn.errors import ConfigError, PublishError
+from edgesnn.mqtt_events import Acknowledged, Connected, Event, Lost, Message, Refused, Subscribed, Will
 from edgesnn.mqtt_versions import Versions
+
+__all__ = [
+    "IN_FLIGHT",
+    "Acknowledged",
+    "Client",
+    "Connected",
+    "Event",
+    "Lost",
+    "Message",
+    "Refused",
+    "Subscribed",
+    "Will",
+    "make_client_id",
+]
 
 IN_FLIGHT = 20  # a larger window is slower: measured, docs/mqtt.md
 NO_ONE = 0x10  # "no matching subscribers"
@@ -43,66 +57,8 @@ CREDENTIALS_HINT = (
 CONNECT_TIMEOUT_S = 5.0
 FALL_BACK_AFTER_S = 2.0  # a 3.1.1 broker may not even close on a CONNECT of version 5 (amqtt, when there is a will)
 BACK_OFF_S = (0.2, 30.0)
+MOST_PACKET_BYTES = 1 << 24  # of a message that comes: a broker may say 256 MiB, and all of it would be held
 VERSIONS = {"5": paho.MQTTv5, "3.1.1": paho.MQTTv311}
-
-
-@dataclass(frozen=True)
-class Connected:
-    """The broker accepted the connection; `protocol` is "5" or "3.1.1"."""
-
-    protocol: str
-
-
-@dataclass(frozen=True)
-class Lost:
-    """A connection, or an attempt at one, failed. `final`: the client has stopped trying."""
-
-    error: PublishError
-    final: bool
-
-
-@dataclass(frozen=True)
-class Acknowledged:
-    """The broker acknowledged message `mid`; `received` is False where it said that nobody subscribes (MQTT 5)."""
-
-    mid: int
-    received: bool
-
-
-@dataclass(frozen=True)
-class Refused:
-    """The broker answered message `mid` with an error (MQTT 5). `final`: sending it again cannot mend that."""
-
-    mid: int
-    error: PublishError
-    final: bool
-
-
-@dataclass(frozen=True)
-class Subscribed:
-    """The broker granted the subscription `mid`."""
-
-    mid: int
-
-
-@dataclass(frozen=True)
-class Message:
-    """A message that arrived."""
-
-    topic: str
-    payload: bytes
-    retained: bool
-
-
-@dataclass(frozen=True)
-class Will:
-    """What the broker publishes for us, retained, when the connection breaks without a goodbye."""
-
-    topic: str
-    payload: bytes
-
-
-Event = Connected | Lost | Acknowledged | Refused | Subscribed | Message
 
 
 def make_client_id(node: str, role: str) -> str:
@@ -333,7 +289,12 @@ class Client:
                 pass
 
     def _serve(self, client: paho.Client) -> None:
-        codes = [client.loop_read(), client.loop_write() if client.want_write() else 0, client.loop_misc()]
+        try:
+            codes = [client.loop_read(), client.loop_write() if client.want_write() else 0, client.loop_misc()]
+            self._check_size(client)
+        except Exception as error:  # paho-mqtt on bytes that no broker sends
+            self.abandon(self._error("the broker sends what cannot be read", found=_reason(error)))
+            return
         if self._ask_again:
             self._ask_again, self._paho = False, None
             client.disconnect()
@@ -345,6 +306,11 @@ class Client:
             self._paho = None
             if not self._versions.fall_back(None):
                 self._fail(self._error("no answer from the broker", found=f"nothing in {CONNECT_TIMEOUT_S:g} s"))
+
+    def _check_size(self, client: paho.Client) -> None:
+        coming = client._in_packet["remaining_length"]
+        if coming > MOST_PACKET_BYTES:
+            raise ValueError(f"a message of {coming} bytes, more than {MOST_PACKET_BYTES}")
 
     def _connection_lost(self, client: paho.Client) -> None:
         _drop(client)

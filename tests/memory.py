@@ -40,6 +40,12 @@ def peak_kib() -> int:
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
 
 
+def resident_kib(pid: int | str = "self") -> int:
+    """Return the resident memory of a process now."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+
+
 def measured(code: str, *arguments: str | Path, timeout: float = 120) -> tuple[Any, int]:
     """Run `code`, which defines warm() and work(), call both with the arguments, as text, in another process.
 

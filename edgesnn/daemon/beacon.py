@@ -8,16 +8,19 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from edgesnn.broker_url import Broker
+from edgesnn.errors import PublishError
 from edgesnn.mqtt import Client, Connected, Lost, make_client_id
 from edgesnn.publish.publisher import utc_now
 from edgesnn.publish.sinks.mqtt import PATIENCE_S
 from edgesnn.publish.topics import ROOT
 from edgesnn.version import __version__
 
+LASTING_S = 60.0  # a connection that is lost sooner was none: a loss that the log has is not logged again
 _log = logging.getLogger("edgesnn.daemon")
 
 
@@ -36,7 +39,9 @@ class Beacon:
         self._node, self._boot_id = node, boot_id
         self._client = Client(broker, client_id=make_client_id(node, "node"), protocol=protocol, patience_s=PATIENCE_S)
         self.why: str | None = None
-        self._said: set[str] = set()  # since it was connected last
+        self._said: set[str] = set()  # losses that the log has, since a connection lasted
+        self._told = False  # the log ends with "connected"
+        self._since_s = 0.0
         self._lock = threading.Lock()
         self._retained: dict[str, bytes] = {}
         self._next: dict[str, bytes] = {}
@@ -46,6 +51,11 @@ class Beacon:
     def start(self) -> None:
         """Connect, and go on trying."""
         self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether its thread is there."""
+        return self._thread.is_alive()
 
     @property
     def connected(self) -> bool:
@@ -71,28 +81,43 @@ class Beacon:
             self._thread.join(timeout_s + 5.0)
 
     def _work(self) -> None:
-        try:
-            while not self._closing.is_set():
+        said = ""
+        while not self._closing.is_set():
+            try:
                 self._turn(0.5)
+            except Exception as error:  # this thread must not die: health would stay as it is, and nobody would know
+                if repr(error) != said:
+                    said = repr(error)
+                    _log.exception("the node's own topics fail: this is a fault of edgesnn: please report it")
+                known = PublishError("publishing failed", where=self._client.broker.url, found=repr(error))
+                self._client.abandon(known)
+        try:
             self._turn(0.0)
-        except Exception:
-            _log.exception("the node's own topics end: this is a fault of edgesnn: please report it")
         finally:
             self._client.close()
+
+    def _log_loss(self, why: str) -> None:
+        """Log a loss; one that the log has, only where the connection had been there for long."""
+        if self._since_s and time.monotonic() - self._since_s > LASTING_S:
+            self._said.clear()
+        self._since_s = 0.0
+        if why not in self._said:
+            self._said.add(why)
+            self._told = False
+            _log.warning("%s; trying again", why)
 
     def _turn(self, wait_s: float) -> None:
         for event in self._client.poll(wait_s):
             if isinstance(event, Connected):
-                self.why = None
-                self._said.clear()
-                _log.info("%s: connected", self._client.broker.url)
+                self.why, self._since_s = None, time.monotonic()
+                if not self._told:
+                    self._told = True
+                    _log.info("%s: connected", self._client.broker.url)
                 with self._lock:
                     self._next = {**self._retained, **self._next}
             elif isinstance(event, Lost):
                 self.why = str(event.error)
-                if self.why not in self._said:
-                    self._said.add(self.why)
-                    _log.warning("%s; trying again", event.error)
+                self._log_loss(self.why)
         if not self._client.connected:
             return
         with self._lock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from edgesnn.daemon.beacon import Beacon
 from edgesnn.daemon.outlet import Outlet
@@ -13,20 +13,30 @@ from edgesnn.daemon.runner import Runner
 
 STALLED_S = 10.0
 STARTING_S = 120.0  # loading, opening a USB camera, scoring a normal log
-OUTLET_S = 30.0  # an attempt to connect takes 5 s, a fall-back to MQTT 3.1.1 as long again
+OUTLET_S = 30.0  # of "outlet": an attempt to connect takes 5 s, a fall-back to MQTT 3.1.1 as long again
 TROUBLES = ("dead", "restarting", "failed")
 _STATM = "/proc/self/statm"
 
 
-def stalled(runners: Sequence[Runner], outlet: Outlet) -> list[str]:
-    """Return who has not come round for too long: streams, and "outlet"; nobody: the service makes progress."""
+class Thread(Protocol):
+    """A part of the service that has a thread of its own."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is there."""
+
+
+def stalled(runners: Sequence[Runner], outlet: Outlet, others: Mapping[str, Thread | None]) -> list[str]:
+    """Return who has not come round for too long, or whose thread has died: streams, "outlet", and the names of the
+    others; nobody: the service makes progress."""
     now_s = time.monotonic()
     names = []
     for runner in runners:
         limit_s = STARTING_S if runner.state == "starting" else STALLED_S
-        if not runner.over and now_s - runner.beat_s > limit_s:
+        if not runner.over and (now_s - runner.beat_s > limit_s or not runner.alive):
             names.append(runner.stream.name)
-    return names + ["outlet"] * (now_s - outlet.beat_s > OUTLET_S)
+    names += ["outlet"] * (now_s - outlet.beat_s > OUTLET_S or not outlet.alive)
+    return names + [name for name, part in others.items() if part is not None and not part.alive]
 
 
 def broker(outlet: Outlet, beacon: Beacon) -> dict[str, Any]:
@@ -35,15 +45,15 @@ def broker(outlet: Outlet, beacon: Beacon) -> dict[str, Any]:
     return {"connected": connected, "why": outlet.why or beacon.why}
 
 
-def health(runners: Sequence[Runner], outlet: Outlet, beacon: Beacon) -> dict[str, Any]:
-    """Return {"health": "ok" | "degraded", "reasons", "broker", "streams"}."""
+def health(runners: Sequence[Runner], outlet: Outlet, beacon: Beacon, stuck: Sequence[str]) -> dict[str, Any]:
+    """Return {"health": "ok" | "degraded", "reasons", "broker", "streams"}; `stuck`: who is `stalled`."""
     link = broker(outlet, beacon)
     reasons = [f"stream {one.stream.name}: {one.state}" for one in runners if one.state in TROUBLES]
     degraded = outlet.degraded
     reasons += [] if degraded is None else [f"outbox: {degraded}"]
     kept = [one.checkpoints for one in runners if one.checkpoints is not None]
     reasons += [f"checkpoint: {why}" for why in dict.fromkeys(one.why for one in kept if one.why)]
-    reasons += [f"{name} makes no progress" for name in stalled(runners, outlet)]
+    reasons += [f"{name} makes no progress" for name in stuck]
     if not link["connected"]:
         reasons.append("no broker")
     elif (held_up := outlet.held_up) is not None:

@@ -38,6 +38,9 @@ class Feed:
         self._live: LiveSource | None = None
         self._heard_s = time.monotonic()
         self._before: dict[str, int] = {}  # counters that a snapshot brought
+        self._fault: Exception | None = None
+        self._state = "waiting"
+        self._told: dict[str, int] = {}
         if model.input["kind"] == "tokens":
             self._from: Pipeline | TokenStream = _lines(stream, model, threshold)
         else:
@@ -52,6 +55,8 @@ class Feed:
         Raises:
             EdgeSnnError: it failed.
         """
+        if self._fault is not None:
+            raise self._fault
         prediction = self._from.poll(_WAIT_MS)
         if prediction is None and self.ended:
             next(self._from, None)  # raises what ended it
@@ -68,7 +73,7 @@ class Feed:
     def state(self) -> str:
         """waiting, live, idle, dead or ended (docs/daemon.md)."""
         if self._live is not None:
-            return _STATES.get(self._live.state, self._live.state)
+            return self._live_state(self._live)
         if self.ended:
             return "ended"
         return "live" if self._lasts or time.monotonic() - self._heard_s <= _LIVE_S else "idle"
@@ -76,9 +81,25 @@ class Feed:
     @property
     def counters(self) -> dict[str, int]:
         """The counters of the pipeline or stream since this feed began, and of a live source as `source.NAME`."""
-        source = {} if self._live is None else {f"source.{n}": c for n, c in self._live.counters.items()}
         counted = {name: count - self._before.get(name, 0) for name, count in self._from.counters.items()}
-        return {**counted, **source}
+        return {**counted, **self._source_counters()}
+
+    def _source_counters(self) -> dict[str, int]:
+        """Return what the live source counted; one of another package that cannot tell fails in the stream's thread."""
+        try:
+            if self._live is not None:
+                self._told = {f"source.{name}": count for name, count in self._live.counters.items()}
+        except Exception as error:
+            self._fault = error
+        return self._told
+
+    def _live_state(self, source: LiveSource) -> str:
+        """Return its state; as `_source_counters`."""
+        try:
+            self._state = _STATES.get(source.state, source.state)
+        except Exception as error:
+            self._fault = error
+        return self._state
 
     def restore(self, blob: bytes) -> None:
         """Go on from a snapshot; nothing was asked for yet. What waits in it comes in anew, for the counters.

@@ -6,12 +6,14 @@ import json
 import logging
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import TextIO
+from typing import Any, TextIO
 
 from edgesnn.daemon.schema import Log
 
+_log = logging.getLogger("edgesnn.daemon")
 _PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
 
@@ -24,6 +26,21 @@ def set_up(log: Log, environment: Mapping[str, str]) -> None:
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(log.level.upper())
+
+
+def catch_what_threads_raise() -> None:
+    """Log what ends a thread, or goes wrong where nobody can catch it, as one line each."""
+
+    def of_thread(found: threading.ExceptHookArgs) -> None:
+        name = "?" if found.thread is None else found.thread.name
+        error = found.exc_value or found.exc_type()
+        _log.error("thread %s ended: this is a fault of edgesnn: please report it", name, exc_info=error)
+
+    def of_nobody(found: Any) -> None:
+        _log.error("an error that nobody catches: please report it", exc_info=found.exc_value)
+
+    threading.excepthook = of_thread
+    sys.unraisablehook = of_nobody
 
 
 def _formatter(name: str, environment: Mapping[str, str], stream: TextIO) -> logging.Formatter:

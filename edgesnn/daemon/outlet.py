@@ -96,6 +96,7 @@ class Outlet:
     ) -> None:
         self.opened = 0
         self._why: str | None = None
+        self._said = ""
         self.beat_s = time.monotonic()
         self._make_sink = make_sink
         self._outbox = outbox
@@ -115,6 +116,11 @@ class Outlet:
         """Number a prediction and let it wait for the broker. Any thread; never blocks for long."""
         with self._lock:
             return self._publisher.write(prediction)
+
+    @property
+    def alive(self) -> bool:
+        """Whether its thread is there."""
+        return self._thread.is_alive()
 
     @property
     def connected(self) -> bool:
@@ -186,7 +192,9 @@ class Outlet:
             return self._write() if self._sink is not None else self._open()
         except Exception as error:  # this thread must not die: nothing would be published, and nobody would know
             self._why = repr(error)
-            _log.exception("publishing failed: this is a fault of edgesnn: please report it; trying again")
+            if self._why != self._said:
+                self._said = self._why
+                _log.exception("publishing failed: this is a fault of edgesnn: please report it; trying again")
             return False
 
     def _pause(self, wait_s: float) -> None:
@@ -210,19 +218,21 @@ class Outlet:
         """Hand what waits to the sink; False where the sink failed."""
         batch = self._queue.batch(MOST_AT_ONCE, 0.5)
         sink = self._sink
-        if not batch or sink is None:
+        if sink is None or (not batch and sink.alive):
             return True
         try:
-            sink.write_many(batch)
+            sink.write_many(batch)  # of none: says why the sink's thread has ended
         except PublishError as error:
             self._lost(error)
             self._sink = None
             sink.close()
             return False
         self._queue.taken(len(batch))
+        self._said = ""
         return True
 
     def _lost(self, error: PublishError) -> None:
-        if str(error) != self._why:
-            self._why = str(error)
+        self._why = str(error)
+        if self._why != self._said:
+            self._said = self._why
             _log.warning("%s; trying again", error)

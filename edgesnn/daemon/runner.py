@@ -35,6 +35,8 @@ class Runner:
         begin: called first in its thread.
         back_off_s: the first wait after a failure, and the longest.
 
+    An error is logged once, until it is another or the stream has run for longer than the longest wait.
+
     Attributes:
         restarts: how often it was begun again.
         decisions: predictions made so far, by decision.
@@ -59,6 +61,7 @@ class Runner:
         self.decisions = {"label": 0, "none": 0, "idle": 0}
         self.deadlines_missed = 0
         self.why: str | None = None
+        self._said = ""  # the error that the log has
         self.last: Prediction | None = None
         self.beat_s = time.monotonic()
         self.checkpoints = checkpoints
@@ -101,13 +104,25 @@ class Runner:
         return self._state in ("ended", "failed", "stopped")
 
     @property
+    def alive(self) -> bool:
+        """Whether its thread is there, or has ended as it should."""
+        return self.over or self._thread.is_alive() or not self._thread.ident
+
+    @property
     def counters(self) -> dict[str, int]:
         """The counters of its pipeline and source, over all restarts."""
         with self._lock:
             return dict(self._past) if self._feed is None else _sum(self._past, self._feed.counters)
 
     def _run(self) -> None:
-        self._begin()
+        try:
+            self._begin()
+            self._repeat()
+        except BaseException as error:  # no thread ends silently, whatever a source of another package raises
+            self._fault(error)
+            self._state = "failed"
+
+    def _repeat(self) -> None:
         delay_s, most_s = self._back_off_s
         while not self._stop.is_set():
             began_s = time.monotonic()
@@ -116,8 +131,8 @@ class Runner:
             if not lasting(self.stream, self.model):
                 self._state = "failed"
                 return
-            if time.monotonic() - began_s > delay_s:
-                delay_s = self._back_off_s[0]
+            if time.monotonic() - began_s > most_s:
+                delay_s, self._said = self._back_off_s[0], ""
             self._state = "restarting"
             self._pause(delay_s * random.uniform(0.5, 1.0))
             delay_s = min(2 * delay_s, most_s)
@@ -139,14 +154,22 @@ class Runner:
             self._keep(feed)
             return True
         except EdgeSnnError as error:
-            self.why = str(error)
-            _log.error("stream %s: %s", self.stream.name, error)
-        except Exception as error:
-            self.why = repr(error)
-            _log.exception("stream %s failed: this is a fault of edgesnn: please report it", self.stream.name)
+            if self._is_new(str(error)):
+                _log.error("stream %s: %s", self.stream.name, error)
+        except BaseException as error:
+            self._fault(error)
         finally:
             self._leave()
         return False
+
+    def _fault(self, error: BaseException) -> None:
+        if self._is_new(repr(error)):
+            _log.exception("stream %s failed: this is a fault of edgesnn: please report it", self.stream.name)
+
+    def _is_new(self, why: str) -> bool:
+        """Note an error; False where the log has it already, since the stream has not run for long."""
+        before, self.why, self._said = self._said, why, why
+        return why != before
 
     def _follow(self, feed: Feed) -> None:
         while not self._stop.is_set():
@@ -181,11 +204,12 @@ class Runner:
             return
         try:
             feed.close()
-        except Exception:
+        except BaseException:
             _log.exception("stream %s: its source did not close", self.stream.name)
         with self._lock:
             self._past = _sum(self._past, feed.counters)
             left, self._past["pending"] = self._past["pending"], 0
+            self._past.pop("sessions", None)
             if left:
                 reason = "dropped.stopped" if self._stop.is_set() else "dropped.restarted"
                 self._past[reason] = self._past.get(reason, 0) + left

@@ -33,6 +33,8 @@ from edgesnn.runtime import Model
 
 TICK_S = 0.5
 STATS_S = 10.0
+WELL_S = 10.0  # without a reason: what comes and goes in less is one trouble
+MOST_SAID = 100
 DISK_S = 10.0
 FAILED = 3  # exit code where every stream is over and one failed
 _log = logging.getLogger("edgesnn.daemon")
@@ -70,6 +72,9 @@ class Service:
         self.runners = [self._runner(stream) for stream in config.stream]
         self.pages = Pages(config.http, self._pages()) if config.http.enabled else None
         self._told: dict[str, Any] = {}
+        self._said: set[str] = set()  # reasons that the log has
+        self._ailed_s = self.began_s
+        self._faults: dict[str, str] = {}  # of the parts of a tick, until they succeed
         self._noted: str | None = None
         self._stats_due_s = self.began_s + STATS_S
 
@@ -85,18 +90,39 @@ class Service:
         _log.info("%s: %d streams as node %s", self.read.path, len(self.runners), self.read.config.node.name)
 
     def tick(self) -> None:
-        """Say what has changed, and to systemd that the streams go on. Called at least every `period_s`."""
+        """Say what has changed, and to systemd that the streams go on. Called at least every `period_s`.
+
+        What fails in it is logged once and tried again; it ends neither the service nor the rest.
+        """
+        for name, part in (
+            ("watchdog", self._feed_watchdog),
+            ("health", self._tell_health),
+            ("stats", self._tell_stats),
+        ):
+            try:
+                part()
+                self._faults.pop(name, None)
+            except Exception as error:
+                if self._faults.get(name) != repr(error):
+                    self._faults[name] = repr(error)
+                    _log.exception("%s failed: this is a fault of edgesnn: please report it", name)
+
+    def _feed_watchdog(self) -> None:
+        if not self._stalled():
+            self.notifier.alive()
+
+    def _tell_health(self) -> None:
         self.outlet.look()
         health = self._health()
+        self._log_health(health["reasons"])
         if health != self._told:
-            self._log_health(health["reasons"])
             self._told = health
             self.beacon.say("health", health, retain=True)
-        if not facts.stalled(self.runners, self.outlet):
-            self.notifier.alive()
         self.notifier.status(facts.sentence(self.runners, health["broker"]["connected"]))
+
+    def _tell_stats(self) -> None:
         if time.monotonic() >= self._stats_due_s:
-            self._stats_due_s += STATS_S
+            self._stats_due_s = max(self._stats_due_s + STATS_S, time.monotonic())
             self.beacon.say("stats", self._stats(), retain=False)
 
     def reload(self) -> None:
@@ -105,14 +131,16 @@ class Service:
         try:
             new = read(self.read.path)
             check(new, self._environment, self.models)
+            self._apply(new, changes(self._config, new.config))
+            self.reloads["done"] += 1
         except WrongConfigError as wrong:
             self.reloads["refused"] += 1
             for error in wrong.errors:
                 _log.error("%s", error)
             _log.error("%s: not reloaded; the configuration before it goes on", self.read.path)
-        else:
-            self.reloads["done"] += 1
-            self._apply(new, changes(self._config, new.config))
+        except Exception:
+            self.reloads["refused"] += 1
+            _log.exception("%s: the reload failed: this is a fault of edgesnn: please report it", self.read.path)
         self.notifier.ready()
 
     def _apply(self, new: Read, change: Change) -> None:
@@ -135,12 +163,16 @@ class Service:
             _log.warning("%s: %s has changed: this needs a restart", new.path, key)
 
     def _log_health(self, reasons: Sequence[str]) -> None:
-        """Log what has become of the service, a line each."""
-        before = self._told.get("reasons", [])
+        """Log what has become of the service: each reason once, until all has been well for `WELL_S`."""
+        now_s = time.monotonic()
+        if reasons:
+            self._ailed_s = now_s
         for reason in reasons:
-            if reason not in before:
+            if reason not in self._said and len(self._said) < MOST_SAID:
+                self._said.add(reason)
                 _log.warning("degraded: %s", reason)
-        if before and not reasons:
+        if self._said and now_s - self._ailed_s >= WELL_S:
+            self._said.clear()
             _log.info("all is well again")
         note = None if self.outbox is None else self.outbox.note
         if note is not None and note != self._noted:
@@ -216,15 +248,18 @@ class Service:
             "/readyz": self._readyz,
         }
 
+    def _stalled(self) -> list[str]:
+        return facts.stalled(self.runners, self.outlet, {"node": self.beacon, "http": self.pages})
+
     def _health(self) -> dict[str, Any]:
-        return facts.health(self.runners, self.outlet, self.beacon)
+        return facts.health(self.runners, self.outlet, self.beacon, self._stalled())
 
     def _stats(self) -> dict[str, Any]:
         return facts.stats(self.runners, self.outlet, self.began_s)
 
     def _healthz(self) -> Answer:
         """Whether the service makes progress: what the watchdog is told."""
-        found = facts.stalled(self.runners, self.outlet)
+        found = self._stalled()
         return as_json(503 if found else 200, {"stalled": found, **self._health()})
 
     def _readyz(self) -> Answer:
@@ -246,6 +281,7 @@ def serve(configuration: Read, environment: Mapping[str, str]) -> int:
         ConfigError, PublishError: before anything is started.
     """
     logs.set_up(configuration.config.log, environment)
+    logs.catch_what_threads_raise()
     service = Service(configuration, environment)
     with _Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         service.start()
@@ -263,7 +299,7 @@ def serve(configuration: Read, environment: Mapping[str, str]) -> int:
 
 
 class _Signals:
-    """Signals as things to wait for. Of the main thread."""
+    """Signals as things to wait for, the most important first. Of the main thread."""
 
     def __init__(self, *numbers: int) -> None:
         self._numbers = numbers
@@ -285,9 +321,10 @@ class _Signals:
         os.close(self._write)
 
     def wait(self, wait_s: float) -> int | None:
-        """Return the next of the signals; None where none came for so long."""
+        """Return a signal that came, the one that ends before others; None where none came for so long."""
         poller = select.poll()
         poller.register(self._read, select.POLLIN)
         if not poller.poll(wait_s * 1000):
             return None
-        return next((number for number in os.read(self._read, 1) if number in self._numbers), None)
+        came = os.read(self._read, 1 << 16)  # many of one kind are one
+        return next((number for number in self._numbers if number in came), None)

@@ -116,9 +116,12 @@ class Threads:
                 pass
         except BaseException as error:
             self._error = error
-        finally:
+        try:
             source.close()
-            self.chain.finish()
+        except BaseException as error:
+            self._error = self._error or error
+        finally:
+            self.chain.finish()  # else who polls would wait for good
 
 
 def _check_integer(value: Any, name: str, least: int, most: int) -> None:

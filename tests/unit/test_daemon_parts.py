@@ -73,7 +73,7 @@ class Sink:
         if not self.opens:
             raise PublishError("no broker")
 
-    where, why, connected = "mqtt://host", None, True
+    where, why, connected, alive = "mqtt://host", None, True, True
 
     def write_many(self, predictions: Any) -> int:
         if self.takes < len(predictions):
@@ -210,16 +210,26 @@ def test_many_threads_put_and_each_stream_is_numbered_without_a_gap(monkeypatch)
 
 
 def runner(name: str, state: str, age_s: float, *, over: bool = False) -> Any:
-    return SimpleNamespace(stream=SimpleNamespace(name=name), state=state, beat_s=time.monotonic() - age_s, over=over)
+    stream, beat_s = SimpleNamespace(name=name), time.monotonic() - age_s
+    return SimpleNamespace(stream=stream, state=state, beat_s=beat_s, over=over, alive=True)
 
 
 def test_who_does_not_come_round_is_stalled_and_a_timer_would_not_see_it():
-    outlet: Any = SimpleNamespace(beat_s=time.monotonic())
+    outlet: Any = SimpleNamespace(beat_s=time.monotonic(), alive=True)
     runners = [runner("a", "live", 11), runner("b", "idle", 1), runner("c", "ended", 900, over=True)]
-    assert facts.stalled([*runners, runner("d", "starting", 60)], outlet) == ["a"]
-    assert facts.stalled([runner("d", "starting", 130)], outlet) == ["d"]
+    assert facts.stalled([*runners, runner("d", "starting", 60)], outlet, {}) == ["a"]
+    assert facts.stalled([runner("d", "starting", 130)], outlet, {}) == ["d"]
     outlet.beat_s -= 60
-    assert facts.stalled([], outlet) == ["outlet"]
+    assert facts.stalled([], outlet, {}) == ["outlet"]
+
+
+def test_whose_thread_has_died_is_stalled_at_once():
+    outlet: Any = SimpleNamespace(beat_s=time.monotonic(), alive=True)
+    one, dead = runner("a", "live", 0), SimpleNamespace(alive=False)
+    assert facts.stalled([one], outlet, {"node": SimpleNamespace(alive=True), "http": None}) == []
+    assert facts.stalled([one], outlet, {"node": dead, "http": dead}) == ["node", "http"]
+    one.alive = outlet.alive = False
+    assert facts.stalled([one], outlet, {}) == ["a", "outlet"]
 
 
 def test_the_watchdog_hears_nothing_while_a_stream_is_stalled(tmp_path, monkeypatch):
@@ -230,10 +240,11 @@ def test_the_watchdog_hears_nothing_while_a_stream_is_stalled(tmp_path, monkeypa
         systemd.settimeout(0.2)
         service: Any = object.__new__(Service)
         service.notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")})
-        service.beacon = SimpleNamespace(say=lambda *_, **__: None)
-        service.outbox = None
-        service.outlet = SimpleNamespace(beat_s=time.monotonic(), look=lambda: None)
-        service._told, service._stats_due_s = {}, float("inf")
+        service.beacon = SimpleNamespace(say=lambda *_, **__: None, alive=True)
+        service.outbox = service.pages = None
+        service.outlet = SimpleNamespace(beat_s=time.monotonic(), alive=True, look=lambda: None)
+        service._told, service._faults, service._said = {}, {}, set()
+        service._ailed_s, service._stats_due_s = 0.0, float("inf")
         service._health = lambda: {"broker": {"connected": True}, "reasons": []}
         service.runners = [runner("a", "live", 0)]
         service.tick()

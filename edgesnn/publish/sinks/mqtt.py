@@ -106,6 +106,11 @@ class MqttSink:
         self._worker = threading.Thread(target=self._work, name="edgesnn-mqtt", daemon=True)
         self._worker.start()
 
+    @property
+    def alive(self) -> bool:
+        """Whether its thread is there."""
+        return self._worker is not None and self._worker.is_alive()
+
     def _connect(self) -> None:
         try:
             self._client.open()

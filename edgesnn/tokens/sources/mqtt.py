@@ -44,6 +44,7 @@ class MqttLines:
         self.where = f"{broker.url}/{self._topic}"
         self._counts = {"messages": 0, "lines_cut": 0, "bytes_cut": 0, "connections": 0, "connections_lost": 0}
         self._failed: PublishError | None = None
+        self._said = ""
         self._coming: Iterator[Line] = iter(())
         self._client = Client(broker, client_id=make_client_id(socket.gethostname(), "lines"))
         try:
@@ -97,7 +98,9 @@ class MqttLines:
                 if event.final:
                     self._failed = event.error
                     break
-                _log.warning("%s; trying again", event.error)
+                if str(event.error) != self._said:
+                    self._said = str(event.error)
+                    _log.warning("%s; trying again", event.error)
         self._counts["messages"] += len(messages)
         return messages
 
