@@ -14,7 +14,12 @@ from edgesnn.version import __version__
 
 __all__ = ["CONTENT_TYPE", "Page"]
 
-EVENTS = {"events_in": "events that came", "processed": "events that were in a complete window"}
+INPUT = {
+    "events_in": ("events_in", "events that came"),
+    "processed": ("events_processed", "events that were in a complete window"),
+    "lines_in": ("lines_in", "lines that came"),
+    "lines": ("lines_processed", "lines that were predicted"),
+}
 _DROPPED = "dropped."
 _AGES = ("oldest_s", "ack_p50_us", "ack_p99_us")
 
@@ -68,12 +73,13 @@ def _streams(streams: Mapping[str, Mapping[str, Any]]) -> Iterator[Metric]:
     yield _counter("deadlines_missed", "decisions that took longer than the hop", single("deadlines_missed"))
     yield _counter("restarts", "how often it was begun again", single("restarts"))
     yield _counter("held_back", "predictions not published", rows(lambda one: one["held_back"], "reason"))
-    for name, text in EVENTS.items():
-        found = [({"stream": s}, one["counters"][name]) for s, one in streams.items() if name in one["counters"]]
-        yield _counter(name if name == "events_in" else "events_processed", text, found)
+    for counter, (name, text) in INPUT.items():
+        found = [({"stream": s}, one["counters"][counter]) for s, one in streams.items() if counter in one["counters"]]
+        yield _counter(name, text, found)
     pending = [({"stream": s}, one["counters"].get("pending", 0)) for s, one in streams.items()]
     yield _gauge("pending", "events or lines that wait", pending)
-    yield _counter("events_dropped", "by reason", rows(lambda one: _dropped(one["counters"]), "reason"))
+    yield _counter("events_dropped", "by reason", rows(lambda one: _dropped(one["counters"], "events_in"), "reason"))
+    yield _counter("lines_dropped", "by reason", rows(lambda one: _dropped(one["counters"], "lines_in"), "reason"))
     yield _counter(
         "stream_counter", "every other counter by its name", rows(lambda one: _others(one["counters"]), "name")
     )
@@ -99,12 +105,15 @@ def _outbox(outbox: Mapping[str, Any]) -> Iterator[Metric]:
     yield _counter("outbox_counter", "every other counter by its name", counts)
 
 
-def _dropped(counters: Mapping[str, int]) -> dict[str, int]:
+def _dropped(counters: Mapping[str, int], of: str) -> dict[str, int]:
+    """Return what was dropped, by reason, of a stream that counts `of`."""
+    if of not in counters:
+        return {}
     return {name.removeprefix(_DROPPED): value for name, value in counters.items() if name.startswith(_DROPPED)}
 
 
 def _others(counters: Mapping[str, int]) -> dict[str, int]:
-    told = (*EVENTS, "pending")
+    told = (*INPUT, "pending")
     return {n: value for n, value in counters.items() if n not in told and not n.startswith((_DROPPED, "decisions."))}
 
 

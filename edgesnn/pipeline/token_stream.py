@@ -112,6 +112,7 @@ class TokenStream:
         self._wide = sum(tensor.data.nbytes for tensor in self.model.document.tensors.values()) >= _WIDE_BYTES
         self._place: tuple[int, int] | None = None
         self._lines = self._tokens = 0
+        self._read = self._came = 0  # lines that the source gave; and those that are still in it
         self._closed = self.ended = False
         self._tap: LineTap | None = None
         if isinstance(source, (str, os.PathLike)):
@@ -147,6 +148,8 @@ class TokenStream:
         if not self._waiting and not self._made:
             lines = self._source.read(wait_ms / 1e3)
             self.ended = lines is None
+            self._read += len(lines or ())
+            self._came = self._read + self._source.coming
             self._waiting.extend((line, time.monotonic()) for line in lines or ())
             if not self._waiting:
                 return None
@@ -180,14 +183,19 @@ class TokenStream:
         if b"\n" in data:
             raise UsageError("a line holds a line's end", where="push", hint="push line by line")
         taken = Line(data[:MOST_BYTES], origin)
+        self._came += 1
         return self._given(self._take(taken, time.monotonic(), True, stamp_ns, idle_ms), taken)
 
     @property
     def counters(self) -> dict[str, int]:
-        """Counters by name: lines and tokens taken, lines that wait, sessions, and the source's (docs/tokens.md)."""
+        """Counters by name: lines and tokens taken, lines that wait, sessions, and the source's (docs/tokens.md).
+
+        lines_in = lines + pending at every moment, in any thread.
+        """
         source = {} if self._source is None else self._source.counters
-        counts = {"lines": self._lines, "tokens": self._tokens, "sessions_evicted": self._sessions.evicted}
-        here = {"pending": len(self._waiting) + len(self._made), "sessions": len(self._sessions)}
+        done = self._lines  # before what came: another thread goes on meanwhile
+        counts = {"lines": done, "tokens": self._tokens, "sessions_evicted": self._sessions.evicted}
+        here = {"lines_in": (came := self._came), "pending": came - done, "sessions": len(self._sessions)}
         return {**counts, **here, **{f"source.{name}": value for name, value in source.items()}}
 
     def snapshot(self) -> bytes:
@@ -227,6 +235,7 @@ class TokenStream:
             raise ModelError("snapshot is of no such stream", where="restore", found=repr(error)[:120]) from None
         self._sessions.replace(keyed, evicted)
         self._lines, self._tokens = lines, tokens
+        self._read = self._came = lines
         self._waiting.clear()
         self._made.clear()
         self._place = None if self._source is None else self._source.seek(mark)

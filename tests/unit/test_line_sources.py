@@ -292,6 +292,7 @@ def test_messages_and_datagrams_of_many_lines_come_in_pieces(monkeypatch: pytest
     while lines < 50_001:
         lengths.append(len(source.read(0.0)))
         lines += lengths[-1]
+        assert source.coming == 50_001 - lines
     assert (lines, max(lengths)) == (50_001, 4096)
     assert source.counters["messages"] == 2
     listener = UdpLines("udp://127.0.0.1:0")
@@ -315,7 +316,23 @@ def test_datagrams_are_lines_of_their_sender() -> None:
         while len(lines) < 4:
             lines += source.read(1.0) or []
     assert lines == [Line(data, "127.0.0.1") for data in (b"<34>one", b"two", b"three", b"\xff\x00")]
-    assert source.counters == {"datagrams": 3, "refused_peers": 0}
+    assert source.counters == {"datagrams": 3, "refused_peers": 0, "lost_packets": 0}
+    source.close()
+
+
+def test_a_flood_of_datagrams_is_counted_by_what_the_system_had_no_room_for() -> None:
+    source = open_lines("udp://127.0.0.1:0")
+    assert isinstance(source, UdpLines)
+    source._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+    sent, lines = 5_000, 0
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for _ in range(sent):
+            sender.sendto(b"x" * 99, ("127.0.0.1", source.port))
+        while found := source.read(0.2):
+            lines += len(found)
+        sender.sendto(b"last", ("127.0.0.1", source.port))  # the next one says what went before it
+        lines += len(source.read(5.0) or [])
+    assert 0 < source.counters["lost_packets"] == sent + 1 - lines
     source.close()
 
 

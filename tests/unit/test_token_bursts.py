@@ -36,7 +36,7 @@ MODELS = {
 class Bursts:
     """Lines of topics that come in lists."""
 
-    where, live = "bursts", False
+    where, live, coming = "bursts", False, 0
 
     def __init__(self, bursts: list[list[tuple[str, str]]]) -> None:
         self._bursts = [[Line(text.encode(), key) for key, text in burst] for burst in bursts]

@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import select
 import socket
+import struct
 from typing import Any
 
 from edgesnn.events.sources.address import Address
 from edgesnn.events.sources.base import failed
 
 HERE = "127.0.0.1"
+_RXQ_OVFL = getattr(socket, "SO_RXQ_OVFL", 40)
 PEERS = ("peers", "only these IP addresses may send, a comma between them")
+
+
+class QueueDrops:
+    """Counts the datagrams for which the system's queue of a socket had no room: it says so with the next one.
+
+    Where the system does not say it, there are none.
+    """
+
+    def __init__(self, of: socket.socket) -> None:
+        self._before = 0
+        with contextlib.suppress(OSError):
+            of.setsockopt(socket.SOL_SOCKET, _RXQ_OVFL, 1)
+
+    def new(self, ancillary: list[tuple[int, int, bytes]]) -> int:
+        """Return how many were dropped since the datagram before, by what `recvmsg` said beside this one."""
+        for level, kind, data in ancillary:
+            if level == socket.SOL_SOCKET and kind == _RXQ_OVFL:
+                drops = struct.unpack("@I", data[:4])[0]
+                before, self._before = self._before, drops
+                return int(drops - before) & 0xFFFFFFFF
+        return 0
 
 
 def resolve(address: Address, kind: socket.SocketKind, *, bind: bool) -> tuple[int, Any]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import select
 import socket
-import struct
 import time
 from collections import deque
 from dataclasses import replace
@@ -14,10 +12,9 @@ from typing import Any
 from edgesnn.events.sources.address import Address
 from edgesnn.events.sources.base import Link, Message, PlainLink, failed
 from edgesnn.events.sources.framing import word_bytes
-from edgesnn.events.sources.sockets import PEERS, allowed, peers, ready, resolve
+from edgesnn.events.sources.sockets import PEERS, QueueDrops, allowed, peers, ready, resolve
 
 SENDER = ("sender", "first (default): who sends first, until it is silent; any: all are one stream")
-_RXQ_OVFL = getattr(socket, "SO_RXQ_OVFL", 40)
 _QUEUE_BYTES = 4 << 20  # asked for; the system gives less where it is told to
 _MOST_BYTES = 1 << 16  # of a datagram
 _ROOM_BYTES = 1 << 18
@@ -67,7 +64,7 @@ class UdpLink(PlainLink):
         self._held = 0  # datagrams of the sender
         self._rival: tuple[Any, int] = None, 0  # another one, and its datagrams since the sender's last
         self._begins = self._lost = False
-        self._drops = 0
+        self._drops = QueueDrops(self._socket)
         self._recent: deque[bytes] = deque(maxlen=_REMEMBERED)
         self._waiting: Message | None = None
 
@@ -110,18 +107,12 @@ class UdpLink(PlainLink):
                 size, ancillary, _, sender = self._socket.recvmsg_into([room], 64)
             except OSError:  # none is there, or what another sender's host said of an earlier one
                 return None
-            self._count_drops(ancillary)
+            lost = self._drops.new(ancillary)
+            self.counters["lost_packets"] += lost
+            self._lost = self._lost or bool(lost)
             if size and self._accepts(sender) and not self._repeated(room[:size]):
                 self.counters["datagrams"] += 1
                 return size
-
-    def _count_drops(self, ancillary: list[tuple[int, int, bytes]]) -> None:
-        for level, kind, data in ancillary:
-            if level == socket.SOL_SOCKET and kind == _RXQ_OVFL:
-                drops = struct.unpack("@I", data[:4])[0]
-                lost, self._drops = (drops - self._drops) & 0xFFFFFFFF, drops
-                self.counters["lost_packets"] += lost
-                self._lost = self._lost or bool(lost)
 
     def _accepts(self, sender: Any) -> bool:
         if not allowed(self._peers, sender):
@@ -168,8 +159,6 @@ def _bind(address: Address) -> socket.socket:
     one = socket.socket(family, socket.SOCK_DGRAM)
     try:
         one.setblocking(False)
-        with contextlib.suppress(OSError):
-            one.setsockopt(socket.SOL_SOCKET, _RXQ_OVFL, 1)
         one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _QUEUE_BYTES)
         one.bind(place)
     except OSError as error:

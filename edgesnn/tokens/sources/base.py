@@ -19,11 +19,13 @@ class LineSource(Protocol):
     Attributes:
         where: its address, for messages.
         live: silence is time that passes.
+        coming: lines that are here and that `read` has not given yet.
         counters: what came and what was lost, by name.
     """
 
     where: str
     live: bool
+    coming: int
 
     @property
     def counters(self) -> dict[str, int]: ...

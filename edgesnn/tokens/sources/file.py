@@ -33,6 +33,8 @@ class FileLines:
         RecordingError: it is not there, not readable, or no file of bytes.
     """
 
+    coming = 0
+
     def __init__(self, path: str, *, follow: bool = False, cutter: Cutter | None = None) -> None:
         self.where = path
         self.live = follow
@@ -179,6 +181,7 @@ class StdinLines:
 
     where = "standard input"
     live = True
+    coming = 0
 
     def __init__(self, fd: int | None = None, *, cutter: Cutter | None = None) -> None:
         self._cutter = cutter or LineCutter()

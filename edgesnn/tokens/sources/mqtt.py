@@ -46,6 +46,7 @@ class MqttLines:
         self._failed: PublishError | None = None
         self._said = ""
         self._coming: Iterator[Line] = iter(())
+        self.coming = 0
         self._client = Client(broker, client_id=make_client_id(socket.gethostname(), "lines"))
         try:
             self._client.open()
@@ -65,7 +66,9 @@ class MqttLines:
         if not lines and self._failed is None:
             messages = self._poll(wait_s)
             self._coming = chain.from_iterable(map(self._lines, messages))
+            self.coming = sum(one.payload.removesuffix(b"\n").count(b"\n") + 1 for one in messages)
             lines = list(islice(self._coming, _MOST_LINES))
+        self.coming -= len(lines)
         if not lines and self._failed is not None:
             raise self._failed
         return lines

@@ -7,7 +7,7 @@ import socket
 
 from edgesnn.events.sources.address import parse
 from edgesnn.events.sources.base import failed
-from edgesnn.events.sources.sockets import PEERS, allowed, peers, ready, resolve
+from edgesnn.events.sources.sockets import PEERS, QueueDrops, allowed, peers, ready, resolve
 from edgesnn.tokens.lines import MOST_BYTES, Line
 from edgesnn.tokens.sources.base import Mark, Place
 
@@ -24,6 +24,7 @@ class UdpLines:
     """
 
     live = True
+    coming = 0
 
     def __init__(self, url: str) -> None:
         address = parse(url)
@@ -39,8 +40,9 @@ class UdpLines:
         except OSError as error:
             self._socket.close()
             raise failed("cannot listen", url, error, "is another program listening there?") from None
+        self._drops = QueueDrops(self._socket)
         self.port: int = self._socket.getsockname()[1]
-        self._counts = {"datagrams": 0, "refused_peers": 0}
+        self._counts = {"datagrams": 0, "refused_peers": 0, "lost_packets": 0}
 
     @property
     def counters(self) -> dict[str, int]:
@@ -56,9 +58,10 @@ class UdpLines:
             if len(lines) >= _MOST_LINES:
                 break
             try:
-                data, sender = self._socket.recvfrom(MOST_BYTES)
+                data, more, _, sender = self._socket.recvmsg(MOST_BYTES, 64)
             except OSError:  # none is there, or what another sender's host said of an earlier one
                 break
+            self._counts["lost_packets"] += self._drops.new(more)
             if not allowed(self._peers, sender):
                 self._counts["refused_peers"] += 1
                 continue
