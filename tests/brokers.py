@@ -40,6 +40,7 @@ class KillableBroker:
         self.password = password
         self.access = access  # the text of mosquitto's access list
         self.persistent = persistent
+        self.store = folder  # where it keeps what outlives it
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> KillableBroker:
@@ -75,7 +76,7 @@ class KillableBroker:
         """Make mosquitto write what it holds."""
         self.signal(signal.SIGUSR1)
         deadline = time.monotonic() + 10
-        while not (self.folder / "mosquitto.db").exists():
+        while not (self.store / "mosquitto.db").exists():
             assert time.monotonic() < deadline, "the broker does not save"
             time.sleep(0.01)
 
@@ -86,7 +87,7 @@ class KillableBroker:
         assert mosquitto is not None
         lines = [f"listener {self.broker.port} 127.0.0.1", "set_tcp_nodelay true", "log_dest none"]
         if self.persistent:
-            lines += ["persistence true", f"persistence_location {self.folder}/", "autosave_interval 0"]
+            lines += ["persistence true", f"persistence_location {self.store}/", "autosave_interval 0"]
         if not self.access:  # with both mosquitto closes the connection instead of refusing a message
             lines.append("max_queued_messages 0")  # else it acknowledges and drops what a slow subscriber has not taken
         lines += self._authentication(Path(mosquitto))

@@ -57,6 +57,7 @@ class FaultProxy:
         server: where connections are passed on to; looked at for each of them.
         seed: of jitter and slices.
         watch: read what passes as MQTT.
+        address: of this machine, where it listens.
 
     Attributes:
         broker: its address.
@@ -64,9 +65,9 @@ class FaultProxy:
         accepted: connections so far, refused ones not.
     """
 
-    def __init__(self, server: Broker, *, seed: int = 0, watch: bool = True) -> None:
+    def __init__(self, server: Broker, *, seed: int = 0, watch: bool = True, address: str = "127.0.0.1") -> None:
         self.server = server
-        self.broker = Broker("127.0.0.1", free_port())
+        self.broker = Broker(address, free_port())
         self.era = 0
         self.accepted = 0
         self.watches: list[Watch] = []

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import sqlite3
+import urllib.request
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import ExitStack, closing
@@ -16,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgesnn.broker_url import Broker
+from edgesnn.publish.broker import free_port
 from tests.brokers import KillableBroker, Subscriber
 from tests.daemon.test_service import RECORDING, Daemon, wait_for
 from tests.fault_proxy import FaultProxy
@@ -36,10 +40,11 @@ url = "{url}"
 protocol = "{protocol}"
 [outbox]
 file = "{file}"
-drain = "25s"
+drain = "120s"
 drain_rate = "2000Hz"
 [http]
-enabled = false
+host = "{host}"
+port = {port}
 """
 STREAM = """\
 [[stream]]
@@ -89,14 +94,37 @@ def id_of(record: dict[str, Any]) -> Id:
 
 
 class Scene:
-    """A service of two streams, its broker with the proxy before it, and the consumer. `daemon` is None once killed."""
+    """A service of two streams, its broker with the proxy before it, and the consumer. `daemon` is None once killed.
 
-    def __init__(self, kind: str, folder: Path, seed: int = 0) -> None:
+    Args:
+        kind: of broker.
+        folder: of all files.
+        seed: of what the proxy does at random.
+        link: what the link is like all the time: fields of `Faults`.
+        access: mosquitto's access list.
+        address: of this machine, where the proxy listens.
+        prefix: words before the service's command.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        folder: Path,
+        seed: int = 0,
+        *,
+        link: dict[str, Any] | None = None,
+        access: str = "",
+        address: str = "127.0.0.1",
+        prefix: tuple[str, ...] = (),
+    ) -> None:
         self.folder = folder
+        self.link = LINK if link is None else link
+        self.http = Broker("127.0.0.1", free_port())
         self.file = folder / "outbox.sqlite"
         self.daemon: Daemon | None = None
-        self.broker = KillableBroker(kind, folder, persistent=kind == "mosquitto")
-        self.proxy = FaultProxy(self.broker.broker, seed=seed)
+        self.broker = KillableBroker(kind, folder, access=access, persistent=kind == "mosquitto")
+        self.proxy = FaultProxy(self.broker.broker, seed=seed, address=address)
+        self._prefix = prefix
         self.consumer = Subscriber(
             self.broker.broker, "edgesnn/+/+/prediction", v5=kind == "mosquitto", session="the-judge"
         )
@@ -124,7 +152,8 @@ class Scene:
         model = self.folder / "small.safetensors"
         spikes_document(bin_us=1000 * HOP_MS, steps=1, hop_steps=1).save(model)
         protocol = "auto" if self.broker.kind == "mosquitto" else "3.1.1"
-        text = CONFIGURATION.format(url=self.proxy.url, protocol=protocol, file=self.file)
+        http = {"host": self.http.host, "port": self.http.port}
+        text = CONFIGURATION.format(url=self.proxy.url, protocol=protocol, file=self.file, **http)
         text += "".join(STREAM.format(name=name, recording=RECORDING, model=model) for name in STREAMS)
         (self.folder / "service.toml").write_text(text)
 
@@ -137,11 +166,11 @@ class Scene:
         self._logs += 1
         path = self.folder / f"service-{self._logs}.toml"
         shutil.copy(self.folder / "service.toml", path)
-        self.daemon = Daemon(path)
+        self.daemon = Daemon(path, prefix=self._prefix)
 
     def disturb(self, **faults: Any) -> None:
         """Do these faults to the link, besides its delay; none: mend it."""
-        self.proxy.set(**LINK, **faults)
+        self.proxy.set(**{**self.link, **faults})
 
     def kill_daemon(self) -> None:
         daemon, self.daemon = self.daemon, None
@@ -162,6 +191,13 @@ class Scene:
         if not self.broker.persistent:
             self.consumer.wait()
             self.disturb()
+
+    def health(self) -> dict[str, Any]:
+        """Return what the service says of itself."""
+        url = f"http://{self.http.host}:{self.http.port}/healthz"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            record: dict[str, Any] = json.load(answer)
+        return record
 
     def ledger(self) -> Ledger:
         """Return what the outbox's file says; the service must be dead."""
@@ -193,7 +229,11 @@ class Scene:
     def wait_for_traffic(self, count: int) -> None:
         """Wait until so many more predictions were given to the broker."""
         begin = self._sent_count()
-        wait_for(lambda: self._sent_count() >= begin + count, 60, f"no traffic:\n{self.log}")
+        wait_for(lambda: self._sent_count() >= begin + count or self._over(), 60, "no traffic")
+        assert not self._over(), self.log
+
+    def _over(self) -> bool:
+        return self.daemon is not None and self.daemon.process.poll() is not None
 
     def _sent_count(self) -> int:
         return sum(one.topic.endswith("/prediction") for one in self.proxy.sent)
@@ -201,7 +241,8 @@ class Scene:
     def end(self) -> Ledger:
         """End the service in peace and return its last account, when the consumer has what it can have."""
         assert self.daemon is not None
-        assert self.daemon.end() == 0, self.log
+        self.daemon.tell(signal.SIGTERM)
+        assert self.daemon.process.wait(150) == 0, self.log
         assert "were not delivered" not in self.log
         ledger = self.ledger()
         wait_for(lambda: ledger.accepted - self.excepted() <= self.seen(), 30, self._missing(ledger))

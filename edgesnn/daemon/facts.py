@@ -55,7 +55,7 @@ def health(runners: Sequence[Runner], outlet: Outlet, beacon: Beacon, stuck: Seq
     reasons += [f"checkpoint: {why}" for why in dict.fromkeys(one.why for one in kept if one.why)]
     reasons += [f"{name} makes no progress" for name in stuck]
     if not link["connected"]:
-        reasons.append("no broker")
+        reasons += [] if link["why"] is None else ["no broker"]  # the first attempt has not failed yet
     elif (held_up := outlet.held_up) is not None:
         reasons.append(f"predictions wait: {held_up}")
     return {

@@ -88,6 +88,7 @@ class Outlet:
         capacity: predictions that may wait for a sink to be open; then the oldest goes, counted.
 
     Attributes:
+        held_up: why predictions wait longer and longer though the broker is there; None: they do not.
         beat_s: when its thread was alive last (monotonic).
     """
 
@@ -95,6 +96,7 @@ class Outlet:
         self, make_sink: Callable[[], MqttSink], *, node: str, boot_id: str, capacity: int, outbox: Outbox | None = None
     ) -> None:
         self.opened = 0
+        self.held_up: str | None = None
         self._why: str | None = None
         self._said = ""
         self.beat_s = time.monotonic()
@@ -137,12 +139,10 @@ class Outlet:
         """See whether the broker keeps up; to be called every second or so, by one thread."""
         sink = self._sink
         oldest_s = 0.0 if sink is None else float(sink.stats().get("oldest_s", 0.0))
-        self._lag.look(time.monotonic(), self.connected, oldest_s)
-
-    @property
-    def held_up(self) -> str | None:
-        """Why predictions wait longer and longer though the broker is there; None: they do not."""
-        return (self.why or "the broker acknowledges too few") if self._lag.grows else None
+        if not self._lag.look(time.monotonic(), self.connected, oldest_s):
+            self.held_up = None
+        elif self.why is not None or self.held_up is None:
+            self.held_up = self.why or "the broker acknowledges too few"
 
     @property
     def degraded(self) -> str | None:

@@ -32,9 +32,11 @@ SAME = ("window", "sensor", "decision", "label", "class", "confidence", "topk", 
 class Daemon:
     """`edgesnn run` in a process of its own."""
 
-    def __init__(self, configuration: Path, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, configuration: Path, environment: dict[str, str] | None = None, prefix: tuple[str, ...] = ()
+    ) -> None:
         self.said = configuration.with_suffix(".log")
-        command = [sys.executable, "-m", "edgesnn", "run", "-c", str(configuration)]
+        command = [*prefix, sys.executable, "-m", "edgesnn", "run", "-c", str(configuration)]
         with self.said.open("wb") as log:
             self.process = subprocess.Popen(
                 command,

@@ -14,7 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgesnn.broker_url import Broker
 from edgesnn.daemon import facts, logs
+from edgesnn.daemon.beacon import Beacon
 from edgesnn.daemon.gate import Gate
 from edgesnn.daemon.lag import Lag
 from edgesnn.daemon.notify import Notifier
@@ -24,6 +26,7 @@ from edgesnn.daemon.reading import ConfigError
 from edgesnn.daemon.reloading import changes
 from edgesnn.daemon.schema import Config, Http, Log
 from edgesnn.errors import PublishError
+from edgesnn.mqtt import Lost
 from tests.predictions import BOOT, NODE, make_prediction
 
 LABELS = st.sampled_from(["a", "b", None])
@@ -153,6 +156,21 @@ def test_an_open_sink_is_connected_when_its_broker_has_it(monkeypatch):
     outlet.close(1.0)
 
 
+def test_what_holds_predictions_up_is_said_until_they_have_caught_up(monkeypatch):
+    sink = Sink([], opens=True, takes=0)
+    outlet = outlet_of([sink], monkeypatch)
+    outlet._sink = sink  # type: ignore[assignment]
+    now = [0.0]
+    monkeypatch.setattr("edgesnn.daemon.outlet.time", SimpleNamespace(monotonic=lambda: now[0]))
+    said = []
+    for oldest_s, why in ((10, "refused"), (40, "refused"), (80, None), (60, "elsewhere"), (10, None), (50, None)):
+        now[0] += 40
+        sink.why, sink.stats = why, lambda waited=oldest_s: {"oldest_s": waited}  # type: ignore[assignment, method-assign]
+        outlet.look()
+        said.append(outlet.held_up)
+    assert said == [None, "refused", "refused", None, None, "the broker acknowledges too few"]
+
+
 def lags(*oldest_s: float | None, every_s: float = 10.0) -> list[bool]:
     """Return what is found each time; None: not connected."""
     lag = Lag()
@@ -168,6 +186,22 @@ def test_one_that_takes_too_little_lags_and_one_that_catches_up_after_an_outage_
     assert lags(*(n * 2.0 for n in range(20)))[-4:] == [True] * 4
     assert lags(None, *(3600 - 15.0 * n for n in range(200)), 0) == [False] * 202
     assert lags(None, *(3600 + n for n in range(8)), None, 3700) == [False] * 4 + [True] * 5 + [False] * 2
+
+
+def test_each_error_of_a_broker_is_said_once(caplog):
+    caplog.set_level(logging.INFO, "edgesnn.daemon")
+    lost = {name: Lost(PublishError(name), final=False) for name in ("silent", "refused")}
+    script = [lost["silent"], lost["refused"], lost["silent"], lost["refused"]]
+    beacon = Beacon(Broker("127.0.0.1", 1), node=NODE, boot_id=BOOT, protocol="5")
+    beacon._client.close()
+    beacon._client = SimpleNamespace(broker=Broker("host", 1), connected=False, poll=lambda _: [script.pop(0)])  # type: ignore[assignment]
+    for _ in range(len(script)):
+        beacon._turn(0.0)
+    assert [record.getMessage().split(": ")[-1] for record in caplog.records] == [
+        "silent; trying again",
+        "refused; trying again",
+    ]
+    assert beacon.why == "refused"
 
 
 def test_what_had_to_go_while_it_was_being_written_is_not_counted_as_lost(monkeypatch):
@@ -212,6 +246,18 @@ def test_many_threads_put_and_each_stream_is_numbered_without_a_gap(monkeypatch)
 def runner(name: str, state: str, age_s: float, *, over: bool = False) -> Any:
     stream, beat_s = SimpleNamespace(name=name), time.monotonic() - age_s
     return SimpleNamespace(stream=stream, state=state, beat_s=beat_s, over=over, alive=True)
+
+
+def test_no_broker_is_said_when_an_attempt_has_failed_and_what_waits_where_there_is_one():
+    def reasons(connected: bool, why: str | None, held_up: str | None = None) -> list[str]:
+        outlet: Any = SimpleNamespace(connected=connected, why=why, held_up=held_up, degraded=None)
+        beacon: Any = SimpleNamespace(connected=True, why=None)
+        found: list[str] = facts.health([], outlet, beacon, [])["reasons"]
+        return found
+
+    assert reasons(False, None) == reasons(True, None) == reasons(True, "refused") == []
+    assert reasons(False, "refused") == reasons(False, "refused", "refused") == ["no broker"]
+    assert reasons(True, "refused", "refused") == ["predictions wait: refused"]
 
 
 def test_who_does_not_come_round_is_stalled_and_a_timer_would_not_see_it():
