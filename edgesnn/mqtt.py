@@ -134,9 +134,9 @@ class Client:
         """Do what is due, wait at most `timeout_s` for traffic or `wake`, and return what happened since last time."""
         if self._paho is None and not self._stopped and time.monotonic() >= self._attempt_at:
             self._connect()
-        self._wait(0.0 if self._events else timeout_s)
+        readable = self._wait(0.0 if self._events else timeout_s)
         if self._paho is not None:
-            self._serve(self._paho)
+            self._serve(self._paho, readable)
         events, self._events = self._events, []
         return events
 
@@ -270,8 +270,8 @@ class Client:
         error = self._error("the broker refuses what is published", found=str(reason), hint=hint)
         return Refused(mid, error, reason.value in FINAL_ANSWERS)
 
-    def _wait(self, timeout_s: float) -> None:
-        """Sleep until the socket, `wake` or a deadline asks for work."""
+    def _wait(self, timeout_s: float) -> bool:
+        """Sleep until the socket, `wake` or a deadline asks for work; say whether the connection may have bytes."""
         poller = select.poll()
         poller.register(self._wake_r, select.POLLIN)
         client = self._paho
@@ -283,14 +283,19 @@ class Client:
         limit_s = 1.0 if client is not None else max(0.0, self._attempt_at - time.monotonic())
         if self._stopped:
             limit_s = timeout_s
-        poller.poll(max(0.0, min(timeout_s, limit_s)) * 1000.0)
-        with contextlib.suppress(BlockingIOError):
-            while len(os.read(self._wake_r, 4096)) == 4096:
-                pass
+        ready = [fd for fd, _ in poller.poll(max(0.0, min(timeout_s, limit_s)) * 1000.0)]
+        if self._wake_r in ready:
+            with contextlib.suppress(BlockingIOError):
+                while len(os.read(self._wake_r, 4096)) == 4096:
+                    pass
+        if type(sock) is not socket.socket:
+            return True  # TLS and websockets may have read more than they gave
+        return sock.fileno() in ready
 
-    def _serve(self, client: paho.Client) -> None:
+    def _serve(self, client: paho.Client, readable: bool) -> None:
         try:
-            codes = [client.loop_read(), client.loop_write() if client.want_write() else 0, client.loop_misc()]
+            read = client.loop_read() if readable else paho.MQTT_ERR_SUCCESS
+            codes = [read, client.loop_write() if client.want_write() else 0, client.loop_misc()]
             self._check_size(client)
         except Exception as error:  # paho-mqtt on bytes that no broker sends
             self.abandon(self._error("the broker sends what cannot be read", found=_reason(error)))

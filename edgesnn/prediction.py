@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from edgesnn.errors import PublishError
@@ -130,7 +130,7 @@ class Prediction:
 
     def __post_init__(self) -> None:
         numbers = {"confidence": self.confidence, "energy_uj_estimate": self.energy_uj_estimate}
-        numbers.update(asdict(self.latency_us))
+        numbers.update(vars(self.latency_us))
         if self.tokens is not None:
             names = ("surprise_bits", "bits_per_token", "mean", "deviation")
             numbers.update({name: getattr(self.tokens, name) for name in names})
@@ -148,7 +148,6 @@ class Prediction:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record in the schema's words and order (`class_index` becomes `class`), ready for JSON."""
-        window = {"sensor": self.sensor} if self.tokens is None else {"tokens": self.tokens}
         return {
             "schema": SCHEMA,
             "kind": self.kind,
@@ -160,7 +159,7 @@ class Prediction:
             "ts": self.ts,
             "t_mono_us": self.t_mono_us,
             "stamp_ns": self.stamp_ns,
-            **{name: None if value is None else asdict(value) for name, value in window.items()},
+            **self._window_dict(),
             "decision": self.decision,
             "label": self.label,
             "class": self.class_index,
@@ -168,15 +167,20 @@ class Prediction:
             "topk": None if self.topk is None else [[label, share] for label, share in self.topk],
             "calibrated": self.calibrated,
             "clock_synced": self.clock_synced,
-            "latency_us": asdict(self.latency_us),
+            "latency_us": dict(vars(self.latency_us)),
             "deadline_missed": self.deadline_missed,
-            "model": asdict(self.model),
+            "model": dict(vars(self.model)),
             "steps": self.steps,
             "spikes": self.spikes,
             "synops": self.synops,
             "energy_uj_estimate": self.energy_uj_estimate,
             "late": self.late,
         }
+
+    def _window_dict(self) -> dict[str, Any]:
+        if self.tokens is None:
+            return {"sensor": None if self.sensor is None else dict(vars(self.sensor))}
+        return {"tokens": {**vars(self.tokens), "spans": tuple(dict(vars(span)) for span in self.tokens.spans)}}
 
     def to_json(self) -> str:
         """Return one line of JSON without the line's end."""

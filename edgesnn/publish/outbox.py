@@ -30,6 +30,15 @@ class Item:
     prediction: Prediction
     accepted_at: float
     sends: int = 0
+    text: bytes | None = None
+
+    def payload(self) -> bytes:
+        """Return the prediction as JSON; made once, where it was made for a file."""
+        return self.prediction.to_json().encode() if self.text is None else self.text
+
+    def mark_late(self) -> None:
+        """Let the prediction say that it is history."""
+        self.prediction, self.text = replace(self.prediction, late=True), None
 
 
 class Outbox:
@@ -124,7 +133,7 @@ class Outbox:
                 del self._waiting[item.id]
                 self._on_the_way[item.id] = item
                 if item.sends or self.clock() - item.accepted_at > LATE_AFTER_S:
-                    item.prediction = replace(item.prediction, late=True)
+                    item.mark_late()
                 self._counts["resent"] += bool(item.sends)
                 item.sends += 1
             return batch

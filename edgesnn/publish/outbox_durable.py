@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from edgesnn.errors import PublishError
@@ -74,7 +73,7 @@ class DurableOutbox(OutboxStore):
             for item in batch:
                 again = item.id <= self._highest or item.sends > 0
                 if again or item.id <= self._before or self.clock() - item.accepted_at > LATE_AFTER_S:
-                    item.prediction = replace(item.prediction, late=True)
+                    item.mark_late()
                 self._counts["resent"] += again
                 item.sends += 1
                 self._highest = max(self._highest, item.id)

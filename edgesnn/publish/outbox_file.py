@@ -24,7 +24,7 @@ VERSION = 1
 APPLICATION = 0x6564736E  # "edsn": `file` and other programs can tell whose database this is
 PAGE_BYTES = 4096
 LEAST_BYTES = 256 * 1024
-WAL_PAGES = 1000  # a checkpoint each: 4 MB of log at most, unless one row is longer
+LOG_PAGES = (1024, 8192)  # of the log, 4 to 32 MiB: each time they are full all wait for the disk
 SPARE_PAGES = 8  # so that deleting never needs a page that is not there
 KEPT_ASIDE = 3
 MOST = 2**62  # of any number in the file
@@ -77,7 +77,7 @@ class OutboxFile:
     Args:
         path: the database; made, with its folder, where it is absent.
         durability: "process": what is committed outlives this process; "power": and a power cut.
-        max_bytes: the most that the database takes; its log takes some 4 MB more.
+        max_bytes: the most that the database takes; its log takes half as much more, 4 MiB at least, 32 at most.
         boot: of this machine, so that ages can be told by its clock.
 
     Raises:
@@ -94,6 +94,7 @@ class OutboxFile:
         self._durability = durability
         self._synchronous = "NORMAL"
         self._max_pages = max_bytes // PAGE_BYTES
+        self._log_pages = min(max(LOG_PAGES[0], self._max_pages // 2), LOG_PAGES[1])
         _make(path)
         self._db = sqlite3.connect(path, timeout=lock_wait_s, isolation_level=None, check_same_thread=False)
         self._db.text_factory = lambda raw: raw.decode("utf-8", "replace")  # damaged text is compared, not raised for
@@ -217,8 +218,8 @@ class OutboxFile:
         if db.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
             raise sqlite3.OperationalError("no write-ahead log there")
         db.execute("PRAGMA synchronous = NORMAL")
-        db.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
-        db.execute(f"PRAGMA journal_size_limit = {WAL_PAGES * PAGE_BYTES}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {self._log_pages}")
+        db.execute(f"PRAGMA journal_size_limit = {self._log_pages * PAGE_BYTES}")
         if not tables:
             db.executescript(
                 f"BEGIN IMMEDIATE; {';'.join(_TABLES)}; PRAGMA user_version = {VERSION};"

@@ -28,10 +28,10 @@ class Rows:
         self._began = clock()
 
     def row(self, item: Item) -> Row:
-        """Return the item as a row."""
+        """Return the item as a row, whose payload it keeps."""
         wall_s = self._wall() - (self._clock() - item.accepted_at)
-        payload = item.prediction.to_json().encode(errors="replace")
-        return Row(item.id, float(item.accepted_at), float(wall_s), payload)
+        item.text = item.prediction.to_json().encode(errors="replace")
+        return Row(item.id, float(item.accepted_at), float(wall_s), item.text)
 
     def item(self, row: Row) -> Item | None:
         """Return the row as an item, or None where it is damaged."""

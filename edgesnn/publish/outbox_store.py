@@ -27,6 +27,7 @@ from edgesnn.publish.outbox_file import (
     is_damage,
     set_aside,
 )
+from edgesnn.publish.outbox_recent import Recent
 from edgesnn.publish.outbox_rows import Rows
 
 DURABILITIES = ("process", "power")
@@ -71,6 +72,7 @@ class OutboxStore(Outbox):
         self._known = False  # whether the file's accounts are in ours
         self._unseen = 0  # rows in the file while it is not open
         self._filed = 0  # the highest id in the file
+        self._recent = Recent()
         self._staged: list[Item] = []  # not committed yet
         self._ring: OrderedDict[int, Item] = OrderedDict()  # in memory only: the disk did not take them
         self._gone: set[int] = set()  # settled, but the disk did not take that
@@ -87,6 +89,13 @@ class OutboxStore(Outbox):
 
     def _read(self, n: int, after: int) -> list[Item]:
         """Return the first items with an id above `after`: `n`, or as many as there are."""
+        items = self._recent.after(after, n) if self._file is not None else []
+        if items is None:
+            items = self._read_file(n, after)
+        more = (item for key, item in self._ring.items() if key > after)
+        return items + list(islice(more, n - len(items)))
+
+    def _read_file(self, n: int, after: int) -> list[Item]:
         items: list[Item] = []
         seen = after
         try:
@@ -96,8 +105,7 @@ class OutboxStore(Outbox):
         except Failure as error:
             self._fail(error)
             self._let_go()
-        more = (item for key, item in self._ring.items() if key > after)
-        return items + list(islice(more, n - len(items)))
+        return items
 
     def _whole(self, rows: Sequence[Row]) -> list[Item]:
         """Return the rows as items; those that are damaged are dropped and counted."""
@@ -110,6 +118,7 @@ class OutboxStore(Outbox):
     def _remove(self, keys: Sequence[int]) -> None:
         """Take settled predictions, which the counters have, out of memory and file."""
         filed = [key for key in keys if self._ring.pop(key, None) is None]
+        self._recent.forget(filed)
         self._gone.update(filed)
         if self._degraded is None and filed and self._file is not None:
             try:
@@ -135,6 +144,8 @@ class OutboxStore(Outbox):
             self._on_the_way.pop(key, None)
         if rows:
             self._filed = rows[-1].id
+        self._recent.add(items)
+        self._recent.forget(overwritten)
 
     # --- a file that opens, fails, and comes back ----------------------------------------------------------------
 
@@ -164,6 +175,7 @@ class OutboxStore(Outbox):
         self._dropped["damaged"] += max(0, self._counts["accepted"] - settled)
         self._counts["accepted"] = max(self._counts["accepted"], settled)
         self._filed = self._before = last
+        self._recent.begin(last)
         self._unseen, self._known = 0, True
         items, self._ring, on_the_way = list(self._ring.values()), OrderedDict(), self._on_the_way
         self._on_the_way, self._cursor, self._highest = OrderedDict(), LOWEST, LOWEST
@@ -197,6 +209,7 @@ class OutboxStore(Outbox):
         if self._file is not None:
             self._unseen, file = self._file.rows, self._file
             self._file = None
+            self._recent.begin(self._filed)
             file.close()
 
     def _set_aside(self) -> None:
@@ -210,6 +223,7 @@ class OutboxStore(Outbox):
         self._dropped["damaged"] += held - len(self._ring)
         self._gone.clear()
         self._unseen = self._filed = 0
+        self._recent.begin(0)
         where = f"set aside as {aside.name}, " if aside.exists() else ""
         self.note = f"{self.path}: {self._degraded}; {where}a new file was begun"
         self._retry_at = float("-inf")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 
@@ -10,6 +11,7 @@ import pytest
 from edgesnn.errors import PublishError, UsageError
 from edgesnn.publish.outbox import LATE_AFTER_S, Outbox
 from edgesnn.publish.outbox_durable import DurableOutbox
+from edgesnn.publish.outbox_file import OutboxFile
 from edgesnn.publish.outbox_store import DURABILITIES
 from tests.predictions import BOOT, NODE, make_prediction
 
@@ -223,3 +225,52 @@ def test_wait_empty_says_what_is_left(make_outbox):
 def test_wrong_options_are_refused(make_outbox, options):
     with pytest.raises(UsageError):
         make_outbox(**options)
+
+
+def test_who_follows_closely_reads_nothing_back_from_the_file(tmp_path, monkeypatch):
+    outbox = DurableOutbox(tmp_path / "outbox.db", number=number)
+    outbox.put(make_prediction(0))
+    outbox.ack(item.id for item in outbox.next_batch(20))
+    reads: list[int] = []
+    monkeypatch.setattr(OutboxFile, "after", lambda _self, key, _n: reads.append(key) or [])
+    for window in range(1, 100):
+        outbox.put_many([make_prediction(window), make_prediction(window)])
+        batch = outbox.next_batch(20)
+        assert windows(batch) == [window, window]
+        assert [item.payload() for item in batch] == [item.prediction.to_json().encode() for item in batch]
+        outbox.ack(item.id for item in batch)
+    assert reads == []
+    outbox.close()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_remembered_of_the_file_is_what_is_in_it(tmp_path, seed):
+    """The oracle is the same outbox that remembers nothing; some are overwritten, some dropped, some sent again."""
+    clock, draw = Clock(), random.Random(seed)
+    options = {"number": number, "clock": clock, "capacity": 100, "max_age_s": 50.0}
+    remembers, reads = (DurableOutbox(tmp_path / f"{name}.db", **options) for name in ("remembers", "reads"))
+    reads._recent.after = lambda _key, _n: None
+    window = 0
+    for _ in range(150):
+        clock.now += draw.choice((0.0, 0.1, 3.0))
+        what = draw.choice(("put", "put", "send", "send", "rewind"))
+        count = draw.choice((1, 3, 90))
+        seen = []
+        for outbox in (remembers, reads):
+            if what == "put":
+                seen.append(outbox.put_many([make_prediction(window + n) for n in range(count)]))
+            elif what == "rewind":
+                outbox.rewind()
+            else:
+                batch = outbox.next_batch(count)
+                seen.append([(item.id, item.prediction, item.payload()) for item in batch])
+                outbox.ack([item.id for item in batch[: len(batch) // 2]])
+                outbox.drop([item.id for item in batch[-1:]], "no_subscriber")
+        window += count
+        assert seen[:1] == seen[1:]
+        counts = [
+            {key: value for key, value in one.stats().items() if key != "size_bytes"} for one in (remembers, reads)
+        ]
+        assert counts[0] == counts[1]
+    for outbox in (remembers, reads):
+        outbox.close()

@@ -210,8 +210,9 @@ class MqttSink:
             for event in self._client.poll(self._pause_s()):
                 self._handle(event)
         finally:
-            arrived, self._arrived = self._arrived, []
-            self._outbox.ack(arrived)
+            if self._arrived:
+                arrived, self._arrived = self._arrived, []
+                self._outbox.ack(arrived)
         self._say_status()
         self._send()
 
@@ -294,7 +295,7 @@ class MqttSink:
         for item in self._next_batch(IN_FLIGHT - len(self._sent)):
             prediction = item.prediction
             topic = topics.stream_topic(self._node, prediction.stream, "prediction")
-            self._sent[self._client.publish(topic, prediction.to_json().encode())] = item
+            self._sent[self._client.publish(topic, item.payload())] = item
             if not prediction.late:
                 self._send_changes(prediction)
             elif item.sends == 1:
