@@ -20,7 +20,7 @@ NATIVE := $(shell find native -type f) $(wildcard fuzz/*.?pp) CMakeLists.txt
 PYTHONS := $(wildcard edgesnn tests tools bench recordings examples fuzz)
 BENCHES := $(shell grep -l __main__ bench/*.py bench/*/*.py)
 
-.PHONY: help demo test test-full test-numpy1 native native-test lint bench bench-events bench-tokens wheel check clean fuzz sanitize logs-model
+.PHONY: help demo test test-full test-numpy1 native native-test lint bench bench-daemon bench-events bench-tokens wheel check clean fuzz sanitize logs-model
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -143,6 +143,9 @@ bench: native  ## run the benches; results go to bench/results
 
 bench-tokens: native  ## ms per token of token models, beside the read bandwidth and peers
 	$(TEST_VENV)/bin/python bench/tokens/speed.py
+
+bench-daemon: native  ## the service beside plain paho-mqtt: way to a subscriber, broken brokers, streams, idle cost, start
+	$(TEST_VENV)/bin/python bench/daemon/speed.py
 
 bench-events: native  ## readers and writers of recordings beside other libraries, a table; needs the shared folder
 	$(TEST_VENV)/bin/python bench/events.py
