@@ -15,12 +15,14 @@ from edgesnn.errors import UsageError
 if TYPE_CHECKING:
     from edgesnn.events.sources.devices import Lists
 
-HELP = "say what a recording or a model holds, or a live source gives"
+HELP = "say what a recording, a model or a bundle holds, or a live source gives"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("file", metavar="FILE", help="a recording, a live source, a model file, or a model of the zoo")
+    parser.add_argument(
+        "file", metavar="FILE", help="a recording, a live source, a model file or one of the zoo, a bundle"
+    )
     add_json(parser)
     add_recording(parser)
     parser.add_argument("--seconds", metavar="N", type=_seconds, help="how long to look at a live source (default: 3)")
@@ -37,6 +39,10 @@ def run(args: argparse.Namespace) -> int:
         return _live(args)
     if args.seconds is not None:
         raise UsageError("only live sources are looked at for a time", where="--seconds", found=args.file)
+    from edgesnn.recorder.bundle import is_bundle
+
+    if is_bundle(args.file):
+        return _bundle(args)
     model = _model_file(args.file)
     if model is not None:
         return _model(model, args)
@@ -170,6 +176,34 @@ def _model(path: str, args: argparse.Namespace) -> int:
     print(describe(model))
     if args.verify:
         print(f"{'verified':<11} all {len(model.tensors)} tensors have their checksums")
+    return 0
+
+
+def _bundle(args: argparse.Namespace) -> int:
+    """Print what a bundle of the flight recorder says of itself."""
+    from edgesnn.events.formats.base import printable
+    from edgesnn.recorder.bundle import read
+
+    bundle = read(args.file)
+    about, taken = bundle.about, bundle.taken
+    windows = [prediction.window for prediction in bundle.published]
+    held = {"events": len(taken["events"])} if bundle.kind == "events" else {"lines": len(taken["lines"])}
+    if args.json:
+        span = {"published": len(windows), "windows": [windows[0], windows[-1]] if windows else None}
+        print_json({"path": args.file, **about, **held, **span})
+        return 0
+    model = about["model"]
+    rows = [
+        ("bundle", f"{about['stream']}, {about['made']}, by edgesnn {about['edgesnn']}"),
+        ("trigger", about["trigger"] + (f": {about['why']}" if about["why"] else "")),
+        ("holds", ", ".join(f"{count:,} {name}" for name, count in held.items())),
+        ("decisions", f"{about['decisions']:,}, {len(windows):,} of them published"),
+        ("windows", f"{windows[0]:,} to {windows[-1]:,}" if windows else "-"),
+        ("model", f"{model.get('path')}, sha256 {model.get('sha256')}"),
+        *((name, str(value)) for name, value in about["config"].items() if value not in (None, [])),
+    ]
+    for name, value in rows:
+        print(f"{printable(name):<14} {printable(value)}")
     return 0
 
 

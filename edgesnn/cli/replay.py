@@ -50,6 +50,7 @@ examples:
   edgesnn replay 'udp://127.0.0.1:3333?format=evt3&sensor=640x480' -m gestures --record gate.raw --record-time 10min
   edgesnn replay gate.raw -m gestures --filter hot_pixels --filter stcf:dt=5ms,k=2
   edgesnn replay app.log -m ./logs.safetensors --json
+  edgesnn replay 000012-door-label.bundle --check
   edgesnn replay app.log -m ./logs.safetensors --follow --alerts-per-day 2 --normal old.log --normal-time 7d
   journalctl -o export -f | edgesnn replay journal:- -m ./logs.safetensors --key origin --threshold 3.5
 
@@ -61,8 +62,17 @@ sources of lines:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("file", metavar="FILE", help="a recording, a log, or the address of a live source")
-    parser.add_argument("-m", "--model", metavar="MODEL", required=True, help="a model file, or a name in the zoo")
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        help="a recording, a log, the address of a live source, a bundle of the flight recorder",
+    )
+    parser.add_argument(
+        "-m", "--model", metavar="MODEL", help="a model file, or a name in the zoo; of a bundle: where its model is now"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="of a bundle: only say where what it gives differs from what was published"
+    )
     parser.add_argument(
         "--speed",
         metavar="max|1x|4x",
@@ -102,6 +112,16 @@ def _speed(text: str) -> str:
 def run(args: argparse.Namespace) -> int:
     """Print a line or a record per window or line of text."""
     broker = broker_argument(args)
+    from edgesnn.recorder.bundle import is_bundle
+
+    if is_bundle(args.file):
+        from edgesnn.cli import replay_bundle
+
+        return replay_bundle.run(args)
+    if args.check:
+        raise UsageError("only a bundle is checked", where="--check", found=args.file)
+    if args.model is None:
+        raise UsageError("no model", where="--model", hint="name a model file, or a model of the zoo")
     from edgesnn.cli import replay_lines
     from edgesnn.publish.publisher import new_boot_id, replay_node
     from edgesnn.runtime import load

@@ -53,6 +53,8 @@ def health(runners: Sequence[Runner], outlet: Outlet, beacon: Beacon, stuck: Seq
     reasons += [] if degraded is None else [f"outbox: {degraded}"]
     kept = [one.checkpoints for one in runners if one.checkpoints is not None]
     reasons += [f"checkpoint: {why}" for why in dict.fromkeys(one.why for one in kept if one.why)]
+    flights = [(one.stream.name, one.flight.why) for one in runners if one.flight is not None]
+    reasons += [f"recorder: stream {name}: {why}" for name, why in flights if why is not None]
     reasons += [f"{name} makes no progress" for name in stuck]
     if not link["connected"]:
         reasons += [] if link["why"] is None else ["no broker"]  # the first attempt has not failed yet
@@ -66,12 +68,13 @@ def health(runners: Sequence[Runner], outlet: Outlet, beacon: Beacon, stuck: Seq
     }
 
 
-def stats(runners: Sequence[Runner], outlet: Outlet, began_s: float) -> dict[str, Any]:
+def stats(runners: Sequence[Runner], outlet: Outlet, began_s: float, bundles_deleted: int) -> dict[str, Any]:
     """Return what was counted since the start."""
     return {
         "uptime_s": round(time.monotonic() - began_s, 3),
         "resident_bytes": resident_bytes(),
         "streams": {one.stream.name: stream_stats(one) for one in runners},
+        "bundles_deleted": bundles_deleted,
         "outbox": outlet.stats(),
     }
 
@@ -85,6 +88,7 @@ def stream_stats(runner: Runner) -> dict[str, Any]:
         "deadlines_missed": runner.deadlines_missed,
         "held_back": dict(runner.gate.held_back),
         "counters": runner.counters,
+        "recorder": None if runner.flight is None else runner.flight.stats,
         "checkpoint": None if runner.checkpoints is None else runner.checkpoints.stats,
     }
 

@@ -37,6 +37,7 @@ class Feed:
     def __init__(self, stream: Stream, model: Model, threshold: float | None) -> None:
         self._live: LiveSource | None = None
         self._heard_s = time.monotonic()
+        self._stream, self._threshold = stream, threshold
         self._before: dict[str, int] = {}  # counters that a snapshot brought
         self._fault: Exception | None = None
         self._state = "waiting"
@@ -112,6 +113,15 @@ class Feed:
         if "events_in" in before:
             before["events_in"] -= self._from.counters["pending"]
         self._before = before
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What a bundle must say of it, so that it can be made again."""
+        stream = self._stream
+        if isinstance(self._from, TokenStream):
+            return {**_line_options(stream), "threshold": self._threshold, "publish_text": stream.publish_text}
+        names = ("window_events", "hop_events", "adapt", "filters")
+        return {"sensor": list(self._from.sensor), **{name: getattr(stream, name) for name in names}}
 
     def freeze(self) -> Frozen:
         """Return the state between two predictions; raises EdgeSnnError where it has failed."""

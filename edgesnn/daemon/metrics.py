@@ -55,6 +55,7 @@ class _Service(Collector):
         yield _gauge("broker_connected", "1 where the broker has us", [({}, health["broker"]["connected"])])
         yield from _streams(stats["streams"])
         yield from _checkpoints(stats["streams"])
+        yield from _recorder(stats)
         yield from _outbox(stats["outbox"])
 
     def describe(self) -> list[Metric]:
@@ -91,6 +92,19 @@ def _checkpoints(streams: Mapping[str, Mapping[str, Any]]) -> Iterator[Metric]:
     yield _gauge("checkpoint_age_seconds", "how old the state on the disk is", ages)
     counts = [({"stream": s, "what": what}, one[what]) for s, one in kept.items() for what in one if what != "age_s"]
     yield _counter("checkpoints", "by what became of them", counts)
+
+
+def _recorder(stats: Mapping[str, Any]) -> Iterator[Metric]:
+    kept = {name: one["recorder"] for name, one in stats["streams"].items() if one.get("recorder") is not None}
+    held = [({"stream": name}, one["held_bytes"]) for name, one in kept.items()]
+    yield _gauge("recorder_held_bytes", "memory that the flight recorder has of a stream", held)
+    counts = [
+        ({"stream": s, "what": w}, count) for s, one in kept.items() for w, count in one.items() if w != "held_bytes"
+    ]
+    yield _counter("bundles", "by what became of them", counts)
+    yield _counter(
+        "bundles_deleted", "the oldest, for which there was no room", [({}, stats.get("bundles_deleted", 0))]
+    )
 
 
 def _outbox(outbox: Mapping[str, Any]) -> Iterator[Metric]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from edgesnn.daemon.checkpoints import Checkpoints
 from edgesnn.daemon.feeds import Feed, lasting, threshold_of
+from edgesnn.daemon.flight import FlightRecorder
 from edgesnn.daemon.gate import Gate
 from edgesnn.daemon.schema import Stream
 from edgesnn.errors import EdgeSnnError
@@ -32,6 +33,7 @@ class Runner:
         model: its model, which other streams may share.
         put: takes what is published.
         checkpoints: of its state; None: it begins anew at every start.
+        flight: keeps what it took in lately; None: nobody does.
         begin: called first in its thread.
         back_off_s: the first wait after a failure, and the longest.
 
@@ -51,6 +53,7 @@ class Runner:
         put: Callable[[Prediction], Any],
         *,
         checkpoints: Checkpoints | None = None,
+        flight: FlightRecorder | None = None,
         begin: Callable[[], None] = lambda: None,
         back_off_s: tuple[float, float] = BACK_OFF_S,
     ) -> None:
@@ -64,7 +67,7 @@ class Runner:
         self._said = ""  # the error that the log has
         self.last: Prediction | None = None
         self.beat_s = time.monotonic()
-        self.checkpoints = checkpoints
+        self.checkpoints, self.flight = checkpoints, flight
         self._put, self._begin = put, begin
         self._back_off_s = back_off_s
         self._past: dict[str, int] = {}  # counters of feeds before this one
@@ -148,6 +151,8 @@ class Runner:
             self._feed = feed
             if self.checkpoints is not None:
                 self.checkpoints.restore(feed)
+            if self.flight is not None:
+                self.flight.begin(feed)
             self._state = "running"
             self.why = None
             self._follow(feed)
@@ -181,6 +186,8 @@ class Runner:
                     self.checkpoints.take(feed)
             elif feed.ended:
                 return
+            if self.flight is not None:
+                self.flight.turn()
 
     def _keep(self, feed: Feed) -> None:
         """Make the last checkpoint; of a source that has ended there is none."""
@@ -195,13 +202,16 @@ class Runner:
         self.decisions[prediction.decision] += 1
         self.deadlines_missed += bool(prediction.deadline_missed)
         self.last = prediction
-        if self.gate.passes(prediction):
-            self._put(prediction)
+        published = self._put(prediction) if self.gate.passes(prediction) else None
+        if self.flight is not None:
+            self.flight.saw(prediction, published)
 
     def _leave(self) -> None:
         feed = self._feed
         if feed is None:
             return
+        if self.flight is not None:
+            self._end_flight(self.flight)
         try:
             feed.close()
         except BaseException:
@@ -214,6 +224,15 @@ class Runner:
                 reason = "dropped.stopped" if self._stop.is_set() else "dropped.restarted"
                 self._past[reason] = self._past.get(reason, 0) + left
             self._feed = None
+
+    def _end_flight(self, flight: FlightRecorder) -> None:
+        try:
+            if self.why is not None:
+                flight.end("crash", self.why)
+            else:
+                flight.end("stop" if self._stop.is_set() else "end")
+        except Exception:
+            _log.exception("stream %s: no bundle: this is a fault of edgesnn: please report it", self.stream.name)
 
     def _pause(self, wait_s: float) -> None:
         until_s = time.monotonic() + wait_s

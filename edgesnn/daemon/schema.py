@@ -26,6 +26,8 @@ from edgesnn.publish.publisher import host_node
 EVENTS: dict[str, Any] = {"of": "events"}
 LINES: dict[str, Any] = {"of": "tokens"}
 
+MOST_RECORDED = 500_000_000
+
 Words = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
@@ -92,6 +94,35 @@ class Checkpoint(Section):
     )
     period: DurationUs = Field(default="30s", description="from one to the next; a kill loses at most so much")  # type: ignore[assignment]
     max_size: SizeBytes = Field(default="64MB", description="a larger one is not written")  # type: ignore[assignment]
+
+
+class Recorder(Section):
+    """The flight recorder: what each stream took in lately, in memory, written as a file when it matters."""
+
+    enabled: bool = Field(default=False, description="whether it runs; bundles hold raw events and lines")
+    folder: Words | None = Field(
+        default=None,
+        description="where bundles are; bundles-<node> beside the outbox's file",
+        examples=["/var/lib/edgesnn/bundles"],
+    )
+    on: list[Literal["label", "low_confidence", "crash", "command", "stop"]] = Field(
+        default=["crash", "command", "stop"], description="what makes one: label, low_confidence, crash, command, stop"
+    )
+    labels: list[Words] = Field(default=[], description="of label: these; all where there are none")
+    confidence: float = Field(default=0.5, ge=0, le=1, description="of low_confidence: below this")
+    apart: DurationUs = Field(default="10s", description="between two of a stream by label, low_confidence or crash")  # type: ignore[assignment]
+    span: DurationUs = Field(default="30s", description="how much time is held, where memory allows")  # type: ignore[assignment]
+    memory: SizeBytes = Field(default="16MB", description="for each stream")  # type: ignore[assignment]
+    max_bundles: int = Field(default=50, ge=1, le=100_000, description="then the oldest goes")
+    max_size: SizeBytes = Field(default="256MB", description="of all together; then the oldest goes")  # type: ignore[assignment]
+
+    @model_validator(mode="after")
+    def _room(self) -> Recorder:
+        if self.memory > MOST_RECORDED:
+            raise wrong("more memory than a bundle may take", f"recorder.memory of at most {MOST_RECORDED} bytes")
+        if self.max_size < 2 * self.memory:
+            raise wrong("no room for a bundle", "recorder.max_size of at least twice recorder.memory")
+        return self
 
 
 class Http(Section):
@@ -274,6 +305,7 @@ class Config(Section):
     mqtt: Mqtt
     outbox: Outbox = Outbox()
     checkpoint: Checkpoint = Checkpoint()
+    recorder: Recorder = Recorder()
     http: Http = Http()
     process: Process = Process()
     log: Log = Log()

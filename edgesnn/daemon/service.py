@@ -8,15 +8,19 @@ import select
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from edgesnn.broker_url import Broker
 from edgesnn.daemon import facts, logs
 from edgesnn.daemon.beacon import Beacon
+from edgesnn.daemon.bundles import Bundles
 from edgesnn.daemon.check import broker_of, check
 from edgesnn.daemon.checkpoints import Checkpoints, wanted
 from edgesnn.daemon.disk import Disk
+from edgesnn.daemon.flight import FlightRecorder
 from edgesnn.daemon.metrics import CONTENT_TYPE, Page
 from edgesnn.daemon.notify import Notifier
 from edgesnn.daemon.outlet import Outlet
@@ -26,7 +30,7 @@ from edgesnn.daemon.reading import Read, WrongConfigError, read
 from edgesnn.daemon.reloading import Change, changes
 from edgesnn.daemon.runner import Runner
 from edgesnn.daemon.schema import Stream
-from edgesnn.daemon.storage import IN_MEMORY, checkpoint_folder, outbox_of
+from edgesnn.daemon.storage import IN_MEMORY, bundle_folder, checkpoint_folder, outbox_of
 from edgesnn.publish import new_boot_id
 from edgesnn.publish.sinks.mqtt import MqttSink
 from edgesnn.runtime import Model
@@ -66,6 +70,9 @@ class Service:
         self.outlet = Outlet(sink, node=node, boot_id=boot_id, capacity=IN_MEMORY, outbox=self.outbox)
         self.beacon = Beacon(broker, node=node, boot_id=boot_id, protocol=config.mqtt.protocol)
         self.disk = Disk()
+        self.bundles = Bundles(
+            bundle_folder(config, environment), config.recorder.max_bundles, config.recorder.max_size
+        )
         self.reloads = {"done": 0, "refused": 0}
         self._environment = environment
         self._config = config  # as it runs: what needs a restart is as it was
@@ -179,6 +186,14 @@ class Service:
             self._noted = note
             _log.warning("outbox: %s", note)
 
+    def record(self, stream: str | None = None) -> dict[str, Future[Path]]:
+        """Ask for a bundle of a stream, or of each; by stream what gives its path, or raises why there is none.
+
+        Any thread. Without a flight recorder: nothing. Wait with a timeout: a disk may hang.
+        """
+        flights = {one.stream.name: one.flight for one in list(self.runners) if stream in (None, one.stream.name)}
+        return {name: flight.ask() for name, flight in flights.items() if flight is not None}
+
     @property
     def period_s(self) -> float:
         """How often `tick` is wanted."""
@@ -200,7 +215,7 @@ class Service:
         failed = any(runner.state == "failed" for runner in self.runners)
         left = self.outlet.close(self._config.outbox.drain / 1e6)
         if not self.disk.close(DISK_S):
-            _log.error("the disk takes too long: the last checkpoints are not written")
+            _log.error("the disk takes too long: the last checkpoints and bundles are not written")
         if left and self.outbox is not None:
             _log.warning("%d predictions were not delivered; they wait in %s", left, self.outbox.path)
         elif left:
@@ -214,8 +229,10 @@ class Service:
 
     def _runner(self, stream: Stream) -> Runner:
         begin = partial(set_priority, self._config.process)
-        model = self.models.get(stream)
-        return Runner(stream, model, self.outlet.put, checkpoints=self._checkpoints(stream, model), begin=begin)
+        model, section = self.models.get(stream), self._config.recorder
+        flight = FlightRecorder(section, stream, model, self.disk, self.bundles) if section.enabled else None
+        checkpoints = self._checkpoints(stream, model)
+        return Runner(stream, model, self.outlet.put, checkpoints=checkpoints, flight=flight, begin=begin)
 
     def _checkpoints(self, stream: Stream, model: Model) -> Checkpoints | None:
         if not wanted(stream, model):
@@ -255,7 +272,7 @@ class Service:
         return facts.health(self.runners, self.outlet, self.beacon, self._stalled())
 
     def _stats(self) -> dict[str, Any]:
-        return facts.stats(self.runners, self.outlet, self.began_s)
+        return facts.stats(self.runners, self.outlet, self.began_s, self.bundles.deleted)
 
     def _healthz(self) -> Answer:
         """Whether the service makes progress: what the watchdog is told."""

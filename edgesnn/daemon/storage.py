@@ -1,4 +1,4 @@
-"""Where the service keeps what outlives it: the outbox's file, checkpoints."""
+"""Where the service keeps what outlives it: the outbox's file, checkpoints, bundles."""
 
 from __future__ import annotations
 
@@ -41,6 +41,12 @@ def checkpoint_folder(config: Config, environment: Mapping[str, str]) -> Path:
     """Return where checkpoints are."""
     given = config.checkpoint.folder
     return Path(given) if given else state_folder(environment) / f"checkpoints-{config.node.name}"
+
+
+def bundle_folder(config: Config, environment: Mapping[str, str]) -> Path:
+    """Return where bundles are."""
+    given = config.recorder.folder
+    return Path(given) if given else state_folder(environment) / f"bundles-{config.node.name}"
 
 
 def state_folder(environment: Mapping[str, str]) -> Path:

@@ -56,6 +56,9 @@ class Tap(Protocol):
     def take(self) -> Arrays:
         """Return what was taken in since the last call."""
 
+    def stop(self) -> None:
+        """Keep nothing any more."""
+
 
 class EventTap:
     """Of a threaded pipeline. `take` gives `packets`, int64 rows (events, t_end_us, lost), and `events` of them all.
@@ -84,6 +87,10 @@ class EventTap:
         packets, events = self._chain.take_tapped()
         return {"packets": packets, "events": events}
 
+    def stop(self) -> None:
+        """Keep nothing any more."""
+        self._chain.tap(0)
+
 
 class LineTap:
     """Of a stream of lines. `take` gives `lines`, int64 rows (bytes, bytes of the origin), `text`, which holds both of
@@ -98,6 +105,7 @@ class LineTap:
         self._freeze, self._most_bytes = freeze, most_bytes
         self._lines: list[tuple[bytes, bytes, float]] = []
         self._bytes = 0
+        self._stopped = False
 
     @property
     def full(self) -> bool:
@@ -106,6 +114,8 @@ class LineTap:
 
     def add(self, data: bytes, origin: str, idle_ms: float | None) -> None:
         """Keep a line."""
+        if self._stopped:
+            return
         sender = origin.encode("utf-8", "surrogatepass")
         self._lines.append((data, sender, np.nan if idle_ms is None else idle_ms))
         self._bytes += len(data) + len(sender) + 24
@@ -122,6 +132,11 @@ class LineTap:
             "text": np.frombuffer(b"".join(part for line in lines for part in line[:2]), np.uint8),
             "idle_ms": np.array([idle_ms for *_, idle_ms in lines], np.float64),
         }
+
+    def stop(self) -> None:
+        """Keep nothing any more."""
+        self._stopped = True
+        self._lines, self._bytes = [], 0
 
 
 def joined(parts: Sequence[Arrays]) -> Arrays:

@@ -97,6 +97,15 @@ def load(path: Path, most_bytes: int) -> npt.NDArray[np.uint8]:
         return np.frombuffer(file.read(most_bytes), np.uint8)
 
 
+def load_head(path: Path, size: int) -> bytes:
+    """Return the first bytes of a regular file; raises OSError as `load`."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(0, "not a regular file")
+        return file.read(size)
+
+
 def remove_temporary(folder: Path) -> None:
     """Remove what a killed process had begun to write."""
     for path in folder.glob(f"{TEMPORARY}*"):

@@ -42,13 +42,13 @@ def test_the_next_process_goes_on_with_the_state(one_broker, run, files, tmp_pat
     text = configuration(one_broker, door, more='[http]\nenabled = false\n[checkpoint]\nperiod = "50ms"\n')
     with subscribed(one_broker) as subscriber:
         first = run(text)
-        subscriber.wait_for(20, "/door/prediction")
-        wait_for(lambda: list(tmp_path.rglob("*.checkpoint")), what=first.log)
+        subscriber.wait_for(20, "/door/prediction", timeout_s=60)
+        wait_for(lambda: list(tmp_path.rglob("*.checkpoint")), what=first.log, timeout_s=60)
         first.tell(number)
         first.process.wait(30)
         second = run(text)
         assert second.process.wait(60) == 0, second.log
-        subscriber.wait_for(len(expected), "/door/prediction")
+        subscriber.wait_for(len(expected), "/door/prediction", timeout_s=60)
         records = [validated(message) for message in subscriber.of("/door/prediction")]
     assert "stream door: goes on from" in second.log
     boots = list(dict.fromkeys(record["boot_id"] for record in records))
