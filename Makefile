@@ -20,7 +20,7 @@ NATIVE := $(shell find native -type f) $(wildcard fuzz/*.?pp) CMakeLists.txt
 PYTHONS := $(wildcard edgesnn tests tools bench recordings examples fuzz)
 BENCHES := $(shell grep -l __main__ bench/*.py bench/*/*.py)
 
-.PHONY: help demo test test-full test-numpy1 native native-test lint bench bench-daemon bench-events bench-tokens wheel check clean fuzz sanitize logs-model
+.PHONY: help demo test test-full soak test-numpy1 native native-test lint bench bench-daemon bench-events bench-tokens wheel check clean fuzz sanitize logs-model
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -81,6 +81,11 @@ test-full: native-test  ## the same with the full sizes
 	@EDGESNN_MOSQUITTO="$$(sh tools/get_mosquitto.sh)"; [ -z "$$EDGESNN_MOSQUITTO" ] || export EDGESNN_MOSQUITTO; \
 	    echo "$$ $(TEST_VENV)/bin/python -m pytest $(PARALLEL) $(PYTEST_ARGS)"; \
 	    PATH="$(CURDIR)/$(TEST_VENV)/bin:$$PATH" $(TEST_VENV)/bin/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
+
+SOAK_MINUTES ?= 30
+soak: native  ## the service under faults at random for SOAK_MINUTES (30): nothing accepted is lost, nothing grows
+	@EDGESNN_MOSQUITTO="$$(sh tools/get_mosquitto.sh)"; [ -z "$$EDGESNN_MOSQUITTO" ] || export EDGESNN_MOSQUITTO; \
+	    $(TEST_VENV)/bin/python -m tests.soak --minutes $(SOAK_MINUTES)
 
 test-numpy1: native $(NUMPY1_VENV)/.installed  ## the tests that need no torch, with numpy 1.26
 	@echo "$$ $(NUMPY1_VENV)/bin/python -m pytest $(PARALLEL) -m 'not full' tests/unit"
