@@ -57,6 +57,9 @@ CREDENTIALS_HINT = (
 CONNECT_TIMEOUT_S = 5.0
 FALL_BACK_AFTER_S = 2.0  # a 3.1.1 broker may not even close on a CONNECT of version 5 (amqtt, when there is a will)
 BACK_OFF_S = (0.2, 30.0)
+REST_S = (30.0, 120.0)
+BRIEF_S, LASTING_S = 30.0, 300.0
+MOST_BRIEF = 6
 MOST_PACKET_BYTES = 1 << 24  # of a message that comes: a broker may say 256 MiB, and all of it would be held
 VERSIONS = {"5": paho.MQTTv5, "3.1.1": paho.MQTTv311}
 
@@ -99,6 +102,7 @@ class Client:
         self._paho: paho.Client | None = None
         self._accepted, self._accepted_at = False, 0.0
         self._stopped = False
+        self._brief = self._rests = 0
         self._refusal: Any = None  # the reason in a CONNACK that refuses
         self._farewell: Any = None  # the reason of a disconnection
         self._events: list[Event] = []
@@ -200,6 +204,7 @@ class Client:
         except ssl.SSLCertVerificationError as error:
             self._fail(self._error("the broker's certificate is not accepted", found=error.verify_message), final=True)
         except (OSError, ValueError) as error:
+            self._brief = 0
             self._fail(self._error("cannot reach the broker", found=_reason(error), hint="is a broker running there?"))
         else:
             self._paho = client
@@ -321,6 +326,7 @@ class Client:
         _drop(client)
         self._paho = None
         was_accepted, self._accepted = self._accepted, False
+        brief = was_accepted and self._count_brief()
         if was_accepted and time.monotonic() - self._accepted_at > self._delay_s:
             self._delay_s = BACK_OFF_S[0]  # a broker that takes us and drops us at once is no reason to hurry
         reason = self._farewell if was_accepted else self._refusal
@@ -328,15 +334,39 @@ class Client:
         if not was_accepted and self._versions.fall_back(value):
             return
         if value == SESSION_TAKEN_OVER:
-            self._fail(self._error(f"another client took over the id {self._client_id}"), final=True)
+            self._rest(f"another client took over the id {self._client_id}")
         elif was_accepted:
             found = "closed without a reason" if value in (None, UNSPECIFIED) else str(reason)
-            self._fail(self._error("the connection to the broker was lost", found=found))
+            if brief:
+                self._rest("the connection to the broker is lost again and again", found)
+            else:
+                self._fail(self._error("the connection to the broker was lost", found=found))
         else:
             hint = CREDENTIALS_HINT if value in CREDENTIAL_REFUSALS else None
             found = str(reason) if reason is not None else "closed before it answered"
             error = self._error("the broker refused the connection", found=found, hint=hint)
             self._fail(error, final=value in FINAL_REFUSALS)
+
+    def _count_brief(self) -> bool:
+        """Note how long this connection lasted; True where many in a row were lost soon, and none could not be made.
+
+        So it is with two clients of one id: each takes the other's place, and mosquitto does not say so.
+        """
+        lasted_s = time.monotonic() - self._accepted_at
+        if lasted_s > LASTING_S:
+            self._brief = self._rests = 0
+        elif lasted_s < BRIEF_S:
+            self._brief += 1
+        return self._brief >= MOST_BRIEF
+
+    def _rest(self, what: str, found: str | None = None) -> None:
+        """Wait, longer each time: two that take each other's place would go on without an end."""
+        hint = f"does another client have the id {self._client_id}? each needs its own"
+        self._fail(self._error(what, found=found, hint=hint), final=found is None)
+        if not self._stopped:
+            wait_s = min(REST_S[0] * 2.0**self._rests, REST_S[1])
+            self._attempt_at = time.monotonic() + wait_s * random.uniform(0.5, 1.0)
+            self._rests += 1
 
     def _fail(self, error: PublishError, *, final: bool = False) -> None:
         wait_s = self._patience_s if final and self._patience_s is not None else self._delay_s

@@ -177,7 +177,8 @@ class Checkpoints:
         aside = self.path.with_name(f"{self.path.name}.aside-{stamp}")
         try:
             os.replace(self.path, aside)
-            for old in sorted(self.path.parent.glob(f"{self.path.name}.aside-*"))[:-KEPT_ASIDE]:
+            others = [name for name in self.path.parent.glob(f"{self.path.name}.aside-*") if name != aside]
+            for old in sorted(others)[: 1 - KEPT_ASIDE]:  # in 1970 the newest name would be the first
                 old.unlink()
         except OSError as error:
             aside = Path(f"not set aside, {error.strerror or error}")

@@ -274,9 +274,11 @@ def set_aside(path: Path) -> Path:
         with contextlib.suppress(FileNotFoundError):
             os.rename(f"{path}{suffix}", f"{aside}{suffix}")
     earlier = sorted(
-        name for name in path.parent.glob(f"{path.name}.aside-*") if not name.name.endswith(("-wal", "-shm"))
+        name
+        for name in path.parent.glob(f"{path.name}.aside-*")
+        if not name.name.endswith(("-wal", "-shm")) and name != aside  # a wall clock in 1970 makes the newest the first
     )
-    for name in earlier[:-KEPT_ASIDE]:
+    for name in earlier[: 1 - KEPT_ASIDE]:
         for suffix in ("-wal", "-shm", ""):
             with contextlib.suppress(FileNotFoundError):
                 os.remove(f"{name}{suffix}")

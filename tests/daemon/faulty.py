@@ -25,7 +25,7 @@ SENSOR = (128, 128)
 def wait_for(found: Callable[[], Any], what: object = "") -> Any:
     deadline = time.monotonic() + LONGEST_S
     while not (value := found()):
-        assert time.monotonic() < deadline, what or "what was waited for did not come"
+        assert time.monotonic() < deadline, what() if callable(what) else what or "what was waited for did not come"
         time.sleep(0.01)
     return value
 

@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ class Daemon:
     """`edgesnn run` in a process of its own."""
 
     def __init__(
-        self, configuration: Path, environment: dict[str, str] | None = None, prefix: tuple[str, ...] = ()
+        self, configuration: Path, environment: dict[str, str] | None = None, prefix: Sequence[str] = ()
     ) -> None:
         self.said = configuration.with_suffix(".log")
         command = [*prefix, sys.executable, "-m", "edgesnn", "run", "-c", str(configuration)]

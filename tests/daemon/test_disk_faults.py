@@ -1,0 +1,287 @@
+"""A real service whose disk is full, read-only, damaged, removed or another's, or that has no descriptors left.
+
+Each time: predictions go on and none is lost, memory and processor stay flat, one line of the log and one reason of
+health say it, and when the cause goes so does the trouble. What docs/operating.md says to do is what the tests do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgesnn.publish.broker import free_port
+from tests.daemon.test_service import RECORDING, Daemon, configuration, one_broker, run, stream, subscribed
+from tests.memory import resident_kib
+from tests.predictions import validated
+
+__all__ = ["one_broker", "run"]  # fixtures
+LONGEST_S = 60.0
+SOURCE = f"replay:{RECORDING}?loop"
+
+
+def wait_for(found: Any, what: Any = "") -> Any:
+    deadline = time.monotonic() + LONGEST_S
+    while not (value := found()):
+        assert time.monotonic() < deadline, what() if callable(what) else what
+        time.sleep(0.05)
+    return value
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A file system of 2.5 MB that belongs to the test."""
+    folder = Path(tempfile.mkdtemp(prefix="edgesnn-disk-"))
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2560k", "tmpfs", folder], capture_output=True)
+    if mounted.returncode != 0:
+        folder.rmdir()
+        pytest.skip(f"no file system may be mounted here: {mounted.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+    folder.rmdir()
+
+
+class Pages:
+    """What the service says of itself."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+
+    def health(self) -> dict[str, Any]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=LONGEST_S) as answer:
+                return dict(json.load(answer))
+        except urllib.error.HTTPError as error:
+            return dict(json.load(error))
+        except OSError:
+            return {"reasons": [], "health": "unknown"}
+
+    def reasons(self) -> list[str]:
+        return list(self.health()["reasons"])
+
+    def counter(self, name: str) -> int:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=LONGEST_S) as answer:
+                found = re.search(rf"^edgesnn_{re.escape(name)} (\S+)$", answer.read().decode(), re.MULTILINE)
+        except OSError:
+            return -1
+        return int(float(found[1])) if found else -1
+
+    def decisions(self) -> int:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=LONGEST_S) as answer:
+                return sum(
+                    int(float(n))
+                    for n in re.findall(r"^edgesnn_decisions_total{.*} (\S+)$", answer.read().decode(), re.M)
+                )
+        except OSError:
+            return -1
+
+
+def text_of(broker: Any, pages: Pages, outbox: Path | None = None, keys: str = "") -> str:
+    text = configuration(broker, stream("door", SOURCE), more=f"[http]\nport = {pages.port}\n")
+    named = "" if outbox is None else f'file = "{outbox}"\n'
+    return text.replace("[outbox]\n", f"[outbox]\n{named}{keys}")
+
+
+def cpu_s(daemon: Daemon) -> float:
+    fields = Path(f"/proc/{daemon.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def fill(folder: Path) -> Path:
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file:
+        for size in (4096, 1):
+            try:
+                while True:
+                    file.write(b"x" * size)
+            except OSError:
+                continue
+    return filler
+
+
+def assert_no_gap(subscriber: Any) -> None:
+    records = [validated(message) for message in subscriber.of("/prediction")]
+    seqs = sorted({record["seq"] for record in records})
+    assert seqs == list(range(len(seqs))), "a gap"
+
+
+def said(daemon: Daemon, words: str) -> int:
+    return sum(words in line for line in daemon.log.splitlines())
+
+
+@pytest.mark.full
+def test_a_full_disk(one_broker, run, small_disk):
+    pages = Pages()
+    with subscribed(one_broker) as subscriber:
+        daemon = run(text_of(one_broker, pages, small_disk / "outbox.sqlite", 'max_size = "1MB"\n'))
+        subscriber.wait_for(5, timeout_s=LONGEST_S)
+        filler = fill(small_disk)
+        one_broker.kill()
+        wait_for(lambda: any(reason.startswith("outbox: ") for reason in pages.reasons()), lambda: daemon.log)
+        before, began_s = resident_kib(daemon.process.pid), pages.decisions()
+        wait_for(lambda: pages.decisions() > began_s + 60, lambda: daemon.log)
+        assert pages.counter('outbox_counter_total{name="in_memory"}') > 0
+        assert resident_kib(daemon.process.pid) - before < 8 * 1024
+        assert said(daemon, "degraded: outbox: ") == 1, daemon.log
+        assert pages.health()["stalled"] == []
+        filler.unlink()
+        wait_for(lambda: pages.reasons() == ["no broker"], lambda: daemon.log)
+        assert pages.counter('outbox_counter_total{name="in_memory"}') == 0
+        one_broker.start()
+        wait_for(lambda: "all is well again" in daemon.log, lambda: daemon.log)
+        assert daemon.end() == 0, daemon.log
+        assert said(daemon, "degraded: outbox: ") == 1, daemon.log
+    assert daemon.process.returncode == 0
+
+
+@pytest.mark.full
+def test_a_full_disk_costs_no_prediction(one_broker, run, small_disk):
+    """The broker stays: what only memory holds is delivered all the same, and everything after."""
+    pages = Pages()
+    with subscribed(one_broker) as subscriber:
+        fill(small_disk)
+        daemon = run(text_of(one_broker, pages, small_disk / "outbox.sqlite", 'max_size = "1MB"\n'))
+        subscriber.wait_for(20, timeout_s=LONGEST_S)
+        assert [reason.split(":")[0] for reason in pages.reasons()] == ["outbox"]
+        (small_disk / "filler").unlink()
+        wait_for(lambda: pages.reasons() == [], lambda: daemon.log)
+        subscriber.wait_for(len(subscriber.of("/prediction")) + 5, timeout_s=LONGEST_S)
+        assert daemon.end() == 0, daemon.log
+        assert said(daemon, "degraded: outbox: ") == 1, daemon.log
+        assert_no_gap(subscriber)
+
+
+@pytest.mark.full
+def test_a_read_only_disk(one_broker, run, small_disk):
+    pages = Pages()
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    with subscribed(one_broker) as subscriber:
+        daemon = run(text_of(one_broker, pages, small_disk / "outbox.sqlite", 'max_size = "1MB"\n'))
+        subscriber.wait_for(20, timeout_s=LONGEST_S)
+        (reason,) = pages.reasons()
+        assert re.match(r"outbox: .*[Rr]ead-only", reason)
+        subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+        wait_for(lambda: pages.reasons() == [], lambda: daemon.log)
+        assert (small_disk / "outbox.sqlite").exists()
+        assert daemon.end() == 0, daemon.log
+        assert said(daemon, "degraded: outbox: ") == 1, daemon.log
+        assert_no_gap(subscriber)
+
+
+def damage(path: Path) -> None:
+    with path.open("r+b", buffering=0) as file:
+        for at in range(0, path.stat().st_size, 512):
+            file.seek(at)
+            file.write(os.urandom(100))
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("how", ["file", "file and log", "removed", "folder removed", "replaced"])
+def test_an_outbox_that_is_damaged_or_removed_while_it_is_used(how, one_broker, run, tmp_path):
+    pages, folder = Pages(), tmp_path / "state"
+    path = folder / "outbox.sqlite"
+    with subscribed(one_broker) as subscriber:
+        daemon = run(text_of(one_broker, pages, path))
+        subscriber.wait_for(5, timeout_s=LONGEST_S)
+        one_broker.kill()
+        waiting = "outbox_pending"
+        wait_for(lambda: pages.counter(waiting) > 8, lambda: daemon.log)
+        if how == "folder removed":
+            shutil.rmtree(folder)
+        elif how == "removed":
+            path.unlink()
+        elif how == "replaced":
+            other = tmp_path / "other"
+            other.write_bytes(os.urandom(50_000))
+            os.replace(other, path)
+        else:
+            damage(path)
+            if how == "file and log":
+                damage(Path(f"{path}-wal"))
+        began = pages.decisions()
+        wait_for(lambda: pages.decisions() > began + 20, lambda: daemon.log)
+        before = len(subscriber.of("/prediction"))
+        one_broker.start()
+        wait_for(lambda: len(subscriber.of("/prediction")) > before + 20, lambda: daemon.log)
+        wait_for(lambda: pages.reasons() == [], lambda: daemon.log)
+        assert daemon.end() == 0, daemon.log
+    assert said(daemon, "degraded: outbox: ") <= 1, daemon.log
+    assert said(daemon, "a new file was begun") <= 1, daemon.log
+    if "removed" in how or how == "replaced":
+        assert said(daemon, "a new file was begun") == 1, daemon.log
+    assert "this is a fault" not in daemon.log
+
+
+def powerless() -> list[str]:
+    """Return what to begin a command with so that it may not write where others alone may."""
+    if os.geteuid() != 0:
+        return []
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        pytest.skip("setpriv is not here to take root's power over files away")
+    return [setpriv, "--bounding-set", "-dac_override,-dac_read_search"]
+
+
+@pytest.mark.full
+def test_a_folder_that_is_not_ours(one_broker, tmp_path):
+    """Predictions go out all the same, and the log says once what is wrong; with the permission all is well."""
+    pages, folder, prefix = Pages(), tmp_path / "state", powerless()
+    folder.mkdir(mode=0o500)
+    if prefix:
+        os.chown(folder, 65534, 65534)
+    (tmp_path / "config.toml").write_text(text_of(one_broker, pages, folder / "outbox.sqlite"))
+    with subscribed(one_broker) as subscriber:
+        daemon = Daemon(tmp_path / "config.toml", prefix=prefix)
+        try:
+            subscriber.wait_for(3, timeout_s=LONGEST_S)
+            wait_for(lambda: any("ermission denied" in reason for reason in pages.reasons()), lambda: daemon.log)
+            folder.chmod(0o777)
+            wait_for(lambda: pages.reasons() == [], lambda: daemon.log)
+            assert daemon.end() == 0, daemon.log
+        finally:
+            daemon.process.kill()
+            daemon.process.wait()
+        assert said(daemon, "degraded: outbox: ") == 1, daemon.log
+        assert_no_gap(subscriber)
+
+
+@pytest.mark.full
+def test_without_descriptors(one_broker, run):
+    """None is left while the broker dies and comes back: nothing turns, and all comes back with the descriptors."""
+    pages = Pages()
+    with subscribed(one_broker) as subscriber:
+        daemon = run(text_of(one_broker, pages))
+        pid = daemon.process.pid
+        subscriber.wait_for(5, timeout_s=LONGEST_S)
+        used = max(map(int, os.listdir(f"/proc/{pid}/fd"))) + 1
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]))
+        one_broker.kill()
+        one_broker.start()
+        began_s, busy_s, before = time.monotonic(), cpu_s(daemon), resident_kib(pid)
+        time.sleep(6.0)
+        share = (cpu_s(daemon) - busy_s) / (time.monotonic() - began_s)
+        assert daemon.process.poll() is None, daemon.log
+        assert resident_kib(pid) - before < 8 * 1024
+        assert len(os.listdir(f"/proc/{pid}/fd")) <= used
+        assert share < 0.6
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (1024, 1024))
+        wait_for(lambda: pages.health()["health"] == "ok", lambda: daemon.log)
+        wait_for(lambda: len(subscriber.of("/prediction")) > 60, lambda: daemon.log)
+        assert daemon.end() == 0, daemon.log
+        assert_no_gap(subscriber)
+    assert len(daemon.log.splitlines()) < 15, daemon.log
+    assert "this is a fault" not in daemon.log
