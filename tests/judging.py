@@ -40,7 +40,7 @@ url = "{url}"
 protocol = "{protocol}"
 [outbox]
 file = "{file}"
-drain = "120s"
+drain = "240s"
 drain_rate = "2000Hz"
 [http]
 host = "{host}"
@@ -242,7 +242,7 @@ class Scene:
         """End the service in peace and return its last account, when the consumer has what it can have."""
         assert self.daemon is not None
         self.daemon.tell(signal.SIGTERM)
-        assert self.daemon.process.wait(150) == 0, self.log
+        assert self.daemon.process.wait(270) == 0, self.log
         assert "were not delivered" not in self.log
         ledger = self.ledger()
         wait_for(lambda: ledger.accepted - self.excepted() <= self.seen(), 30, self._missing(ledger))

