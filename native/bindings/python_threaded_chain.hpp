@@ -98,17 +98,20 @@ class PyThreadedChain {
         chain_->tap(most);
     }
     bool tap_full() const noexcept { return chain_->tap_full(); }
-    // (rows of (events, t_end_us, lost), event array)
+    // (rows of (events, t_end_us, lost), event array): the memory of what was tapped, not copies
     py::tuple take_tapped() {
-        pipeline::Tapped tapped;
+        auto tapped = std::make_unique<pipeline::Tapped>();
         {
             const py::gil_scoped_release unlocked;
-            tapped = chain_->take_tapped();
+            *tapped = chain_->take_tapped();
         }
-        const auto rows = static_cast<py::ssize_t>(tapped.packets.size() / 3);
         const py::dtype dtype = py::module_::import("edgesnn.events.types").attr("EVENT").cast<py::dtype>();
-        return py::make_tuple(py::array_t<int64_t>({rows, py::ssize_t{3}}, tapped.packets.data()),
-                              py::array(dtype, static_cast<py::ssize_t>(tapped.events.size()), tapped.events.data()));
+        const pipeline::Tapped& kept = *tapped;
+        const py::capsule owner(tapped.release(), [](void* held) { delete static_cast<pipeline::Tapped*>(held); });
+        return py::make_tuple(
+            py::array_t<int64_t>({static_cast<py::ssize_t>(kept.packets.size() / 3), py::ssize_t{3}},
+                                 kept.packets.data(), owner),
+            py::array(dtype, {static_cast<py::ssize_t>(kept.events.size())}, {}, kept.events.data(), owner));
     }
     py::dict save_behind() {
         StateTensors tensors;

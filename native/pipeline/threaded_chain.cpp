@@ -259,6 +259,7 @@ Status ThreadedChain::advance(Result& out, bool& ready) noexcept {
 }
 
 void ThreadedChain::keep_tapped() {
+    if (tapped_.events.capacity() == 0) tapped_.events.reserve(tap_most_ / sizeof(Event) + packet_.events.size());
     const int64_t row[] = {static_cast<int64_t>(packet_.events.size()), packet_.t_end_us, packet_.lost};
     tapped_.packets.insert(tapped_.packets.end(), std::begin(row), std::end(row));
     tapped_.events.insert(tapped_.events.end(), packet_.events.begin(), packet_.events.end());
