@@ -18,7 +18,7 @@ from edgesnn.events.sources.base import Message, PlainLink
 from edgesnn.publish.broker import free_port
 from tests.live import made_up
 
-LONGEST_S = 30.0
+LONGEST_S = 90.0
 SENSOR = (128, 128)
 
 
