@@ -179,8 +179,11 @@ def test_a_link_of_which_the_service_is_not_told_that_it_has_ended(tmp_path):
         scene.disturb(untold=frozenset({CLIENT}))
         scene.proxy.reset(BROKER)
         attempts = scene.proxy.accepted
-        wait_for(lambda: "degraded: no broker" in scene.log, 60, scene.log)
-        is_well_and_complete(scene)
+        wait_for(lambda: scene.proxy.accepted == attempts + 2, 90, "the end of the link is not noticed")
+        scene.wait_for_traffic(200)
+        wait_for(lambda: scene.health()["reasons"] == [], 60)
+        assert len([line for line in warnings(scene.log) if "connection to the broker was lost" in line]) == 1
+        assert_kept(scene)
         assert scene.proxy.accepted == attempts + 2
 
 
