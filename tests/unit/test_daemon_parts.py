@@ -18,7 +18,6 @@ from edgesnn.broker_url import Broker
 from edgesnn.daemon import facts, logs
 from edgesnn.daemon.beacon import Beacon
 from edgesnn.daemon.gate import Gate
-from edgesnn.daemon.lag import Lag
 from edgesnn.daemon.notify import Notifier
 from edgesnn.daemon.outlet import Outlet
 from edgesnn.daemon.pages import Pages, as_json
@@ -169,23 +168,6 @@ def test_what_holds_predictions_up_is_said_until_they_have_caught_up(monkeypatch
         outlet.look()
         said.append(outlet.held_up)
     assert said == [None, "refused", "refused", None, None, "the broker acknowledges too few"]
-
-
-def lags(*oldest_s: float | None, every_s: float = 10.0) -> list[bool]:
-    """Return what is found each time; None: not connected."""
-    lag = Lag()
-    return [lag.look(number * every_s, one is not None, one or 0.0) for number, one in enumerate(oldest_s)]
-
-
-def test_a_broker_that_takes_nothing_lags_after_half_a_minute_and_until_it_has_caught_up():
-    assert lags(0, 10, 20, 29, 39, 49) == [False] * 4 + [True] * 2
-    assert lags(0, 29, 39, 49, 59, 69, 40, 10, 0) == [False] * 2 + [True] * 5 + [False] * 2
-
-
-def test_one_that_takes_too_little_lags_and_one_that_catches_up_after_an_outage_does_not():
-    assert lags(*(n * 2.0 for n in range(20)))[-4:] == [True] * 4
-    assert lags(None, *(3600 - 15.0 * n for n in range(200)), 0) == [False] * 202
-    assert lags(None, *(3600 + n for n in range(8)), None, 3700) == [False] * 4 + [True] * 5 + [False] * 2
 
 
 def test_each_error_of_a_broker_is_said_once(caplog):

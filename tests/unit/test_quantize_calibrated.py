@@ -259,7 +259,7 @@ def test_what_cannot_calibrate_is_refused(tmp_path: Path) -> None:
         calibrate(full, [path], most=0)
     with pytest.raises(ModelError, match="does not say how events become its input"):
         calibrate(one("count", {"kind": "spikes", "shape": [3], "value": "binary", "bound": 1}), [path])
-    with pytest.raises(UsageError, match="a model of tokens has no windows of recordings .*leave the recordings out"):
+    with pytest.raises(UsageError, match=r"a model of tokens has no windows of recordings .*leave the recordings out"):
         calibrate(edgesnn.load("shakespeare", backend="reference").document, [path])
     integer = calibrate(spikes_document(), [recording(tmp_path / "b.raw", (16, 12), 3000, 200_000)], most=1)
     assert integer.moments == {}
