@@ -172,7 +172,7 @@ class Subscriber:
         self._client.loop_stop()
         self._ready.clear()
 
-    def wait_for(self, count: int, suffix: str = "/prediction", timeout_s: float = 10.0) -> list[paho.MQTTMessage]:
+    def wait_for(self, count: int, suffix: str = "/prediction", timeout_s: float = 60.0) -> list[paho.MQTTMessage]:
         """Return the messages whose topic ends with `suffix`, at least `count` of them."""
         deadline = time.monotonic() + timeout_s
         while len(self.of(suffix)) < count:

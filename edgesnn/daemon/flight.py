@@ -94,7 +94,12 @@ class FlightRecorder:
         """Keep the bounds, and write what was asked for; called after every poll."""
         if self._ring is None:
             return
-        self._ring.turn()
+        try:
+            self._ring.turn()
+        except EdgeSnnError as error:  # the stream says it too, behind its last prediction
+            self._ring = None
+            self._complain(str(error))
+            return
         if self._ring.why is not None and self.why is None:
             self._complain(self._ring.why)
         if self._asked:

@@ -103,7 +103,7 @@ def subscribed(broker: KillableBroker) -> Subscriber:
     return Subscriber(broker.broker, v5=broker.kind == "mosquitto")
 
 
-def wait_for(found: Callable[[], Any], timeout_s: float = 20.0, what: str = "") -> Any:
+def wait_for(found: Callable[[], Any], timeout_s: float = 60.0, what: str = "") -> Any:
     deadline = time.monotonic() + timeout_s
     while not (value := found()):
         assert time.monotonic() < deadline, what or "what was waited for did not come"

@@ -382,6 +382,19 @@ def test_a_state_that_has_no_room_ends_it_with_a_reason():
     assert ring.recording() is None
 
 
+def test_a_recorder_that_cannot_go_on_does_not_end_its_stream(files, tmp_path, monkeypatch, caplog):
+    def failing(self: Any) -> None:
+        raise ModelError("no state to be had")
+
+    monkeypatch.setattr(FlightRing, "turn", failing)
+    stream, model = streamed(files, "points")
+    flight = Flight(tmp_path, stream, model)
+    assert not flight.end()
+    assert (flight.runner.state, len(flight.published) > 8) == ("ended", True)
+    assert flight.recorder.why == "no state to be had"
+    assert caplog.text.count("no bundle") == 1
+
+
 def test_a_flood_without_decisions_does_not_grow_the_memory(files):
     """Events that a filter drops: no decision is made for long, and the tap is emptied all the same."""
     model = edgesnn.load(files / "points.safetensors")
