@@ -81,11 +81,11 @@ class Flight:
         return self.end()
 
 
-def resealed(made: Bundle, path: Path, **changes: Any) -> Path:
+def resealed(one: Bundle, path: Path, /, **changes: Any) -> Path:
     """Write a bundle with other contents and the right checksum; `changes` are tensors, or fields of its document."""
     import json
 
-    metadata, arrays = sealed.unseal(sealed.load(Path(made.path), 1 << 30), made.path)
+    metadata, arrays = sealed.unseal(sealed.load(Path(one.path), 1 << 30), one.path)
     document = json.loads(metadata[bundle.KEY])
     for name, value in changes.items():
         (arrays if name in arrays else document)[name] = value
