@@ -100,6 +100,22 @@ def test_a_stream_that_was_stopped_is_reproduced(files, tmp_path, case):
     assert_reproduced(made)
 
 
+def test_lines_of_several_keys_that_were_done_together_are_reproduced(files, tmp_path, monkeypatch):
+    monkeypatch.setattr("edgesnn.pipeline.token_stream._WIDE_BYTES", 0)
+    original, groups = edgesnn.TokenStream._make, []
+
+    def counted(self: Any, group: Any) -> bool:
+        groups.append(len(group))
+        return original(self, group)
+
+    monkeypatch.setattr(edgesnn.TokenStream, "_make", counted)
+    stream, model = streamed(files, "writer", "app.log", key=0, threshold=5.0)
+    (made,) = Flight(tmp_path, stream, model, stop_after=23).end()
+    assert max(groups) > 2
+    monkeypatch.undo()
+    assert_reproduced(made)
+
+
 def test_numbers_of_the_readout_are_the_configuration_s(files, tmp_path):
     from edgesnn.daemon.models import Models
 
