@@ -48,6 +48,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     classifier().save(folder / "classifier.safetensors")
     words = np.random.default_rng(0)
     lines = [f"<{n % 5}> line {'abcdefg'[n % 7] * int(words.integers(0, 9))} of it" for n in range(200)]
+    (folder / "short.log").write_text("".join(f"{'abcdefgh'[n % 8]} {n % 3}\n" for n in range(80)))
     (folder / "app.log").write_text("\n".join(lines) + "\n")
     return folder
 
@@ -109,7 +110,7 @@ def test_lines_of_several_keys_that_were_done_together_are_reproduced(files, tmp
         return original(self, group)
 
     monkeypatch.setattr(edgesnn.TokenStream, "_make", counted)
-    stream, model = streamed(files, "writer", "app.log", key=0, threshold=5.0)
+    stream, model = streamed(files, "writer", "short.log", key=0, threshold=5.0)
     (made,) = Flight(tmp_path, stream, model, stop_after=23).end()
     assert max(groups) > 2
     monkeypatch.undo()
