@@ -34,7 +34,7 @@ from tests.daemon.test_broker_faults import cut_link, kill_broker
 from tests.daemon.test_service import RECORDING, wait_for
 from tests.judging import Id, Scene, _counts, id_of
 
-MAY_GROW = {"memory_mb": 8.0, "descriptors": 2.0, "threads": 1.0}
+MAY_GROW = {"memory_mb": 4.0, "descriptors": 2.0, "threads": 1.0}
 """In the whole of a long run, its first third left out. One that lasts seconds is still filling its caches."""
 SHORT_S = 120.0
 MORE = """\

@@ -50,9 +50,10 @@ def measure(seconds: float, turns: int) -> dict[str, Any]:
                         wait_for("the end of a backlog", lambda: metrics(port).get("outbox_pending", 1) < 2)
             records = _in_order(listener)
         notes = [json.loads(line) for line in (Path(name) / "notes").read_text().splitlines()]
-    _check(records)
+    taken = _check(records, [from_s for from_s, _ in spans["down"]])
     return {
         "predictions": len(records),
+        "acknowledged by a broker that was killed": taken,
         "wait": waits(records, notes, spans["up"]),
         "intervals": {state: intervals(records, times) for state, times in spans.items()},
     }
@@ -85,8 +86,11 @@ def waits(
 
 def intervals(records: list[tuple[int, dict[str, Any]]], spans: list[tuple[float, float]]) -> dict[str, float]:
     """Return the spread, in ms, of the time between two decisions of which both fall into one of the spans."""
-    decided_s = [record["t_mono_us"] / 1e6 for _, record in records]
-    pairs = list(itertools.pairwise(decided_s))
+    pairs = [
+        (before["t_mono_us"] / 1e6, record["t_mono_us"] / 1e6)
+        for (_, before), (_, record) in itertools.pairwise(records)
+        if record["seq"] == before["seq"] + 1
+    ]
     return spread_ms([(b - a) * 1e3 for a, b in pairs if any(from_s <= a and b <= to_s for from_s, to_s in spans)])
 
 
@@ -156,12 +160,20 @@ def _in_order(listener: Listener) -> list[tuple[int, dict[str, Any]]]:
     return [first[seq] for seq in sorted(first)]
 
 
-def _check(records: list[tuple[int, dict[str, Any]]]) -> None:
-    """Stop where a prediction is missing or is not what a pipeline in the caller's thread makes of the recording."""
-    if [record["seq"] for _, record in records] != list(range(len(records))):
-        raise SystemExit("predictions are missing")
+def _check(records: list[tuple[int, dict[str, Any]]], kills_s: list[float]) -> int:
+    """Stop where a prediction is not what a pipeline in the caller's thread makes of the recording, or is missing.
+
+    Returns how many a broker acknowledged and took to its grave: those of the second before it was killed.
+    """
+    missing = 0
+    for (_, before), (_, record) in itertools.pairwise(records):
+        gap = record["seq"] - before["seq"] - 1
+        if gap and not any(kill_s - 1 < before["t_mono_us"] / 1e6 < kill_s + 0.1 for kill_s in kills_s):
+            raise SystemExit(f"predictions are missing after {before['seq']}")
+        missing += gap
     with edgesnn.Pipeline(RECORDING, MODEL) as pipeline:
         expected = json.loads(json.dumps([prediction.to_dict() for prediction in pipeline]))
     for one, (_, record) in zip(expected, records, strict=False):
         if any(one[name] != record[name] for name in STILL):
             raise SystemExit(f"window {one['window']} is not what a pipeline says")
+    return missing

@@ -18,6 +18,8 @@ from typing import Any
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from bench.common import ROOT
 from edgesnn.broker_url import Broker
@@ -39,7 +41,9 @@ class Listener:
         self._client.on_connect = lambda client, *_: client.subscribe(topic, 1)
         self._client.on_subscribe = lambda *_: self._ready.set()
         self._client.on_message = self._on_message
-        self._client.connect(broker.host, broker.port, 5)
+        session = Properties(PacketTypes.CONNECT)
+        session.SessionExpiryInterval = 3600  # so that a broker that is stopped or slow drops nothing for us
+        self._client.connect(broker.host, broker.port, 30, clean_start=False, properties=session)
 
     def __enter__(self) -> Listener:
         self._client.loop_start()

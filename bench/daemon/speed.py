@@ -64,16 +64,16 @@ def main() -> None:
     results: dict[str, Any] = {"start": quiet.start(2 if short else 7)}
     _say("start", results["start"])
     for name, sender in (("waiting", False), ("quiet", True)):
-        results[name] = quiet.idle(3.0 if short else 15.0, sender=sender)
+        results[name] = quiet.idle(3.0 if short else 10.0, sender=sender)
         _say(name, results[name])
-    results["steady"] = intervals.measure(3.0 if short else 12.0, 1 if short else 2)
+    results["steady"] = intervals.measure(3.0 if short else 8.0, 1 if short else 2)
     for part in ("wait", "intervals"):
         for name, values in results["steady"][part].items():
             _say(f"{part} {name}, ms", values)
     results["plain paho-mqtt"] = plain(2.0 if short else 8.0, 1 if short else 2)
     _say("plain paho-mqtt, publish to subscriber, ms", results["plain paho-mqtt"])
     for model in streams.HOP_MS:
-        results[f"streams of {model}"] = found = streams.most_streams(model, 2.0 if short else 5.0)
+        results[f"streams of {model}"] = found = streams.most_streams(model, 2.0 if short else 4.0)
         _say(f"streams of {model}", {name: found[name] for name in ("carried", "resident_mb")})
     results["reached"] = reached(results)
     for name, value in results["reached"].items():

@@ -12,7 +12,8 @@ from bench.daemon.rig import RECORDING, Running, any_port, configuration, metric
 from tests.brokers import KillableBroker
 
 HOP_MS = {"gestures": 250.0, "digits": 4.0}
-SETTLE_S = 3.0
+FIRST = {"gestures": 4, "digits": 1}
+SETTLE_S = 2.0
 ON_PACE = 0.98
 MOST = 256
 LOST = ("events_dropped", "queue_dropped", "restarts")  # nobody subscribes: what the outbox drops is no loss
@@ -22,7 +23,7 @@ def most_streams(model: str, seconds: float) -> dict[str, Any]:
     """Return {"carried", "resident_mb", "tried"}: doubled until it is too much, then halved; each held `seconds`."""
     tried: dict[int, dict[str, Any]] = {}
     low, high = 0, MOST + 1
-    count = 1
+    count = FIRST[model]
     while high - low > max(1, low // 8):
         tried[count] = run(model, count, seconds)
         if tried[count]["carried"]:

@@ -246,12 +246,12 @@ def test_what_a_killed_service_had_accepted_the_next_one_delivers_and_numbers_go
     pages = f"[http]\nport = {port}\n"
 
     first = run(configuration(one_broker, door, more=pages))
-    least = wait_for(lambda: (count := pending(port)) > 8 and count, what=first.log)
+    least = wait_for(lambda: (count := pending(port)) > 8 and count, 60, first.log)
     first.process.kill()
     first.process.wait()
     with subscribed(one_broker) as subscriber:
         second = run(configuration(one_broker, door, more=pages))
-        records = [validated(message) for message in subscriber.wait_for(least + 8)]
+        records = [validated(message) for message in subscriber.wait_for(least + 8, timeout_s=60)]
         assert second.end() == 0, second.log
     assert [record["seq"] for record in records] == list(range(len(records)))
     boots = list(dict.fromkeys(record["boot_id"] for record in records))

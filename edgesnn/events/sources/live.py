@@ -31,7 +31,7 @@ OPTIONS = {
     "dead_ms": "a sender without a connection that is silent for so long is gone (2000)",
 }
 """What every address may say."""
-_TICK_S = 0.02  # while time goes on without events
+_TICK_S = 0.02  # while time goes on without events, in their first second
 _WAIT_S = 0.1  # else; `close` waits for it
 _QUIET_S = 1.0
 _NOTICE_S = 60.0
@@ -236,7 +236,8 @@ class LiveSource:
 
     def _step(self, until_s: float) -> Packet | None:
         now_s = time.monotonic()
-        most_s = _TICK_S if self._link.clock_sure or self._idles(now_s) else _WAIT_S
+        soon = self._link.clock_sure or (self._idles(now_s) and now_s - self._events_s <= _QUIET_S)
+        most_s = _TICK_S if soon else _WAIT_S
         message = self._link.receive(max(0.0, min(most_s, until_s - now_s)))
         now_s = time.monotonic()
         if message is not None:
