@@ -138,7 +138,7 @@ class Outlet:
     def look(self) -> None:
         """See whether the broker keeps up; to be called every second or so, by one thread."""
         sink = self._sink
-        oldest_s = 0.0 if sink is None else float(sink.stats().get("oldest_s", 0.0))
+        oldest_s = 0.0 if sink is None else sink.oldest_s()
         if not self._lag.look(time.monotonic(), self.connected, oldest_s):
             self.held_up = None
         elif self.why is not None or self.held_up is None:
@@ -147,8 +147,7 @@ class Outlet:
     @property
     def degraded(self) -> str | None:
         """Why the outbox's file takes nothing; None where it does, or there is none."""
-        found = None if self._outbox is None else self._outbox.stats().get("degraded")
-        return None if found is None else str(found)
+        return None if self._outbox is None else self._outbox.degraded
 
     def stats(self) -> dict[str, Any]:
         """Return the open sink's counters, and what waits or went before it."""

@@ -174,14 +174,27 @@ class Outbox:
             self._closed = True
             self._changed.notify_all()
 
+    def oldest_s(self) -> float:
+        """Return for how long the oldest has been held; 0 where there is none."""
+        with self._changed:
+            return self._age_of_oldest()
+
+    @property
+    def degraded(self) -> str | None:
+        """Why the disk takes nothing; None where it does, or there is none. Never waits."""
+        return None
+
     def stats(self) -> dict[str, Any]:
         """Return the counters: accepted, acknowledged, rejected, resent, dropped{...}, pending, oldest_s."""
         with self._changed:
-            first = [next(iter(queue.values())) for queue in (self._on_the_way, self._waiting) if queue]
-            oldest_s = self.clock() - min(item.accepted_at for item in first) if first else 0.0
-            return {**self._counts, "dropped": dict(self._dropped), "pending": self._held(), "oldest_s": oldest_s}
+            counts = {**self._counts, "dropped": dict(self._dropped), "pending": self._held()}
+            return {**counts, "oldest_s": self._age_of_oldest()}
 
     # --- with the lock held --------------------------------------------------------------------------------------
+
+    def _age_of_oldest(self) -> float:
+        first = [next(iter(queue.values())) for queue in (self._on_the_way, self._waiting) if queue]
+        return self.clock() - min(item.accepted_at for item in first) if first else 0.0
 
     def _held(self) -> int:
         return len(self._waiting) + len(self._on_the_way)

@@ -117,7 +117,6 @@ class DurableOutbox(OutboxStore):
         could not be used, else None; `size_bytes`: of the file, None while it cannot be read.
         """
         with self._changed:
-            oldest = self._read(1, LOWEST) if self._held() else []
             size: int | None = None
             if self._file is not None:
                 with suppress(*Failure):
@@ -126,14 +125,23 @@ class DurableOutbox(OutboxStore):
                 **self._counts,
                 "dropped": dict(self._dropped),
                 "pending": self._held(),
-                "oldest_s": self.clock() - oldest[0].accepted_at if oldest else 0.0,
+                "oldest_s": self._age_of_oldest(),
                 "in_memory": len(self._ring),
                 "degraded": self._degraded,
                 "note": self.note,
                 "size_bytes": size,
             }
 
+    @property
+    def degraded(self) -> str | None:
+        """Why the disk takes nothing; None where it does. Never waits."""
+        return self._degraded
+
     # --- with the lock held: what is accepted --------------------------------------------------------------------
+
+    def _age_of_oldest(self) -> float:
+        oldest = self._read(1, LOWEST) if self._held() else []
+        return self.clock() - oldest[0].accepted_at if oldest else 0.0
 
     def _ready(self) -> None:
         if self._closed:

@@ -164,7 +164,7 @@ def test_what_holds_predictions_up_is_said_until_they_have_caught_up(monkeypatch
     said = []
     for oldest_s, why in ((10, "refused"), (40, "refused"), (80, None), (60, "elsewhere"), (10, None), (50, None)):
         now[0] += 40
-        sink.why, sink.stats = why, lambda waited=oldest_s: {"oldest_s": waited}  # type: ignore[assignment, method-assign]
+        sink.why, sink.oldest_s = why, lambda waited=oldest_s: waited
         outlet.look()
         said.append(outlet.held_up)
     assert said == [None, "refused", "refused", None, None, "the broker acknowledges too few"]

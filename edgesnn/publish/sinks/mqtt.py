@@ -91,7 +91,7 @@ class MqttSink:
         self._resume_at = 0.0
         self._held_up = False
         self._not_taken_delay_s = NOT_TAKEN_BACK_OFF_S[0]
-        self._ack_us: deque[float] = deque(maxlen=10_000)
+        self._ack_us: deque[float] = deque(maxlen=2_000)
         self._connects = 0
         self._failure: PublishError | None = None
         self._closing = threading.Event()
@@ -169,6 +169,10 @@ class MqttSink:
             self._worker.join(timeout=10.0)
             self._worker = None
         self._outbox.close()
+
+    def oldest_s(self) -> float:
+        """Return for how long the oldest prediction has waited for its acknowledgement; 0 where none does."""
+        return self._outbox.oldest_s()
 
     def stats(self) -> dict[str, Any]:
         """Return the outbox's counters, the connection's, and the time from acceptance to acknowledgement.
