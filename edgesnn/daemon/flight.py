@@ -46,6 +46,7 @@ class FlightRecorder:
         self._config: Mapping[str, Any] = {}
         self._label: str | None = None
         self._due_s = float("-inf")
+        self._begun_us = 0
         self._lock = threading.Lock()
         self._asked: list[Future[Path]] = []
         self._counts = {"written": 0, "failed": 0, "skipped": 0}
@@ -74,16 +75,17 @@ class FlightRecorder:
         return future
 
     def begin(self, feed: Feed) -> None:
-        """Keep what a feed takes in, which has not begun."""
+        """Keep what a feed takes in from now on; again: what was held before is let go of."""
         most = self._section.memory
         self._config = feed.config
         self._ring = FlightRing(feed.tap(tap_bytes(most)), most_bytes=most, span_s=self._section.span / 1e6)
         self._label = None
+        self._begun_us = int(time.monotonic() * 1e6)
 
     def saw(self, prediction: Prediction, published: Prediction | None) -> None:
         """Take note of a decision, and of what was published of it; a bundle of it may be due."""
-        if self._ring is None:
-            return
+        if self._ring is None or (prediction.t_mono_us or 0) < self._begun_us:
+            return  # made before what is held
         self._ring.add(published)
         trigger = self._trigger(prediction)
         self._label = prediction.label

@@ -399,6 +399,22 @@ def test_a_state_that_has_no_room_ends_it_with_a_reason():
     assert ring.recording() is None
 
 
+def test_one_that_begins_anew_leaves_out_what_was_decided_before(files, tmp_path, monkeypatch):
+    """As after a command that resets states: the prediction at hand is of the states before it."""
+    original = runners.Runner._take
+
+    def anew(self: Any, prediction: Any) -> None:
+        if prediction.window == 3:
+            self.flight.begin(self._feed)
+        original(self, prediction)
+
+    monkeypatch.setattr(runners.Runner, "_take", anew)
+    stream, model = streamed(files, "points")
+    (made,) = Flight(tmp_path, stream, model, stop_after=8).end()
+    assert [one.window for one in made.published] == [4, 5, 6, 7]
+    assert_reproduced(made)
+
+
 def test_a_recorder_that_cannot_go_on_does_not_end_its_stream(files, tmp_path, monkeypatch, caplog):
     def failing(self: Any) -> None:
         raise ModelError("no state to be had")
