@@ -33,6 +33,7 @@ class KillableBroker:
         access: str = "",
         *,
         persistent: bool = False,
+        more: str = "",
     ) -> None:
         self.kind = kind
         self.folder = folder
@@ -41,6 +42,7 @@ class KillableBroker:
         self.access = access  # the text of mosquitto's access list
         self.persistent = persistent
         self.store = folder  # where it keeps what outlives it
+        self.more = more  # lines of mosquitto's configuration, such as a second listener
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> KillableBroker:
@@ -94,6 +96,7 @@ class KillableBroker:
         if self.access:
             (self.folder / "access").write_text(self.access)
             lines.append(f"acl_file {self.folder / 'access'}")
+        lines += self.more.splitlines()
         if os.geteuid() == 0:
             lines.append("user root")  # it must be able to read the password file of a private folder
         configuration = self.folder / "mosquitto.conf"

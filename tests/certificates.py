@@ -34,7 +34,7 @@ class Authority:
             self.file,
         )
 
-    def sign(self, name: str, alternative: str, days: int = 2) -> tuple[Path, Path]:
+    def sign(self, name: str, alternative: str = "IP:127.0.0.1", days: int = 2) -> tuple[Path, Path]:
         """Return (certificate, key); with a negative number of days it has expired."""
         stem = self._folder / f"{self._name}-{name}"
         key, request, certificate, more = (stem.with_suffix(end) for end in (".key", ".csr", ".crt", ".ext"))
@@ -58,6 +58,12 @@ class Authority:
             certificate,
         )
         return certificate, key
+
+    def encrypted(self, key: Path) -> Path:
+        """Return the file of a key, encrypted."""
+        path = key.with_suffix(".secret")
+        self._run("pkey", "-in", key, "-aes256", "-passout", "pass:hunter2", "-out", path)
+        return path
 
     def _run(self, *arguments: object) -> None:
         subprocess.run([self._openssl, *map(str, arguments)], check=True, capture_output=True)

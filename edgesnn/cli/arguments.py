@@ -27,13 +27,22 @@ def add_mqtt(parser: argparse.ArgumentParser) -> None:
     """Add the flags that say where to publish: `--mqtt` and what its connection needs."""
     group = parser.add_argument_group("publishing")
     group.add_argument(
-        "--mqtt", metavar="URL", help="broker, mqtt://[user@]host[:port] or mqtts://... (TLS, certificate verified)"
+        "--mqtt",
+        metavar="URL",
+        help="broker, mqtt://[user@]host[:port], ws://.../path, or mqtts://, wss:// (TLS, verified)",
     )
     group.add_argument(
         "--mqtt-password-file", metavar="FILE", help="file with the broker password (or set EDGESNN_MQTT_PASSWORD)"
     )
     group.add_argument("--mqtt-ca-file", metavar="FILE", help="certificate authority for mqtts:// (default: system's)")
+    group.add_argument(
+        "--mqtt-cert-file", metavar="FILE", help="our certificate, for a broker that asks for one (mTLS)"
+    )
+    group.add_argument("--mqtt-key-file", metavar="FILE", help="its key (default: in the file of the certificate)")
     group.add_argument("--mqtt-protocol", choices=("auto", "5", "3.1.1"), help="MQTT version (default: auto)")
+
+
+_CERTIFICATES = ("mqtt_ca_file", "mqtt_cert_file", "mqtt_key_file")
 
 
 def broker_argument(args: argparse.Namespace) -> Broker | None:
@@ -43,13 +52,18 @@ def broker_argument(args: argparse.Namespace) -> Broker | None:
         UsageError: the URL is wrong, holds a password, or a flag needs `--mqtt`.
     """
     from edgesnn.broker_url import parse_broker
+    from edgesnn.mqtt.sockets import tls_context
 
     if args.mqtt is None:
-        for flag in ("mqtt_password_file", "mqtt_ca_file", "mqtt_protocol"):
+        for flag in ("mqtt_password_file", *_CERTIFICATES, "mqtt_protocol"):
             if getattr(args, flag) is not None:
                 raise UsageError("this flag needs --mqtt", where=f"--{flag.replace('_', '-')}")
         return None
-    return parse_broker(args.mqtt, password_file=args.mqtt_password_file, ca_file=args.mqtt_ca_file)
+    files = {name.removeprefix("mqtt_"): getattr(args, name) for name in _CERTIFICATES}
+    broker = parse_broker(args.mqtt, password_file=args.mqtt_password_file, **files)
+    if broker.tls:
+        tls_context(broker)
+    return broker
 
 
 def protocol_argument(args: argparse.Namespace) -> str:

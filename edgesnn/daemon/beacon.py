@@ -29,15 +29,17 @@ class Beacon:
 
     Args:
         broker, protocol: as the sink has them.
+        client_id: this connection's; None: a random one.
         node, boot_id: of the records.
 
     Attributes:
         why: what the connection was lost for; None: it is there.
     """
 
-    def __init__(self, broker: Broker, *, node: str, boot_id: str, protocol: str) -> None:
+    def __init__(self, broker: Broker, *, node: str, boot_id: str, protocol: str, client_id: str | None = None) -> None:
         self._node, self._boot_id = node, boot_id
-        self._client = Client(broker, client_id=make_client_id(node, "node"), protocol=protocol, patience_s=PATIENCE_S)
+        client_id = client_id or make_client_id(node, "node")
+        self._client = Client(broker, client_id=client_id, protocol=protocol, patience_s=PATIENCE_S)
         self.why: str | None = None
         self._said: set[str] = set()  # losses that the log has, since a connection lasted
         self._told = False  # the log ends with "connected"

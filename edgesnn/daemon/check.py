@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -18,13 +19,16 @@ from edgesnn.events.formats.base import printable
 from edgesnn.events.sources import registry as sources
 from edgesnn.events.sources.address import parse
 from edgesnn.events.sources.live import OPTIONS
-from edgesnn.mqtt import Client, make_client_id
+from edgesnn.mqtt import Acknowledged, Client, Lost, Refused, make_client_id
+from edgesnn.mqtt.sockets import tls_context
 from edgesnn.pipeline.by_count import by_count
+from edgesnn.publish.topics import ROOT
 from edgesnn.runtime import Model
 from edgesnn.runtime.windows import adapted, encoding_of, readout_of
 from edgesnn.tokens.sources.registry import FORMS
 from edgesnn.tokens.surprise import LineScorer
 
+ANSWER_S = 5.0
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _SCHEMES = ("udp", "mqtt", "mqtts")
 
@@ -35,7 +39,22 @@ def broker_of(mqtt: Mqtt, environment: Mapping[str, str]) -> Broker:
     Raises:
         ConfigError, UsageError: a file that cannot be read, certificates without TLS, a password without a user.
     """
-    return parse_broker(mqtt.url, password_file=mqtt.password_file, ca_file=mqtt.ca_file, environment=environment)
+    broker = parse_broker(
+        mqtt.url,
+        password_file=mqtt.password_file,
+        ca_file=mqtt.ca_file,
+        cert_file=mqtt.cert_file,
+        key_file=mqtt.key_file,
+        environment=environment,
+    )
+    if broker.tls:
+        tls_context(broker)
+    return broker
+
+
+def client_id_of(mqtt: Mqtt, role: str) -> str | None:
+    """Return the client id of another connection than that with the predictions; None: a random one."""
+    return None if mqtt.client_id is None else f"{mqtt.client_id}-{role}"
 
 
 def check(read: Read, environment: Mapping[str, str], models: Models | None = None) -> Models:
@@ -55,7 +74,10 @@ def check(read: Read, environment: Mapping[str, str], models: Models | None = No
             return None
 
     attempt(("process",), lambda: check_process(read.config.process))
-    attempt(("mqtt",), lambda: broker_of(read.config.mqtt, environment))
+    try:
+        broker_of(read.config.mqtt, environment)
+    except EdgeSnnError as error:
+        errors.append(_of_mqtt(read, error))
     for number, stream in enumerate(read.config.stream):
         at = ("stream", number)
         model = attempt((*at, "model"), partial(models.get, stream))
@@ -72,18 +94,46 @@ def check(read: Read, environment: Mapping[str, str], models: Models | None = No
 
 
 def ask_broker(read: Read, environment: Mapping[str, str]) -> None:
-    """Connect to the broker and leave; raises PublishError where it does not answer or refuses."""
-    broker = broker_of(read.config.mqtt, environment)
-    node = read.config.node.name
-    client = Client(broker, client_id=make_client_id(node, "check"), protocol=read.config.mqtt.protocol)
+    """Connect to the broker, publish one empty message at `edgesnn/<node>/check`, and leave.
+
+    Raises:
+        PublishError: it does not answer, or refuses us or the message (which only MQTT 5 says).
+    """
+    mqtt, node = read.config.mqtt, read.config.node.name
+    broker = broker_of(mqtt, environment)
+    client_id = client_id_of(mqtt, "check") or make_client_id(node, "check")
+    client = Client(broker, client_id=client_id, protocol=mqtt.protocol)
     try:
         client.open()
+        _publish_one(client, f"{ROOT}/{node}/check")
     except PublishError as error:
         where = f"{read.where(('mqtt', 'url'))}: {broker.url}"
-        what = error.what
-        raise PublishError(what, where=where, found=error.found, hint="see [mqtt] of the configuration") from None
+        hint = f"see [mqtt] of the configuration{'; ' if error.hint else ''}{error.hint or ''}"
+        raise PublishError(error.what, where=where, found=error.found, hint=hint) from None
     finally:
         client.close()
+
+
+def _publish_one(client: Client, topic: str) -> None:
+    mid = client.publish(topic, b"")
+    deadline_s = time.monotonic() + ANSWER_S
+    while time.monotonic() < deadline_s:
+        for event in client.poll(deadline_s - time.monotonic()):
+            if isinstance(event, Lost) or (isinstance(event, Refused) and event.mid == mid):
+                raise event.error
+            if isinstance(event, Acknowledged) and event.mid == mid:
+                return
+    raise PublishError("the broker acknowledges nothing", found=f"no answer to a message within {ANSWER_S:g} s")
+
+
+def _of_mqtt(read: Read, error: EdgeSnnError) -> ConfigError:
+    """Return the error with the key that it is about, for the flag or the file that it names."""
+    flag = (error.where or "").removeprefix("--mqtt-").replace("-", "_")
+    names = [name for name in type(read.config.mqtt).model_fields if getattr(read.config.mqtt, name) == error.where]
+    if flag in type(read.config.mqtt).model_fields:
+        where = read.where(("mqtt", flag))
+        return ConfigError(error.what, where=where, found=error.found, expected=error.expected, hint=error.hint)
+    return _located(read, ("mqtt", *names[:1]), error)
 
 
 def _located(read: Read, key: tuple[str | int, ...], error: EdgeSnnError) -> ConfigError:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from edgesnn.daemon.beacon import Beacon
+from edgesnn.daemon.commands.desk import Desk
 from edgesnn.daemon.outlet import Outlet
 from edgesnn.daemon.runner import Runner
 
@@ -40,12 +41,15 @@ def stalled(runners: Sequence[Runner], outlet: Outlet, others: Mapping[str, Thre
 
 
 def broker(outlet: Outlet, beacon: Beacon) -> dict[str, Any]:
-    """Return {"connected", "why"}: both connections of the service count."""
+    """Return {"connected", "why", "since", "last_error"}: both connections count, the last two are of predictions."""
     connected = outlet.connected and beacon.connected
-    return {"connected": connected, "why": outlet.why or beacon.why}
+    why = outlet.why or beacon.why
+    return {"connected": connected, "why": why, "since": outlet.since, "last_error": outlet.last_error}
 
 
-def health(runners: Sequence[Runner], outlet: Outlet, beacon: Beacon, stuck: Sequence[str]) -> dict[str, Any]:
+def health(
+    runners: Sequence[Runner], outlet: Outlet, beacon: Beacon, stuck: Sequence[str], desk: Desk | None = None
+) -> dict[str, Any]:
     """Return {"health": "ok" | "degraded", "reasons", "broker", "streams"}; `stuck`: who is `stalled`."""
     link = broker(outlet, beacon)
     reasons = [f"stream {one.stream.name}: {one.state}" for one in runners if one.state in TROUBLES]
@@ -60,6 +64,8 @@ def health(runners: Sequence[Runner], outlet: Outlet, beacon: Beacon, stuck: Seq
         reasons += [] if link["why"] is None else ["no broker"]  # the first attempt has not failed yet
     elif (held_up := outlet.held_up) is not None:
         reasons.append(f"predictions wait: {held_up}")
+    if link["connected"] and desk is not None and desk.why is not None:
+        reasons.append(f"commands: {desk.why}")
     return {
         "health": "degraded" if reasons else "ok",
         "reasons": reasons,
@@ -68,14 +74,18 @@ def health(runners: Sequence[Runner], outlet: Outlet, beacon: Beacon, stuck: Seq
     }
 
 
-def stats(runners: Sequence[Runner], outlet: Outlet, began_s: float, bundles_deleted: int) -> dict[str, Any]:
+def stats(
+    runners: Sequence[Runner], outlet: Outlet, began_s: float, bundles_deleted: int, desk: Desk | None = None
+) -> dict[str, Any]:
     """Return what was counted since the start."""
+    commands = {} if desk is None else {"commands": desk.stats()}
     return {
         "uptime_s": round(time.monotonic() - began_s, 3),
         "resident_bytes": resident_bytes(),
         "streams": {one.stream.name: stream_stats(one) for one in runners},
         "bundles_deleted": bundles_deleted,
         "outbox": outlet.stats(),
+        **commands,
     }
 
 
@@ -112,7 +122,8 @@ def resident_bytes() -> int | None:
 def _stream_health(runner: Runner) -> dict[str, Any]:
     model = runner.model
     facts = {"name": model.name, "sha256": model.identity, "precision": model.precision, "backend": model.backend}
-    return {"state": runner.state, "restarts": runner.restarts, "why": runner.why, "model": facts}
+    paused = runner.gate.paused
+    return {"state": runner.state, "paused": paused, "restarts": runner.restarts, "why": runner.why, "model": facts}
 
 
 def _tally(words: Sequence[str]) -> dict[str, int]:

@@ -123,6 +123,10 @@ class Feed:
         names = ("window_events", "hop_events", "adapt", "filters")
         return {"sensor": list(self._from.sensor), **{name: getattr(stream, name) for name in names}}
 
+    def reset(self) -> None:
+        """Set the model's states as at the start; what comes in goes on."""
+        self._from.reset()
+
     def freeze(self) -> Frozen:
         """Return the state between two predictions; raises EdgeSnnError where it has failed."""
         return self._from.freeze()

@@ -19,10 +19,14 @@ class Gate:
         rate_hz: at most so many a second on average; None: any number. A change that came too early passes with the
             next prediction that is in time and still differs.
         clock: seconds, monotonic; tests replace it.
+
+    Attributes:
+        paused: nothing passes; any thread may set it.
     """
 
     def __init__(self, publish: Publish, rate_hz: int | None, clock: Callable[[], float] = time.monotonic) -> None:
-        self.held_back = {"unchanged": 0, "rate_limit": 0}
+        self.held_back = {"unchanged": 0, "rate_limit": 0, "paused": 0}
+        self.paused = False
         self._clock = clock
         self._last: tuple[str, str | None] | None = None
         self._due_s = float("-inf")
@@ -35,6 +39,9 @@ class Gate:
     def passes(self, prediction: Prediction) -> bool:
         """Say whether this one is published; count it where not."""
         publish, rate_hz = self._rule
+        if self.paused:
+            self.held_back["paused"] += 1
+            return False
         decided = (prediction.decision, prediction.label)
         if publish == "change" and decided == self._last:
             self.held_back["unchanged"] += 1

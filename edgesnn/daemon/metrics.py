@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
@@ -22,6 +23,7 @@ INPUT = {
 }
 _DROPPED = "dropped."
 _AGES = ("oldest_s", "ack_p50_us", "ack_p99_us")
+_LEVELS = {"in_memory": "predictions that only memory has", "size_bytes": "size of the outbox's file in use"}
 
 Rows = Sequence[tuple[dict[str, str], float]]
 Facts = Callable[[], tuple[Mapping[str, Any], Mapping[str, Any]]]
@@ -53,10 +55,15 @@ class _Service(Collector):
         yield _gauge("info", "what runs", [({"version": __version__}, 1)])
         yield _gauge("healthy", "1 where health is ok", [({}, health["health"] == "ok")])
         yield _gauge("broker_connected", "1 where the broker has us", [({}, health["broker"]["connected"])])
+        yield _gauge("broker_since_timestamp_seconds", "when it took us; 0: it has not", [({}, _since_s(health))])
         yield from _streams(stats["streams"])
         yield from _checkpoints(stats["streams"])
         yield from _recorder(stats)
         yield from _outbox(stats["outbox"])
+        commands = stats.get("commands", {})
+        rows = [({"what": what}, count) for what, count in commands.items() if what != "waiting"]
+        yield _counter("commands", "by what became of them", rows)
+        yield _gauge("commands_waiting", "that are not done yet", [({}, commands.get("waiting", 0))])
 
     def describe(self) -> list[Metric]:
         return []
@@ -115,8 +122,16 @@ def _outbox(outbox: Mapping[str, Any]) -> Iterator[Metric]:
     yield _gauge("outbox_oldest_seconds", "how long the oldest of them waits", [({}, outbox.get("oldest_s", 0))])
     dropped = [({"reason": reason}, count) for reason, count in outbox.get("dropped", {}).items()]
     yield _counter("outbox_dropped", "by reason", dropped)
-    counts = [({"name": n}, v) for n, v in outbox.items() if type(v) is int and n not in ("pending", *_AGES)]
+    for name, text in _LEVELS.items():
+        yield _gauge(f"outbox_{name}", text, [({}, outbox.get(name, 0))])
+    told = ("pending", *_AGES, *_LEVELS)
+    counts = [({"name": n}, v) for n, v in outbox.items() if type(v) is int and n not in told]
     yield _counter("outbox_counter", "every other counter by its name", counts)
+
+
+def _since_s(health: Mapping[str, Any]) -> float:
+    since = health["broker"]["since"]
+    return 0.0 if since is None else datetime.strptime(since, "%Y-%m-%dT%H:%M:%S.%f%z").timestamp()
 
 
 def _dropped(counters: Mapping[str, int], of: str) -> dict[str, int]:

@@ -108,6 +108,7 @@ class Outlet:
         self._closing = threading.Event()
         self._sink: MqttSink | None = None
         self._lag = Lag()
+        self._gone: set[str] = set()
         self._thread = threading.Thread(target=self._work, name="edgesnn-outlet", daemon=True)
 
     def start(self) -> None:
@@ -134,6 +135,28 @@ class Outlet:
     def why(self) -> str | None:
         """What keeps predictions from the broker, as far as it is known."""
         return self._why or (None if self._sink is None else self._sink.why)
+
+    @property
+    def since(self) -> str | None:
+        """When the broker took the sink (UTC); None: it has not got it."""
+        return None if self._sink is None else self._sink.since
+
+    @property
+    def last_error(self) -> str | None:
+        """What the last connection, or attempt at one, ended with."""
+        return self._why or (None if self._sink is None else self._sink.last_error)
+
+    def forget(self, stream: str) -> None:
+        """Take away the retained state of a stream that is no more."""
+        self._gone.add(stream)
+        if self._sink is not None:
+            self._sink.forget(stream)
+
+    def remember(self, stream: str) -> None:
+        """Let a stream have a state again."""
+        self._gone.discard(stream)
+        if self._sink is not None:
+            self._sink.remember(stream)
 
     def look(self) -> None:
         """See whether the broker keeps up; to be called every second or so, by one thread."""
@@ -209,6 +232,8 @@ class Outlet:
             self._lost(error)
             return False
         self._sink, self._why = sink, None
+        for stream in tuple(self._gone):
+            sink.forget(stream)
         self.opened += 1
         _log.debug("%s: the sink is open", sink.where)
         return True

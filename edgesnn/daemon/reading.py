@@ -227,7 +227,7 @@ def _expected(entry: Mapping[str, Any]) -> str:
 
 def _shown(key: Path, value: Any) -> str | None:
     """Return what was written, unless it may be a secret."""
-    known = key[0] != "mqtt" or key[-1] in ("protocol", "no_subscriber", "ca_file")
+    known = key[0] != "mqtt" or key[-1] in ("protocol", "no_subscriber", "ca_file", "cert_file", "qos", "client_id")
     if not known or any(isinstance(part, str) and _SECRET.search(part) for part in key):
         return None
     return printable(repr(value))[:120]

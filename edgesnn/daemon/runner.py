@@ -41,6 +41,7 @@ class Runner:
 
     Attributes:
         restarts: how often it was begun again.
+        resets: how often its model's states were.
         decisions: predictions made so far, by decision.
         why: the error that it waits after, or ended with.
         beat_s: when its thread last came round (monotonic).
@@ -60,7 +61,7 @@ class Runner:
         self.stream = stream
         self.model = model
         self.gate = Gate(stream.publish, stream.rate_limit)
-        self.restarts = 0
+        self.restarts = self.resets = 0
         self.decisions = {"label": 0, "none": 0, "idle": 0}
         self.deadlines_missed = 0
         self.why: str | None = None
@@ -74,7 +75,7 @@ class Runner:
         self._state = "starting"
         self._feed: Feed | None = None
         self._lock = threading.Lock()
-        self._stop = threading.Event()
+        self._stop, self._reset, self._save = threading.Event(), threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"edgesnn-{stream.name}", daemon=True)
 
     def start(self) -> None:
@@ -84,6 +85,16 @@ class Runner:
     def stop(self) -> None:
         """Ask it to end after the prediction that it is at; `join` waits."""
         self._stop.set()
+
+    def reset(self) -> None:
+        """Ask it to set its model's states as at the start, after the prediction that it is at."""
+        self._reset.set()
+
+    def save(self) -> bool:
+        """Ask it for a checkpoint, after the prediction that it is at; False where it has none."""
+        if self.checkpoints is not None:
+            self._save.set()
+        return self.checkpoints is not None
 
     def join(self) -> bool:
         """Wait until it has ended; False where something holds it."""
@@ -180,6 +191,7 @@ class Runner:
         while not self._stop.is_set():
             prediction = feed.next()
             self.beat_s = time.monotonic()
+            self._obey(feed)
             if prediction is not None:
                 self._take(prediction)
                 if self.checkpoints is not None and self.checkpoints.due:
@@ -188,6 +200,20 @@ class Runner:
                 return
             if self.flight is not None:
                 self.flight.turn()
+
+    def _obey(self, feed: Feed) -> None:
+        """Do what was asked for from outside, between two predictions."""
+        if self._reset.is_set():
+            self._reset.clear()
+            feed.reset()
+            self.resets += 1
+            if self.flight is not None:
+                self.flight.begin(feed)  # a bundle from before it would not give the predictions after it
+            self._save.set()  # else a restart would bring the states back
+        if self._save.is_set():
+            self._save.clear()
+            if self.checkpoints is not None:
+                self.checkpoints.take(feed)
 
     def _keep(self, feed: Feed) -> None:
         """Make the last checkpoint; of a source that has ended there is none."""

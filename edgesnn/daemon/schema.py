@@ -11,9 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from edgesnn.daemon.values import (
     BrokerUrl,
+    ClientId,
     DurationUs,
     FilterText,
     NodeName,
+    Qos,
     RateHz,
     Sensor,
     SizeBytes,
@@ -48,7 +50,13 @@ class Mqtt(Section):
     """The broker. The password never stands here: it comes from `password_file` or from EDGESNN_MQTT_PASSWORD."""
 
     url: BrokerUrl = Field(
-        description="mqtt://[user@]host[:port], or mqtts:// with TLS", examples=["mqtt://127.0.0.1:1883"]
+        description="mqtt://[user@]host[:port], mqtts:// with TLS, or ws://[user@]host[:port][/path], wss:// with TLS",
+        examples=["mqtt://127.0.0.1:1883"],
+    )
+    client_id: ClientId | None = Field(
+        default=None,
+        description="of the connection with the predictions; the others add -node, -cmd, -check. A random one is safer",
+        examples=["gate-1"],
     )
     password_file: Words | None = Field(
         default=None, description="a file with the password", examples=["/run/edgesnn/password"]
@@ -56,7 +64,14 @@ class Mqtt(Section):
     ca_file: Words | None = Field(
         default=None, description="of mqtts://: certificate authorities; the system's", examples=["/etc/edgesnn/ca.pem"]
     )
+    cert_file: Words | None = Field(
+        default=None, description="our certificate, where the broker wants one", examples=["/etc/edgesnn/gate-1.pem"]
+    )
+    key_file: Words | None = Field(
+        default=None, description="its key; in the file of the certificate", examples=["/etc/edgesnn/gate-1.key"]
+    )
     protocol: Literal["auto", "5", "3.1.1"] = Field(default="auto", description="MQTT version")
+    qos: Qos = Field(default=1, description="of predictions, states and events; 0: never acknowledged nor sent again")
     no_subscriber: Literal["keep", "drop"] = Field(
         default="keep",
         description="a prediction that the broker says nobody subscribes to (MQTT 5): try again, or count it",
@@ -153,6 +168,15 @@ class Log(Section):
     level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="the least that is said")
     format: Literal["auto", "text", "journal", "json"] = Field(
         default="auto", description="auto: journal where systemd reads it, else text"
+    )
+
+
+class Commands(Section):
+    """What may be asked over MQTT, by whoever may publish below edgesnn/<node>/cmd/ (docs/mqtt.md, "Commands")."""
+
+    enabled: bool = Field(default=False, description="whether anything may")
+    allow: list[Literal["ping", "pause", "resume", "reset", "snapshot", "set"]] = Field(
+        default=["ping"], description="what is done; anything else is refused"
     )
 
 
@@ -306,6 +330,7 @@ class Config(Section):
     outbox: Outbox = Outbox()
     checkpoint: Checkpoint = Checkpoint()
     recorder: Recorder = Recorder()
+    commands: Commands = Commands()
     http: Http = Http()
     process: Process = Process()
     log: Log = Log()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
-import select
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,8 +16,10 @@ from edgesnn.broker_url import Broker
 from edgesnn.daemon import facts, logs
 from edgesnn.daemon.beacon import Beacon
 from edgesnn.daemon.bundles import Bundles
-from edgesnn.daemon.check import broker_of, check
+from edgesnn.daemon.check import broker_of, check, client_id_of
 from edgesnn.daemon.checkpoints import Checkpoints, wanted
+from edgesnn.daemon.commands.desk import Desk
+from edgesnn.daemon.commands.verbs import Verbs
 from edgesnn.daemon.disk import Disk
 from edgesnn.daemon.flight import FlightRecorder
 from edgesnn.daemon.metrics import CONTENT_TYPE, Page
@@ -30,7 +30,8 @@ from edgesnn.daemon.process import apply_process, set_priority
 from edgesnn.daemon.reading import Read, WrongConfigError, read
 from edgesnn.daemon.reloading import Change, changes
 from edgesnn.daemon.runner import Runner
-from edgesnn.daemon.schema import Stream
+from edgesnn.daemon.schema import Log, Stream
+from edgesnn.daemon.signals import Signals
 from edgesnn.daemon.storage import IN_MEMORY, bundle_folder, checkpoint_folder, outbox_of
 from edgesnn.publish import new_boot_id
 from edgesnn.publish.sinks.mqtt import MqttSink
@@ -40,6 +41,7 @@ TICK_S = 0.5
 STATS_S = 10.0
 WELL_S = 10.0  # without a reason: what comes and goes in less is one trouble
 MOST_SAID = 100
+AT_ONCE = 8  # commands between two ticks
 DISK_S = 10.0
 FAILED = 3  # exit code where every stream is over and one failed
 _log = logging.getLogger("edgesnn.daemon")
@@ -69,7 +71,8 @@ class Service:
         self.outbox = outbox_of(config, environment)
         sink = partial(self._sink, broker, node, boot_id)
         self.outlet = Outlet(sink, node=node, boot_id=boot_id, capacity=IN_MEMORY, outbox=self.outbox)
-        self.beacon = Beacon(broker, node=node, boot_id=boot_id, protocol=config.mqtt.protocol)
+        own = client_id_of(config.mqtt, "node")
+        self.beacon = Beacon(broker, node=node, boot_id=boot_id, protocol=config.mqtt.protocol, client_id=own)
         self.disk = Disk()
         self.bundles = Bundles(
             bundle_folder(config, environment), config.recorder.max_bundles, config.recorder.max_size
@@ -77,6 +80,10 @@ class Service:
         self.reloads = {"done": 0, "refused": 0}
         self._environment = environment
         self._config = config  # as it runs: what needs a restart is as it was
+        self._needs_restart: Sequence[str] = ()
+        self.desk = self._desk(broker, node, boot_id) if config.commands.enabled else None
+        self.verbs = Verbs(lambda: self.runners, self._pong, self._set_log)
+        self.wake: Callable[[], None] = lambda: None
         self.runners = [self._runner(stream) for stream in config.stream]
         self.pages = Pages(config.http, self._pages()) if config.http.enabled else None
         self._told: dict[str, Any] = {}
@@ -89,8 +96,12 @@ class Service:
     def start(self) -> None:
         """Begin everything; returns at once."""
         self.disk.start()
+        for name in set(self.outbox.streams if self.outbox else ()) - {one.name for one in self._config.stream}:
+            self.outlet.forget(name)
         self.outlet.start()
         self.beacon.start()
+        if self.desk is not None:
+            self.desk.start()
         self._say_config()
         for runner in self.runners:
             runner.start()
@@ -104,6 +115,7 @@ class Service:
         """
         for name, part in (
             ("watchdog", self._feed_watchdog),
+            ("commands", self._obey),
             ("health", self._tell_health),
             ("stats", self._tell_stats),
         ):
@@ -133,6 +145,18 @@ class Service:
             self._stats_due_s = max(self._stats_due_s + STATS_S, time.monotonic())
             self.beacon.say("stats", self._stats(), retain=False)
 
+    def _obey(self) -> None:
+        """Do some of the commands that wait; the others after the next tick."""
+        for _ in range(AT_ONCE):
+            command = None if self.desk is None else self.desk.take()
+            if command is None or self.desk is None:
+                return
+            before = dict(self.verbs.values)
+            self.desk.answer(command, self.verbs.obey(command))
+            if self.verbs.values != before:
+                self._say_config(self._needs_restart)
+        self.wake()
+
     def reload(self) -> None:
         """Read the file again: what needs no gap changes now, the rest is named. A wrong file changes nothing."""
         self.notifier.reloading()
@@ -153,18 +177,23 @@ class Service:
 
     def _apply(self, new: Read, change: Change) -> None:
         logs.set_up(new.config.log, self._environment)
+        self.verbs.values.clear()
         by_name = {runner.stream.name: runner for runner in self.runners}
         for name in change.removed:
             by_name[name].stop()
         for name in change.removed:
             by_name[name].join()
-        for stream in change.adjusted:
-            by_name[stream.name].change(stream)
+            self.outlet.forget(name)
+        for stream in change.running.stream:
+            if stream.name in by_name:  # also one that has not changed: a command may have set it
+                by_name[stream.name].change(stream)
         added = [self._runner(stream) for stream in change.added]
         self.runners = [runner for runner in self.runners if runner.stream.name not in change.removed] + added
         for runner in added:
+            self.outlet.remember(runner.stream.name)
             runner.start()
         self.read, self._config = new, change.running
+        self._needs_restart = change.needs_restart
         self._say_config(change.needs_restart)
         _log.info("%s: reloaded: %s", new.path, change)
         for key in change.needs_restart:
@@ -224,6 +253,8 @@ class Service:
         self.beacon.say("stats", self._stats(), retain=False)
         self.beacon.say("health", self._health(), retain=True)
         self.beacon.close()
+        if self.desk is not None:
+            self.desk.close()
         if self.pages is not None:
             self.pages.close()
         return FAILED if failed else 0
@@ -242,6 +273,25 @@ class Service:
         period_s = section.period / 1e6
         return Checkpoints(folder, stream, model, self.disk, period_s=period_s, most_bytes=section.max_size)
 
+    def _desk(self, broker: Broker, node: str, boot_id: str) -> Desk:
+        mqtt, allow = self._config.mqtt, tuple(self._config.commands.allow)
+        return Desk(
+            broker,
+            node=node,
+            boot_id=boot_id,
+            protocol=mqtt.protocol,
+            client_id=client_id_of(mqtt, "cmd"),
+            allow=allow,
+            wake=lambda: self.wake(),
+        )
+
+    def _pong(self) -> dict[str, Any]:
+        """What an answer to `ping` says."""
+        return {"uptime_s": round(time.monotonic() - self.began_s, 3), "health": self._health()["health"]}
+
+    def _set_log(self, log: Log) -> None:
+        logs.set_up(self._config.log.model_copy(update={"level": log.level}), self._environment)
+
     def _sink(self, broker: Broker, node: str, boot_id: str) -> MqttSink:
         config = self._config
         return MqttSink(
@@ -249,7 +299,9 @@ class Service:
             node=node,
             boot_id=boot_id,
             role="run",
+            client_id=config.mqtt.client_id,
             protocol=config.mqtt.protocol,
+            qos=1 if config.mqtt.qos else 0,
             transient=False,
             policy=config.outbox.policy,
             capacity=min(config.outbox.capacity, IN_MEMORY),
@@ -267,18 +319,21 @@ class Service:
         }
 
     def _stalled(self) -> list[str]:
-        return facts.stalled(self.runners, self.outlet, {"node": self.beacon, "http": self.pages})
+        return facts.stalled(
+            self.runners, self.outlet, {"node": self.beacon, "http": self.pages, "commands": self.desk}
+        )
 
     def _health(self) -> dict[str, Any]:
-        return facts.health(self.runners, self.outlet, self.beacon, self._stalled())
+        return facts.health(self.runners, self.outlet, self.beacon, self._stalled(), self.desk)
 
     def _stats(self) -> dict[str, Any]:
-        return facts.stats(self.runners, self.outlet, self.began_s, self.bundles.deleted)
+        return facts.stats(self.runners, self.outlet, self.began_s, self.bundles.deleted, self.desk)
 
     def _healthz(self) -> Answer:
         """Whether the service makes progress: what the watchdog is told."""
         found = self._stalled()
-        return as_json(503 if found else 200, {"stalled": found, **self._health()})
+        oldest_s = self.outlet.stats().get("oldest_s", 0.0)
+        return as_json(503 if found else 200, {"stalled": found, "oldest_s": oldest_s, **self._health()})
 
     def _readyz(self) -> Answer:
         """Whether every stream has begun, and the broker has us."""
@@ -289,6 +344,8 @@ class Service:
 
     def _say_config(self, needs_restart: Sequence[str] = ()) -> None:
         fields = {"config": dict(self.read.document), "needs_restart": list(needs_restart)}
+        if self.verbs.values:
+            fields["set"] = dict(self.verbs.values)
         self.beacon.say("config", fields, retain=True)
 
 
@@ -302,7 +359,8 @@ def serve(configuration: Read, environment: Mapping[str, str]) -> int:
     logs.catch_what_threads_raise()
     service = Service(configuration, environment)
     gc.freeze()  # a full collection of all that the imports made takes 30 ms, and all threads wait for it
-    with _Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+    with Signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        service.wake = signals.wake
         service.start()
         while True:
             number = signals.wait(service.period_s)
@@ -315,35 +373,3 @@ def serve(configuration: Read, environment: Mapping[str, str]) -> int:
             if service.over:
                 _log.info("all streams have ended")
                 return service.stop()
-
-
-class _Signals:
-    """Signals as things to wait for, the most important first. Of the main thread."""
-
-    def __init__(self, *numbers: int) -> None:
-        self._numbers = numbers
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> _Signals:
-        self._read, self._write = os.pipe()
-        for end in (self._read, self._write):
-            os.set_blocking(end, False)
-        self._wakeup = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
-        self._before = {number: signal.signal(number, lambda *_: None) for number in self._numbers}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        signal.set_wakeup_fd(self._wakeup)
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        os.close(self._read)
-        os.close(self._write)
-
-    def wait(self, wait_s: float) -> int | None:
-        """Return a signal that came, the one that ends before others; None where none came for so long."""
-        poller = select.poll()
-        poller.register(self._read, select.POLLIN)
-        if not poller.poll(wait_s * 1000):
-            return None
-        came = os.read(self._read, 1 << 16)  # many of one kind are one
-        return next((number for number in self._numbers if number in came), None)

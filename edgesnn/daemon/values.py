@@ -9,7 +9,7 @@ from pydantic import PlainValidator
 from pydantic_core import PydanticCustomError
 
 from edgesnn.broker_url import check_url
-from edgesnn.errors import EdgeSnnError, UsageError
+from edgesnn.errors import ConfigError, EdgeSnnError, UsageError
 from edgesnn.events.filters.specification import parse_filter
 from edgesnn.publish.topics import check_level
 from edgesnn.units import parse_duration_us, parse_rate_hz, parse_sensor, parse_size_bytes, parse_speed
@@ -90,6 +90,20 @@ def _filter(text: str) -> str:
     return text
 
 
+def _qos(value: Any) -> int:
+    """Refuse 2, with what was measured (bench/qos.py)."""
+    if value in (0, 1) and not isinstance(value, bool):
+        return int(value)
+    hint = "QoS 2 loses, with success reported, what a killed broker had taken; QoS 1 is sent again" * (value == 2)
+    raise wrong("no QoS for predictions", "1, or 0", hint)
+
+
+def _client_id(text: str) -> str:
+    if not 1 <= len(text) <= 200 or not text.isascii() or not text.isprintable() or " " in text:
+        raise ConfigError("not a client id", expected="1 to 200 printable ASCII characters without spaces")
+    return text
+
+
 DurationUs = Annotated[int, _text(_positive_us, "a duration", 'a text with a unit, such as "20ms"')]
 RateHz = Annotated[int, _text(_rate, "a rate", 'a text with a unit, such as "10Hz"')]
 SizeBytes = Annotated[int, _text(_size, "a size", 'a text with a unit, such as "64MB"')]
@@ -98,4 +112,6 @@ Speed = Annotated[str, _text(_speed, "a speed", 'a text such as "1x", or "max"')
 NodeName = Annotated[str, _text(_node, "a name", "a text")]
 StreamName = Annotated[str, _text(_stream, "a name", "a text")]
 FilterText = Annotated[str, _text(_filter, "a filter", 'a text such as "refractory:period=1ms"')]
+Qos = Annotated[int, PlainValidator(_qos)]
+ClientId = Annotated[str, _text(_client_id, "a client id", "a text")]
 BrokerUrl = Annotated[str, _text(_broker, "a broker URL", 'a text such as "mqtt://127.0.0.1:1883"')]

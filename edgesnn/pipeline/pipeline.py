@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import os
 from collections.abc import Iterable, Iterator
 from types import TracebackType
@@ -18,6 +17,7 @@ from edgesnn.events.filters import FilterLike
 from edgesnn.events.formats.base import printable
 from edgesnn.events.recording import Recording
 from edgesnn.events.sources.live import LiveSource
+from edgesnn.pipeline.arguments import integer
 from edgesnn.pipeline.by_count import SECTION, ByCount, by_count, check_saved
 from edgesnn.pipeline.records import Records
 from edgesnn.pipeline.session_model import chain_model
@@ -169,8 +169,8 @@ class Pipeline:
             RecordingError: strict, and an event is outside the sensor.
         """
         self._check_open()
-        stamp_ns = _integer(stamp_ns, "stamp_ns", (1 << 63) - 1)
-        t_end_us = _integer(t_end_us, "t_end_us", TIME_LIMIT_US - 1)
+        stamp_ns = integer(stamp_ns, "stamp_ns", (1 << 63) - 1)
+        t_end_us = integer(t_end_us, "t_end_us", TIME_LIMIT_US - 1)
         if self._source is not None:
             raise UsageError("packets are pushed into a pipeline that has a source", where="push")
         if lost:
@@ -184,7 +184,7 @@ class Pipeline:
             raise UsageError("not a packet", where="push", found=found, expected="an array of edgesnn.EVENT, or bytes")
 
     def _lose(self, lost: Any) -> None:
-        number = _integer(lost, "lost", 1 << 52)
+        number = integer(lost, "lost", 1 << 52)
         if self._threads is not None or number is None or number < 0:
             raise UsageError("events cannot be lost so", where="lost", found=repr(lost), expected="a count, no threads")
         self._chain.lose(number)
@@ -203,7 +203,7 @@ class Pipeline:
         self._check_open()
         if self._threads is not None:
             self._threads.start()
-            result = self._chain.poll(_integer(wait_ms, "wait_ms", _LONGEST_MS))
+            result = self._chain.poll(integer(wait_ms, "wait_ms", _LONGEST_MS))
             if result is None and self._chain.ended:
                 self._threads.raise_error()
         elif wait_ms:
@@ -307,6 +307,16 @@ class Pipeline:
                 raise
         self._finished = self._concluded = False
 
+    def reset(self) -> None:
+        """Set the model's states and the decision as at the start, between two windows; what comes in and the windows
+        and their numbers go on. Windows that are decided already, and wait to be polled, are not decided again.
+
+        Raises:
+            UsageError: the pipeline is closed.
+        """
+        self._check_open()
+        self._chain.reset()
+
     def close(self) -> None:
         """Let go of the source; twice is once. What was not polled is lost; only `counters` can be asked for now."""
         self._closed = True
@@ -343,17 +353,6 @@ class Pipeline:
     def _check_process(self) -> None:
         if os.getpid() != self._process:
             raise UsageError("a pipeline was carried into a forked process", hint="make it in the process that uses it")
-
-
-def _integer(value: Any, name: str, largest: int) -> int | None:
-    """Return an integer of at most this absolute value, or None; UsageError names the argument."""
-    try:
-        number = None if value is None else operator.index(value)
-    except TypeError:
-        number = largest + 1
-    if number is not None and abs(number) > largest:
-        raise UsageError("not a usable number", where=name, found=repr(value), expected=f"an integer up to {largest}")
-    return number
 
 
 def sensor_of(source: Recording | LiveSource | None, sensor: tuple[int, int] | None, model: Model) -> tuple[int, int]:

@@ -58,3 +58,7 @@ class SessionModel:
         """Set the session's state; raises ModelError and changes nothing where it is another model's."""
         arrays = {_PREFIX + name: array for name, array in state.items()}
         self._session.restore(snapshot.encode(arrays, self._model.identity, [_SECTION]))
+
+    def reset(self) -> None:
+        """Set every state as at the start."""
+        self._session.reset()

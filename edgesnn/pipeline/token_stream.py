@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgesnn.errors import EdgeSnnError, ModelError, UsageError
-from edgesnn.graph import fields
+from edgesnn.pipeline.arguments import checked_count, checked_key, checked_reset
 from edgesnn.pipeline.tap import Frozen, LineTap
 from edgesnn.pipeline.token_records import Arrival, TokenRecords
 from edgesnn.pipeline.token_sessions import Keyed, TokenSessions
@@ -24,7 +24,7 @@ from edgesnn.prediction import Prediction
 from edgesnn.runtime import Model, load, snapshot
 from edgesnn.runtime.decide import Readout
 from edgesnn.tokens.lines import MOST_BYTES, Line
-from edgesnn.tokens.masks import MOST_FIELD, field_of
+from edgesnn.tokens.masks import field_of
 from edgesnn.tokens.sources.base import LineSource, Mark
 from edgesnn.tokens.sources.registry import open_lines
 from edgesnn.tokens.together import AT_ONCE, common_steps, together
@@ -34,7 +34,6 @@ _TICK_MS = 100
 _SECTIONS = ("decide", "session", "source", "tokens")
 _WIDE_BYTES = 1 << 22
 """Weights that do not stay in a cache: from here on lines of several keys are done together."""
-MOST_SESSIONS = 1 << 16
 
 
 @dataclass
@@ -95,15 +94,15 @@ class TokenStream:
         publish_text: bool = False,
     ) -> None:
         self.model = model if isinstance(model, Model) else load(model, backend=backend)
-        self._key = _checked_key(key)
-        policy = None if reset is None else _checked_reset(reset)
+        self._key = checked_key(key)
+        policy = None if reset is None else checked_reset(reset)
         states = [replace(state, **(policy or {})) for state in self.model.document.states]
         readout = self.model.readout if threshold is None else None
         if threshold is None and readout is None:
             threshold = self.model.input.get("alert_bits")
         self._readout = None if readout is None else Readout.from_document(readout)
         self._records = TokenRecords(self.model, stream, threshold, publish_text, self._readout, _reset_words(policy))
-        self._sessions = TokenSessions(self.model, states, self._readout, _checked_count(sessions))
+        self._sessions = TokenSessions(self.model, states, self._readout, checked_count(sessions))
         self._waiting: deque[tuple[Line, float]] = deque()
         self._made: deque[_Made] = deque()
         self._order: list[str] = []  # of the sessions before what was made
@@ -241,6 +240,16 @@ class TokenStream:
         self._place = None if self._source is None else self._source.seek(mark)
         self.ended = False
 
+    def reset(self) -> None:
+        """Forget every session: each key begins anew at its next line. Lines that wait are not lost.
+
+        Raises:
+            UsageError: the stream is closed.
+        """
+        self._check_open()
+        self._undo()
+        self._sessions.replace(OrderedDict(), self._sessions.evicted)
+
     def close(self) -> None:
         """Let go of the source; twice is once."""
         self._closed = True
@@ -366,29 +375,6 @@ def _heard(one: Keyed, arrived_s: float, live: bool) -> float | None:
     idle_ms = None if one.heard_s is None or not live else 1e3 * (arrived_s - one.heard_s)
     one.heard_s = arrived_s
     return idle_ms
-
-
-def _checked_reset(reset: Any) -> dict[str, Any]:
-    try:
-        return fields.reset_policy(reset, "reset", "reset")
-    except ModelError as error:
-        raise UsageError("not a reset policy", where="reset", found=error.found, expected=error.expected) from None
-
-
-def _checked_key(key: Any) -> str | int | None:
-    if key is None or key == "origin":
-        return None if key is None else "origin"
-    if type(key) is int and 0 <= key <= MOST_FIELD:
-        return key
-    expected = f"'origin', or the number of a field, 0 to {MOST_FIELD}"
-    raise UsageError("not a key of sessions", where="key", found=repr(key), expected=expected)
-
-
-def _checked_count(sessions: Any) -> int:
-    if type(sessions) is not int or not 1 <= sessions <= MOST_SESSIONS:
-        expected = f"1 to {MOST_SESSIONS}"
-        raise UsageError("not a number of sessions", where="sessions", found=repr(sessions), expected=expected)
-    return sessions
 
 
 def _reset_words(policy: Mapping[str, Any] | None) -> str | None:

@@ -91,6 +91,12 @@ class Outbox:
         with self._changed:
             return self._next_seq.get(stream, 0)
 
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The streams that have a number here, those that a file remembers too."""
+        with self._changed:
+            return tuple(self._next_seq)
+
     def totals(self) -> tuple[int, int]:
         """Return how many were accepted in all, and how many are pending."""
         with self._changed:

@@ -38,8 +38,18 @@ def stream_topic(node: str, stream: str, kind: str) -> str:
     return f"{ROOT}/{node}/{stream}/{kind}"
 
 
-def status_payload(node: str, boot_id: str, status: str, ts: str, note: str | None = None) -> bytes:
-    """Return the payload that says whether the node is there; `note`: what its owner should know."""
+def command_topic(node: str, verb: str) -> str:
+    """Return the topic of a command to a node."""
+    return f"{ROOT}/{node}/cmd/{verb}"
+
+
+def status_payload(
+    node: str, boot_id: str, status: str, ts: str, note: str | None = None, last_error: str | None = None
+) -> bytes:
+    """Return the payload that says whether the node is there.
+
+    `note`: what its owner should know. `last_error`: what a connection before this one ended with.
+    """
     record = {
         "schema": "edgesnn.status/1",
         "node": node,
@@ -48,7 +58,8 @@ def status_payload(node: str, boot_id: str, status: str, ts: str, note: str | No
         "status": status,
         "ts": ts,
     }
-    return _encode(record if note is None else {**record, "note": note})
+    notes = {"note": note, "last_error": last_error}
+    return _encode(record | {name: text for name, text in notes.items() if text is not None})
 
 
 def state_payload(prediction: Prediction) -> bytes:

@@ -112,7 +112,8 @@ void bind_pipeline(py::module_& m) {
         .def("poll", &PyChain::poll)
         .def("counters", &PyChain::counters)
         .def("save", &PyChain::save)
-        .def("load", &PyChain::load, py::arg("state"));
+        .def("load", &PyChain::load, py::arg("state"))
+        .def("reset", &PyChain::reset);
     py::class_<PyThreadedChain>(room, "ThreadedChain")
         .def(py::init<PyChain&, const std::string&, size_t, int64_t>(), py::arg("chain"), py::arg("when_full"),
              py::arg("events"), py::arg("keep_every"))
@@ -128,6 +129,7 @@ void bind_pipeline(py::module_& m) {
         .def("counters", &PyThreadedChain::counters)
         .def("save", &PyThreadedChain::save)
         .def("load", &PyThreadedChain::load, py::arg("state"))
+        .def("reset", &PyThreadedChain::reset)
         .def("tap", &PyThreadedChain::tap, py::arg("most"))
         .def_property_readonly("tap_full", &PyThreadedChain::tap_full)
         .def("take_tapped", &PyThreadedChain::take_tapped)

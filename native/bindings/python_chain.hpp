@@ -148,6 +148,10 @@ class PyChain {
         const Turn turn(busy_, "pipeline");
         chain().load(from_dict(state));
     }
+    void reset() {
+        const Turn turn(busy_, "pipeline");
+        chain().reset();
+    }
 
     // For a ThreadedChain: this one is not to be used any more.
     std::pair<std::unique_ptr<pipeline::Chain>, PythonWindowModel*> give_away() {

@@ -93,6 +93,10 @@ class PyThreadedChain {
         const py::gil_scoped_release unlocked;
         chain_->load(tensors);
     }
+    void reset() {
+        const py::gil_scoped_release unlocked;
+        chain_->reset();
+    }
     void tap(size_t most) {
         const py::gil_scoped_release unlocked;
         chain_->tap(most);

@@ -54,6 +54,10 @@ class PythonWindowModel final : public pipeline::WindowModel {
         const pybind11::gil_scoped_acquire locked;
         model_.attr("load")(to_dict(reader.all()));
     }
+    void reset() override {
+        const pybind11::gil_scoped_acquire locked;
+        model_.attr("reset")();
+    }
     // Raises what infer's object raised, if it did. Call with the GIL held.
     void rethrow() {
         if (!raised_) return;

@@ -126,6 +126,11 @@ CounterMap Chain::counters() const {
     return counters;
 }
 
+void Chain::reset() {
+    model_->reset();
+    decide_.reset();
+}
+
 StateTensors Chain::save() const {
     StateWriter writer("input");
     input_.save(writer);

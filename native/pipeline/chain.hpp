@@ -65,6 +65,7 @@ class Chain {
 
     StateTensors save() const;               // throws the stream's error, where it has failed
     void load(const StateTensors& tensors);  // throws Error{model} and changes nothing then
+    void reset();  // the model's states and the decision, as at the start; what comes in and the windows go on
 
   private:
     bool move_events();

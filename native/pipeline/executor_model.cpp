@@ -32,6 +32,7 @@ class NativeWindowModel final : public WindowModel, private executor::StepSink {
 
     void save(StateWriter& writer) const override { session_.save(writer); }
     void load(const StateReader& reader) override { session_.load(reader); }
+    void reset() override { session_.reset(); }
 
   private:
     // All steps in one call, or one after the other where any may be the last.

@@ -327,6 +327,12 @@ StateTensors ThreadedChain::save() {
     return tensors;
 }
 
+void ThreadedChain::reset() {
+    const std::lock_guard<std::mutex> lock(consumer_);
+    const Gate::Pause pause(gate_);
+    chain_->reset();
+}
+
 void ThreadedChain::load(const StateTensors& tensors) {
     const std::lock_guard<std::mutex> lock(consumer_);
     const Gate::Pause pause(gate_);

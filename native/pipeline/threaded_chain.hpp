@@ -63,6 +63,7 @@ class ThreadedChain {
     StateTensors save();  // readable by a chain without threads too
     // What waits is replaced. Throws Error{model} and changes nothing then, also on more than kMostRaw undecoded bytes.
     void load(const StateTensors& tensors);
+    void reset();  // as Chain::reset, between two windows
 
     // Of the thread that polls. From tap on what the chain takes is kept until take_tapped; where it is more than
     // `most` bytes poll takes nothing and returns at once.

@@ -26,6 +26,7 @@ class WindowModel {
     virtual Status infer(const encode::Encoded& window, Inference& out) noexcept = 0;
     virtual void save(StateWriter& writer) const = 0;  // section "session"
     virtual void load(const StateReader& reader) = 0;  // throws Error{model}; changes nothing when it throws
+    virtual void reset() = 0;                          // every state, whatever its reset policy
 };
 
 }  // namespace edgesnn::pipeline

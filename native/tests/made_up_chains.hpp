@@ -28,6 +28,7 @@ class SumModel final : public WindowModel {
     }
     void save(StateWriter& writer) const override { writer.put("memory", memory_); }
     void load(const StateReader& reader) override { memory_ = reader.get<uint32_t>("memory"); }
+    void reset() override { memory_ = 1; }
 
   private:
     uint32_t mixed(const encode::PointWindow& window) const noexcept {

@@ -15,7 +15,8 @@ import pytest
 from edgesnn.broker_url import Broker
 from edgesnn.daemon.beacon import Beacon
 from edgesnn.errors import PublishError
-from edgesnn.mqtt import MOST_PACKET_BYTES, Client, Connected, Lost
+from edgesnn.mqtt import Client, Connected, Lost
+from edgesnn.mqtt.link import MOST_BYTES
 from edgesnn.tokens.sources.mqtt import MqttLines
 from tests.memory import resident_kib
 
@@ -112,7 +113,7 @@ def hostile() -> Iterator[Callable[..., Hostile]]:
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_what_no_broker_sends_costs_a_connection_at_most(attack, hostile, monkeypatch):
-    monkeypatch.setattr("edgesnn.mqtt.BACK_OFF_S", (0.01, 0.05))
+    monkeypatch.setattr("edgesnn.mqtt.client.BACK_OFF_S", (0.01, 0.05))
     server = hostile(ATTACKS[attack])
     client = Client(server.broker, client_id="x", protocol="5")
     deadline, connected = time.monotonic() + LONGEST_S, 0
@@ -128,7 +129,7 @@ def test_what_no_broker_sends_costs_a_connection_at_most(attack, hostile, monkey
 
 
 def test_a_message_without_end_takes_no_memory(hostile, monkeypatch):
-    monkeypatch.setattr("edgesnn.mqtt.BACK_OFF_S", (0.01, 0.05))
+    monkeypatch.setattr("edgesnn.mqtt.client.BACK_OFF_S", (0.01, 0.05))
     server = hostile(publish(b"a", b"x" * 100, says=250_000_000), forever=True)
     client = Client(server.broker, client_id="x", protocol="5")
     before, lost = resident_kib(), []
@@ -136,13 +137,13 @@ def test_a_message_without_end_takes_no_memory(hostile, monkeypatch):
     while len(lost) < 2 and time.monotonic() < deadline:
         lost += [event for event in client.poll(0.05) if isinstance(event, Lost)]
         assert resident_kib() - before < 64 * 1024
-    assert all(str(MOST_PACKET_BYTES) in str(event.error) for event in lost)
+    assert all(str(MOST_BYTES) in str(event.error) for event in lost)
     assert len(lost) >= 2
     client.close()
 
 
 def test_the_node_s_own_topics_and_lines_outlive_it_and_say_it_once(hostile, monkeypatch, caplog):
-    monkeypatch.setattr("edgesnn.mqtt.BACK_OFF_S", (0.01, 0.05))
+    monkeypatch.setattr("edgesnn.mqtt.client.BACK_OFF_S", (0.01, 0.05))
     server = hostile(ATTACKS["topic that is no text"])
     beacon = Beacon(server.broker, node="gate-1", boot_id="0" * 16, protocol="5")
     beacon.start()

@@ -12,10 +12,13 @@ from typing import Any
 import jsonschema
 
 import edgesnn
+from edgesnn.daemon.commands.desk import ANSWER_S
+from edgesnn.daemon.commands.parsing import VERBS
 from edgesnn.publish import topics
-from edgesnn.publish.sinks.mqtt import EVENT_EXPIRY_S
+from edgesnn.publish.sinks.changes import EVENT_EXPIRY_S
 from edgesnn.schemas import NAMES
 from tests.daemon.test_service import RECORDING, configuration, one_broker, run, stream, subscribed, wait_for
+from tests.daemon.test_service_commands import Asker, listening
 
 __all__ = ["one_broker", "run"]  # fixtures
 
@@ -23,7 +26,10 @@ PACKAGE = Path(edgesnn.__file__).parent
 FOLDER = PACKAGE / "schemas"
 DOCUMENT: dict[str, Any] = json.loads((FOLDER / "asyncapi.json").read_text("utf-8"))
 CHANNELS: dict[str, Any] = DOCUMENT["channels"]
+SAID = {kind for kind in CHANNELS if DOCUMENT["operations"][kind]["action"] == "send"}
+ASKED = {"command", "response"}
 KEPT = {kind for kind in CHANNELS if DOCUMENT["operations"][kind]["bindings"]["mqtt"]["retain"]}
+SUFFIXES = ("/prediction", "/state", "/event", "/status", "/health", "/config", "/cmd/ping", "/cmd/ping/response")
 
 
 def at(reference: dict[str, str]) -> Any:
@@ -65,7 +71,7 @@ def channel_of(topic: str) -> str:
 def published() -> dict[str, set[str]]:
     """Return from the code: kind of each topic that it publishes -> how it is retained ("?": another line says it)."""
     found: dict[str, set[str]] = {}
-    for path in [*PACKAGE.glob("publish/**/*.py"), *PACKAGE.glob("daemon/*.py")]:
+    for path in [*PACKAGE.glob("publish/**/*.py"), *PACKAGE.glob("daemon/**/*.py")]:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue
@@ -76,6 +82,8 @@ def published() -> dict[str, set[str]]:
                 found.setdefault(str(words[0]), set()).update(map(str, keep or ["?"]))
             elif node.func.attr == "status_topic":
                 found.setdefault("status", set()).add("?")
+            elif node.func.attr == "publish" and path.name == "desk.py":
+                found.setdefault("response", set()).update(["?"])
     return found
 
 
@@ -87,16 +95,19 @@ def test_every_reference_leads_somewhere_and_every_schema_is_used():
             assert at(reference)
     for kind, operation in DOCUMENT["operations"].items():
         assert at(operation["channel"]) is CHANNELS[kind]
-        assert operation["action"] == "send"
+        assert operation["action"] == ("receive" if kind == "command" else "send")
         schema = json.loads((FOLDER / schema_file(kind)).read_text("utf-8"))
         assert schema["properties"]["schema"]["const"] == f"edgesnn.{kind}/1"
         parameters = set(re.findall(r"\{(\w+)\}", CHANNELS[kind]["address"]))
-        assert set(CHANNELS[kind]["parameters"]) == parameters <= set(schema["required"])
+        assert set(CHANNELS[kind]["parameters"]) == parameters
+        assert parameters <= set(schema["required"]) or kind == "command"
+    assert DOCUMENT["operations"]["command"]["reply"]["channel"]["$ref"] == "#/channels/response"
+    assert DOCUMENT["components"]["parameters"]["verb"]["enum"] == list(VERBS)
 
 
 def test_its_channels_are_the_topics_that_the_code_publishes():
     code = published()
-    assert set(code) == set(CHANNELS)
+    assert set(code) == SAID
     for kind, keep in code.items():
         if keep != {"?"}:
             assert keep == {str(kind in KEPT)}, kind
@@ -104,13 +115,18 @@ def test_its_channels_are_the_topics_that_the_code_publishes():
     assert streams == {"prediction", "state", "event"}
     for kind in streams:
         assert CHANNELS[kind]["address"] == topics.stream_topic("{node}", "{stream}", kind)
-    for kind in set(CHANNELS) - streams:
+    assert CHANNELS["command"]["address"] == topics.command_topic("{node}", "{verb}")
+    assert CHANNELS["response"]["address"] == CHANNELS["command"]["address"] + "/response"
+    for kind in set(CHANNELS) - streams - ASKED:
         assert CHANNELS[kind]["address"] == topics.status_topic("{node}").replace("status", kind)
     expiry = {
         kind: operation["bindings"]["mqtt"].get("messageExpiryInterval")
         for kind, operation in DOCUMENT["operations"].items()
     }
-    assert {kind: seconds for kind, seconds in expiry.items() if seconds is not None} == {"event": EVENT_EXPIRY_S}
+    assert {kind: seconds for kind, seconds in expiry.items() if seconds is not None} == {
+        "event": EVENT_EXPIRY_S,
+        "response": ANSWER_S,
+    }
 
 
 def test_it_says_what_the_page_says():
@@ -127,9 +143,11 @@ def test_it_says_what_the_page_says():
 
 
 def test_a_running_service_publishes_what_it_says_and_nothing_else(one_broker, run):
-    with subscribed(one_broker) as early:
-        daemon = run(configuration(one_broker, stream("door", f"replay:{RECORDING}?loop")))
-        wait_for(lambda: all(early.of(f"/{kind}") for kind in set(CHANNELS) - {"stats"}), what=daemon.log)
+    every = "[commands]\nenabled = true\n[http]\nenabled = false\n"
+    with subscribed(one_broker) as early, Asker(one_broker, v5=one_broker.kind == "mosquitto") as asker:
+        daemon = run(configuration(one_broker, stream("door", f"replay:{RECORDING}?loop"), more=every))
+        listening(asker)
+        wait_for(lambda: all(map(early.of, SUFFIXES)), what=daemon.log)
         with subscribed(one_broker) as late:
             wait_for(lambda: {channel_of(m.topic) for m in late.messages if m.retain} == KEPT, what=daemon.log)
         assert daemon.end() == 0, daemon.log
@@ -144,8 +162,9 @@ def test_a_running_service_publishes_what_it_says_and_nothing_else(one_broker, r
         for message in messages:
             record = json.loads(message.payload)
             validator.validate(record)
-            levels = {"node": record["node"], "stream": record.get("stream")}
+            levels = {"node": "gate-1", "stream": record.get("stream"), "verb": record.get("verb", "ping")}
             assert message.topic == CHANNELS[kind]["address"].format(**levels)
+            assert record.get("node", "gate-1") == "gate-1"
             assert message.qos == binding["qos"]
             left_s = getattr(message.properties, "MessageExpiryInterval", None)
             if one_broker.kind == "mosquitto":

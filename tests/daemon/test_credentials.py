@@ -173,7 +173,7 @@ def test_two_of_one_client_id_say_so_stop_fighting_and_go_on_when_one_has_gone(
 ):
     for module in ("edgesnn.publish.sinks.mqtt", "edgesnn.daemon.beacon"):
         monkeypatch.setattr(f"{module}.make_client_id", lambda node, role: f"same-{role}")
-    monkeypatch.setattr("edgesnn.mqtt.REST_S", (2.0, 8.0))
+    monkeypatch.setattr("edgesnn.mqtt.client.REST_S", (2.0, 8.0))
     mosquitto.start("allow_anonymous true")
     folders = [tmp_path / "one", tmp_path / "other"]
     texts = [text_of(mosquitto, "mqtt://", "", door, f"gate-{number}") for number in (1, 2)]

@@ -17,6 +17,7 @@ import pytest
 from edgesnn.broker_url import Broker
 from edgesnn.daemon import logs
 from edgesnn.daemon import service as service_module
+from edgesnn.daemon import signals as signals_module
 from edgesnn.daemon.beacon import Beacon
 from edgesnn.daemon.runner import Runner
 from edgesnn.mqtt import Client
@@ -158,7 +159,7 @@ def test_a_thread_that_ends_by_an_error_is_one_line_of_the_log(capsys):
 
 
 def test_a_thousand_signals_are_one_of_each_kind_and_the_one_that_ends_comes_first():
-    with service_module._Signals(signal.SIGTERM, signal.SIGHUP) as signals:
+    with signals_module.Signals(signal.SIGTERM, signal.SIGHUP) as signals:
         for _ in range(1000):
             os.kill(os.getpid(), signal.SIGHUP)
         os.kill(os.getpid(), signal.SIGTERM)
@@ -188,7 +189,7 @@ class Failing:
 @pytest.mark.parametrize("kind", available())
 @pytest.mark.parametrize("every", [1, 2, 7])
 def test_callbacks_of_paho_that_raise_cost_a_connection_and_no_prediction(kind, every, tmp_path, monkeypatch):
-    monkeypatch.setattr("edgesnn.mqtt.BACK_OFF_S", (0.02, 0.1))
+    monkeypatch.setattr("edgesnn.mqtt.client.BACK_OFF_S", (0.02, 0.1))
     with KillableBroker(kind, tmp_path) as broker, subscribed(broker) as subscriber:
         failing = Failing(every, 4)
         monkeypatch.setattr(Client, "_note", lambda client, event: failing(client, event))
@@ -209,7 +210,7 @@ def test_callbacks_of_paho_that_raise_cost_a_connection_and_no_prediction(kind, 
 
 
 def test_the_node_s_own_topics_outlive_an_exception_and_say_it_once(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr("edgesnn.mqtt.BACK_OFF_S", (0.02, 0.1))
+    monkeypatch.setattr("edgesnn.mqtt.client.BACK_OFF_S", (0.02, 0.1))
     with KillableBroker(available()[0], tmp_path) as broker, subscribed(broker) as subscriber:
         beacon = Beacon(Broker("127.0.0.1", broker.broker.port), node="gate-1", boot_id="0" * 16, protocol="auto")
         failing = [True]

@@ -40,6 +40,7 @@ def test_stats_come_after_ten_seconds_and_at_the_end(one_broker, run):
     with subscribed(one_broker) as subscriber:
         daemon = run(configuration(one_broker, stream("door", f"replay:{RECORDING}?loop")))
         first = validated(subscriber.wait_for(1, "/stats", 40)[0])
+        subscriber.wait_for(len(subscriber.of("/prediction")) + 1)
         assert daemon.end() == 0
         second = validated(subscriber.wait_for(2, "/stats")[-1])
     assert not any(message.retain for message in subscriber.of("/stats"))

@@ -36,7 +36,7 @@ def test_of_changes_only_what_differs_from_the_one_before_passes(labels):
     gate = Gate("change", None)
     passed = [gate.passes(make_prediction(number, label)) for number, label in enumerate(labels)]
     assert passed == [number == 0 or label != labels[number - 1] for number, label in enumerate(labels)]
-    assert gate.held_back == {"unchanged": passed.count(False), "rate_limit": 0}
+    assert gate.held_back == {"unchanged": passed.count(False), "rate_limit": 0, "paused": 0}
 
 
 @given(st.lists(st.floats(0, 0.4), min_size=1, max_size=200), st.integers(1, 20))
@@ -232,7 +232,9 @@ def runner(name: str, state: str, age_s: float, *, over: bool = False) -> Any:
 
 def test_no_broker_is_said_when_an_attempt_has_failed_and_what_waits_where_there_is_one():
     def reasons(connected: bool, why: str | None, held_up: str | None = None) -> list[str]:
-        outlet: Any = SimpleNamespace(connected=connected, why=why, held_up=held_up, degraded=None)
+        outlet: Any = SimpleNamespace(
+            connected=connected, why=why, held_up=held_up, degraded=None, since=None, last_error=why
+        )
         beacon: Any = SimpleNamespace(connected=True, why=None)
         found: list[str] = facts.health([], outlet, beacon, [])["reasons"]
         return found
@@ -269,7 +271,7 @@ def test_the_watchdog_hears_nothing_while_a_stream_is_stalled(tmp_path, monkeypa
         service: Any = object.__new__(Service)
         service.notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")})
         service.beacon = SimpleNamespace(say=lambda *_, **__: None, alive=True)
-        service.outbox = service.pages = None
+        service.outbox = service.pages = service.desk = None
         service.outlet = SimpleNamespace(beat_s=time.monotonic(), alive=True, look=lambda: None)
         service._told, service._faults, service._said = {}, {}, set()
         service._ailed_s, service._stats_due_s = 0.0, float("inf")

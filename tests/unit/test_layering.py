@@ -29,7 +29,7 @@ ROWS = [
     {"events"},
     {"hdf5"},
     {"mqtt"},
-    {"prediction", "schemas", "broker_url", "mqtt_events", "mqtt_versions"},
+    {"prediction", "schemas", "broker_url"},
     {"errors", "units", "version", "clock", "spread", "variants", "_native", "zoo"},
 ]
 LEVEL = {room: len(ROWS) - index for index, row in enumerate(ROWS) for room in row}
@@ -47,7 +47,7 @@ EXTRA = {
     "tokens": {"tokenizers"},
 }
 NUMPY_FREE = {
-    *("cli", "publish", "mqtt", "mqtt_events", "mqtt_versions", "prediction", "schemas", "broker_url"),
+    *("cli", "publish", "mqtt", "prediction", "schemas", "broker_url"),
     *("clock", "errors", "spread", "units", "variants", "version"),
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgesnn.mqtt_versions import Versions
+from edgesnn.mqtt.versions import Versions
 
 
 @pytest.mark.parametrize("reason", [None, 0x81, 0x82, 0x84])

@@ -12,6 +12,7 @@ import pytest
 import edgesnn
 from edgesnn.broker_url import Broker
 from edgesnn.daemon import facts
+from edgesnn.daemon.commands import desk
 from edgesnn.daemon.gate import Gate
 from edgesnn.daemon.metrics import Page
 from edgesnn.pipeline import Ring
@@ -29,7 +30,11 @@ SOURCES = (
     "tcp://127.0.0.1:9?format=evt3&sensor=128x128",
     f"replay:{RECORDING}?loop",
 )
-LOGS = ("daemon/*.py", *(f"events/sources/{name}.py" for name in ("live", "streams", "devices")), "tokens/sources/*.py")
+LOGS = (
+    "daemon/**/*.py",
+    *(f"events/sources/{name}.py" for name in ("live", "streams", "devices")),
+    "tokens/sources/*.py",
+)
 WARNING = ("info", "warning", "error", "exception")
 
 
@@ -52,19 +57,20 @@ def test_every_state_and_reason():
     source = ast.parse(Path(facts.__file__).read_text("utf-8"))
     function = next(node for node in source.body if isinstance(node, ast.FunctionDef) and node.name == "health")
     words = {str(node.value).strip(": ") for node in ast.walk(function) if isinstance(node, ast.Constant)}
-    for reason in ("makes no progress", "no broker", "outbox", "predictions wait"):
+    for reason in ("makes no progress", "no broker", "outbox", "predictions wait", "commands"):
         assert reason in words, "the code says it in other words"
         assert reason in health
 
 
 def test_every_metric():
     outbox: dict[str, Any] = {"queue": {"waiting": 0, "dropped": 0}}
-    health = {"health": "ok", "broker": {"connected": True}}
+    health = {"health": "ok", "broker": {"connected": True, "since": None}}
     text = Page(lambda: (health, {"streams": {}, "outbox": outbox})).text().decode()
     metrics = re.findall(r"^# TYPE (edgesnn_\w+) ", text, re.MULTILINE)
     assert len(metrics) > 15
     named(metrics, section("Metrics"))
     named(Gate("window", None).held_back, section("Metrics"))
+    named(["received", *desk.OUTCOMES, *desk.IGNORED], section("Metrics"))
 
 
 def test_every_counter_of_the_outbox(tmp_path):
@@ -117,7 +123,8 @@ def test_every_message(text):
 
 
 def test_every_error_of_the_broker():
-    source = (PACKAGE / "mqtt.py").read_text("utf-8") + (PACKAGE / "publish" / "sinks" / "mqtt.py").read_text("utf-8")
+    files = (*PACKAGE.glob("mqtt/*.py"), PACKAGE / "publish" / "sinks" / "mqtt.py")
+    source = "".join(path.read_text("utf-8") for path in files)
     errors = set(re.findall(r'_error\(f?"([^"{]+?) ?[{"]', source)) | set(re.findall(r'self\.why = "([^"]+)"', source))
     assert len(errors) > 7
     named(errors - {"not connected"}, section("Errors of the broker"))

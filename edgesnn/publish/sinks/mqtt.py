@@ -1,4 +1,4 @@
-"""Predictions to a broker, QoS 1: an outbox filled by the predicting thread and emptied by a thread of this sink.
+"""Predictions to a broker: an outbox filled by the predicting thread and emptied by a thread of this sink.
 
 Topics and payloads: `docs/mqtt.md`. The predicting thread only puts into the outbox; the connection, its losses and
 its acknowledgements are the worker's.
@@ -21,11 +21,11 @@ from edgesnn.publish.outbox import Item, Outbox, Policy
 from edgesnn.publish.outbox_durable import DurableOutbox
 from edgesnn.publish.pace import Pace
 from edgesnn.publish.publisher import utc_now
+from edgesnn.publish.sinks.changes import Changes
 from edgesnn.spread import spread
 
 NOT_TAKEN_BACK_OFF_S = (0.5, 30.0)
 PATIENCE_S = 60.0
-EVENT_EXPIRY_S = 10
 PACE_PAUSE_S = 0.02
 GOODBYE_S = 1.0
 
@@ -37,7 +37,9 @@ class MqttSink:
         broker: from `edgesnn.broker_url.parse_broker`.
         node, boot_id: as the `Publisher` numbers with.
         role: the middle part of the client id ("replay", "demo").
+        client_id: instead of a random one; no other client may have it.
         protocol: "auto", "5" or "3.1.1".
+        qos: 1, or 0: of predictions, states and events. What QoS 0 gave to the socket counts as acknowledged.
         transient: leave no retained message behind when this process goes (replay, demo).
         policy, capacity, block_s: see `Outbox`.
         outbox: where predictions wait, instead of an `Outbox` of the three above; closed with the sink. With one in a
@@ -56,7 +58,9 @@ class MqttSink:
         node: str,
         boot_id: str,
         role: str = "replay",
+        client_id: str | None = None,
         protocol: str = "auto",
+        qos: Literal[0, 1] = 1,
         transient: bool = True,
         policy: Policy = "block",
         capacity: int = 10_000,
@@ -68,31 +72,32 @@ class MqttSink:
     ) -> None:
         self.where = broker.url
         self.why: str | None = None
+        self.since: str | None = None  # when the broker took us
+        self.last_error: str | None = None  # that a connection ended with
         self._node, self._boot_id = topics.check_level(node, "node"), boot_id
         self._transient, self._keep, self._on_ack = transient, no_subscriber == "keep", on_ack
+        self._qos = qos
         self._patient = isinstance(outbox, DurableOutbox)
         self._outbox = outbox or Outbox(policy=policy, capacity=capacity, block_s=block_s)
         self._pace = Pace(drain_hz, IN_FLIGHT) if self._patient else None
         farewell = b"" if transient else self._status("offline")
         self._client = Client(
             broker,
-            client_id=make_client_id(node, role),
+            client_id=client_id or make_client_id(node, role),
             protocol=protocol,
             will=Will(topics.status_topic(node), farewell),
             patience_s=PATIENCE_S if self._patient else None,
         )
         self._sent: dict[int, Item] = {}
         self._arrived: list[int] = []  # acknowledged, not yet told to the outbox
-        self._states: dict[str, Prediction] = {}
-        self._late: dict[str, Prediction] = {}  # the last one that came too late, where no other came since
-        self._events_expired = 0
+        self._changes = Changes(self._client, node, qos, retain=not transient)
         self._checked: set[str] = set()
         self._not_taken: list[int] = []
         self._resume_at = 0.0
         self._held_up = False
         self._not_taken_delay_s = NOT_TAKEN_BACK_OFF_S[0]
         self._ack_us: deque[float] = deque(maxlen=2_000)
-        self._connects = 0
+        self._connects = self._losses = 0
         self._failure: PublishError | None = None
         self._closing = threading.Event()
         self._draining = threading.Event()
@@ -149,6 +154,15 @@ class MqttSink:
         self._client.wake()
         return refused
 
+    def forget(self, stream: str) -> None:
+        """Take the retained state of a stream that is no more from the broker, now or when it is there. Any thread."""
+        self._changes.forget(stream)
+        self._client.wake()
+
+    def remember(self, stream: str) -> None:
+        """Let a forgotten stream have a state again. Any thread."""
+        self._changes.remember(stream)
+
     def drain(self, timeout_s: float) -> int:
         """Wait until everything is acknowledged, at most `timeout_s`; return how many predictions are not."""
         deadline = time.monotonic() + timeout_s
@@ -183,7 +197,8 @@ class MqttSink:
         return {
             **self._outbox.stats(),
             "connects": self._connects,
-            "events_expired": self._events_expired,
+            "losses": self._losses,
+            "events_expired": self._changes.expired,
             "protocol": self._client.protocol,
             "ack_p50_us": waits["p50"],
             "ack_p99_us": waits["p99"],
@@ -219,6 +234,7 @@ class MqttSink:
                 self._outbox.ack(arrived)
         self._say_status()
         self._send()
+        self._changes.clear()
 
     def _start_over(self, error: Exception) -> None:
         """Make a new connection after what should not happen; the client's back-off keeps that from being often."""
@@ -239,6 +255,9 @@ class MqttSink:
         elif isinstance(event, Connected):
             self._greet()
         elif isinstance(event, Lost):
+            self._losses += self.since is not None
+            self.since, self.last_error = None, str(event.error)
+            self._changes.lost()
             self._sent.clear()
             self._not_taken.clear()
             self._rewind()
@@ -247,6 +266,7 @@ class MqttSink:
                 raise event.error
 
     def _acknowledged(self, event: Acknowledged) -> None:
+        self._changes.answered(event.mid)
         item = self._sent.pop(event.mid, None)
         if item is None:
             return
@@ -259,6 +279,7 @@ class MqttSink:
             self._hold_back()
 
     def _refused(self, event: Refused) -> None:
+        self._changes.answered(event.mid)
         item = self._sent.pop(event.mid, None)
         if item is None:
             return  # a status, state or event: the predictions may be taken all the same
@@ -299,11 +320,11 @@ class MqttSink:
         for item in self._next_batch(IN_FLIGHT - len(self._sent)):
             prediction = item.prediction
             topic = topics.stream_topic(self._node, prediction.stream, "prediction")
-            self._sent[self._client.publish(topic, item.payload())] = item
+            self._sent[self._client.publish(topic, item.payload(), qos=self._qos)] = item
             if not prediction.late:
-                self._send_changes(prediction)
+                self._changes.follow(prediction)
             elif item.sends == 1:
-                self._expire_changes(prediction)
+                self._changes.expire(prediction)
 
     def _next_batch(self, n: int) -> list[Item]:
         if self._pace is None:
@@ -314,37 +335,15 @@ class MqttSink:
         self._pace.spend(len(batch))
         return batch
 
-    def _send_changes(self, prediction: Prediction) -> None:
-        before = self._states.get(prediction.stream)
-        if before is not None and (before.decision, before.label) == (prediction.decision, prediction.label):
-            return
-        self._states[prediction.stream] = prediction
-        self._late.pop(prediction.stream, None)
-        self._send_state(prediction)
-        for event_type, label, class_index in topics.changes(before, prediction):
-            topic = topics.stream_topic(self._node, prediction.stream, "event")
-            payload = topics.event_payload(prediction, event_type, label, class_index)
-            self._client.publish(topic, payload, expiry_s=EVENT_EXPIRY_S)
-
-    def _expire_changes(self, prediction: Prediction) -> None:
-        """Count the events of a prediction that comes too late to set a state or to make them."""
-        before = self._late.get(prediction.stream) or self._states.get(prediction.stream)
-        self._events_expired += len(topics.changes(before, prediction))
-        self._late[prediction.stream] = prediction
-
-    def _send_state(self, prediction: Prediction) -> None:
-        topic = topics.stream_topic(self._node, prediction.stream, "state")
-        self._client.publish(topic, topics.state_payload(prediction), retain=not self._transient)
-
     def _greet(self) -> None:
         self._connects += 1
+        self.since = utc_now()
         if self._pace is not None:
             self._pace.begin()
         self.why = None
         self._status_said = ""
         self._say_status()
-        for prediction in self._states.values():
-            self._send_state(prediction)
+        self._changes.greet()
 
     def _say_status(self) -> None:
         """Publish the retained status where it has changed: `draining` once no more is to come."""
@@ -371,7 +370,8 @@ class MqttSink:
     # --- helpers -------------------------------------------------------------------------------------------------
 
     def _status(self, status: str) -> bytes:
-        return topics.status_payload(self._node, self._boot_id, status, utc_now(), self._outbox.note)
+        notes = {"note": self._outbox.note, "last_error": self.last_error}
+        return topics.status_payload(self._node, self._boot_id, status, utc_now(), **notes)
 
     def _check_names(self, prediction: Prediction) -> None:
         for what, name in (("stream", prediction.stream), ("label", prediction.label)):

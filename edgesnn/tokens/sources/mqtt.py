@@ -11,12 +11,13 @@ from urllib.parse import unquote
 
 from edgesnn.broker_url import parse_broker
 from edgesnn.errors import PublishError, UsageError
-from edgesnn.mqtt import Client, Connected, Lost, Message, make_client_id
+from edgesnn.mqtt import Client, Connected, Lost, Message, Refused, make_client_id
 from edgesnn.tokens.lines import MOST_BYTES, Line
 from edgesnn.tokens.sources.base import Mark, Place
 
 _URL = re.compile(r"(mqtts?://[^/]+)/(.+)", re.DOTALL)
 _MOST_LINES = 1 << 12  # that a read gives; a message may be of millions
+_MOST_BYTES = 1 << 24  # of a message
 _log = logging.getLogger("edgesnn.tokens")
 
 
@@ -47,7 +48,7 @@ class MqttLines:
         self._said = ""
         self._coming: Iterator[Line] = iter(())
         self.coming = 0
-        self._client = Client(broker, client_id=make_client_id(socket.gethostname(), "lines"))
+        self._client = Client(broker, client_id=make_client_id(socket.gethostname(), "lines"), most_bytes=_MOST_BYTES)
         try:
             self._client.open()
         except BaseException:
@@ -96,6 +97,9 @@ class MqttLines:
                 messages.append(event)
             elif isinstance(event, Connected):
                 self._subscribe()
+            elif isinstance(event, Refused):
+                self._failed = event.error
+                break
             elif isinstance(event, Lost):
                 self._counts["connections_lost"] += 1
                 if event.final:

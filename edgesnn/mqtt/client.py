@@ -19,31 +19,17 @@ import ssl
 import time
 from typing import Any
 
-import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edgesnn.broker_url import Broker
 from edgesnn.errors import ConfigError, PublishError
-from edgesnn.mqtt_events import Acknowledged, Connected, Event, Lost, Message, Refused, Subscribed, Will
-from edgesnn.mqtt_versions import Versions
+from edgesnn.mqtt.events import Acknowledged, Connected, Event, Lost, Message, Refused, Subscribed, Will
+from edgesnn.mqtt.link import MOST_BYTES, Link
+from edgesnn.mqtt.sockets import TIMEOUT_S as CONNECT_TIMEOUT_S
+from edgesnn.mqtt.versions import Versions
 
-__all__ = [
-    "IN_FLIGHT",
-    "Acknowledged",
-    "Client",
-    "Connected",
-    "Event",
-    "Lost",
-    "Message",
-    "Refused",
-    "Subscribed",
-    "Will",
-    "make_client_id",
-]
-
-IN_FLIGHT = 20  # a larger window is slower: measured, docs/mqtt.md
 NO_ONE = 0x10  # "no matching subscribers"
 UNSPECIFIED = 0x80  # what paho says where the other side just closed
 SESSION_TAKEN_OVER = 0x8E
@@ -54,14 +40,12 @@ FINAL_ANSWERS = {NOT_AUTHORISED, 0x90, 0x99}  # to a message; and a topic or pay
 CREDENTIALS_HINT = (
     "name the user in the URL (mqtt://user@host) and give the password in EDGESNN_MQTT_PASSWORD or --mqtt-password-file"
 )
-CONNECT_TIMEOUT_S = 5.0
+CERTIFICATE_HINT = "does it want a certificate of ours? mqtt.cert_file, or --mqtt-cert-file"
 FALL_BACK_AFTER_S = 2.0  # a 3.1.1 broker may not even close on a CONNECT of version 5 (amqtt, when there is a will)
 BACK_OFF_S = (0.2, 30.0)
 REST_S = (30.0, 120.0)
 BRIEF_S, LASTING_S = 30.0, 300.0
 MOST_BRIEF = 6
-MOST_PACKET_BYTES = 1 << 24  # of a message that comes: a broker may say 256 MiB, and all of it would be held
-VERSIONS = {"5": paho.MQTTv5, "3.1.1": paho.MQTTv311}
 
 
 def make_client_id(node: str, role: str) -> str:
@@ -82,6 +66,7 @@ class Client:
         will: published by the broker when we vanish.
         keepalive_s: a dead link is noticed after about 1.5 times this.
         patience_s: after a refusal that trying again can hardly mend, try again when this has passed; None: never.
+        most_bytes: of a packet that the broker may send; a larger one ends the connection.
     """
 
     def __init__(
@@ -93,13 +78,15 @@ class Client:
         will: Will | None = None,
         keepalive_s: int = 10,
         patience_s: float | None = None,
+        most_bytes: int = MOST_BYTES,
     ) -> None:
         self.broker = broker
         self._client_id = client_id
         self._versions = Versions(protocol)
         self._ask_again = False  # for version 5
         self._will, self._keepalive_s, self._patience_s = will, keepalive_s, patience_s
-        self._paho: paho.Client | None = None
+        self._most_bytes = most_bytes
+        self._link: Link | None = None
         self._accepted, self._accepted_at = False, 0.0
         self._stopped = False
         self._brief = self._rests = 0
@@ -136,30 +123,48 @@ class Client:
 
     def poll(self, timeout_s: float) -> list[Event]:
         """Do what is due, wait at most `timeout_s` for traffic or `wake`, and return what happened since last time."""
-        if self._paho is None and not self._stopped and time.monotonic() >= self._attempt_at:
+        if self._link is None and not self._stopped and time.monotonic() >= self._attempt_at:
             self._connect()
         readable = self._wait(0.0 if self._events else timeout_s)
-        if self._paho is not None:
-            self._serve(self._paho, readable)
+        if self._link is not None:
+            self._serve(self._link, readable)
         events, self._events = self._events, []
         return events
 
     def publish(
-        self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False, expiry_s: int | None = None
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 1,
+        retain: bool = False,
+        expiry_s: int | None = None,
+        correlation: bytes | None = None,
     ) -> int:
         """Hand a message to the connection and return its id; call only while `connected`.
 
-        `expiry_s` lets the broker drop it undelivered after that time (MQTT 5; 3.1.1 has no such field).
+        `expiry_s` lets the broker drop it undelivered after that time, `correlation` is the answered request's (MQTT 5;
+        3.1.1 has no such fields).
         """
         properties = None
-        if expiry_s is not None and self._versions.now == "5":
+        if self._versions.now == "5" and (expiry_s is not None or correlation is not None):
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-            properties.MessageExpiryInterval = expiry_s
+            if expiry_s is not None:
+                properties.MessageExpiryInterval = expiry_s
+            if correlation is not None:
+                properties.CorrelationData = correlation
         return self._live().publish(topic, payload, qos, retain, properties).mid
 
     def subscribe(self, topic: str, qos: int = 1) -> int:
-        """Ask for a subscription and return its id; call only while `connected`, again after each `Connected`."""
-        mid = self._live().subscribe(topic, qos)[1]
+        """Ask for a subscription and return its id; call only while `connected`, again after each `Connected`.
+
+        What is published retained comes marked so, of MQTT 5 also while we are subscribed.
+        """
+        if self._versions.now == "5":
+            options = SubscribeOptions(qos, retainAsPublished=True)
+            mid = self._live().subscribe(topic, options=options)[1]
+        else:
+            mid = self._live().subscribe(topic, qos)[1]
         return -1 if mid is None else mid
 
     def wake(self) -> None:
@@ -169,21 +174,21 @@ class Client:
 
     def abandon(self, error: PublishError) -> None:
         """Give this connection up, to make a new one; `poll` then returns `error` as `Lost`."""
-        if self._paho is not None:
-            _drop(self._paho)
-            self._paho = None
+        if self._link is not None:
+            self._link.drop()
+            self._link = None
         self._fail(error)
 
     def close(self, timeout_s: float = 1.0) -> None:
         """Say goodbye and leave; twice is once."""
-        client, self._paho, self._stopped = self._paho, None, True
+        client, self._link, self._stopped = self._link, None, True
         if client is not None:
             client.disconnect()
             deadline = time.monotonic() + timeout_s
             while client.want_write() and client.socket() and time.monotonic() < deadline:
                 client.loop_write()
                 time.sleep(0.001)
-            _drop(client)
+            client.drop()
         for end in (self._wake_r, self._wake_w):
             with contextlib.suppress(OSError):
                 os.close(end)
@@ -191,60 +196,40 @@ class Client:
 
     # --- the connection ------------------------------------------------------------------------------------------
 
-    def _live(self) -> paho.Client:
-        if self._paho is None:
+    def _live(self) -> Link:
+        if self._link is None:
             raise self._error("not connected")
-        return self._paho
+        return self._link
 
     def _connect(self) -> None:
-        client = self._make_client()
+        link = Link(self.broker, self._client_id, self._versions.now, self._most_bytes)
+        if self._will is not None:
+            link.will_set(self._will.topic, self._will.payload, qos=1, retain=True)
+        self._set_callbacks(link)
         self._refusal = self._farewell = None
         try:
-            client.connect(self.broker.host, self.broker.port, self._keepalive_s)
+            link.begin(self._keepalive_s)
         except ssl.SSLCertVerificationError as error:
             self._fail(self._error("the broker's certificate is not accepted", found=error.verify_message), final=True)
+        except ConfigError as error:  # a file of certificates, renewed just now or wrong
+            self._fail(PublishError(error.what, where=error.where, found=error.found, hint=error.hint), final=True)
         except (OSError, ValueError) as error:
             self._brief = 0
             self._fail(self._error("cannot reach the broker", found=_reason(error), hint="is a broker running there?"))
         else:
-            self._paho = client
+            self._link = link
             patience_s = FALL_BACK_AFTER_S if self._versions.may_fall_back else CONNECT_TIMEOUT_S
             self._connack_by = time.monotonic() + patience_s
 
-    def _make_client(self) -> paho.Client:
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            self._client_id,
-            protocol=VERSIONS[self._versions.now],
-            reconnect_on_failure=False,
-        )
-        client.max_inflight_messages_set(IN_FLIGHT)
-        client.connect_timeout = CONNECT_TIMEOUT_S
-        if self.broker.user is not None:
-            client.username_pw_set(self.broker.user, self.broker.password)
-        if self.broker.tls:
-            self._set_tls(client)
-        if self._will is not None:
-            client.will_set(self._will.topic, self._will.payload, qos=1, retain=True)
-        self._set_callbacks(client)
-        return client
-
-    def _set_tls(self, client: paho.Client) -> None:
-        try:
-            client.tls_set(ca_certs=self.broker.ca_file)
-        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-            hint = "name a PEM file of certificate authorities, or leave it out for the system's"
-            raise ConfigError(
-                "cannot use the certificate authorities", where=self.broker.ca_file, found=_reason(error), hint=hint
-            ) from None
-
-    def _set_callbacks(self, client: paho.Client) -> None:
+    def _set_callbacks(self, link: Link) -> None:
         """Install callbacks that only note what happened; they run inside `poll`, in the owner's thread."""
         note = self._note
 
         def on_connect(_c: Any, _u: Any, _f: Any, reason: Any, _p: Any) -> None:
             if reason.is_failure:
                 self._refusal = reason
+            elif self._accepted:
+                link.trouble = "a second CONNACK"
             elif not self._versions.accepted():
                 self._ask_again = True
             else:
@@ -258,14 +243,19 @@ class Client:
             note(self._refused(mid, reason) if reason.is_failure else Acknowledged(mid, reason.value != NO_ONE))
 
         def on_message(_c: Any, _u: Any, message: Any) -> None:
-            note(Message(message.topic, bytes(message.payload), bool(message.retain)))
+            wanted = getattr(message.properties, "ResponseTopic", None)
+            correlation = getattr(message.properties, "CorrelationData", None)
+            note(Message(message.topic, bytes(message.payload), bool(message.retain), wanted, correlation))
 
-        client.on_connect = on_connect
-        client.on_disconnect = on_disconnect
-        client.on_publish = on_publish
-        client.on_message = on_message
-        client.on_subscribe = lambda _c, _u, mid, _codes, _p: note(Subscribed(mid))
-        client.on_socket_open = _no_delay
+        def on_subscribe(_c: Any, _u: Any, mid: int, codes: Any, _p: Any) -> None:
+            refusal = next((code for code in codes if code.is_failure), None)
+            note(Subscribed(mid) if refusal is None else self._denied(mid, refusal))
+
+        link.on_connect = on_connect
+        link.on_disconnect = on_disconnect
+        link.on_publish = on_publish
+        link.on_message = on_message
+        link.on_subscribe = on_subscribe
 
     def _note(self, event: Event) -> None:
         self._events.append(event)
@@ -275,11 +265,15 @@ class Client:
         error = self._error("the broker refuses what is published", found=str(reason), hint=hint)
         return Refused(mid, error, reason.value in FINAL_ANSWERS)
 
+    def _denied(self, mid: int, reason: Any) -> Refused:
+        hint = "does its access control let this user read that?"
+        return Refused(mid, self._error("the broker refuses the subscription", found=str(reason), hint=hint), True)
+
     def _wait(self, timeout_s: float) -> bool:
         """Sleep until the socket, `wake` or a deadline asks for work; say whether the connection may have bytes."""
         poller = select.poll()
         poller.register(self._wake_r, select.POLLIN)
-        client = self._paho
+        client = self._link
         sock = client.socket() if client is not None else None
         if client is not None and sock is not None:
             poller.register(sock, select.POLLIN | (select.POLLOUT if client.want_write() else 0))
@@ -297,34 +291,23 @@ class Client:
             return True  # TLS and websockets may have read more than they gave
         return sock.fileno() in ready
 
-    def _serve(self, client: paho.Client, readable: bool) -> None:
-        try:
-            read = client.loop_read() if readable else paho.MQTT_ERR_SUCCESS
-            codes = [read, client.loop_write() if client.want_write() else 0, client.loop_misc()]
-            self._check_size(client)
-        except Exception as error:  # paho-mqtt on bytes that no broker sends
-            self.abandon(self._error("the broker sends what cannot be read", found=_reason(error)))
-            return
+    def _serve(self, client: Link, readable: bool) -> None:
+        alive = client.serve(readable)
         if self._ask_again:
-            self._ask_again, self._paho = False, None
+            self._ask_again, self._link = False, None
             client.disconnect()
-            _drop(client)
-        elif any(code != paho.MQTT_ERR_SUCCESS for code in codes) or client.socket() is None:
+            client.drop()
+        elif not alive:
             self._connection_lost(client)
         elif not self._accepted and time.monotonic() > self._connack_by:
-            _drop(client)
-            self._paho = None
+            client.drop()
+            self._link = None
             if not self._versions.fall_back(None):
                 self._fail(self._error("no answer from the broker", found=f"nothing in {CONNECT_TIMEOUT_S:g} s"))
 
-    def _check_size(self, client: paho.Client) -> None:
-        coming = client._in_packet["remaining_length"]
-        if coming > MOST_PACKET_BYTES:
-            raise ValueError(f"a message of {coming} bytes, more than {MOST_PACKET_BYTES}")
-
-    def _connection_lost(self, client: paho.Client) -> None:
-        _drop(client)
-        self._paho = None
+    def _connection_lost(self, client: Link) -> None:
+        client.drop()
+        self._link = None
         was_accepted, self._accepted = self._accepted, False
         brief = was_accepted and self._count_brief()
         if was_accepted and time.monotonic() - self._accepted_at > self._delay_s:
@@ -333,17 +316,22 @@ class Client:
         value = getattr(reason, "value", None)
         if not was_accepted and self._versions.fall_back(value):
             return
-        if value == SESSION_TAKEN_OVER:
+        if client.trouble is not None:
+            self._fail(self._error("the broker sends what cannot be read", found=client.trouble))
+        elif value == SESSION_TAKEN_OVER:
             self._rest(f"another client took over the id {self._client_id}")
         elif was_accepted:
-            found = "closed without a reason" if value in (None, UNSPECIFIED) else str(reason)
+            closed = value in (None, UNSPECIFIED)
+            found = (client.reason or "closed without a reason") if closed else str(reason)
             if brief:
                 self._rest("the connection to the broker is lost again and again", found)
             else:
                 self._fail(self._error("the connection to the broker was lost", found=found))
         else:
             hint = CREDENTIALS_HINT if value in CREDENTIAL_REFUSALS else None
-            found = str(reason) if reason is not None else "closed before it answered"
+            if reason is None and self.broker.tls and self.broker.cert_file is None:
+                hint = CERTIFICATE_HINT
+            found = str(reason) if reason is not None else client.reason or "closed before it answered"
             error = self._error("the broker refused the connection", found=found, hint=hint)
             self._fail(error, final=value in FINAL_REFUSALS)
 
@@ -378,18 +366,6 @@ class Client:
 
     def _error(self, what: str, *, found: str | None = None, hint: str | None = None) -> PublishError:
         return PublishError(what, where=self.broker.url, found=found, hint=hint)
-
-
-def _no_delay(_client: Any, _userdata: Any, sock: Any) -> None:
-    with contextlib.suppress(OSError):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def _drop(client: paho.Client) -> None:
-    sock = client.socket()
-    if sock is not None:
-        with contextlib.suppress(OSError):
-            sock.close()
 
 
 def _reason(error: Exception) -> str:

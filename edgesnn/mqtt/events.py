@@ -1,4 +1,4 @@
-"""What `edgesnn.mqtt.Client` returns of what happened, and the will that it takes."""
+"""What a client tells its owner: `Client.poll` returns these."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ class Lost:
 
 @dataclass(frozen=True)
 class Acknowledged:
-    """The broker acknowledged message `mid`; `received` is False where it said that nobody subscribes (MQTT 5)."""
+    """The broker acknowledged message `mid`; `received` is False where it said that nobody subscribes (MQTT 5).
+
+    Of QoS 0: it was given to the system's socket.
+    """
 
     mid: int
     received: bool
@@ -32,7 +35,7 @@ class Acknowledged:
 
 @dataclass(frozen=True)
 class Refused:
-    """The broker answered message `mid` with an error (MQTT 5). `final`: sending it again cannot mend that."""
+    """The broker answered message or subscription `mid` with an error. `final`: sending it again cannot mend that."""
 
     mid: int
     error: PublishError
@@ -48,11 +51,13 @@ class Subscribed:
 
 @dataclass(frozen=True)
 class Message:
-    """A message that arrived."""
+    """A message that arrived. `response_topic`, `correlation`: where and how its sender wants an answer (MQTT 5)."""
 
     topic: str
     payload: bytes
     retained: bool
+    response_topic: str | None = None
+    correlation: bytes | None = None
 
 
 @dataclass(frozen=True)
