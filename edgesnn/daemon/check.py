@@ -25,7 +25,7 @@ from edgesnn.pipeline.by_count import by_count
 from edgesnn.publish.topics import ROOT
 from edgesnn.runtime import Model
 from edgesnn.runtime.windows import adapted, encoding_of, readout_of
-from edgesnn.tokens.sources.registry import FORMS
+from edgesnn.tokens.sources.registry import FORMS, check_lines
 from edgesnn.tokens.surprise import LineScorer
 
 ANSWER_S = 5.0
@@ -196,6 +196,7 @@ def _line_source(stream: Stream) -> None:
     if stream.source == "-" or stream.source == "journal:-" or (rest.startswith("//") and scheme in _SCHEMES):
         if stream.follow:
             raise ConfigError("only files are followed", found="follow", hint="this source goes on by itself")
+        check_lines(stream.source)
     elif rest.startswith("//"):
         expected = ", ".join(form for form, _ in FORMS)
         raise ConfigError("no such source of lines", found=repr(scheme), expected=expected)

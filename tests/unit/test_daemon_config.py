@@ -200,6 +200,23 @@ def test_what_may_be_a_secret_is_not_said_again(write, secret):
     assert "hunter2" not in "".join(found)
 
 
+SECRET_SOURCES = ["mqtt://ann:hunter2@host/lines", "mqtts://ann:hunter2@host", "udp://ann:hunter2@127.0.0.1:5140"]
+
+
+@pytest.mark.parametrize("source", SECRET_SOURCES)
+@pytest.mark.parametrize("model", ["shakespeare", "gestures"])
+def test_a_password_in_a_source_is_refused_before_anything_is_published_and_not_said_again(write, source, model):
+    (found,) = refusals(write(GOOD.replace(RECORDING, source).replace("gestures", model)))
+    assert found.startswith("line 8: stream[0].source: ")
+    assert "hunter2" not in found
+
+
+@pytest.mark.parametrize("source", ["mqtt://host", "mqtt://host:port/x", "udp://127.0.0.1:5140?pers=10.0.0.1"])
+def test_a_wrong_address_of_lines_is_refused_before_the_start(write, source):
+    (found,) = refusals(write(GOOD.replace(RECORDING, source).replace("gestures", "shakespeare")))
+    assert found.startswith("line 8: stream[0].source: ")
+
+
 def test_the_password_comes_from_a_file_or_the_environment(write, tmp_path):
     (tmp_path / "secret").write_text("hunter2\n")
     text = GOOD.replace('"mqtt://127.0.0.1:1883"', f'"mqtt://ann@host"\npassword_file = "{tmp_path / "secret"}"')

@@ -86,8 +86,17 @@ def parse(url: str) -> Address:
     except ValueError as error:
         raise UsageError("not the address of a source", where=printable(url), found=str(error)) from None
     if parts.username is not None:
-        raise UsageError("a source has no user", where=printable(url), hint="write SCHEME://HOST:PORT")
+        raise UsageError("a source has no user", where=printable(without_user(url)), hint="write SCHEME://HOST:PORT")
     return Address(url, parts.scheme, parts.hostname, port, _path(url, parts), _options(url, parts))
+
+
+def without_user(url: str) -> str:
+    """Return an address for messages, without what may be a password.
+
+    >>> without_user("udp://ann:word@127.0.0.1:3333")
+    'udp://127.0.0.1:3333'
+    """
+    return re.sub("//[^/]*@", "//", url)
 
 
 def _path(url: str, parts: SplitResult) -> str:

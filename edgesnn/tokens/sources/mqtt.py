@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from urllib.parse import unquote
 
-from edgesnn.broker_url import parse_broker
+from edgesnn.broker_url import PASSWORD_VARIABLE, Broker, parse_broker
 from edgesnn.errors import PublishError, UsageError
+from edgesnn.events.sources.address import without_user
 from edgesnn.mqtt import Client, Connected, Lost, Message, Refused, make_client_id
 from edgesnn.tokens.lines import MOST_BYTES, Line
 from edgesnn.tokens.sources.base import Mark, Place
@@ -19,6 +20,27 @@ _URL = re.compile(r"(mqtts?://[^/]+)/(.+)", re.DOTALL)
 _MOST_LINES = 1 << 12  # that a read gives; a message may be of millions
 _MOST_BYTES = 1 << 24  # of a message
 _log = logging.getLogger("edgesnn.tokens")
+
+
+def parse_address(url: str) -> tuple[Broker, str]:
+    """Return the broker and the topic filter that an address names.
+
+    Raises:
+        UsageError: a wrong address, or a password in it; what may be one is not repeated.
+    """
+    match = _URL.fullmatch(url)
+    where, expected = without_user(url), "mqtt://[user@]host[:port]/TOPIC"
+    if match is None:
+        raise UsageError("not a topic of a broker", where=where, expected=expected)
+    try:
+        broker = parse_broker(match[1])
+    except UsageError as error:
+        hint = f"a password comes from the environment variable {PASSWORD_VARIABLE}"
+        raise UsageError(error.what, where=where, expected=expected, hint=hint) from None
+    topic = unquote(match[2])
+    if "\0" in topic or len(topic.encode("utf-8", "replace")) > 65535:
+        raise UsageError("not a topic", where=where)
+    return broker, topic
 
 
 class MqttLines:
@@ -35,13 +57,7 @@ class MqttLines:
     live = True
 
     def __init__(self, url: str) -> None:
-        match = _URL.fullmatch(url)
-        if match is None:
-            expected = "mqtt://[user@]host[:port]/TOPIC"
-            raise UsageError("not a topic of a broker", where=url, expected=expected)
-        broker, self._topic = parse_broker(match[1]), unquote(match[2])
-        if "\0" in self._topic or len(self._topic.encode("utf-8", "replace")) > 65535:
-            raise UsageError("not a topic", where=url)
+        broker, self._topic = parse_address(url)
         self.where = f"{broker.url}/{self._topic}"
         self._counts = {"messages": 0, "lines_cut": 0, "bytes_cut": 0, "connections": 0, "connections_lost": 0}
         self._failed: PublishError | None = None

@@ -51,6 +51,19 @@ def open_lines(address: str, *, follow: bool = False) -> LineSource:
     raise UsageError("no such source of lines", where=address, found=repr(match[1]), expected=expected)
 
 
+def check_lines(address: str) -> None:
+    """Raise UsageError where an address of `open_lines` is a wrong one; opens nothing."""
+    scheme = address.partition(":")[0]
+    if scheme == "udp":
+        from edgesnn.tokens.sources import udp
+
+        udp.parse_address(address)
+    elif scheme in ("mqtt", "mqtts"):
+        from edgesnn.tokens.sources import mqtt
+
+        mqtt.parse_address(address)
+
+
 def _file(path: str, follow: bool) -> LineSource:
     from edgesnn.tokens.sources.file import FileLines, StdinLines
 

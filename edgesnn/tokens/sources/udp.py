@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import socket
 
-from edgesnn.events.sources.address import parse
+from edgesnn.events.sources.address import Address, parse
 from edgesnn.events.sources.base import failed
 from edgesnn.events.sources.sockets import PEERS, QueueDrops, allowed, peers, ready, resolve
 from edgesnn.tokens.lines import MOST_BYTES, Line
@@ -14,6 +14,13 @@ from edgesnn.tokens.sources.base import Mark, Place
 _QUEUE_BYTES = 1 << 22
 _MOST_DATAGRAMS = 256  # at once
 _MOST_LINES = 1 << 12  # after which no datagram is read at once; one may be of 65,508
+
+
+def parse_address(url: str) -> Address:
+    """Return an address; UsageError: a wrong one."""
+    address = parse(url)
+    address.check([PEERS[0]])
+    return address
 
 
 class UdpLines:
@@ -27,8 +34,7 @@ class UdpLines:
     coming = 0
 
     def __init__(self, url: str) -> None:
-        address = parse(url)
-        address.check([PEERS[0]])
+        address = parse_address(url)
         self.where = url
         self._peers = peers(address)
         family, place = resolve(address, socket.SOCK_DGRAM, bind=True)
