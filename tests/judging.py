@@ -121,6 +121,7 @@ class Scene:
         self.link = LINK if link is None else link
         self.http = Broker("127.0.0.1", free_port())
         self.file = folder / "outbox.sqlite"
+        self.model = folder / "small.safetensors"
         self.daemon: Daemon | None = None
         self.broker = KillableBroker(kind, folder, access=access, persistent=kind == "mosquitto")
         self.proxy = FaultProxy(self.broker.broker, seed=seed, address=address)
@@ -149,7 +150,7 @@ class Scene:
         self._open.close()
 
     def _configure(self) -> None:
-        model = self.folder / "small.safetensors"
+        model = self.model
         spikes_document(bin_us=1000 * HOP_MS, steps=1, hop_steps=1).save(model)
         protocol = "auto" if self.broker.kind == "mosquitto" else "3.1.1"
         http = {"host": self.http.host, "port": self.http.port}
@@ -210,9 +211,13 @@ class Scene:
     def seen(self) -> set[Id]:
         return {id_of(record) for record, _ in self.predictions()}
 
-    def sent(self) -> list[Id]:
+    def sent_records(self) -> list[dict[str, Any]]:
         """Return every prediction that a broker was given, in order, repeated as it was."""
-        return [id_of(json.loads(one.payload)) for one in self.proxy.sent if one.topic.endswith("/prediction")]
+        return [json.loads(one.payload) for one in self.proxy.sent if one.topic.endswith("/prediction")]
+
+    def sent(self) -> list[Id]:
+        """Return the ids of `sent_records`."""
+        return [id_of(record) for record in self.sent_records()]
 
     def acknowledged(self, eras: Iterable[int] | None = None) -> set[Id]:
         """Return the predictions whose success the service was told, in these eras or in all."""

@@ -10,6 +10,7 @@ import errno
 import importlib
 import io
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -144,7 +145,8 @@ def _say(text: str) -> None:
 
 
 def _one_line(text: object) -> str:
-    return " ".join(str(text).split())
+    """Return a text as one line; what would steer a terminal, such as a name out of a file, is replaced."""
+    return re.sub("[\x00-\x1f\x7f-\x9f]", "\ufffd", " ".join(str(text).split()))
 
 
 def _reader_left() -> int:

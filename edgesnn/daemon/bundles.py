@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
 import stat
 from collections.abc import Mapping
@@ -36,15 +37,18 @@ class Bundles:
         """Write a bundle and return its path.
 
         Raises:
-            OSError: the disk does not take it.
+            OSError: the disk does not take it, or it is larger than all may be.
         """
+        parts = bundle.encode(about, recording)
+        size = sum(memoryview(part).nbytes for part in parts)
+        if size > self._most_bytes:
+            raise OSError(errno.EFBIG, f"a bundle of {size} bytes, more than recorder.max_size")
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        sealed.remove_temporary(self._folder)
+        sealed.remove_temporary(self._folder, f"[0-9]*-*{bundle.SUFFIX}")
         number = max((number for number, _, _ in self._found()), default=0) + 1
         name = f"{number:06d}-{file_name(about['stream'])}-{about['trigger']}{bundle.SUFFIX}"
-        self._remove(self._most - 1, self._most_bytes)
-        bundle.write(self._folder / name, about, recording)
-        self._remove(self._most, self._most_bytes)
+        self._remove(self._most - 1, self._most_bytes - size)
+        sealed.write(self._folder / name, parts)
         return self._folder / name
 
     def _found(self) -> list[tuple[int, Path, int]]:

@@ -159,6 +159,7 @@ class Checkpoints:
             if frozen.size_bytes > self._most_bytes:
                 raise OSError(0, f"{frozen.size_bytes} bytes, more than checkpoint.max_size")
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            sealed.remove_temporary(self.path.parent, self.path.name)
             sealed.write(self.path, sealed.seal(frozen.arrays, {SNAPSHOT: frozen.about, KEY: about}))
         except OSError as error:
             self._count("failed")

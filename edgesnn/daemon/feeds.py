@@ -7,6 +7,7 @@ from typing import Any
 
 from edgesnn.daemon.schema import Stream
 from edgesnn.events import opening
+from edgesnn.events.filters.specification import Filter, parse_filters
 from edgesnn.events.sources.live import LiveSource
 from edgesnn.events.sources.registry import is_source
 from edgesnn.pipeline import Pipeline, Ring, TokenStream
@@ -45,9 +46,10 @@ class Feed:
         if model.input["kind"] == "tokens":
             self._from: Pipeline | TokenStream = _lines(stream, model, threshold)
         else:
+            self._filters = parse_filters(stream.filters)
             source = _opened(stream)
             self._live = source if isinstance(source, LiveSource) else None
-            self._from = _pipeline(stream, model, source)
+            self._from = _pipeline(stream, model, source, self._filters)
         self._lasts = self._live is None and model.input["kind"] != "tokens"  # a file is never idle
 
     def next(self) -> Prediction | None:
@@ -120,8 +122,13 @@ class Feed:
         stream = self._stream
         if isinstance(self._from, TokenStream):
             return {**_line_options(stream), "threshold": self._threshold, "publish_text": stream.publish_text}
-        names = ("window_events", "hop_events", "adapt", "filters")
-        return {"sensor": list(self._from.sensor), **{name: getattr(stream, name) for name in names}}
+        names = ("window_events", "hop_events", "adapt")
+        filters = [one.json for one in self._filters]  # in which the picture of a file stands itself
+        return {
+            "sensor": list(self._from.sensor),
+            "filters": filters,
+            **{name: getattr(stream, name) for name in names},
+        }
 
     def reset(self) -> None:
         """Set the model's states as at the start; what comes in goes on."""
@@ -165,7 +172,7 @@ def _opened(stream: Stream) -> Any:
     )
 
 
-def _pipeline(stream: Stream, model: Model, source: Any) -> Pipeline:
+def _pipeline(stream: Stream, model: Model, source: Any, filters: tuple[Filter, ...]) -> Pipeline:
     try:
         return Pipeline(
             source,
@@ -176,7 +183,7 @@ def _pipeline(stream: Stream, model: Model, source: Any) -> Pipeline:
             window_events=stream.window_events,
             hop_events=stream.hop_events,
             adapt=stream.adapt,
-            filters=stream.filters,
+            filters=filters,
             threaded=Ring(stream.when_full, stream.ring_events, stream.keep_every),
         )
     except BaseException:

@@ -98,7 +98,7 @@ class FlightRecorder:
             return
         try:
             self._ring.turn()
-        except EdgeSnnError as error:  # the stream says it too, behind its last prediction
+        except EdgeSnnError as error:
             self._ring = None
             self._complain(str(error))
             return

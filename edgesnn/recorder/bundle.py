@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import json
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +27,8 @@ KEY = "edgesnn.bundle"
 SUFFIX = ".bundle"
 MOST_BYTES = 1 << 30
 MOST_DECISIONS = 10_000_000
+MOST_PUBLISHED = 250_000
+"""More than a ring of the largest memory counts in (`ring.PREDICTION_BYTES`)."""
 _BEGINS = f'{{"__metadata__":{{"{KEY}":'.encode()
 _TENSORS = {
     "events": {"start": "|u1", "published": "|u1", "packets": "<i8", "events": "|u1"},
@@ -80,16 +82,12 @@ def is_bundle(path: str | os.PathLike[str]) -> bool:
     return head[8:] == _BEGINS
 
 
-def write(path: Path, about: Mapping[str, Any], recording: Recording) -> None:
-    """Write a bundle.
+def encode(about: Mapping[str, Any], recording: Recording) -> list[bytes | memoryview]:
+    """Return the bytes of a bundle, in parts.
 
     Args:
-        path: of the file, which is replaced.
         about: the document's fields of docs/recorder.md, but those of the recording itself.
         recording: what the ring held.
-
-    Raises:
-        OSError: the disk does not take it.
     """
     taken = joined(recording.taken)
     if "events" in taken:
@@ -101,7 +99,7 @@ def write(path: Path, about: Mapping[str, Any], recording: Recording) -> None:
         **taken,
     }
     document = {"version": VERSION, "decisions": recording.decisions, **about}
-    sealed.write(path, sealed.seal(arrays, {KEY: canonical(document)}))
+    return sealed.seal(arrays, {KEY: canonical(document)})
 
 
 def read(path: str | os.PathLike[str]) -> Bundle:
@@ -128,9 +126,7 @@ def read(path: str | os.PathLike[str]) -> Bundle:
     taken = {name: array for name, array in arrays.items() if name not in ("start", "published")}
     if "events" in taken:
         taken["events"] = np.ascontiguousarray(taken["events"]).reshape(-1).view(EVENT)
-    published = _predictions(arrays["published"].tobytes(), where)
-    if len(published) > about["decisions"]:
-        raise _wrong("more predictions than decisions", where, str(len(published)), str(about["decisions"]))
+    published = _predictions(arrays["published"].tobytes(), about["decisions"], where)
     return Bundle(os.fspath(path), about, arrays["start"].tobytes(), taken, published)
 
 
@@ -159,18 +155,21 @@ def _check_arrays(arrays: Arrays, kind: str, where: str) -> None:
     sizes = arrays["packets"][:, [0, 2]] if kind == "events" else arrays["lines"]
     held = len(arrays["events"] if kind == "events" else arrays["text"])
     parts = sizes[:, 0] if kind == "events" else sizes.reshape(-1)
-    if (sizes < 0).any() or (sizes > 1 << 48).any() or sum(parts.tolist()) != held:
+    if (sizes < 0).any() or (sizes > 1 << 48).any() or (parts > held).any() or int(parts.sum()) != held:
         raise _wrong("packets or lines that are not what is there", where)
     if kind == "tokens" and len(arrays["idle_ms"]) != len(sizes):
         raise _wrong("the tensor 'idle_ms' is another", where, str(len(arrays["idle_ms"])), str(len(sizes)))
 
 
-def _predictions(data: bytes, where: str) -> tuple[Prediction, ...]:
-    found = []
-    for number, line in enumerate(data.splitlines()):
+def _predictions(data: bytes, decisions: int, where: str) -> tuple[Prediction, ...]:
+    found: list[Prediction] = []
+    for number, line in enumerate(io.BytesIO(data)):
+        if number == min(decisions, MOST_PUBLISHED):
+            raise _wrong("more predictions than decisions", where, expected=f"{number} at most")
         try:
             record = json.loads(line)
-            if not isinstance(record, dict) or not math.isfinite(float(record.get("window", "nan"))):
+            window = record.get("window") if isinstance(record, dict) else None
+            if type(window) is not int or not 0 <= window < 1 << 63:
                 raise ValueError("no prediction")
             found.append(Prediction.from_dict(record))
         except (ValueError, TypeError, RecursionError, PublishError) as error:

@@ -6,7 +6,10 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
+
+import numpy.typing as npt
 
 from edgesnn.errors import ModelError, RecordingError, UsageError
 from edgesnn.events.formats.base import printable
@@ -45,7 +48,7 @@ def model_of(bundle: Bundle, model: str | None = None, backend: str = "auto") ->
 
     Raises:
         ModelError: it is not there, another one, or holds other bytes than its document says.
-        RecordingError: the bundle names none.
+        RecordingError: the bundle names none, or numbers of a readout that it cannot have.
     """
     about = bundle.about["model"]
     if not isinstance(about.get("path"), str) or not isinstance(about.get("readout"), (dict, type(None))):
@@ -60,6 +63,9 @@ def model_of(bundle: Bundle, model: str | None = None, backend: str = "auto") ->
         raise ModelError(
             error.what, where=error.where, found=error.found, expected=error.expected, hint=error.hint or hint
         ) from None
+    except UsageError as error:
+        where = f"{printable(bundle.path)}: {error.where}"
+        raise RecordingError(error.what, where=where, found=error.found, expected=error.expected) from None
     if made.identity != about.get("sha256"):
         raise ModelError(
             "another model than the bundle's",
@@ -79,10 +85,7 @@ def again(bundle: Bundle, model: Model) -> Iterator[Prediction]:
     """
     try:
         runs = _events(bundle, model) if bundle.kind == "events" else _lines(bundle, model)
-        for number, prediction in enumerate(runs, 1):
-            yield prediction
-            if number == bundle.about["decisions"]:
-                return
+        yield from islice(runs, bundle.about["decisions"])
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise RecordingError(
             "the bundle's configuration is none", where=printable(bundle.path), found=str(error)[:120]
@@ -103,6 +106,8 @@ def differences(bundle: Bundle, model: Model) -> Iterator[Difference]:
         RecordingError: as `again`.
     """
     published = {prediction.window: prediction for prediction in bundle.published}
+    if len(published) != len(bundle.published):
+        yield Difference(None, "predictions of a window of their own", len(bundle.published), len(published))
     made = 0
     for prediction in again(bundle, model):
         made += 1
@@ -134,6 +139,8 @@ def _numbers(bundle: Bundle, readout: dict[str, Any]) -> dict[str, Any]:
 def _events(bundle: Bundle, model: Model) -> Iterator[Prediction]:
     config = bundle.about["config"]
     width, height = config["sensor"]
+    if any(isinstance(one, str) and one.strip().startswith("bitmap") for one in config["filters"]):
+        raise ValueError("a filter that names a file")
     with Pipeline(
         None,
         model,
@@ -147,7 +154,7 @@ def _events(bundle: Bundle, model: Model) -> Iterator[Prediction]:
         pipeline.restore(bundle.start)
         yield from iter(pipeline.poll, None)
         at, no_time = 0, -(1 << 63)
-        for events, t_end_us, lost in bundle.taken["packets"].tolist():
+        for events, t_end_us, lost in _rows(bundle.taken["packets"]):
             packet = bundle.taken["events"][at : at + events]
             pipeline.push(packet, t_end_us=None if t_end_us == no_time else t_end_us, lost=lost)
             at += events
@@ -169,9 +176,13 @@ def _lines(bundle: Bundle, model: Model) -> Iterator[Prediction]:
     with closing(stream):
         stream.restore(bundle.start)
         at, text = 0, bundle.taken["text"].tobytes()
-        for (size, sender), idle_ms in zip(
-            bundle.taken["lines"].tolist(), bundle.taken["idle_ms"].tolist(), strict=True
-        ):
+        for (size, sender), idle_ms in zip(_rows(bundle.taken["lines"]), _rows(bundle.taken["idle_ms"]), strict=True):
             line, origin = text[at : at + size], text[at + size : at + size + sender]
             at += size + sender
             yield stream.push(line, origin.decode("utf-8", "surrogatepass"), idle_ms=idle_ms)
+
+
+def _rows(array: npt.NDArray[Any]) -> Iterator[Any]:
+    """Yield the rows as Python's numbers, a few at a time: a bundle from elsewhere may have millions of nothing."""
+    for at in range(0, len(array), 4096):
+        yield from array[at : at + 4096].tolist()

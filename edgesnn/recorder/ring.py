@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from edgesnn.errors import EdgeSnnError
 from edgesnn.pipeline.tap import Arrays, Frozen, Tap
 from edgesnn.prediction import Prediction
 
@@ -15,6 +16,7 @@ PARTS = 4
 SHARE = 50
 """Of the time a stream spends at most a fiftieth in states of parts."""
 PREDICTION_BYTES = 2_000
+"""Of one, without the texts of a line."""
 
 
 def tap_bytes(most_bytes: int) -> int:
@@ -68,7 +70,7 @@ class FlightRing:
         self._tap, self._most_bytes, self._span_s, self._clock = tap, most_bytes, span_s, clock
         self._parts: deque[_Part] = deque()
         self._not_before_s = float("-inf")
-        self._cut()
+        self._begin()
 
     @property
     def size_bytes(self) -> int:
@@ -83,7 +85,7 @@ class FlightRing:
         part.decisions += 1
         if published is not None:
             part.published.append(published)
-            part.size_bytes += PREDICTION_BYTES
+            part.size_bytes += _size_bytes(published)
 
     def turn(self) -> None:
         """Keep its bounds; called after every poll."""
@@ -116,25 +118,45 @@ class FlightRing:
         part.taken.append(taken)
         part.size_bytes += sum(array.nbytes for array in taken.values())
 
+    def _begin(self) -> None:
+        """Begin with nothing but the state as it is."""
+        self._parts.clear()
+        self._cut()
+        if not self._parts and self.why is None:
+            self._give_up("the stream has failed")
+
     def _cut(self) -> None:
         """Begin a part with the state as it is, behind all that was drained."""
         began_s = self._clock()
-        start = self._tap.freeze()
+        try:
+            start = self._tap.freeze()
+        except EdgeSnnError:  # the stream has failed, and says so behind its last prediction: what is held is of that
+            self._not_before_s = float("inf")
+            return
         now_s = self._clock()
         self._not_before_s = now_s + SHARE * (now_s - began_s)
         if start.size_bytes > self._most_bytes // 2:
-            self.why = f"a state of {start.size_bytes} bytes has no room"
-            self._parts.clear()
-            self._tap.stop()
-            return
-        self._parts.append(_Part(start, now_s, size_bytes=start.size_bytes))
+            self._give_up(f"a state of {start.size_bytes} bytes has no room")
+        else:
+            self._parts.append(_Part(start, now_s, size_bytes=start.size_bytes))
+
+    def _give_up(self, why: str) -> None:
+        self.why = why
+        self._parts.clear()
+        self._tap.stop()
 
     def _drop(self, now_s: float) -> None:
         parts = self._parts
         while len(parts) > 1 and (self.size_bytes > self._most_bytes or now_s - parts[1].began_s >= self._span_s):
             parts.popleft()
         if parts and self.size_bytes > self._most_bytes:
-            parts.clear()
             self.lost += 1
             self._tap.take()
-            self._cut()
+            self._begin()
+
+
+def _size_bytes(prediction: Prediction) -> int:
+    """Return what it takes at most as JSON, where a character may take six bytes."""
+    tokens = prediction.tokens
+    texts = () if tokens is None else (tokens.text, tokens.key, *(span.text for span in tokens.spans))
+    return PREDICTION_BYTES + 6 * sum(len(text) for text in texts if text)

@@ -94,7 +94,7 @@ def load(path: Path, most_bytes: int) -> npt.NDArray[np.uint8]:
             raise OSError(0, "not a regular file")
         if found.st_size > most_bytes:
             raise OSError(0, f"{found.st_size} bytes, more than {most_bytes}")
-        return np.frombuffer(file.read(most_bytes), np.uint8)
+        return np.frombuffer(file.read(found.st_size), np.uint8)
 
 
 def load_head(path: Path, size: int) -> bytes:
@@ -106,8 +106,8 @@ def load_head(path: Path, size: int) -> bytes:
         return file.read(size)
 
 
-def remove_temporary(folder: Path) -> None:
-    """Remove what a killed process had begun to write."""
-    for path in folder.glob(f"{TEMPORARY}*"):
+def remove_temporary(folder: Path, names: str) -> None:
+    """Remove what a killed process had begun to write of files of such names, a pattern."""
+    for path in folder.glob(f"{TEMPORARY}{names}.*"):
         with contextlib.suppress(OSError):
             path.unlink()

@@ -166,15 +166,14 @@ def locate(model: str | os.PathLike[str]) -> Path:
     text = os.fspath(model)
     if os.sep in text or text.endswith(SUFFIX) or not isinstance(model, str):
         return Path(text)
-    path = ZOO / f"{text}{SUFFIX}"
-    if not path.is_file():
+    if text not in zoo():
         raise ModelError(
             "no such model in the zoo",
-            where=text,
+            where=text[:200],
             expected=", ".join(zoo()) or "the zoo is empty",
             hint="a file needs a path separator or the suffix .safetensors",
         )
-    return path
+    return ZOO / f"{text}{SUFFIX}"
 
 
 def zoo() -> list[str]:

@@ -7,19 +7,23 @@ a broker acknowledged, as the proxy saw it, and took to its grave.
 
 from __future__ import annotations
 
+import json
 import random
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import edgesnn
 from edgesnn.publish.broker import available
-from tests.daemon.test_service import wait_for
+from tests.daemon.test_service import RECORDING, wait_for
 from tests.fault_proxy import BROKER, CLIENT, DOWN, UP
 from tests.judging import IN_FLIGHT, Id, Scene, id_of
 
+STILL = ("window", "sensor", "decision", "label", "class", "confidence", "topk", "spikes", "synops")
 BOTH_WAYS = frozenset({UP, DOWN})
 
 
@@ -105,10 +109,32 @@ def assert_kept(scene: Scene, faults: int) -> dict[str, Any]:
     assert scene.duplicates() <= IN_FLIGHT * faults
     assert sum(not again for _, again in given) - len(seen) <= IN_FLIGHT * faults
     assert len({(*id_of(record), record["boot_id"], record["window"]) for record in records}) == len(seen)
+    assert_every_window_is_there(scene)
+    assert_as_decided(scene, records)
     for stream in ledger.next_seq:
         prompt = [record["seq"] for record in records if record["stream"] == stream and not record["late"]]
         assert prompt == sorted(set(prompt)), "out of order, or twice, without saying that it is late"
     return numbers
+
+
+def assert_every_window_is_there(scene: Scene) -> None:
+    """Hold that of each life of a stream all windows from the first on were sent: none went before it was numbered."""
+    windows: dict[tuple[str, str], set[int]] = defaultdict(set)
+    for record in scene.sent_records():
+        windows[record["stream"], record["boot_id"]].add(record["window"])
+    for found in windows.values():
+        assert found == set(range(len(found)))
+
+
+def assert_as_decided(scene: Scene, records: list[dict[str, Any]]) -> None:
+    """Hold that what came says what a pipeline in the caller's thread makes of the recording, up to its first end."""
+    with edgesnn.Pipeline(RECORDING, scene.model, adapt="downsample") as pipeline:
+        expected = json.loads(json.dumps([prediction.to_dict() for prediction in pipeline]))
+    overloaded = {(one["stream"], one["boot_id"]) for one in records if one["sensor"]["dropped"]}
+    for record in records:
+        if record["window"] < len(expected) - 1 and (record["stream"], record["boot_id"]) not in overloaded:
+            one = expected[record["window"]]
+            assert {name: record[name] for name in STILL} == {name: one[name] for name in STILL}
 
 
 def gaps(seen: set[Id]) -> set[Id]:

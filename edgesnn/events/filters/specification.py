@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, ClassVar
 
 from edgesnn.errors import UsageError
@@ -28,6 +29,7 @@ class Filter(Written):
         return self.name, self.numbers, pictures[0][2] if pictures else b""
 
 
+MOST_FILTERS = 64
 FilterLike = str | Mapping[str, Any] | Filter
 
 
@@ -47,4 +49,7 @@ def parse_filters(sources: Iterable[FilterLike], *, where: str = "filters") -> t
     """Return the filters of a list, in their order; `parse_filter` of each."""
     if isinstance(sources, (str, Mapping)):
         raise UsageError("not a list of filters", where=where, found=repr(sources)[:80], expected="a list")
-    return tuple(parse_filter(source, where=f"{where}[{at}]") for at, source in enumerate(sources))
+    listed = tuple(islice(sources, MOST_FILTERS + 1))
+    if len(listed) > MOST_FILTERS:
+        raise UsageError("too many filters", where=where, expected=f"at most {MOST_FILTERS}")
+    return tuple(parse_filter(source, where=f"{where}[{at}]") for at, source in enumerate(listed))

@@ -270,8 +270,8 @@ NO_COUNTERS = {
 
 
 def printable(where: str) -> str:
-    """Return a file name for messages: bytes of it that are not UTF-8 are replaced."""
-    return re.sub("[\ud800-\udfff]", "\ufffd", where)
+    """Return a name for messages: bytes of it that are not UTF-8, and what would steer a terminal, are replaced."""
+    return re.sub("[\x00-\x1f\x7f-\x9f\ud800-\udfff]", "\ufffd", where)
 
 
 class ReadFile(io.FileIO):
