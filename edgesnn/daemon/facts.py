@@ -36,7 +36,8 @@ def stalled(runners: Sequence[Runner], outlet: Outlet, others: Mapping[str, Thre
         limit_s = STARTING_S if runner.state == "starting" else STALLED_S
         if not runner.over and (now_s - runner.beat_s > limit_s or not runner.alive):
             names.append(runner.stream.name)
-    names += ["outlet"] * (now_s - outlet.beat_s > OUTLET_S or not outlet.alive)
+    if not outlet.over and (now_s - outlet.beat_s > OUTLET_S or not outlet.alive):
+        names.append("outlet")
     return names + [name for name, part in others.items() if part is not None and not part.alive]
 
 

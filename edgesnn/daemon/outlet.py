@@ -34,7 +34,8 @@ class _Queue:
         self.dropped = 0
         self._waiting: deque[Prediction] = deque()
         self._capacity = capacity
-        self._outbox = outbox
+        self._outbox = outbox if outbox is not None and outbox.degraded is not None else None
+        self._first = {} if outbox is None else {stream: outbox.next_seq(stream) for stream in outbox.streams}
         self._gone = self._begun_at = 0  # how many have left it
 
     def __len__(self) -> int:
@@ -66,8 +67,9 @@ class _Queue:
             self._gone += n - early
 
     def next_seq(self, stream: str) -> int:
-        """Return where an outbox in a file left off."""
-        return 0 if self._outbox is None else self._outbox.next_seq(stream)
+        """Return where an outbox in a file left off: asked before anybody predicts, since it may wait for its disk; a
+        file that could not be read then is asked now."""
+        return self._first.get(stream, 0) if self._outbox is None else self._outbox.next_seq(stream)
 
     def open(self) -> None: ...
     def close(self) -> None: ...
@@ -119,6 +121,11 @@ class Outlet:
         """Number a prediction and let it wait for the broker. Any thread; never blocks for long."""
         with self._lock:
             return self._publisher.write(prediction)
+
+    @property
+    def over(self) -> bool:
+        """Whether it was told to end."""
+        return self._closing.is_set()
 
     @property
     def alive(self) -> bool:

@@ -172,6 +172,7 @@ def test_sigterm_delivers_what_was_predicted_and_ends_with_0(one_broker, run):
         assert [record["seq"] for record in records] == list(range(made))
         assert [validated(message)["status"] for message in subscriber.wait_for(2, "/status")][-1] == "stopped"
         wait_for(lambda: states(subscriber) == {"door": "stopped"})
+        assert validated(subscriber.of("/health")[-1])["reasons"] == []
 
 
 def test_a_stream_that_fails_is_begun_again_alone(one_broker, run):

@@ -7,6 +7,7 @@ import logging
 import socket
 import threading
 import time
+from contextlib import closing
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,6 +27,7 @@ from edgesnn.daemon.reloading import changes
 from edgesnn.daemon.schema import Config, Http, Log
 from edgesnn.errors import PublishError
 from edgesnn.mqtt import Lost
+from edgesnn.publish.outbox_durable import DurableOutbox
 from tests.predictions import BOOT, NODE, make_prediction
 
 LABELS = st.sampled_from(["a", "b", None])
@@ -225,6 +227,20 @@ def test_many_threads_put_and_each_stream_is_numbered_without_a_gap(monkeypatch)
         assert [one.seq for one in taken if one.stream == f"s{n}"] == list(range(200))
 
 
+def test_no_prediction_waits_for_an_outbox_that_waits_for_its_disk(tmp_path):
+    with closing(DurableOutbox(tmp_path / "outbox.sqlite")) as outbox:
+        for window in range(3):
+            outbox.put(make_prediction(window))
+        sink: Any = Sink([], opens=False, takes=0)
+        outlet = Outlet(lambda: sink, node=NODE, boot_id=BOOT, capacity=10, outbox=outbox)
+        put: list[Any] = []
+        thread = threading.Thread(target=lambda: put.append(outlet.put(make_prediction(3))), daemon=True)
+        with outbox._changed:  # as while it commits
+            thread.start()
+            thread.join(10.0)
+        assert [one.seq for one in put] == [3]
+
+
 def runner(name: str, state: str, age_s: float, *, over: bool = False) -> Any:
     stream, beat_s = SimpleNamespace(name=name), time.monotonic() - age_s
     return SimpleNamespace(stream=stream, state=state, beat_s=beat_s, over=over, alive=True)
@@ -245,16 +261,18 @@ def test_no_broker_is_said_when_an_attempt_has_failed_and_what_waits_where_there
 
 
 def test_who_does_not_come_round_is_stalled_and_a_timer_would_not_see_it():
-    outlet: Any = SimpleNamespace(beat_s=time.monotonic(), alive=True)
+    outlet: Any = SimpleNamespace(beat_s=time.monotonic(), alive=True, over=False)
     runners = [runner("a", "live", 11), runner("b", "idle", 1), runner("c", "ended", 900, over=True)]
     assert facts.stalled([*runners, runner("d", "starting", 60)], outlet, {}) == ["a"]
     assert facts.stalled([runner("d", "starting", 130)], outlet, {}) == ["d"]
     outlet.beat_s -= 60
     assert facts.stalled([], outlet, {}) == ["outlet"]
+    outlet.over = True
+    assert facts.stalled([], outlet, {}) == []
 
 
 def test_whose_thread_has_died_is_stalled_at_once():
-    outlet: Any = SimpleNamespace(beat_s=time.monotonic(), alive=True)
+    outlet: Any = SimpleNamespace(beat_s=time.monotonic(), alive=True, over=False)
     one, dead = runner("a", "live", 0), SimpleNamespace(alive=False)
     assert facts.stalled([one], outlet, {"node": SimpleNamespace(alive=True), "http": None}) == []
     assert facts.stalled([one], outlet, {"node": dead, "http": dead}) == ["node", "http"]
@@ -272,7 +290,7 @@ def test_the_watchdog_hears_nothing_while_a_stream_is_stalled(tmp_path, monkeypa
         service.notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")})
         service.beacon = SimpleNamespace(say=lambda *_, **__: None, alive=True)
         service.outbox = service.pages = service.desk = None
-        service.outlet = SimpleNamespace(beat_s=time.monotonic(), alive=True, look=lambda: None)
+        service.outlet = SimpleNamespace(beat_s=time.monotonic(), alive=True, over=False, look=lambda: None)
         service._told, service._faults, service._said = {}, {}, set()
         service._ailed_s, service._stats_due_s = 0.0, float("inf")
         service._health = lambda: {"broker": {"connected": True}, "reasons": []}
