@@ -1,6 +1,8 @@
-"""The models of a configuration: each file is loaded once, however many streams use it."""
+"""The models of a configuration: each file is loaded once, however many streams use it; again where it was replaced."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from edgesnn.daemon.schema import Stream
 from edgesnn.errors import ModelError
@@ -9,12 +11,14 @@ from edgesnn.publish.topics import check_level
 from edgesnn.runtime import Model, load
 from edgesnn.runtime.model import locate
 
+Key = tuple[str, str, int, int, int]
+
 
 class Models:
     """Loads models and keeps them. One thread uses it."""
 
     def __init__(self) -> None:
-        self._loaded: dict[tuple[str, str], Model] = {}
+        self._loaded: dict[Key, Model] = {}
 
     def get(self, stream: Stream) -> Model:
         """Return the model of a stream, with the stream's numbers in its readout; loaded, and all its tensors compared
@@ -26,7 +30,7 @@ class Models:
             BackendError: it cannot run on the backend that was named.
             UsageError: numbers that its readout cannot have.
         """
-        key = (str(locate(stream.model).absolute()), stream.backend)
+        key = _key(stream)
         if key not in self._loaded:
             model = load(stream.model, backend=stream.backend)
             model.document.verify()
@@ -45,3 +49,18 @@ class Models:
         if stream.readout is None:
             return model
         return Model(with_readout(model.document, **stream.readout.model_dump()), backend=stream.backend)
+
+    def keep(self, streams: Iterable[Stream]) -> None:
+        """Let go of what none of these streams would get now."""
+        wanted = {_key(stream) for stream in streams}
+        self._loaded = {key: model for key, model in self._loaded.items() if key in wanted}
+
+
+def _key(stream: Stream) -> Key:
+    """Return path, backend, and what shows that the file is another one."""
+    path = locate(stream.model).absolute()
+    try:
+        stat = path.stat()
+    except OSError:  # loading it says why
+        return str(path), stream.backend, 0, 0, 0
+    return str(path), stream.backend, stat.st_ino, stat.st_size, stat.st_mtime_ns

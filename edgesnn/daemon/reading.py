@@ -32,6 +32,7 @@ _TYPES = {
     "model_attributes_type": "a table",
     "finite_number": "a finite number",
     "int_from_float": "a whole number",
+    "too_short": "at least one",
 }
 _BOUNDS = {
     "greater_than_equal": ("ge", "at least"),

@@ -154,7 +154,7 @@ class Process(Section):
     """What is asked of the kernel; refused at the start where it is not permitted."""
 
     cpus: list[Annotated[int, Field(ge=0, le=4095)]] | None = Field(
-        default=None, description="processors that may be used", examples=[[0]]
+        default=None, min_length=1, description="processors that may be used", examples=[[0]]
     )
     fifo_priority: int | None = Field(
         default=None, ge=1, le=99, description="SCHED_FIFO for the threads that read and decide", examples=[10]

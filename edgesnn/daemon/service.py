@@ -193,6 +193,7 @@ class Service:
             self.outlet.remember(runner.stream.name)
             runner.start()
         self.read, self._config = new, change.running
+        self.models.keep(change.running.stream)
         self._needs_restart = change.needs_restart
         self._say_config(change.needs_restart)
         _log.info("%s: reloaded: %s", new.path, change)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,6 +102,7 @@ WRONG = [
     ('[[stream]]\nname = "b"\nmodel = "y"', r"line 10: stream\[1\]\.source: this key is missing: expected a .*"),
     ("[outbx]\nrows = 1", r"line 10: outbx: no such key: .*did you mean outbox\?"),
     ("[http]\nport = 70000", r"line 11: http\.port: .*: found 70000, expected at most 65535"),
+    ("[process]\ncpus = []", r"line 11: process\.cpus: .*: found \[\], expected at least one"),
     ("x = = 1", r"line 10: not TOML: found .*"),
 ]  # fmt: skip
 
@@ -127,6 +130,7 @@ BEYOND = [
         r"line 9: stream\[0\]\.model: .*: another model than the configuration says: "
         r"found sha256 [0-9a-f]{64}, expected sha256 0+; .*",
     ),
+    ('1883"', '1883"\nqos = 1.0', r"line 5: mqtt\.qos: no QoS for predictions: found 1\.0, expected 1, or 0"),
     ('"gestures"', '"gestures"\nfollow = true', ONE + r"follow: this key is of models that read tokens: .*"),
     ('"gestures"', '"gestures"\nwindow_events = 1', ONE + r"window_events: .*every window would be idle.*"),
     ('"gestures"', '"gestures"\nformat = "evt9"', ONE + r"format: .*evt3.*"),
@@ -157,6 +161,24 @@ def test_streams_of_one_model_share_it(write):
     assert second.identity != first.identity
     ours, theirs = (next(iter(model.document.tensors.values())).data for model in (first, second))
     assert ours is theirs
+
+
+def test_a_model_s_file_that_was_replaced_is_loaded_anew_and_what_no_stream_uses_goes(write, tmp_path):
+    path = tmp_path / "model.safetensors"
+    shutil.copy(locate("gestures"), path)
+    (stream,) = read(write(GOOD.replace("gestures", str(path)))).config.stream
+    models = checks.Models()
+    old = models.get(stream)
+    shutil.copy(locate("digits"), tmp_path / "new")
+    (tmp_path / "new").replace(path)
+    new = models.get(stream)
+    assert new.identity != old.identity
+    assert models.get(stream) is new
+    gone = weakref.ref(old)
+    del old
+    models.keep([stream])
+    assert gone() is None
+    assert models.get(stream) is new
 
 
 def test_a_tensor_that_is_not_its_document_s_is_refused(write, tmp_path):
