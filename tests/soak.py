@@ -4,7 +4,9 @@
 
 Faults: the broker killed or stopped, the link cut or slow, a source that stalls, floods or sends garbage, a reload,
 right or wrong, a stream that fails, a disk that takes no more. After each, memory, descriptors and threads are looked
-at; their growth is the median slope of pairs (Theil and Sen), so that what comes and goes does not count.
+at; their growth is the median slope of pairs (Theil and Sen), so that what comes and goes does not count. When all is
+well again descriptors and threads are as they were at the start, however short it was. Checkpoints and bundles are
+written all the time; the bundles of the end give their predictions again.
 """
 
 from __future__ import annotations
@@ -30,16 +32,35 @@ from typing import Any
 
 import edgesnn
 from edgesnn.publish.broker import available, free_port
+from edgesnn.recorder import bundle, check
 from tests.daemon.test_broker_faults import cut_link, kill_broker
 from tests.daemon.test_service import RECORDING, wait_for
 from tests.judging import Id, Scene, _counts, id_of
+from tests.token_models import writer
 
 MAY_GROW = {"memory_mb": 4.0, "descriptors": 2.0, "threads": 1.0}
 """In the whole of a long run, its first third left out. One that lasts seconds is still filling its caches."""
 SHORT_S = 120.0
 MORE = """\
+[checkpoint]
+period = "1s"
+[recorder]
+enabled = true
+on = ["label", "low_confidence", "crash", "stop"]
+confidence = 1.0
+apart = "1s"
+memory = "1MB"
+max_bundles = 9
+max_size = "4MB"
+[[stream]]
+name = "log"
+source = "{log}"
+follow = true
+model = "{writer}"
+checkpoint = true
 [[stream]]
 name = "wire"
+checkpoint = true
 source = "udp://127.0.0.1:{udp}?format=evt3&sensor=128x128&dead_ms=500"
 model = "{model}"
 adapt = "downsample"
@@ -58,6 +79,7 @@ class SoakScene(Scene):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.log_file = self.folder / "app.log"
         self.ports = {"udp": free_port(), "tcp": free_port()}
         self._seen: set[Id] = set()
         self._acked: dict[int, set[Id]] = defaultdict(set)
@@ -65,8 +87,11 @@ class SoakScene(Scene):
     def _configure(self) -> None:
         super()._configure()
         text = (self.folder / "service.toml").read_text()
-        self.plain = text + MORE.format(model=self.folder / "small.safetensors", **self.ports)
-        self.plugged = self.plain + PLUG.format(model=self.folder / "small.safetensors", **self.ports)
+        self.log_file.write_text("The first line.\n")
+        writer().save(self.folder / "writer.safetensors")
+        more = {"log": self.log_file, "writer": self.folder / "writer.safetensors", "model": self.model, **self.ports}
+        self.plain = text + MORE.format(**more)
+        self.plugged = self.plain + PLUG.format(**more)
         (self.folder / "service.toml").write_text(self.plain)
 
     def reload(self, text: str) -> None:
@@ -97,21 +122,23 @@ class SoakScene(Scene):
 
 
 class Sender(threading.Thread):
-    """Sends a recording as datagrams, over and over; `mood` says how."""
+    """Sends a recording as datagrams, over and over, and writes a log; `mood` says how."""
 
-    def __init__(self, port: int, rng: random.Random) -> None:
+    def __init__(self, port: int, log: Path, rng: random.Random) -> None:
         super().__init__(daemon=True)
         self.mood = "steady"
         self.ended = threading.Event()
-        self._port, self._rng = port, rng
+        self._port, self._log, self._rng = port, log, rng
         self._data = edgesnn.open(str(RECORDING)).open_data(0).read()
 
     def run(self) -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, self._log.open("ab", 0) as log:
             at = 0
             while not self.ended.wait(0.002 if self.mood == "flood" else 0.02):
                 if self.mood == "stall":
                     continue
+                if at % 14_000 == 0:
+                    log.write(b"A line of the log.\n" if self.mood != "garbage" else self._rng.randbytes(99) + b"\n")
                 piece = self._data[at : at + 1400]
                 at = 0 if at + 1400 >= len(self._data) else at + 1400
                 sock.sendto(self._rng.randbytes(1400) if self.mood == "garbage" else piece, ("127.0.0.1", self._port))
@@ -207,25 +234,45 @@ def assert_counted(scene: SoakScene) -> None:
     with urllib.request.urlopen(url, timeout=30) as answer:
         text = answer.read().decode()
     sums: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    pattern = r'^edgesnn_(events_in|events_processed|events_dropped|pending)(?:_total)?\{.*stream="(\w+)".*\} (\S+)$'
+    pattern = r'^edgesnn_(?:events_|lines_)?(in|processed|dropped|pending)(?:_total)?\{.*stream="(\w+)".*\} (\S+)$'
     for name, stream, value in re.findall(pattern, text, re.MULTILINE):
         sums[stream][name] += float(value)
-    assert {"door", "yard", "wire"} <= set(sums)
+    assert {"door", "yard", "wire", "log"} <= set(sums)
     for stream, one in sums.items():
-        out = one["events_processed"] + one["events_dropped"] + one["pending"]
-        assert one["events_in"] == out, (stream, dict(one))
+        assert one["in"] == one["processed"] + one["dropped"] + one["pending"], (stream, dict(one))
+
+
+def assert_as_before(scene: SoakScene, before: dict[str, float]) -> None:
+    """Hold that descriptors and threads come back to what they were; one or two may be of a page or a bundle."""
+    assert scene.daemon is not None
+    pid = scene.daemon.process.pid
+
+    def now() -> bool:
+        found = sample(pid)
+        return all(found[name] <= before[name] + MAY_GROW[name] for name in ("descriptors", "threads"))
+
+    wait_for(now, 30, f"{sample(pid)}, before {before}")
+
+
+def assert_reproduced(folder: Path) -> int:
+    """Hold that the bundles that are left give what was published again; return how many."""
+    made = [bundle.read(path) for path in folder.rglob("*.bundle")]
+    for one in made:
+        assert not list(check.differences(one, check.model_of(one))), one.path
+    return len(made)
 
 
 def soak(seconds: float, seed: int, folder: Path, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
-    """Run it and hold all of it; return {"growth", "faults", "accepted", "excepted"}."""
+    """Run it and hold all of it; return {"growth", "faults", "accepted", "excepted", "bundles"}."""
     rng = random.Random(seed)
     done = dict.fromkeys(FAULTS, 0)
     samples: list[tuple[float, dict[str, float]]] = []
     with SoakScene(available()[0], folder, seed) as scene:
         assert scene.daemon is not None
-        sender = Sender(scene.ports["udp"], random.Random(seed))
+        sender = Sender(scene.ports["udp"], scene.log_file, random.Random(seed))
         sender.start()
-        wait_for(lambda: scene.seen(), 60, scene.log)
+        wait_for(lambda: {"door", "yard", "wire", "log"} <= {name for name, _ in scene.seen()}, 60, scene.log)
+        before = sample(scene.daemon.process.pid)
         began_s = time.monotonic()
         turn: list[str] = []
         while time.monotonic() - began_s < seconds:
@@ -239,11 +286,13 @@ def soak(seconds: float, seed: int, folder: Path, say: Callable[[str], None] = l
             assert_counted(scene)
             samples.append((time.monotonic() - began_s, sample(scene.daemon.process.pid)))
             say(f"{samples[-1][0]:7.1f} s  {name:14}  {samples[-1][1]}")
+        assert_as_before(scene, before)
         sender.ended.set()
         ledger = scene.end()
         lost, excepted = ledger.accepted - scene.seen(), scene.excepted()
     grown = growth(samples) if len(samples) > 5 else {}
     found = {"growth": grown, "faults": done, "accepted": len(ledger.accepted), "excepted": sorted(excepted)}
+    found["bundles"] = assert_reproduced(folder)
     assert lost == excepted, (len(lost), sorted(lost)[:50], found)
     assert ledger.balanced, ledger.accounts
     assert not ledger.waiting

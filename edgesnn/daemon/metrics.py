@@ -123,7 +123,8 @@ def _outbox(outbox: Mapping[str, Any]) -> Iterator[Metric]:
     dropped = [({"reason": reason}, count) for reason, count in outbox.get("dropped", {}).items()]
     yield _counter("outbox_dropped", "by reason", dropped)
     for name, text in _LEVELS.items():
-        yield _gauge(f"outbox_{name}", text, [({}, outbox.get(name, 0))])
+        level = outbox.get(name, 0)
+        yield _gauge(f"outbox_{name}", text, [] if level is None else [({}, level)])  # None: nobody can tell now
     told = ("pending", *_AGES, *_LEVELS)
     counts = [({"name": n}, v) for n, v in outbox.items() if type(v) is int and n not in told]
     yield _counter("outbox_counter", "every other counter by its name", counts)

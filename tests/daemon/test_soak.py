@@ -15,6 +15,7 @@ def test_ten_seconds_of_faults_lose_nothing_that_was_accepted(tmp_path):
     found = soak(SECONDS, seed, tmp_path)
     assert found["accepted"] > 100
     assert sum(found["faults"].values()) >= 1
+    assert found["bundles"] >= 4
     assert set(found["faults"]) == set(FAULTS)
 
 

@@ -69,6 +69,14 @@ def test_every_metric():
     metrics = re.findall(r"^# TYPE (edgesnn_\w+) ", text, re.MULTILINE)
     assert len(metrics) > 15
     named(metrics, section("Metrics"))
+
+
+def test_an_outbox_s_file_that_cannot_be_read_has_no_size_and_the_page_is_made():
+    outbox: dict[str, Any] = {"queue": {"waiting": 0, "dropped": 0}, "size_bytes": None, "in_memory": 3}
+    health = {"health": "degraded", "broker": {"connected": False, "since": None}}
+    text = Page(lambda: (health, {"streams": {}, "outbox": outbox})).text().decode()
+    assert "edgesnn_outbox_in_memory 3.0" in text
+    assert "\nedgesnn_outbox_size_bytes" not in text
     named(Gate("window", None).held_back, section("Metrics"))
     named(["received", *desk.OUTCOMES, *desk.IGNORED], section("Metrics"))
 
