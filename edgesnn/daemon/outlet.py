@@ -123,6 +123,11 @@ class Outlet:
             return self._publisher.write(prediction)
 
     @property
+    def opening(self) -> bool:
+        """Whether it has no sink yet: the look-up of a broker's name may take a minute."""
+        return self._sink is None
+
+    @property
     def over(self) -> bool:
         """Whether it was told to end."""
         return self._closing.is_set()
