@@ -17,7 +17,8 @@ class Disk:
     def __init__(self) -> None:
         self._waiting: dict[str, Job] = {}
         self._changed = threading.Condition()
-        self._closing = self._busy = False
+        self._closing = False
+        self._doing: str | None = None
         self._thread = threading.Thread(target=self._work, name="edgesnn-disk", daemon=True)
 
     def start(self) -> None:
@@ -31,9 +32,9 @@ class Disk:
             self._changed.notify_all()
 
     def offer(self, name: str, job: Job) -> bool:
-        """Let a job wait; False where one of this name does."""
+        """Let a job wait; False where one of this name does, or is being done."""
         with self._changed:
-            if name in self._waiting:
+            if name in self._waiting or name == self._doing:
                 return False
             self._waiting[name] = job
             self._changed.notify_all()
@@ -53,7 +54,7 @@ class Disk:
         until_s = time.monotonic() + timeout_s
         with self._changed:
             return self._changed.wait_for(
-                lambda: not self._waiting and not self._busy, max(0.0, until_s - time.monotonic())
+                lambda: not self._waiting and self._doing is None, max(0.0, until_s - time.monotonic())
             )
 
     def _work(self) -> None:
@@ -62,12 +63,12 @@ class Disk:
                 self._changed.wait_for(lambda: self._waiting or self._closing)
                 if not self._waiting:
                     return
-                job = self._waiting.pop(next(iter(self._waiting)))
-                self._busy = True
+                self._doing = next(iter(self._waiting))
+                job = self._waiting.pop(self._doing)
             try:
                 job()
             except Exception:
                 _log.exception("writing failed: this is a fault of edgesnn: please report it")
             with self._changed:
-                self._busy = False
+                self._doing = None
                 self._changed.notify_all()

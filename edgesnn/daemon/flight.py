@@ -42,6 +42,7 @@ class FlightRecorder:
         self.why: str | None = None
         self._section, self._stream, self._model = section, stream, model
         self._disk, self._bundles = disk, bundles
+        self._model_facts = _model_facts(stream, model)
         self._ring: FlightRing | None = None
         self._config: Mapping[str, Any] = {}
         self._label: str | None = None
@@ -67,11 +68,12 @@ class FlightRecorder:
         future.set_running_or_notify_cancel()  # nobody cancels it
         if "command" not in self._section.on:
             future.set_exception(ConfigError("no bundle is written on command", where="recorder.on"))
-        elif self._ring is None:
-            self._refuse([future], "the stream does not run")
-        else:
-            with self._lock:
+            return future
+        with self._lock:
+            if self._ring is not None:
                 self._asked.append(future)
+                return future
+        self._refuse([future], "the stream does not run")
         return future
 
     def begin(self, feed: Feed) -> None:
@@ -99,7 +101,7 @@ class FlightRecorder:
         try:
             self._ring.turn()
         except EdgeSnnError as error:
-            self._ring = None
+            self._let_go()
             self._complain(str(error))
             return
         if self._ring.why is not None and self.why is None:
@@ -114,8 +116,11 @@ class FlightRecorder:
         due = trigger == "stop" or time.monotonic() >= self._due_s
         if self._ring is not None and trigger in self._section.on and due:
             self._save(trigger, why)
-        self._ring = None
+        self._let_go()
+
+    def _let_go(self) -> None:
         with self._lock:
+            self._ring = None
             asked, self._asked = self._asked, []
         self._refuse(asked, "the stream does not run")
 
@@ -137,7 +142,7 @@ class FlightRecorder:
             self._refuse(asked, self._ring.why or "nothing is held")
             return
         about = {**self._about(), "trigger": trigger, "why": why, "made": utc_now()}
-        job = f"bundle {self._stream.name}" + " at its end" * (trigger == "stop")
+        job = f"bundle {self._stream.name}" + " at its end" * (trigger in ("crash", "stop"))
         if not self._disk.offer(job, lambda: self._write(about, recording, asked)):
             self._count("skipped")
             self._refuse(asked, "the one before it is still being written")
@@ -146,16 +151,10 @@ class FlightRecorder:
 
     def _about(self) -> dict[str, Any]:
         """Return the fields of the document that are of the stream."""
-        stream, path = self._stream, locate(self._stream.model)
-        readout = None if stream.readout is None else stream.readout.model_dump()
-        model = {
-            "path": stream.model if path.parent == ZOO else str(path.absolute()),
-            "sha256": self._model.identity,
-            "readout": readout,
-        }
-        kind = "tokens" if self._model.input["kind"] == "tokens" else "events"
+        stream, kind = self._stream, "tokens" if self._model.input["kind"] == "tokens" else "events"
         config = {**self._config, "source": stream.source, "publish": stream.publish, "rate_limit": stream.rate_limit}
-        return {"kind": kind, "edgesnn": __version__, "stream": stream.name, "model": model, "config": config}
+        facts = {"stream": stream.name, "model": self._model_facts, "config": config}
+        return {"kind": kind, "edgesnn": __version__, **facts}
 
     def _write(self, about: Mapping[str, Any], recording: Recording, asked: list[Future[Path]]) -> None:
         try:
@@ -184,6 +183,15 @@ class FlightRecorder:
     def _count(self, name: str) -> None:
         with self._lock:
             self._counts[name] += 1
+
+
+def _model_facts(stream: Stream, model: Model) -> dict[str, Any]:
+    path = locate(stream.model)
+    return {
+        "path": stream.model if path.parent == ZOO else str(path.absolute()),
+        "sha256": model.identity,
+        "readout": None if stream.readout is None else stream.readout.model_dump(),
+    }
 
 
 def _confidence(prediction: Prediction) -> float:

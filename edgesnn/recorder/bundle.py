@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from edgesnn.errors import ModelError, PublishError, RecordingError
+from edgesnn.errors import ConfigError, ModelError, PublishError, RecordingError
 from edgesnn.events.formats.base import printable
 from edgesnn.events.types import EVENT
 from edgesnn.graph import container
 from edgesnn.graph.document import canonical
 from edgesnn.pipeline.tap import Arrays, joined
 from edgesnn.prediction import Prediction
+from edgesnn.publish.topics import check_level
 from edgesnn.recorder import sealed
 from edgesnn.recorder.ring import Recording
 
@@ -137,6 +138,10 @@ def _check_about(about: Mapping[str, Any], where: str) -> None:
     for name, kind in _FIELDS.items():
         if not isinstance(about.get(name), kind) or isinstance(about[name], bool):
             raise _wrong(f"the field {name!r} is not what it must be", where, repr(about.get(name))[:80])
+    try:
+        check_level(about["stream"], "stream")
+    except ConfigError as error:
+        raise _wrong(error.what, where, error.found, error.expected) from None
     if about["kind"] not in _TENSORS:
         raise _wrong("neither events nor tokens", where, repr(about["kind"])[:40])
     if not 0 <= about["decisions"] <= MOST_DECISIONS:
@@ -172,7 +177,7 @@ def _predictions(data: bytes, decisions: int, where: str) -> tuple[Prediction, .
             if type(window) is not int or not 0 <= window < 1 << 63:
                 raise ValueError("no prediction")
             found.append(Prediction.from_dict(record))
-        except (ValueError, TypeError, RecursionError, PublishError) as error:
+        except (ValueError, TypeError, OverflowError, RecursionError, PublishError) as error:
             what = f"the published prediction {number} is none"
             raise _wrong(what, where, str(getattr(error, "found", None) or error)[:120]) from None
     return tuple(found)

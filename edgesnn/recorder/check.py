@@ -51,7 +51,7 @@ def model_of(bundle: Bundle, model: str | None = None, backend: str = "auto") ->
         RecordingError: the bundle names none, or numbers of a readout that it cannot have.
     """
     about = bundle.about["model"]
-    if not isinstance(about.get("path"), str) or not isinstance(about.get("readout"), (dict, type(None))):
+    if not isinstance(about.get("path"), str) or not isinstance(about.get("readout", ""), (dict, type(None))):
         raise RecordingError("the bundle names no model", where=printable(bundle.path))
     hint = "say where it is: -m MODEL"
     try:

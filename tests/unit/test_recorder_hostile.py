@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,9 @@ def of_config(one: Bundle, **changes: Any) -> dict[str, Any]:
 
 CASES: dict[str, tuple[int, str, Any]] = {
     "a window of 401 digits": (3, "prediction 0 is none", lambda one: published(one, window=10**400)),
+    "a confidence of 401 digits": (3, "prediction 0 is none", lambda one: published(one, confidence=10**400)),
+    "a stream's name that is no topic": (3, "stream name", lambda one: {"stream": "a/#"}),
+    "a model without a readout": (3, "names no model", lambda one: {"model": {"path": "x.safetensors", "sha256": "0"}}),
     "a window below nothing": (3, "prediction 0 is none", lambda one: published(one, window=-1)),
     "a model's name that no folder takes": (4, "no such model", lambda one: of_model(one, path="a" * 100_000)),
     "a temperature of words": (3, "readout.temperature", lambda one: of_model(one, readout={"temperature": "warm"})),
@@ -187,6 +191,50 @@ def test_one_that_is_larger_than_all_may_be_takes_no_other_s_place(made, files, 
     assert [path.name for path in tmp_path.iterdir()] == ["000001-old-stop.bundle"]
     assert (flight.recorder.stats["failed"], bundles.deleted) == (1, 0)
     assert "more than recorder.max_size" in (flight.recorder.why or "")
+
+
+def test_a_disk_that_hangs_holds_one_bundle_and_one_of_the_end(files, tmp_path, monkeypatch):
+    """Each holds what the ring held: three of them would be three times the memory."""
+    original, hang, begun = Bundles.write, threading.Event(), threading.Event()
+
+    def hanging(*arguments: Any) -> Path:
+        begun.set()
+        assert hang.wait(60)
+        return original(*arguments)
+
+    monkeypatch.setattr(Bundles, "write", hanging)
+    stream, model = streamed(files, source=f"replay:{files / 'walk.bin'}?loop")
+    on = ["low_confidence", "stop"]
+    flight = Flight(tmp_path, stream, model, on=on, confidence=1.0)
+    flight.wait_for(begun.is_set)
+    flight.wait_for(lambda: flight.recorder.stats["skipped"] > 3)
+    assert not flight.disk._waiting
+    flight.runner.stop()
+    flight.wait_for(lambda: flight.runner.over)
+    hang.set()
+    assert [one.about["trigger"] for one in flight.end()] == ["low_confidence", "stop"]
+
+
+def test_who_asks_while_the_stream_ends_is_answered(files, tmp_path):
+    stream, model = streamed(files, source=f"replay:{files / 'walk.bin'}?loop")
+    flight = Flight(tmp_path, stream, model, on=["command"])
+    flight.wait_for(lambda: flight.published)
+    asked: list[Any] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            asked.append(flight.recorder.ask())
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    flight.runner.stop()
+    flight.wait_for(lambda: flight.runner.over)
+    over.set()
+    thread.join()
+    flight.end()
+    assert asked
+    assert all(one.done() for one in asked)
 
 
 def test_what_others_are_writing_in_the_folder_stays(files, tmp_path):
