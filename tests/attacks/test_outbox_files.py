@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -22,12 +23,20 @@ from tests.predictions import BOOT, NODE, make_prediction
 ROOT = Path(__file__).resolve().parents[2]
 
 
+STARTED = time.monotonic()
+
+
+def since_import() -> float:
+    """A clock that is not far from those of the tests, however long the machine has been up."""
+    return time.monotonic() - STARTED
+
+
 def number(prediction, seq):
     return prediction.numbered(node=NODE, boot_id=BOOT, seq=seq, ts="2026-01-01T00:00:00.000Z")
 
 
 def opened(path: Path, **options) -> DurableOutbox:
-    return DurableOutbox(path, number=number, **options)
+    return DurableOutbox(path, number=number, **{"clock": since_import, **options})
 
 
 def filled(path: Path, count: int) -> Path:

@@ -68,7 +68,7 @@ def test_a_log_gives_a_record_a_line(model: str, log: Path, capsys: pytest.Captu
     assert [row["tokens"]["key"] for row in made] == ["gate", "", "pump", "gate", "zzz"]
     assert [row["seq"] for row in made] == list(range(5))
     assert err.startswith("5 lines: (none) 4, (idle) 1\n")
-    assert "counters: lines 5, tokens 49, sessions 4, source.bytes 46" in err
+    assert "counters: lines 5, tokens 49, lines_in 5, sessions 4, source.bytes 46" in err
 
 
 def test_lines_for_a_person(model: str, log: Path, capsys: pytest.CaptureFixture[str]) -> None:
