@@ -263,6 +263,11 @@ def test_with_the_example_of_access_control_the_operator_alone_is_heard(tmp_path
             assert operator.answered("o")["outcome"] == "done"
             wait_for(lambda: viewer.to("o"))
             assert viewer.to("v") == operator.to("v") == []
+            operator.ask("ping", "r", response_topic="answers/o", correlation=b"7")  # where boards may not write
+            assert operator.answered("r")["outcome"] == "done"
+            assert [one.topic for one in operator.answers if b'"r"' in one.payload] == [
+                "edgesnn/gate-1/cmd/ping/response"
+            ]
         assert daemon.end() == 0, daemon.log
 
 

@@ -174,6 +174,14 @@ def test_what_expires_while_it_waits_is_not_done(monkeypatch):
     assert responses(desk)[0]["outcome"] == "expired"
 
 
+def test_what_waits_at_the_end_is_answered():
+    desk = make_desk()
+    arrive(desk, "reset", payload("a"))
+    desk.close()
+    (answer,) = responses(desk)
+    assert (answer["outcome"], answer["error"]) == ("failed", "the service ends")
+
+
 def test_of_a_flood_a_bounded_number_is_looked_at_and_the_rest_is_counted(monkeypatch):
     monkeypatch.setattr(desks, "PAUSE_S", 0.0)
     now = [0.0]

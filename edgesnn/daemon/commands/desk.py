@@ -126,7 +126,9 @@ class Desk:
             return {**self.counts, "waiting": len(self._waiting)}
 
     def close(self, timeout_s: float = 2.0) -> None:
-        """Send the answers that wait, if the broker is there, and leave."""
+        """Send the answers that wait, if the broker is there, and leave; of the thread that takes."""
+        while (command := self.take()) is not None:
+            self.answer(command, ("failed", {}, "the service ends"))
         self._closing.set()
         self._client.wake()
         if self._thread.is_alive():
@@ -172,7 +174,11 @@ class Desk:
         self._client.subscribe(command_topic(self._node, "+"))
 
     def _refused(self, event: Refused) -> None:
-        if self._sent.pop(event.mid, None) is None and self.why is None:
+        """Send an answer that may not go where it is wanted to our own topic; else nothing may come, or go."""
+        command, payload, until_s = self._sent.pop(event.mid, (None, b"", 0.0))
+        if command is not None and command.response_topic is not None:
+            self._answers.append((replace(command, response_topic=None), payload, until_s))
+        elif event.final and self.why is None:
             self.why = str(event.error)
             _log.warning("commands: %s", event.error)
 
