@@ -16,6 +16,7 @@ import secrets
 import select
 import socket
 import ssl
+import threading
 import time
 from typing import Any
 
@@ -96,6 +97,7 @@ class Client:
         self._attempt_at = time.monotonic()
         self._connack_by = 0.0
         self._delay_s = BACK_OFF_S[0]
+        self._wake_lock = threading.Lock()
         self._wake_r, self._wake_w = os.pipe()
         os.set_blocking(self._wake_r, False)
         os.set_blocking(self._wake_w, False)
@@ -169,7 +171,7 @@ class Client:
 
     def wake(self) -> None:
         """Make a `poll` that waits return at once. Thread-safe, never blocks."""
-        with contextlib.suppress(BlockingIOError, OSError):
+        with self._wake_lock, contextlib.suppress(OSError):  # a number that was closed may be another file's by now
             os.write(self._wake_w, b"w")
 
     def abandon(self, error: PublishError) -> None:
@@ -189,10 +191,12 @@ class Client:
                 client.loop_write()
                 time.sleep(0.001)
             client.drop()
-        for end in (self._wake_r, self._wake_w):
-            with contextlib.suppress(OSError):
-                os.close(end)
-        self._wake_r = self._wake_w = -1
+        with self._wake_lock:
+            ends = self._wake_r, self._wake_w
+            self._wake_r = self._wake_w = -1
+            for end in ends:
+                with contextlib.suppress(OSError):
+                    os.close(end)
 
     # --- the connection ------------------------------------------------------------------------------------------
 
