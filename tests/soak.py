@@ -49,9 +49,9 @@ enabled = true
 on = ["label", "low_confidence", "crash", "stop"]
 confidence = 1.0
 apart = "1s"
-memory = "1MB"
+memory = "2MB"
 max_bundles = 9
-max_size = "4MB"
+max_size = "8MB"
 [[stream]]
 name = "log"
 source = "{log}"
@@ -228,8 +228,8 @@ def growth(samples: list[tuple[float, dict[str, float]]]) -> dict[str, float]:
     return {name: slope(times, [one[name] for _, one in rest]) * span for name in MAY_GROW}
 
 
-def assert_counted(scene: SoakScene) -> None:
-    """Hold in = processed + dropped + pending of every stream, as /metrics says it."""
+def assert_counted(scene: SoakScene) -> int:
+    """Hold in = processed + dropped + pending of every stream, as /metrics says it; return what waits in the outbox."""
     url = f"http://{scene.http.host}:{scene.http.port}/metrics"
     with urllib.request.urlopen(url, timeout=30) as answer:
         text = answer.read().decode()
@@ -240,6 +240,9 @@ def assert_counted(scene: SoakScene) -> None:
     assert {"door", "yard", "wire", "log"} <= set(sums)
     for stream, one in sums.items():
         assert one["in"] == one["processed"] + one["dropped"] + one["pending"], (stream, dict(one))
+    waits = re.search(r"^edgesnn_outbox_pending (\S+)$", text, re.MULTILINE)
+    assert waits is not None
+    return int(float(waits[1]))
 
 
 def assert_as_before(scene: SoakScene, before: dict[str, float]) -> None:
@@ -283,9 +286,9 @@ def soak(seconds: float, seed: int, folder: Path, say: Callable[[str], None] = l
             time.sleep(rng.uniform(0.2, 2.0))
             assert scene.daemon.process.poll() is None, scene.log
             scene.compact()
-            assert_counted(scene)
+            waits = assert_counted(scene)
             samples.append((time.monotonic() - began_s, sample(scene.daemon.process.pid)))
-            say(f"{samples[-1][0]:7.1f} s  {name:14}  {samples[-1][1]}")
+            say(f"{samples[-1][0]:7.1f} s  {name:14}  {samples[-1][1]}  {waits} wait")
         assert_as_before(scene, before)
         sender.ended.set()
         ledger = scene.end()

@@ -194,7 +194,8 @@ class Checkpoints:
 
 def _belongs(stream: Stream, model: Model) -> Mapping[str, Any]:
     """Return what a checkpoint is tied to besides the model; the place in a log has a mark of its own."""
-    keys: dict[str, Any] = json.loads(stream.model_dump_json(include=set(SAME)))
+    # pydantic warns of types that are read from texts: a log would have that at every start
+    keys: dict[str, Any] = json.loads(stream.model_dump_json(include=set(SAME), warnings=False))
     return {**keys, "file": None if model.input["kind"] == "tokens" else _file(stream.source)}
 
 

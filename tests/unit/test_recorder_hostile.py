@@ -244,6 +244,7 @@ def test_what_others_are_writing_in_the_folder_stays(files, tmp_path):
     assert len(list(tmp_path.glob(".tmp-*"))) == 2
 
 
+@pytest.mark.filterwarnings("error")
 def test_a_checkpoint_that_a_killed_process_had_begun_is_removed_by_the_next(files, tmp_path):
     stream, model = streamed(files, model=str(files / "spikes.safetensors"), adapt="downsample", sensor="128x128")
     disk = Disk()
