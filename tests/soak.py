@@ -39,8 +39,8 @@ from tests.judging import Id, Scene, _counts, id_of
 from tests.token_models import writer
 
 MAY_GROW = {"memory_mb": 4.0, "descriptors": 2.0, "threads": 1.0}
-"""In the whole of a long run, its first third left out. One that lasts seconds is still filling its caches."""
-SHORT_S = 120.0
+"""In the whole of a long run, its first third left out. One that lasts minutes is still filling its caches."""
+SHORT_S = 480.0
 MORE = """\
 [checkpoint]
 period = "1s"
