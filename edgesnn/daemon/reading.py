@@ -18,6 +18,7 @@ from edgesnn.daemon.toml import TomlError, loads
 from edgesnn.errors import ConfigError
 from edgesnn.events.formats.base import printable
 
+VERSION = 1
 MOST_BYTES = 1 << 20
 _PLACE = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)")
 _SECRET = re.compile("pass|secret|credential", re.IGNORECASE)
@@ -89,6 +90,7 @@ def read(path: str) -> Read:
             [ConfigError("not TOML that can be read", where=printable(path), found="too deep")]
         ) from None
     lines = lines_of(text)
+    _check_version(path, lines, document)
     try:
         config = Config.model_validate(document)
     except ValidationError as error:
@@ -135,6 +137,15 @@ def _text(path: str) -> str:
         offset = getattr(error, "start", None)
         what = "cannot read the configuration"
         raise WrongConfigError([ConfigError(what, where=printable(path), offset=offset, found=found)]) from None
+
+
+def _check_version(path: str, lines: Mapping[Path, int], document: Mapping[str, Any]) -> None:
+    """Refuse a newer version before its keys are held against ours."""
+    version = document.get("version")
+    if type(version) is int and version > VERSION:
+        at, expected = where(path, lines, ("version",)), f"version {VERSION}"
+        what = "a configuration that is newer than this program"
+        raise WrongConfigError([ConfigError(what, where=at, found=f"version {version}", expected=expected)])
 
 
 def _check_names(read: Read) -> None:

@@ -58,7 +58,7 @@ class Client:
     """One connection to a broker that comes back by itself, with jittered back-off.
 
     All methods belong to one thread, except `wake`, which any thread may call. Nothing blocks longer than its
-    `timeout_s`, save a connection attempt (5 s).
+    `timeout_s`, save a connection attempt: 5 s for each address, and as long as the system looks for the name.
 
     Args:
         broker: where, and as whom.

@@ -113,6 +113,13 @@ def test_a_wrong_key_is_named_with_its_line(write, added, expected):
     assert re.fullmatch(expected, found), found
 
 
+def test_a_newer_version_is_refused_by_name_whatever_its_keys_are(write):
+    (found,) = refusals(write("version = 2\n[brokers]\nall = []\n"))
+    assert (
+        found == "line 1: version: a configuration that is newer than this program: found version 2, expected version 1"
+    )
+
+
 def test_all_that_is_wrong_is_said_in_the_order_of_the_lines(write):
     found = refusals(write(GOOD.replace("name =", "nam =") + "[log]\nlevel = 1\n"))
     assert [line.split(":")[0] for line in found] == ["line 2", "line 6", "line 7", "line 11"]
