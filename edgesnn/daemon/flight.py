@@ -35,12 +35,13 @@ class FlightRecorder:
         disk, bundles: where they are written, and by whom.
 
     Attributes:
+        stream: as it is configured now.
         why: why the last bundle was not written, or nothing is kept; None: all is well.
     """
 
     def __init__(self, section: Recorder, stream: Stream, model: Model, disk: Disk, bundles: Bundles) -> None:
         self.why: str | None = None
-        self._section, self._stream, self._model = section, stream, model
+        self._section, self.stream, self._model = section, stream, model
         self._disk, self._bundles = disk, bundles
         self._model_facts = _model_facts(stream, model)
         self._ring: FlightRing | None = None
@@ -142,7 +143,7 @@ class FlightRecorder:
             self._refuse(asked, self._ring.why or "nothing is held")
             return
         about = {**self._about(), "trigger": trigger, "why": why, "made": utc_now()}
-        job = f"bundle {self._stream.name}" + " at its end" * (trigger in ("crash", "stop"))
+        job = f"bundle {self.stream.name}" + " at its end" * (trigger in ("crash", "stop"))
         if not self._disk.offer(job, lambda: self._write(about, recording, asked)):
             self._count("skipped")
             self._refuse(asked, "the one before it is still being written")
@@ -151,7 +152,7 @@ class FlightRecorder:
 
     def _about(self) -> dict[str, Any]:
         """Return the fields of the document that are of the stream."""
-        stream, kind = self._stream, "tokens" if self._model.input["kind"] == "tokens" else "events"
+        stream, kind = self.stream, "tokens" if self._model.input["kind"] == "tokens" else "events"
         config = {**self._config, "source": stream.source, "publish": stream.publish, "rate_limit": stream.rate_limit}
         facts = {"stream": stream.name, "model": self._model_facts, "config": config}
         return {"kind": kind, "edgesnn": __version__, **facts}
@@ -167,17 +168,17 @@ class FlightRecorder:
             return
         self.why = None
         self._count("written")
-        _log.info("stream %s: bundle %s", self._stream.name, printable(str(path)))
+        _log.info("stream %s: bundle %s", self.stream.name, printable(str(path)))
         for future in asked:
             future.set_result(path)
 
     def _refuse(self, asked: list[Future[Path]], why: str) -> None:
         for future in asked:
-            future.set_exception(ConfigError("no bundle", where=self._stream.name, found=why))
+            future.set_exception(ConfigError("no bundle", where=self.stream.name, found=why))
 
     def _complain(self, why: str) -> None:
         if why != self.why:
-            _log.warning("stream %s: no bundle: %s", self._stream.name, why)
+            _log.warning("stream %s: no bundle: %s", self.stream.name, why)
         self.why = why
 
     def _count(self, name: str) -> None:

@@ -105,6 +105,8 @@ class Runner:
         """Take the keys of another configuration that need no gap: `publish` and `rate_limit`."""
         self.stream = stream
         self.gate.set(stream.publish, stream.rate_limit)
+        if self.flight is not None:
+            self.flight.stream = stream
 
     @property
     def state(self) -> str:

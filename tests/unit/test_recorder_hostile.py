@@ -237,6 +237,15 @@ def test_who_asks_while_the_stream_ends_is_answered(files, tmp_path):
     assert all(one.done() for one in asked)
 
 
+def test_a_bundle_says_what_a_reload_has_changed(files, tmp_path):
+    stream, model = streamed(files, source=f"replay:{files / 'walk.bin'}?loop")
+    flight = Flight(tmp_path, stream, model, on=["stop"])
+    flight.wait_for(lambda: flight.published)
+    flight.runner.change(stream.model_copy(update={"publish": "change"}))
+    (one,) = flight.stop()
+    assert one.about["config"]["publish"] == "change"
+
+
 def test_what_others_are_writing_in_the_folder_stays(files, tmp_path):
     for name in (".tmp-notes.txt", ".tmp-door.checkpoint.abc"):
         (tmp_path / name).write_text("mine")
