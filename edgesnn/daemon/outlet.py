@@ -90,6 +90,7 @@ class Outlet:
         capacity: predictions that may wait for a sink to be open; then the oldest goes, counted.
 
     Attributes:
+        lost: of those that `close` could not deliver, how many are in no file.
         held_up: why predictions wait longer and longer though the broker is there; None: they do not.
         beat_s: when its thread was alive last (monotonic).
     """
@@ -97,7 +98,7 @@ class Outlet:
     def __init__(
         self, make_sink: Callable[[], MqttSink], *, node: str, boot_id: str, capacity: int, outbox: Outbox | None = None
     ) -> None:
-        self.opened = 0
+        self.opened = self.lost = 0
         self.held_up: str | None = None
         self._why: str | None = None
         self._said = ""
@@ -192,23 +193,27 @@ class Outlet:
     def close(self, timeout_s: float) -> int:
         """Deliver what is here, at most for `timeout_s`, and leave; return how many predictions were not delivered."""
         deadline_s = time.monotonic() + timeout_s
-        while len(self._queue) and self._sink is not None and time.monotonic() < deadline_s:
+        taken = self._outbox is not None or self._sink is not None  # a file takes what comes also without a broker
+        while len(self._queue) and taken and time.monotonic() < deadline_s:
             time.sleep(0.01)
         self._closing.set()
         with self._queue.changed:
             self._queue.changed.notify()
         self._thread.join(max(0.0, deadline_s - time.monotonic()) + 6.0)  # an attempt to connect takes 5 s at most
-        left = len(self._queue)
+        left = waiting = len(self._queue)
         sink = self._sink
-        if sink is None:
-            return left
+        if sink is not None:
+            left += self._drain(sink, max(0.0, deadline_s - time.monotonic()))
+            sink.close()
+        self.lost = left if self._outbox is None else waiting + self._outbox.stats()["in_memory"]
+        return left
+
+    def _drain(self, sink: MqttSink, timeout_s: float) -> int:
         try:
-            left += sink.drain(max(0.0, deadline_s - time.monotonic()))
+            return sink.drain(timeout_s)
         except PublishError as error:
             _log.error("%s", error)
-            left += int(sink.stats().get("pending", 0))
-        sink.close()
-        return left
+            return int(sink.stats().get("pending", 0))
 
     def _work(self) -> None:
         delay_s = BACK_OFF_S[0]

@@ -247,10 +247,11 @@ class Service:
         left = self.outlet.close(self._config.outbox.drain / 1e6)
         if not self.disk.close(DISK_S):
             _log.error("the disk takes too long: the last checkpoints and bundles are not written")
-        if left and self.outbox is not None:
-            _log.warning("%d predictions were not delivered; they wait in %s", left, self.outbox.path)
-        elif left:
-            _log.error("%d predictions were not delivered and are lost", left)
+        if self.outbox is not None and left > self.outlet.lost:
+            kept = left - self.outlet.lost
+            _log.warning("%d predictions were not delivered; they wait in %s", kept, self.outbox.path)
+        if self.outlet.lost:
+            _log.error("%d predictions were not delivered and are lost", self.outlet.lost)
         self.beacon.say("stats", self._stats(), retain=False)
         self.beacon.say("health", self._health(), retain=True)
         self.beacon.close()

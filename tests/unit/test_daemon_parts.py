@@ -8,6 +8,8 @@ import socket
 import threading
 import time
 from contextlib import closing
+from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,6 +30,7 @@ from edgesnn.daemon.schema import Config, Http, Log
 from edgesnn.errors import PublishError
 from edgesnn.mqtt import Lost
 from edgesnn.publish.outbox_durable import DurableOutbox
+from edgesnn.publish.sinks.mqtt import MqttSink
 from tests.predictions import BOOT, NODE, make_prediction
 
 LABELS = st.sampled_from(["a", "b", None])
@@ -239,6 +242,17 @@ def test_no_prediction_waits_for_an_outbox_that_waits_for_its_disk(tmp_path):
             thread.start()
             thread.join(10.0)
         assert [one.seq for one in put] == [3]
+
+
+@pytest.mark.parametrize(("folder", "lost"), [(None, 0), ("/proc/nowhere", 5)])
+def test_what_no_file_has_at_the_end_is_lost_and_the_rest_waits(tmp_path, folder, lost):
+    outbox = DurableOutbox(Path(folder or tmp_path) / "outbox.sqlite")
+    make = partial(MqttSink, Broker("127.0.0.1", 9), node=NODE, boot_id=BOOT, transient=False, outbox=outbox)
+    outlet = Outlet(make, node=NODE, boot_id=BOOT, capacity=10, outbox=outbox)
+    outlet.start()
+    for window in range(5):
+        outlet.put(make_prediction(window))
+    assert (outlet.close(1.0), outlet.lost) == (5, lost)
 
 
 def runner(name: str, state: str, age_s: float, *, over: bool = False) -> Any:
