@@ -109,7 +109,7 @@ CAUSES: dict[str, tuple[Act, Act, str, str]] = {
         lambda scene: scene.kill_broker(),
         lambda scene: scene.start_broker(),
         "no broker",
-        "connection to the broker was lost|cannot reach|closed before it answered",
+        "connection to the broker was lost|cannot reach|closed before it answered|refused .*: found Connection reset",
     ),
     "stopped": (
         lambda scene: scene.broker.signal(signal.SIGSTOP),
