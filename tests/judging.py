@@ -13,7 +13,7 @@ import sqlite3
 import urllib.request
 from collections import Counter
 from collections.abc import Iterable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -250,11 +250,14 @@ class Scene:
         assert self.daemon.process.wait(270) == 0, self.log
         assert "were not delivered" not in self.log
         ledger = self.ledger()
-        wait_for(lambda: ledger.accepted - self.excepted() <= self.seen(), 30, self._missing(ledger))
+        with suppress(AssertionError):
+            wait_for(lambda: not self._missing(ledger), 30)
+        lost = self._missing(ledger)
+        assert not lost, f"{len(lost)} lost, {len(lost & self.acknowledged())} acknowledged: {sorted(lost)[:50]}"
         return ledger
 
-    def _missing(self, ledger: Ledger) -> str:
-        return f"lost: {sorted(ledger.accepted - self.excepted() - self.seen())[:50]}"
+    def _missing(self, ledger: Ledger) -> set[Id]:
+        return ledger.accepted - self.excepted() - self.seen()
 
     def duplicates(self) -> int:
         """Return how often a prediction was given to a broker again."""
