@@ -171,6 +171,17 @@ def test_a_packet_that_never_ends_is_given_up():
     assert "does not end" in str(lost[0].error)
 
 
+def assert_taken_and_lost(client: Client) -> None:
+    """Hold that a client connects, loses the connection and raises nothing."""
+    events: list[object] = []
+    deadline = time.monotonic() + 20
+    while not any(isinstance(event, Lost) for event in events):
+        assert time.monotonic() < deadline
+        events += client.poll(0.05)
+    client.close(0.1)
+    assert isinstance(events[0], Connected)
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.binary(min_size=1, max_size=200), st.sampled_from(["5", "3.1.1"]))
 def test_no_bytes_make_the_client_raise(data, version):
@@ -179,14 +190,7 @@ def test_no_bytes_make_the_client_raise(data, version):
         connection.sendall(TAKEN[version] + data)
 
     with hostile(script) as broker:
-        client = Client(broker, client_id="c", protocol=version)
-        events = []
-        deadline = time.monotonic() + 20
-        while not any(isinstance(event, Lost) for event in events):
-            assert time.monotonic() < deadline
-            events += client.poll(0.05)
-        client.close(0.1)
-    assert isinstance(events[0], Connected)
+        assert_taken_and_lost(Client(broker, client_id="c", protocol=version))
 
 
 # --- websockets -----------------------------------------------------------------------------------------------------
@@ -295,11 +299,4 @@ def test_no_frames_make_the_client_raise(pieces, kinds):
         connection.sendall(frame(TAKEN["5"]) + frames)
 
     with hostile(upgraded(script)) as broker:
-        client = Client(websocket(broker), client_id="c", protocol="5")
-        events = []
-        deadline = time.monotonic() + 20
-        while not any(isinstance(event, Lost) for event in events):
-            assert time.monotonic() < deadline
-            events += client.poll(0.05)
-        client.close(0.1)
-    assert isinstance(events[0], Connected)
+        assert_taken_and_lost(Client(websocket(broker), client_id="c", protocol="5"))
