@@ -49,8 +49,13 @@ class Member:
 
     @property
     def shown(self) -> str:
-        """The name as messages say it; one that is damaged may go on for pages."""
-        return self.name if len(self.name) <= 80 else f"{self.name[:77]}..."
+        """The name as messages say it."""
+        return shortened(self.name)
+
+
+def shortened(name: str) -> str:
+    """Return a name that is not too long for a message: one that is damaged may go on for pages."""
+    return name if len(name) <= 80 else f"{name[:77]}..."
 
 
 def read_members(file: BinaryIO, where: str) -> tuple[list[Member], bool]:
@@ -151,7 +156,7 @@ def _entry(file: BinaryIO, directory: bytes, at: int, where: str) -> tuple[Membe
     _check(name, flags, method, where, start)
     local = _read(file, start, _LOCAL.size)
     if len(local) < _LOCAL.size or not local.startswith(LOCAL):
-        raise _damaged(where, start, f"no member {name!r} where the directory says it")
+        raise _damaged(where, start, f"no member {shortened(name)!r} where the directory says it")
     name_there, extra_there = _LOCAL.unpack(local)[9:11]
     data = start + _LOCAL.size + name_there + extra_there
     used = _ENTRY.size + name_length + extra_length + comment_length
@@ -207,6 +212,7 @@ def _end64(file: BinaryIO, end: int, where: str) -> tuple[int, int, int]:
 
 
 def _check(name: str, flags: int, method: int, where: str, at: int) -> None:
+    name = shortened(name)
     if flags & 1:
         raise RecordingError(f"member {name!r} is encrypted", where=where, offset=at, expected="an archive that is not")
     if method not in (STORED, DEFLATED):
