@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgesnn.errors import PublishError
+from edgesnn.publish.outbox_sync import LogSync
 
 Durability = Literal["process", "power"]
 VERSION = 1
@@ -96,6 +97,7 @@ class OutboxFile:
         self._max_pages = max_bytes // PAGE_BYTES
         self._log_pages = min(max(LOG_PAGES[0], self._max_pages // 2), LOG_PAGES[1])
         _make(path)
+        self._log = LogSync(path.with_name(f"{path.name}-wal"))
         self._db = sqlite3.connect(path, timeout=lock_wait_s, isolation_level=None, check_same_thread=False)
         self._db.text_factory = lambda raw: raw.decode("utf-8", "replace")  # damaged text is compared, not raised for
         try:
@@ -188,6 +190,7 @@ class OutboxFile:
 
     def close(self) -> None:
         """Close the file; its log is folded in where the disk takes that. Twice is once."""
+        self._log.close()
         with contextlib.suppress(sqlite3.Error):
             self._db.close()
 
@@ -249,6 +252,8 @@ class OutboxFile:
         try:
             yield self._db
             self._db.execute("COMMIT")
+            if self._durability == "process":
+                self._log.wrote()
         except BaseException:
             with contextlib.suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
