@@ -98,6 +98,8 @@ def stream_stats(runner: Runner) -> dict[str, Any]:
         "restarts": runner.restarts,
         "decisions": dict(runner.decisions),
         "deadlines_missed": runner.deadlines_missed,
+        "rate_hz": runner.lately.rate_hz,
+        "latency_ms": runner.lately.latency_ms,
         "held_back": dict(runner.gate.held_back),
         "counters": runner.counters,
         "recorder": None if runner.flight is None else runner.flight.stats,

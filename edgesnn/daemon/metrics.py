@@ -79,6 +79,9 @@ def _streams(streams: Mapping[str, Mapping[str, Any]]) -> Iterator[Metric]:
     yield _gauge("stream_state", "1 for the state that it is in", rows(lambda one: {one["state"]: 1}, "state"))
     yield _counter("decisions", "by decision", rows(lambda one: one["decisions"], "decision"))
     yield _counter("deadlines_missed", "decisions that took longer than the hop", single("deadlines_missed"))
+    yield _gauge("decision_rate_hertz", "decisions a second in the last 10 s", single("rate_hz"))
+    latency = rows(lambda one: _seconds(one["latency_ms"]), "quantile")
+    yield _gauge("latency_seconds", "from a window's last event to its decision, in the last 10 s", latency)
     yield _counter("restarts", "how often it was begun again", single("restarts"))
     yield _counter("held_back", "predictions not published", rows(lambda one: one["held_back"], "reason"))
     for counter, (name, text) in INPUT.items():
@@ -133,6 +136,10 @@ def _outbox(outbox: Mapping[str, Any]) -> Iterator[Metric]:
 def _since_s(health: Mapping[str, Any]) -> float:
     since = health["broker"]["since"]
     return 0.0 if since is None else datetime.strptime(since, "%Y-%m-%dT%H:%M:%S.%f%z").timestamp()
+
+
+def _seconds(latency_ms: Mapping[str, float] | None) -> dict[str, float]:
+    return {} if latency_ms is None else {"0.5": latency_ms["p50"] / 1000, "0.99": latency_ms["p99"] / 1000}
 
 
 def _dropped(counters: Mapping[str, int], of: str) -> dict[str, int]:

@@ -13,6 +13,7 @@ from edgesnn.daemon.checkpoints import Checkpoints
 from edgesnn.daemon.feeds import Feed, lasting, threshold_of
 from edgesnn.daemon.flight import FlightRecorder
 from edgesnn.daemon.gate import Gate
+from edgesnn.daemon.lately import Lately
 from edgesnn.daemon.schema import Stream
 from edgesnn.errors import EdgeSnnError
 from edgesnn.prediction import Prediction
@@ -43,6 +44,7 @@ class Runner:
         restarts: how often it was begun again.
         resets: how often its model's states were.
         decisions: predictions made so far, by decision.
+        lately: how often, and how quickly, it decided in the last ten seconds.
         why: the error that it waits after, or ended with.
         beat_s: when its thread last came round (monotonic).
     """
@@ -64,6 +66,7 @@ class Runner:
         self.restarts = self.resets = 0
         self.decisions = {"label": 0, "none": 0, "idle": 0}
         self.deadlines_missed = 0
+        self.lately = Lately()
         self.why: str | None = None
         self._said = ""  # the error that the log has
         self.last: Prediction | None = None
@@ -229,6 +232,7 @@ class Runner:
     def _take(self, prediction: Prediction) -> None:
         self.decisions[prediction.decision] += 1
         self.deadlines_missed += bool(prediction.deadline_missed)
+        self.lately.note(prediction.latency_us.total)
         self.last = prediction
         published = self._put(prediction) if self.gate.passes(prediction) else None
         if self.flight is not None:
