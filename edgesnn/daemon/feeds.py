@@ -130,6 +130,12 @@ class Feed:
             **{name: getattr(stream, name) for name in names},
         }
 
+    @property
+    def next_window(self) -> int:
+        """The number of the window, or line, that is decided next."""
+        counters = self._from.counters
+        return counters["windows"] if "windows" in counters else counters["lines"]
+
     def reset(self) -> None:
         """Set the model's states as at the start; what comes in goes on."""
         self._from.reset()

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from edgesnn.daemon.bundles import Bundles
+from edgesnn.daemon.checkpoints import refuse
 from edgesnn.daemon.disk import Disk
 from edgesnn.daemon.feeds import Feed
+from edgesnn.daemon.reloading import AT_ONCE
 from edgesnn.daemon.schema import Recorder, Stream
 from edgesnn.errors import ConfigError, EdgeSnnError
 from edgesnn.events.formats.base import printable
@@ -35,12 +37,14 @@ class FlightRecorder:
         disk, bundles: where they are written, and by whom.
 
     Attributes:
+        on_command: whether the configuration lets commands ask.
         stream: as it is configured now.
         why: why the last bundle was not written, or nothing is kept; None: all is well.
     """
 
     def __init__(self, section: Recorder, stream: Stream, model: Model, disk: Disk, bundles: Bundles) -> None:
         self.why: str | None = None
+        self.on_command = "command" in section.on
         self._section, self.stream, self._model = section, stream, model
         self._disk, self._bundles = disk, bundles
         self._model_facts = _model_facts(stream, model)
@@ -67,7 +71,7 @@ class FlightRecorder:
         """
         future: Future[Path] = Future()
         future.set_running_or_notify_cancel()  # nobody cancels it
-        if "command" not in self._section.on:
+        if not self.on_command:
             future.set_exception(ConfigError("no bundle is written on command", where="recorder.on"))
             return future
         with self._lock:
@@ -153,7 +157,8 @@ class FlightRecorder:
     def _about(self) -> dict[str, Any]:
         """Return the fields of the document that are of the stream."""
         stream, kind = self.stream, "tokens" if self._model.input["kind"] == "tokens" else "events"
-        config = {**self._config, "source": stream.source, "publish": stream.publish, "rate_limit": stream.rate_limit}
+        rules = {name: getattr(stream, name) for name in AT_ONCE}
+        config = {**self._config, "source": stream.source, **rules}
         facts = {"stream": stream.name, "model": self._model_facts, "config": config}
         return {"kind": kind, "edgesnn": __version__, **facts}
 
@@ -163,8 +168,7 @@ class FlightRecorder:
         except (OSError, EdgeSnnError) as error:
             self._count("failed")
             self._complain(getattr(error, "strerror", None) or str(error))
-            for future in asked:
-                future.set_exception(error)
+            refuse(asked, error)
             return
         self.why = None
         self._count("written")
@@ -173,8 +177,7 @@ class FlightRecorder:
             future.set_result(path)
 
     def _refuse(self, asked: list[Future[Path]], why: str) -> None:
-        for future in asked:
-            future.set_exception(ConfigError("no bundle", where=self.stream.name, found=why))
+        refuse(asked, ConfigError("no bundle", where=self.stream.name, found=why))
 
     def _complain(self, why: str) -> None:
         if why != self.why:

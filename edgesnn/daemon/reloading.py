@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edgesnn.daemon.schema import Config, Section, Stream
 
-AT_ONCE = ("publish", "rate_limit")
+AT_ONCE = ("publish", "rate_limit", "min_confidence")
 """Keys of a stream that change without a gap in it."""
 SECTIONS = ("node", "mqtt", "outbox", "checkpoint", "recorder", "commands", "http", "process")
 

@@ -6,16 +6,18 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
-from edgesnn.daemon.checkpoints import Checkpoints
+from edgesnn.daemon.checkpoints import Checkpoints, refuse
 from edgesnn.daemon.feeds import Feed, lasting, threshold_of
 from edgesnn.daemon.flight import FlightRecorder
 from edgesnn.daemon.gate import Gate
 from edgesnn.daemon.lately import Lately
 from edgesnn.daemon.schema import Stream
-from edgesnn.errors import EdgeSnnError
+from edgesnn.errors import ConfigError, EdgeSnnError
 from edgesnn.prediction import Prediction
 from edgesnn.runtime import Model
 
@@ -62,7 +64,7 @@ class Runner:
     ) -> None:
         self.stream = stream
         self.model = model
-        self.gate = Gate(stream.publish, stream.rate_limit)
+        self.gate = Gate(stream.publish, stream.rate_limit, stream.min_confidence)
         self.restarts = self.resets = 0
         self.decisions = {"label": 0, "none": 0, "idle": 0}
         self.deadlines_missed = 0
@@ -78,7 +80,9 @@ class Runner:
         self._state = "starting"
         self._feed: Feed | None = None
         self._lock = threading.Lock()
-        self._stop, self._reset, self._save = threading.Event(), threading.Event(), threading.Event()
+        self._stop = threading.Event()
+        self._asked: list[tuple[str, Future[Any]]] = []
+        self._closed = False  # nobody takes what is asked for any more
         self._thread = threading.Thread(target=self._run, name=f"edgesnn-{stream.name}", daemon=True)
 
     def start(self) -> None:
@@ -89,25 +93,25 @@ class Runner:
         """Ask it to end after the prediction that it is at; `join` waits."""
         self._stop.set()
 
-    def reset(self) -> None:
-        """Ask it to set its model's states as at the start, after the prediction that it is at."""
-        self._reset.set()
+    def reset(self) -> Future[int]:
+        """Ask it to set its model's states as at the start, after the prediction that it is at; the future gives the
+        number of the first window, or line, after that. One that is cancelled before its turn is not done."""
+        return self._ask("reset")
 
-    def save(self) -> bool:
-        """Ask it for a checkpoint, after the prediction that it is at; False where it has none."""
-        if self.checkpoints is not None:
-            self._save.set()
-        return self.checkpoints is not None
+    def save(self) -> Future[Path] | None:
+        """Ask it for a checkpoint, after the prediction that it is at; the future gives its path, as `reset`. None: it
+        has none."""
+        return None if self.checkpoints is None else self._ask("save")
 
-    def join(self) -> bool:
+    def join(self, timeout_s: float = JOIN_S) -> bool:
         """Wait until it has ended; False where something holds it."""
-        self._thread.join(JOIN_S)
+        self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def change(self, stream: Stream) -> None:
-        """Take the keys of another configuration that need no gap: `publish` and `rate_limit`."""
+        """Take the keys of another configuration that need no gap: `reloading.AT_ONCE`."""
         self.stream = stream
-        self.gate.set(stream.publish, stream.rate_limit)
+        self.gate.set(stream.publish, stream.rate_limit, stream.min_confidence)
         if self.flight is not None:
             self.flight.stream = stream
 
@@ -140,6 +144,22 @@ class Runner:
         except BaseException as error:  # no thread ends silently, whatever a source of another package raises
             self._fault(error)
             self._state = "failed"
+        with self._lock:
+            self._closed = True
+            asked, self._asked = self._asked, []
+        refuse((one for _, one in asked if one.set_running_or_notify_cancel()), self._is_over())
+
+    def _ask(self, what: str) -> Future[Any]:
+        future: Future[Any] = Future()
+        with self._lock:
+            if not self._closed:
+                self._asked.append((what, future))
+                return future
+        refuse([future], self._is_over())
+        return future
+
+    def _is_over(self) -> EdgeSnnError:
+        return ConfigError("the stream is over", where=self.stream.name)
 
     def _repeat(self) -> None:
         delay_s, most_s = self._back_off_s
@@ -197,6 +217,8 @@ class Runner:
             prediction = feed.next()
             self.beat_s = time.monotonic()
             self._obey(feed)
+            if self.checkpoints is not None:
+                self.checkpoints.look()
             if prediction is not None:
                 self._take(prediction)
                 if self.checkpoints is not None and self.checkpoints.due:
@@ -208,24 +230,35 @@ class Runner:
 
     def _obey(self, feed: Feed) -> None:
         """Do what was asked for from outside, between two predictions."""
-        if self._reset.is_set():
-            self._reset.clear()
+        if not self._asked:
+            return
+        with self._lock:
+            found, self._asked = self._asked, []
+        asked = [one for one in found if one[1].set_running_or_notify_cancel()]
+        resets, saves = ([one for what, one in asked if what == wanted] for wanted in ("reset", "save"))
+        if resets:
+            self._reset(feed, resets)
+        if asked and self.checkpoints is not None:  # after a reset too: else a restart would bring the states back
+            self.checkpoints.take(feed, saves)
+
+    def _reset(self, feed: Feed, asked: Sequence[Future[int]]) -> None:
+        try:
             feed.reset()
             self.resets += 1
             if self.flight is not None:
                 self.flight.begin(feed)  # a bundle from before it would not give the predictions after it
-            self._save.set()  # else a restart would bring the states back
-        if self._save.is_set():
-            self._save.clear()
-            if self.checkpoints is not None:
-                self.checkpoints.take(feed)
+        except EdgeSnnError as error:
+            refuse(asked, error)
+            raise
+        for one in asked:
+            one.set_result(feed.next_window)
 
     def _keep(self, feed: Feed) -> None:
         """Make the last checkpoint; of a source that has ended there is none."""
         if self.checkpoints is None:
             return
         if self._stop.is_set():
-            self.checkpoints.take(feed)
+            self.checkpoints.keep(feed)
         else:
             self.checkpoints.forget()
 

@@ -229,6 +229,9 @@ class Stream(Section):
     rate_limit: RateHz | None = Field(
         default=None, description="publish at most so many a second; the others are counted", examples=["10Hz"]
     )
+    min_confidence: float = Field(
+        default=0.0, ge=0, le=1, description="labels of less are not published; decisions without a label are"
+    )
     checkpoint: bool | None = Field(
         default=None,
         description="whether its state outlives this process; as the model's states: where one is never reset",

@@ -82,7 +82,7 @@ class Service:
         self._config = config  # as it runs: what needs a restart is as it was
         self._needs_restart: Sequence[str] = ()
         self.desk = self._desk(broker, node, boot_id) if config.commands.enabled else None
-        self.verbs = Verbs(lambda: self.runners, self._pong, self._set_log)
+        self.verbs = Verbs(lambda: self.runners, self._pong, self._set_log, lambda: self.wake())
         self.wake: Callable[[], None] = lambda: None
         self.runners = [self._runner(stream) for stream in config.stream]
         self.pages = Pages(config.http, self._pages()) if config.http.enabled else None
@@ -146,16 +146,21 @@ class Service:
             self.beacon.say("stats", self._stats(), retain=False)
 
     def _obey(self) -> None:
-        """Do some of the commands that wait; the others after the next tick."""
+        """Do some of the commands that wait, the others after the next tick; answer those that are done."""
+        if self.desk is None:
+            return
+        before = dict(self.verbs.values)
         for _ in range(AT_ONCE):
-            command = None if self.desk is None else self.desk.take()
-            if command is None or self.desk is None:
-                return
-            before = dict(self.verbs.values)
-            self.desk.answer(command, self.verbs.obey(command))
-            if self.verbs.values != before:
-                self._say_config(self._needs_restart)
-        self.wake()
+            if (command := self.desk.take()) is None:
+                break
+            if (answer := self.verbs.obey(command)) is not None:
+                self.desk.answer(command, answer)
+        else:
+            self.wake()
+        for command, answer in self.verbs.answers():
+            self.desk.answer(command, answer)
+        if self.verbs.values != before:
+            self._say_config(self._needs_restart)
 
     def reload(self) -> None:
         """Read the file again: what needs no gap changes now, the rest is named. A wrong file changes nothing."""
@@ -256,6 +261,8 @@ class Service:
         self.beacon.say("health", self._health(), retain=True)
         self.beacon.close()
         if self.desk is not None:
+            for command, answer in self.verbs.answers("before the service ended"):
+                self.desk.answer(command, answer)
             self.desk.close()
         if self.pages is not None:
             self.pages.close()

@@ -63,3 +63,25 @@ def test_the_next_process_goes_on_with_the_state(one_broker, run, files, tmp_pat
         wanted = expected[record["window"]]
         assert {**wanted, "topk": [list(one) for one in wanted["topk"] or []] or None} == told(record)
     assert not list(tmp_path.rglob("*.checkpoint")), "of a recording that has ended nothing is kept"
+
+
+@pytest.mark.full
+def test_a_service_that_is_killed_again_and_again_by_what_it_goes_on_from_begins_anew(one_broker, run, files, tmp_path):
+    recording, model = files
+    door = f'[[stream]]\nname = "door"\nsource = "{recording}"\nmodel = "{model}"\nspeed = "1x"\n'
+    text = configuration(one_broker, door, more='[http]\nenabled = false\n[checkpoint]\nperiod = "50ms"\n')
+    first = run(text)
+    wait_for(lambda: list(tmp_path.rglob("*.checkpoint")), what=first.log, timeout_s=60)
+    first.process.kill()
+    for _ in range(3):
+        daemon = run(text)
+        wait_for(lambda daemon=daemon: "stream door: goes on from" in daemon.log, timeout_s=60)
+        daemon.process.kill()
+        daemon.process.wait()
+    last = run(text)
+    wait_for(
+        lambda: "its checkpoint cannot be used, it begins anew: the service ended 3 times" in last.log, timeout_s=60
+    )
+    assert last.log.count("begins anew") == 1
+    assert "goes on from" not in last.log
+    assert last.end() == 0, last.log

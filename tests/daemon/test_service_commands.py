@@ -20,6 +20,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edgesnn.publish.broker import available, find_mosquitto, free_port
+from edgesnn.recorder.bundle import read
 from tests.brokers import KillableBroker
 from tests.daemon.test_service import RECORDING, ROOT, configuration, one_broker, run, stream, subscribed, wait_for
 from tests.predictions import validated
@@ -150,6 +151,37 @@ def test_the_verbs(tmp_path, run, version):
         stats = validated(subscriber.wait_for(1, "/stats")[-1])
     assert stats["commands"]["not_allowed"] == 1
     assert stats["streams"]["door"]["held_back"]["paused"] >= 6
+
+
+@pytest.mark.full
+def test_what_is_answered_as_done_is_done(one_broker, run):
+    """The window from which the states are new; the files, which are there; labels that are not sure, held back."""
+    door = stream("door", f"replay:{RECORDING}?loop&speed=4x", "checkpoint = true")
+    more = allowing("ping", "reset", "snapshot", "set") + "[recorder]\nenabled = true\n"
+    with subscribed(one_broker) as subscriber:
+        daemon = run(configuration(one_broker, door, more=more))
+        with Asker(one_broker, v5=one_broker.kind == "mosquitto") as asker:
+            listening(asker)
+            seen = validated(subscriber.wait_for(3, timeout_s=60)[-1])["window"]
+            asker.ask("reset", "r")
+            answer = asker.answered("r")
+            assert (answer["outcome"], list(answer["result"])) == ("done", ["windows"]), answer
+            assert answer["result"]["windows"]["door"] > seen
+            wait_for(
+                lambda: validated(subscriber.of("/prediction")[-1])["window"] >= answer["result"]["windows"]["door"]
+            )
+            asker.ask("snapshot", "s", args={"stream": "door"})
+            answer = asker.answered("s")
+            assert answer["outcome"] == "done", answer
+            files = {name: Path(path["door"]) for name, path in answer["result"].items()}
+            assert files["checkpoints"].is_file()
+            assert read(files["bundles"]).about["trigger"] == "command"
+            asker.ask("set", "m", args={"stream": "door", "values": {"min_confidence": 1.0}})
+            assert asker.answered("m")["outcome"] == "done"
+            time.sleep(1.0)
+        assert daemon.end() == 0, daemon.log
+        held = validated(subscriber.wait_for(1, "/stats")[-1])["streams"]["door"]["held_back"]
+    assert held["low_confidence"] >= 1
 
 
 def test_a_command_is_done_and_answered_once_and_one_that_is_none_is_counted(one_broker, run):

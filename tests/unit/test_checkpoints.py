@@ -262,6 +262,53 @@ def test_a_stream_that_fails_after_it_was_restored_begins_anew(board, recording,
     assert "failed after it" in caplog.text
 
 
+def opened(board: Board) -> tuple[Checkpoints, Disk, feeds.Feed]:
+    """Return what a process has that ends while it goes on from the checkpoint, if it does."""
+    disk = Disk()
+    checkpoints = Checkpoints(board.folder, board.stream, board.model, disk, period_s=60.0, most_bytes=1 << 24)
+    feed = feeds.Feed(board.stream, board.model, None)
+    checkpoints.restore(feed)
+    return checkpoints, disk, feed
+
+
+def test_a_checkpoint_that_ends_the_process_is_tried_three_times_and_then_set_aside(board, recording, model, caplog):
+    """A state that kills the process, which nobody can catch; what was stopped as it should be does not count."""
+    for _ in range(4):
+        board.run(1)
+    kept = board.path.read_bytes()
+    for _ in range(3):
+        checkpoints, _, feed = opened(board)
+        feed.close()
+        assert checkpoints.stats["restored"] == 1
+    assert board.path.read_bytes() == kept
+    caplog.clear()
+    assert [same(prediction) for prediction in board.run()] == whole(recording, model)
+    (said,) = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert "the service ended 3 times within 60 s after it" in said
+    assert board.runner.checkpoints.stats["set_aside"] == 1
+    assert len(list(board.folder.glob("*.aside-*"))) == len(list(board.folder.iterdir())) == 1
+
+
+def test_a_checkpoint_that_was_gone_on_from_for_a_minute_counts_as_new(board, monkeypatch):
+    board.run(STOP_AFTER)
+    monkeypatch.setattr("edgesnn.daemon.checkpoints.SAFE_S", 0.0)
+    for _ in range(5):
+        checkpoints, disk, feed = opened(board)
+        checkpoints.look()
+        disk.start()
+        assert disk.close(30)
+        feed.close()
+        assert checkpoints.stats["restored"] == 1
+
+
+def test_a_mark_that_holds_nonsense_counts_as_none(board):
+    board.run(STOP_AFTER)
+    board.path.with_suffix(".tries").write_bytes(b"\xffmany")
+    checkpoints, _, feed = opened(board)
+    feed.close()
+    assert checkpoints.stats["restored"] == 1
+
+
 def test_a_disk_that_takes_nothing_is_said_once_and_the_stream_goes_on(board, caplog):
     board.folder.parent.mkdir(exist_ok=True)
     board.folder.write_bytes(b"a file where the folder should be")

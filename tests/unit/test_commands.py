@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import Future
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 
 from edgesnn.broker_url import Broker
 from edgesnn.daemon.commands import desk as desks
+from edgesnn.daemon.commands import pending
 from edgesnn.daemon.commands.desk import Desk
 from edgesnn.daemon.commands.parsing import MOST_BYTES, VERBS, NoCommandError, late, parse
 from edgesnn.daemon.commands.verbs import Verbs
@@ -99,7 +103,9 @@ def test_any_payload_is_answered_validly_or_not_at_all(data, verb):
     command = desk.take()
     if command is not None:
         assert COMMAND.is_valid(json.loads(data))
-        desk.answer(command, verbs.obey(command))
+        answer = verbs.obey(command)
+        assert answer is not None, "there is no stream to wait for"
+        desk.answer(command, answer)
     answers = responses(desk)
     assert len(answers) <= 1
     counts = desk.stats()
@@ -190,8 +196,8 @@ def test_of_a_flood_a_bounded_number_is_looked_at_and_the_rest_is_counted(monkey
     for number in range(20_000):
         now[0] += 0.001
         arrive(desk, "ping", payload(str(number)))
-        if number % 3 == 0:
-            desk.take()
+        if number % 3 == 0 and (command := desk.take()) is not None:
+            desk.answer(command, ("done", {}, None))
             desk._answers.clear()
     counts = desk.stats()
     looked_at = counts["received"] - counts["flooded"]
@@ -246,6 +252,15 @@ class FakeRunner:
 
         self.stream = Stream(name=name, source="x", model="gestures")
         self.gate = Gate("window", None)
+        self.over = False
+        self.flight: Any = None
+        self.asked: Future[Any] = Future()
+
+    def reset(self) -> Future[Any]:
+        return self.asked
+
+    def save(self) -> Future[Any]:
+        return self.asked
 
     def change(self, stream: Any) -> None:
         self.stream = stream
@@ -270,11 +285,12 @@ def test_pause_holds_predictions_back_and_resume_lets_them_go():
 
 def test_set_changes_what_a_reload_can_change_without_a_gap():
     verbs, runners, levels = verbs_of("door")
-    args = {"stream": "door", "values": {"publish": "change", "rate_limit": "10Hz"}}
-    outcome, result, error = verbs.obey(parse("set", payload(args=args)))
+    values = {"publish": "change", "rate_limit": "10Hz", "min_confidence": 0.75}
+    outcome, result, error = verbs.obey(parse("set", payload(args={"stream": "door", "values": values})))
     assert (outcome, error) == ("done", None)
-    assert (runners["door"].stream.publish, runners["door"].stream.rate_limit) == ("change", 10)
-    assert result["set"] == verbs.values == {"stream door: publish": "change", "stream door: rate_limit": "10Hz"}
+    stream = runners["door"].stream
+    assert (stream.publish, stream.rate_limit, stream.min_confidence) == ("change", 10, 0.75)
+    assert result["set"] == verbs.values == {f"stream door: {name}": value for name, value in values.items()}
     assert verbs.obey(parse("set", payload(args={"values": {"log.level": "debug"}})))[0] == "done"
     assert [level.level for level in levels] == ["debug"]
 
@@ -295,6 +311,8 @@ def test_set_changes_what_a_reload_can_change_without_a_gap():
         ("set", {"stream": "door", "values": {"model": "/etc/passwd"}}, "cannot be set"),
         ("set", {"stream": "door", "values": {"rate_limit": 10}}, "rate_limit"),
         ("set", {"stream": "door", "values": {"publish": "never"}}, "publish"),
+        ("set", {"stream": "door", "values": {"min_confidence": 1.5}}, "min_confidence"),
+        ("set", {"stream": "door", "values": {"min_confidence": "0.5"}}, "min_confidence"),
         ("set", {"stream": "cellar", "values": {"publish": "change"}}, "no such stream"),
     ],
 )
@@ -306,6 +324,62 @@ def test_wrong_arguments_change_nothing_and_are_named(verb, args, word):
     assert word in str(error)
     json.dumps(error).encode()
     assert (runners["door"].stream, runners["door"].gate.paused, verbs.values, levels) == (before, False, {}, [])
+
+
+@pytest.mark.parametrize(("verb", "name", "given"), [("reset", "windows", 7), ("snapshot", "checkpoints", "/f/door")])
+def test_what_others_do_is_answered_when_they_have_done_it(verb, name, given):
+    verbs, runners, _ = verbs_of("door", "yard")
+    assert verbs.obey(parse(verb, payload())) is None
+    assert list(verbs.answers()) == []
+    runners["door"].asked.set_result(given)
+    assert list(verbs.answers()) == []
+    runners["yard"].asked.set_exception(OSError(28, "No space left on device"))
+    ((command, (outcome, result, error)),) = verbs.answers()
+    assert (command.verb, outcome, result[name]) == (verb, "failed", {"door": given})
+    assert error == "stream yard: No space left on device"
+    assert list(verbs.answers()) == []
+
+
+def test_a_bundle_that_was_asked_for_is_named_in_the_answer():
+    verbs, runners, _ = verbs_of("door")
+    bundle: Future[Any] = Future()
+    runners["door"].flight = SimpleNamespace(on_command=True, ask=lambda: bundle)
+    verbs.obey(parse("snapshot", payload()))
+    bundle.set_result(Path("/b/000001-door-command.bundle"))
+    assert list(verbs.answers()) == []
+    runners["door"].asked.set_result(Path("/c/door.checkpoint"))
+    ((_, answer),) = verbs.answers()
+    result = {"checkpoints": {"door": "/c/door.checkpoint"}, "bundles": {"door": "/b/000001-door-command.bundle"}}
+    assert answer == ("done", result, None)
+
+
+@pytest.mark.parametrize(("begun", "word"), [(False, "not done any more"), (True, "not finished within 10 s")])
+def test_what_takes_too_long_is_answered_in_time_and_not_begun_afterwards(monkeypatch, begun, word):
+    verbs, runners, _ = verbs_of("door")
+    verbs.obey(parse("reset", payload()))
+    asked = runners["door"].asked
+    if begun:
+        asked.set_running_or_notify_cancel()
+    now_s = time.monotonic()
+    monkeypatch.setattr(pending.time, "monotonic", lambda: now_s + pending.WITHIN_S + 1)
+    ((_, (outcome, result, error)),) = verbs.answers()
+    assert (outcome, result) == ("failed", {"windows": {}})
+    assert word in error
+    assert asked.cancelled() is not begun
+
+
+def test_the_service_ends_before_it_is_done_and_a_command_that_waits_is_counted_as_such():
+    desk = make_desk()
+    verbs, _, _ = verbs_of("door")
+    arrive(desk, "reset", payload("a"))
+    command = desk.take()
+    assert command is not None
+    assert verbs.obey(command) is None
+    assert desk.stats()["waiting"] == 1
+    for done, answer in verbs.answers("before the service ended"):
+        desk.answer(done, answer)
+    assert "before the service ended" in responses(desk)[0]["error"]
+    assert (desk.stats()["waiting"], desk.stats()["failed"]) == (0, 1)
 
 
 def test_a_verb_that_fails_is_an_answer_not_a_crash():

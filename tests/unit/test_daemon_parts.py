@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -41,13 +42,14 @@ def test_of_changes_only_what_differs_from_the_one_before_passes(labels):
     gate = Gate("change", None)
     passed = [gate.passes(make_prediction(number, label)) for number, label in enumerate(labels)]
     assert passed == [number == 0 or label != labels[number - 1] for number, label in enumerate(labels)]
-    assert gate.held_back == {"unchanged": passed.count(False), "rate_limit": 0, "paused": 0}
+    assert {**gate.held_back, "unchanged": 0} == dict.fromkeys(gate.held_back, 0)
+    assert gate.held_back["unchanged"] == passed.count(False)
 
 
 @given(st.lists(st.floats(0, 0.4), min_size=1, max_size=200), st.integers(1, 20))
 def test_a_rate_is_kept_and_used(steps, rate_hz):
     now = [0.0]
-    gate = Gate("window", rate_hz, lambda: now[0])
+    gate = Gate("window", rate_hz, clock=lambda: now[0])
     times = []
     for number, step in enumerate(steps):
         now[0] += step
@@ -62,12 +64,25 @@ def test_a_rate_is_kept_and_used(steps, rate_hz):
 
 def test_a_change_that_came_too_early_passes_when_it_is_time():
     now = [0.0]
-    gate = Gate("change", 1, lambda: now[0])
+    gate = Gate("change", 1, clock=lambda: now[0])
     passed = []
     for number, label in enumerate(["a", "b", "b", "b"]):
         passed.append(gate.passes(make_prediction(number, label)))
         now[0] += 0.4
     assert passed == [True, False, False, True]
+
+
+def test_labels_that_are_not_sure_are_held_back_and_counted_and_change_nothing_of_what_follows():
+    gate = Gate("change", None, 0.5)
+    sure = [(None, None), ("a", 0.49), ("a", 0.5), ("a", 0.2), ("b", 0.4), (None, None), ("b", 1.0)]
+    passed = [
+        gate.passes(replace(make_prediction(number, label), confidence=confidence))
+        for number, (label, confidence) in enumerate(sure)
+    ]
+    assert passed == [True, False, True, False, False, True, True]
+    assert gate.held_back == {"unchanged": 0, "rate_limit": 0, "paused": 0, "low_confidence": 3}
+    gate.set("window", None, 0.0)
+    assert gate.passes(replace(make_prediction(9, "b"), confidence=0.0))
 
 
 class Sink:
@@ -92,7 +107,7 @@ class Sink:
     def drain(self, timeout_s: float) -> int:
         return 0
 
-    def close(self) -> None: ...
+    def close(self, timeout_s: float = 0.0) -> None: ...
 
     def stats(self) -> dict[str, Any]:
         return {}

@@ -33,7 +33,7 @@ IGNORED = ("duplicate", "retained", "flooded")
 _log = logging.getLogger("edgesnn.daemon")
 
 Answer = tuple[str, dict[str, Any], str | None]
-"""Outcome, result, error."""
+"""Outcome, what was done, error."""
 
 
 class Desk:
@@ -88,8 +88,8 @@ class Desk:
 
     @property
     def waiting(self) -> int:
-        """How many have not been taken yet."""
-        return len(self._waiting)
+        """How many have not been answered yet."""
+        return self.stats()["waiting"]
 
     def take(self) -> Command | None:
         """Return the next command to do, whose time is now; it is to be answered. None: there is none."""
@@ -121,18 +121,19 @@ class Desk:
         self._client.wake()
 
     def stats(self) -> dict[str, int]:
-        """Return the counts, and how many wait."""
+        """Return the counts, and how many wait to be done or answered."""
         with self._lock:
-            return {**self.counts, "waiting": len(self._waiting)}
+            settled = sum(count for what, count in self.counts.items() if what != "received")
+            return {**self.counts, "waiting": self.counts["received"] - settled}
 
-    def close(self, timeout_s: float = 2.0) -> None:
-        """Send the answers that wait, if the broker is there, and leave; of the thread that takes."""
+    def close(self, timeout_s: float = 7.0) -> None:
+        """Answer what nobody has taken, send the answers where the broker is there, and leave; of who takes."""
         while (command := self.take()) is not None:
             self.answer(command, ("failed", {}, "the service ends"))
         self._closing.set()
         self._client.wake()
         if self._thread.is_alive():
-            self._thread.join(timeout_s + 5.0)
+            self._thread.join(timeout_s)
         elif not self._thread.ident:
             self._client.close()
 
@@ -214,8 +215,8 @@ class Desk:
         now_s = time.monotonic()
         self._budget = min(BURST, self._budget + RATE_HZ * (now_s - self._budget_s))
         self._budget_s = now_s
-        waits = max(len(self._waiting), len(self._answers), len(self._sent))
-        if self._budget < 1 or waits >= MOST_WAITING:
+        waits = max(self.waiting, len(self._answers), len(self._sent))  # this one is among them
+        if self._budget < 1 or waits > MOST_WAITING:
             return False
         self._budget -= 1
         return True

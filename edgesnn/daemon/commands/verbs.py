@@ -1,16 +1,17 @@
-"""What commands do. In the service's main thread; nothing here waits for a stream."""
+"""What commands do. In the service's main thread; nothing here waits for a stream or the disk."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 from pydantic import ValidationError
 
 from edgesnn.daemon.commands.desk import Answer
 from edgesnn.daemon.commands.parsing import Command
-from edgesnn.daemon.flight import FlightRecorder
+from edgesnn.daemon.commands.pending import Pending
 from edgesnn.daemon.reloading import AT_ONCE
 from edgesnn.daemon.runner import Runner
 from edgesnn.daemon.schema import Log, Stream
@@ -29,6 +30,7 @@ class Verbs:
         runners: returns the streams of now.
         ping: returns what an answer to `ping` says.
         set_log: takes another `log.level`.
+        wake: called, in any thread, when an answer may be there that was waited for.
 
     Attributes:
         values: what `set` has set, by key ("log.level", "stream door: rate_limit"); a reload clears it.
@@ -39,10 +41,12 @@ class Verbs:
         runners: Callable[[], Sequence[Runner]],
         ping: Callable[[], Result],
         set_log: Callable[[Log], None],
+        wake: Callable[[], None] = lambda: None,
     ) -> None:
         self.values: dict[str, Any] = {}
-        self._runners, self._ping, self._set_log = runners, ping, set_log
-        self._do: dict[str, Callable[[Mapping[str, Any]], Result]] = {
+        self._runners, self._ping, self._set_log, self._wake = runners, ping, set_log, wake
+        self._pending: list[tuple[Command, Pending]] = []
+        self._do: dict[str, Callable[[Mapping[str, Any]], Result | Pending]] = {
             "ping": self._ping_now,
             "pause": lambda args: self._hold(args, True),
             "resume": lambda args: self._hold(args, False),
@@ -51,8 +55,8 @@ class Verbs:
             "set": self._set,
         }
 
-    def obey(self, command: Command) -> Answer:
-        """Do it and return the answer. Never raises."""
+    def obey(self, command: Command) -> Answer | None:
+        """Do it and return the answer; None where others do it: `answers` gives it later. Never raises."""
         do = self._do.get(command.verb)
         if do is None:
             return "unsupported", {}, f"{command.verb} is not supported"
@@ -65,9 +69,21 @@ class Verbs:
         except Exception as error:
             _log.exception("command %s failed: this is a fault of edgesnn: please report it", command.verb)
             return "failed", {}, f"a fault of edgesnn: {type(error).__name__}"
-        if command.verb != "ping":
-            _log.info("command %s (%s): done", command.verb, command.id)
-        return "done", result, None
+        if isinstance(result, Pending):
+            self._pending.append((command, result))
+            return None
+        return _told(command, ("done", result, None))
+
+    def answers(self, late: str | None = None) -> Iterator[tuple[Command, Answer]]:
+        """Take the answers that are there, or whose time is over; with `late`, until when they were waited for, all."""
+        found, self._pending = self._pending, []
+        for command, pending in found:
+            if late is not None:
+                yield command, _told(command, pending.answer(late))
+            elif pending.over:
+                yield command, _told(command, pending.answer())
+            else:
+                self._pending.append((command, pending))
 
     def _ping_now(self, args: Mapping[str, Any]) -> Result:
         _only(args, ())
@@ -80,22 +96,26 @@ class Verbs:
             runner.gate.paused = paused
         return {"streams": [runner.stream.name for runner in named]}
 
-    def _reset(self, args: Mapping[str, Any]) -> Result:
+    def _reset(self, args: Mapping[str, Any]) -> Pending:
         _only(args, ("stream",))
-        named = self._running(args)
-        for runner in named:
-            runner.reset()
-        return {"streams": [runner.stream.name for runner in named]}
+        return self._asked(windows={runner.stream.name: runner.reset() for runner in self._running(args)})
 
-    def _snapshot(self, args: Mapping[str, Any]) -> Result:
+    def _snapshot(self, args: Mapping[str, Any]) -> Pending:
         _only(args, ("stream",))
         named = self._running(args)
-        saved = [runner.stream.name for runner in named if runner.save()]
-        bundles = [runner.stream.name for runner in named if runner.flight is not None and _is_asked(runner.flight)]
+        flights = {one.stream.name: one.flight for one in named if one.flight is not None and one.flight.on_command}
+        bundles = {name: flight.ask() for name, flight in flights.items()}
+        saved = {runner.stream.name: future for runner in named if (future := runner.save()) is not None}
         if not saved and not bundles:
             hint = 'recorder.enabled = true, with "command" in recorder.on; or checkpoint = true of a stream'
             raise ConfigError("no such stream has checkpoints or a flight recorder", hint=hint)
-        return {"checkpoints": saved, "bundles": bundles}
+        return self._asked(checkpoints=saved, bundles=bundles)
+
+    def _asked(self, **asked: Mapping[str, Future[Any]]) -> Pending:
+        for by_stream in asked.values():
+            for future in by_stream.values():
+                future.add_done_callback(lambda _: self._wake())
+        return Pending(asked)
 
     def _running(self, args: Mapping[str, Any]) -> Sequence[Runner]:
         """Return those of the named streams that predict."""
@@ -139,10 +159,11 @@ class Verbs:
         return found
 
 
-def _is_asked(flight: FlightRecorder) -> bool:
-    """Ask for a bundle; False where there is none to be had."""
-    asked = flight.ask()
-    return not asked.done() or asked.exception() is None
+def _told(command: Command, answer: Answer) -> Answer:
+    """Log what was done."""
+    if answer[0] == "done" and command.verb != "ping":
+        _log.info("command %s (%s): done", command.verb, command.id)
+    return answer
 
 
 def _only(args: Mapping[str, Any], known: Sequence[str]) -> None:
