@@ -75,12 +75,12 @@ class Beacon:
                 self._retained[kind] = payload
         self._client.wake()
 
-    def close(self, timeout_s: float = 2.0) -> None:
+    def close(self, timeout_s: float = 7.0) -> None:
         """Send what waits, if the broker is there, and leave."""
         self._closing.set()
         self._client.wake()
         if self._thread.is_alive():
-            self._thread.join(timeout_s + 5.0)
+            self._thread.join(timeout_s)
 
     def _work(self) -> None:
         said = ""

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
+HANGS_S = 10.0
 Job = Callable[[], None]
 _log = logging.getLogger("edgesnn.daemon")
 
@@ -19,6 +20,7 @@ class Disk:
         self._changed = threading.Condition()
         self._closing = False
         self._doing: str | None = None
+        self._since_s = 0.0
         self._thread = threading.Thread(target=self._work, name="edgesnn-disk", daemon=True)
 
     def start(self) -> None:
@@ -39,6 +41,12 @@ class Disk:
             self._waiting[name] = job
             self._changed.notify_all()
             return True
+
+    @property
+    def hangs_at(self) -> str | None:
+        """The job that takes longer than `HANGS_S`; None: there is none."""
+        doing = self._doing
+        return doing if doing is not None and time.monotonic() - self._since_s > HANGS_S else None
 
     def close(self, timeout_s: float) -> bool:
         """End after what waits; False where that took longer."""
@@ -65,6 +73,7 @@ class Disk:
                     return
                 self._doing = next(iter(self._waiting))
                 job = self._waiting.pop(self._doing)
+                self._since_s = time.monotonic()
             try:
                 job()
             except Exception:

@@ -50,9 +50,19 @@ def broker(outlet: Outlet, beacon: Beacon) -> dict[str, Any]:
 
 
 def health(
-    runners: Sequence[Runner], outlet: Outlet, beacon: Beacon, stuck: Sequence[str], desk: Desk | None = None
+    runners: Sequence[Runner],
+    outlet: Outlet,
+    beacon: Beacon,
+    stuck: Sequence[str],
+    desk: Desk | None = None,
+    hangs_at: str | None = None,
 ) -> dict[str, Any]:
-    """Return {"health": "ok" | "degraded", "reasons", "broker", "streams"}; `stuck`: who is `stalled`."""
+    """Return {"health": "ok" | "degraded", "reasons", "broker", "streams"}.
+
+    Args:
+        stuck: who is `stalled`.
+        hangs_at: what is being written, where that takes too long.
+    """
     link = broker(outlet, beacon)
     reasons = [f"stream {one.stream.name}: {one.state}" for one in runners if one.state in TROUBLES]
     degraded = outlet.degraded
@@ -61,6 +71,7 @@ def health(
     reasons += [f"checkpoint: {why}" for why in dict.fromkeys(one.why for one in kept if one.why)]
     flights = [(one.stream.name, one.flight.why) for one in runners if one.flight is not None]
     reasons += [f"recorder: stream {name}: {why}" for name, why in flights if why is not None]
+    reasons += [] if hangs_at is None else [f"the disk hangs: {hangs_at}"]
     reasons += [f"{name} makes no progress" for name in stuck]
     if not link["connected"]:
         reasons += [] if link["why"] is None else ["no broker"]  # the first attempt has not failed yet

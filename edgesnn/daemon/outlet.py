@@ -14,6 +14,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
+from edgesnn.daemon.deadline import Deadline
 from edgesnn.daemon.lag import Lag
 from edgesnn.errors import PublishError
 from edgesnn.prediction import Prediction
@@ -22,6 +23,8 @@ from edgesnn.publish.outbox import Outbox
 from edgesnn.publish.sinks.mqtt import MqttSink
 
 BACK_OFF_S = (0.5, 30.0)
+CONNECT_S = 6.0  # an attempt takes 5 s at most
+LEAVE_S = 10.0  # at the end
 MOST_AT_ONCE = 256  # into a file they go in one transaction
 _log = logging.getLogger("edgesnn.daemon")
 
@@ -190,21 +193,22 @@ class Outlet:
         sink = self._sink
         return {**({} if sink is None else sink.stats()), "queue": self._queue.stats(), "opened": self.opened}
 
-    def close(self, timeout_s: float) -> int:
-        """Deliver what is here, at most for `timeout_s`, and leave; return how many predictions were not delivered."""
-        deadline_s = time.monotonic() + timeout_s
+    def close(self, timeout_s: float, leave_s: float = LEAVE_S) -> int:
+        """Deliver what is here, at most for `timeout_s`, and leave, `leave_s` later where something hangs; return
+        how many predictions were not delivered."""
+        deadline_s, end = time.monotonic() + timeout_s, Deadline(timeout_s + leave_s)
         taken = self._outbox is not None or self._sink is not None  # a file takes what comes also without a broker
         while len(self._queue) and taken and time.monotonic() < deadline_s:
             time.sleep(0.01)
         self._closing.set()
         with self._queue.changed:
             self._queue.changed.notify()
-        self._thread.join(max(0.0, deadline_s - time.monotonic()) + 6.0)  # an attempt to connect takes 5 s at most
+        self._thread.join(end.left(max(0.0, deadline_s - time.monotonic()) + CONNECT_S))
         left = waiting = len(self._queue)
         sink = self._sink
         if sink is not None:
             left += self._drain(sink, max(0.0, deadline_s - time.monotonic()))
-            sink.close()
+            sink.close(end.left())
         self.lost = left if self._outbox is None else waiting + self._outbox.stats()["in_memory"]
         return left
 

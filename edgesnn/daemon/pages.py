@@ -54,11 +54,11 @@ class Pages:
         """Whether its thread is there."""
         return self._thread.is_alive()
 
-    def close(self) -> None:
+    def close(self, timeout_s: float = PATIENCE_S) -> None:
         """End the server."""
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(PATIENCE_S)
+        self._thread.join(timeout_s)
 
 
 def as_json(status: int, record: Any) -> Answer:

@@ -20,6 +20,7 @@ from edgesnn.daemon.check import broker_of, check, client_id_of
 from edgesnn.daemon.checkpoints import Checkpoints, wanted
 from edgesnn.daemon.commands.desk import Desk
 from edgesnn.daemon.commands.verbs import Verbs
+from edgesnn.daemon.deadline import Deadline
 from edgesnn.daemon.disk import Disk
 from edgesnn.daemon.flight import FlightRecorder
 from edgesnn.daemon.metrics import CONTENT_TYPE, Page
@@ -42,7 +43,8 @@ STATS_S = 10.0
 WELL_S = 10.0  # without a reason: what comes and goes in less is one trouble
 MOST_SAID = 100
 AT_ONCE = 8  # commands between two ticks
-DISK_S = 10.0
+END_S = 15.0  # of which the parts may have, where they hang, besides `outbox.drain`:
+STREAMS_S, LEAVE_S, DISK_S, GOODBYE_S = 5.0, 4.0, 10.0, 4.0
 FAILED = 3  # exit code where every stream is over and one failed
 _log = logging.getLogger("edgesnn.daemon")
 
@@ -241,16 +243,22 @@ class Service:
         return all(runner.over for runner in self.runners)
 
     def stop(self) -> int:
-        """End the streams, deliver what they gave, say goodbye; return the exit code."""
+        """End the streams, deliver what they gave, say goodbye; return the exit code.
+
+        Takes `outbox.drain` and `END_S` at most, whatever hangs.
+        """
+        drain_s = self._config.outbox.drain / 1e6
+        end = Deadline(drain_s + END_S)
         self.notifier.stopping()
         for runner in self.runners:
             runner.stop()
+        streams = Deadline(STREAMS_S)
         for runner in self.runners:
-            if not runner.join():
+            if not runner.join(streams.left()):
                 _log.error("stream %s: something holds it; it is left behind", runner.stream.name)
         failed = any(runner.state == "failed" for runner in self.runners)
-        left = self.outlet.close(self._config.outbox.drain / 1e6)
-        if not self.disk.close(DISK_S):
+        left = self.outlet.close(drain_s, LEAVE_S)
+        if not self.disk.close(Deadline(end.left() - GOODBYE_S).left(DISK_S)):
             _log.error("the disk takes too long: the last checkpoints and bundles are not written")
         if self.outbox is not None and left > self.outlet.lost:
             kept = left - self.outlet.lost
@@ -259,13 +267,13 @@ class Service:
             _log.error("%d predictions were not delivered and are lost", self.outlet.lost)
         self.beacon.say("stats", self._stats(), retain=False)
         self.beacon.say("health", self._health(), retain=True)
-        self.beacon.close()
+        self.beacon.close(end.left())
         if self.desk is not None:
             for command, answer in self.verbs.answers("before the service ended"):
                 self.desk.answer(command, answer)
-            self.desk.close()
+            self.desk.close(end.left())
         if self.pages is not None:
-            self.pages.close()
+            self.pages.close(end.left())
         return FAILED if failed else 0
 
     def _runner(self, stream: Stream) -> Runner:
@@ -333,7 +341,7 @@ class Service:
         )
 
     def _health(self) -> dict[str, Any]:
-        return facts.health(self.runners, self.outlet, self.beacon, self._stalled(), self.desk)
+        return facts.health(self.runners, self.outlet, self.beacon, self._stalled(), self.desk, self.disk.hangs_at)
 
     def _stats(self) -> dict[str, Any]:
         return facts.stats(self.runners, self.outlet, self.began_s, self.bundles.deleted, self.desk)

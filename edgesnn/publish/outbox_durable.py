@@ -16,6 +16,8 @@ from edgesnn.prediction import Prediction
 from edgesnn.publish.outbox import LATE_AFTER_S, Item
 from edgesnn.publish.outbox_store import LOWEST, Failure, OutboxStore
 
+CLOSE_S = 2.0
+HANGS = "the disk hangs"
 GROUP_S = 0.02  # with durability "power": one commit in this time
 
 
@@ -100,9 +102,25 @@ class DurableOutbox(OutboxStore):
             self._moved.clear()
             self._cursor = LOWEST
 
+    def wait_empty(self, timeout_s: float) -> int:
+        """As `Outbox.wait_empty`; where the disk hangs, how many were held when it last answered."""
+        with self._glance(timeout_s or None) as had:
+            return super().wait_empty(timeout_s) if had else self._held()
+
+    def oldest_s(self) -> float:
+        """As `Outbox.oldest_s`; where the disk hangs, of what was the oldest when it last answered."""
+        with self._glance() as had:
+            return self._age_of_oldest() if had else self._age_then()
+
     def close(self) -> None:
-        """Commit what can be, close the file, and say that nothing will be sent any more. Twice is once."""
-        with self._changed:
+        """Commit what can be, close the file, and say that nothing will be sent any more. Twice is once.
+
+        Where the disk hangs it is left alone after `CLOSE_S`: who waits for it closes the file.
+        """
+        with self._glance(CLOSE_S) as had:
+            if not had:
+                self._closed = True
+                return
             if not self._closed:
                 self._commit()
                 self._retry_at = float("-inf")
@@ -114,34 +132,46 @@ class DurableOutbox(OutboxStore):
         """Return the counters of `Outbox.stats`, and `in_memory`, `degraded`, `note`, `size_bytes`.
 
         `in_memory`: predictions that only memory has; `degraded`: why, else None; `note`: what became of a file that
-        could not be used, else None; `size_bytes`: of the file, None while it cannot be read.
+        could not be used, else None; `size_bytes`: of the file, None while it cannot be read. Waits for no disk that
+        hangs: then they are those of the last time when it answered.
         """
-        with self._changed:
-            size: int | None = None
-            if self._file is not None:
-                with suppress(*Failure):
-                    size = self._file.size_bytes()
-            return {
-                **self._counts,
-                "dropped": dict(self._dropped),
-                "pending": self._held(),
-                "oldest_s": self._age_of_oldest(),
-                "in_memory": len(self._ring),
-                "degraded": self._degraded,
-                "note": self.note,
-                "size_bytes": size,
-            }
+        with self._glance() as had:
+            if had or not self._told:
+                self._told = self._counted(had)
+            else:
+                self._told = {**self._told, "oldest_s": self._age_then(), "size_bytes": None}
+            return {**self._told, "degraded": self.degraded}
 
     @property
     def degraded(self) -> str | None:
         """Why the disk takes nothing; None where it does. Never waits."""
-        return self._degraded
+        return HANGS if self._glance.hangs else self._degraded
+
+    def _counted(self, had: bool) -> dict[str, Any]:
+        size: int | None = None
+        if had and self._file is not None:
+            with suppress(*Failure):
+                size = self._file.size_bytes()
+        return {
+            **self._counts,
+            "dropped": dict(self._dropped),
+            "pending": self._held(),
+            "oldest_s": self._age_of_oldest() if had else self._age_then(),
+            "in_memory": len(self._ring),
+            "note": self.note,
+            "size_bytes": size,
+        }
+
+    def _age_then(self) -> float:
+        """Return the age of what was the oldest when the disk last answered."""
+        return 0.0 if (at := self._oldest_at) is None else self.clock() - at
 
     # --- with the lock held: what is accepted --------------------------------------------------------------------
 
     def _age_of_oldest(self) -> float:
         oldest = self._read(1, LOWEST) if self._held() else []
-        return self.clock() - oldest[0].accepted_at if oldest else 0.0
+        self._oldest_at = oldest[0].accepted_at if oldest else None
+        return self._age_then()
 
     def _ready(self) -> None:
         if self._closed:

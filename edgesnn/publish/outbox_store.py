@@ -16,6 +16,7 @@ from typing import Any
 from edgesnn.clock import boot_clock, boot_name
 from edgesnn.errors import PublishError, UsageError
 from edgesnn.prediction import Prediction
+from edgesnn.publish.glance import Glance
 from edgesnn.publish.outbox import Item, Outbox, Policy
 from edgesnn.publish.outbox_file import (
     LEAST_BYTES,
@@ -81,6 +82,9 @@ class OutboxStore(Outbox):
         self._look_at = self._retry_at = float("-inf")
         self._retry_s = RETRY_S[0]
         self._degraded: str | None = None
+        self._glance = Glance(self._changed)
+        self._told: dict[str, Any] = {}  # what the last look saw
+        self._oldest_at: float | None = None  # when the oldest was accepted, then
         self._begin()
 
     def _held(self) -> int:

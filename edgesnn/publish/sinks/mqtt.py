@@ -175,12 +175,15 @@ class MqttSink:
         self._raise_failure()
         return self._outbox.wait_empty(0.0)
 
-    def close(self) -> None:
-        """Say goodbye and leave; what is not delivered by now is lost, or stays in the file. Twice is once."""
+    def close(self, timeout_s: float = 10.0) -> None:
+        """Say goodbye and leave; what is not delivered by now is lost, or stays in the file. Twice is once.
+
+        A worker that takes longer, since its disk hangs, is left behind.
+        """
         self._closing.set()
         self._client.wake()
         if self._worker is not None:
-            self._worker.join(timeout=10.0)
+            self._worker.join(timeout_s)
             self._worker = None
         self._outbox.close()
 
