@@ -121,6 +121,7 @@ void bind_pipeline(py::module_& m) {
         .def_property_readonly("reading", &PyThreadedChain::reading)
         .def_property_readonly("ended", &PyThreadedChain::ended)
         .def_property_readonly("finished", &PyThreadedChain::finished)
+        .def("push_paced", &PyThreadedChain::push_paced, py::arg("events"), py::arg("schedule"))
         .def("push_bytes", &PyThreadedChain::push_bytes, py::arg("buffer"), py::arg("stamp_ns") = py::none())
         .def("push_events", &PyThreadedChain::push_events, py::arg("events"), py::arg("t_end_us") = py::none(),
              py::arg("stamp_ns") = py::none())

@@ -16,6 +16,8 @@ namespace edgesnn::bindings {
 
 class PyThreadedChain {
   public:
+    using Schedule = py::array_t<int64_t, py::array::c_style | py::array::forcecast>;
+
     PyThreadedChain(PyChain& chain, const std::string& when_full, size_t events, int64_t keep_every)
         : process_(getpid()) {
         const pipeline::RingOptions options{policy(when_full), events, keep_every};
@@ -51,6 +53,17 @@ class PyThreadedChain {
         const EventArray array(events);
         const py::gil_scoped_release unlocked;
         chain_->push_events(array.span, t_end_us.value_or(events::kNoTime), stamp(stamp_ns));
+    }
+    // schedule: rows of (end, t_end_us, due_ns); returns by how many ns each packet was late
+    std::vector<int64_t> push_paced(const py::object& events, const Schedule& schedule) {
+        const EventArray array(events);
+        if (schedule.ndim() != 2 || schedule.shape(1) != 3)
+            throw Error(ErrorKind::usage, "not a schedule", "schedule", {}, "int64 rows of (end, t_end_us, due_ns)");
+        std::vector<pipeline::DuePacket> packets;
+        for (py::ssize_t row = 0; row < schedule.shape(0); ++row)
+            packets.push_back({schedule.at(row, 0), schedule.at(row, 1), schedule.at(row, 2)});
+        const py::gil_scoped_release unlocked;
+        return chain_->push_paced(array.span, {packets.data(), packets.size()});
     }
     void finish() {
         const py::gil_scoped_release unlocked;

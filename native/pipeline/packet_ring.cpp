@@ -80,11 +80,17 @@ void PacketRing::close() noexcept {
     closed_ = true;
     room_.notify_all();
     news_.notify_all();
+    closing_.notify_all();
 }
 
 void PacketRing::wait(std::chrono::milliseconds most) {
     std::unique_lock<std::mutex> lock(mutex_);
     news_.wait_for(lock, most, [this] { return closed_ || finished_ || !packets_.empty(); });
+}
+
+bool PacketRing::open_until(std::chrono::steady_clock::time_point when) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    return !closing_.wait_until(lock, when, [this] { return closed_; });
 }
 
 bool PacketRing::take(EventPacket& packet) {

@@ -52,8 +52,9 @@ class PacketRing {
 
     // Waits for a packet or the end, at most so long.
     void wait(std::chrono::milliseconds most);
-    bool take(EventPacket& packet);  // the oldest; false: none waits
-    bool ended() const;              // finished, and none waits
+    bool open_until(std::chrono::steady_clock::time_point when);  // waits; false: closed before that
+    bool take(EventPacket& packet);                               // the oldest; false: none waits
+    bool ended() const;                                           // finished, and none waits
     bool finished() const;
     Status end() const;
 
@@ -71,7 +72,7 @@ class PacketRing {
 
     const RingOptions options_;
     mutable std::mutex mutex_;
-    std::condition_variable room_, news_;
+    std::condition_variable room_, news_, closing_;
     std::deque<EventPacket> packets_;
     size_t used_ = 0;
     int64_t phase_ = 0;  // of decimation

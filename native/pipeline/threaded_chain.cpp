@@ -178,6 +178,28 @@ void ThreadedChain::push_events(Span<const Event> events, int64_t t_end_us, Stam
     }
 }
 
+std::vector<int64_t> ThreadedChain::push_paced(Span<const Event> events, Span<const DuePacket> packets) {
+    int64_t from = 0;
+    for (const DuePacket& packet : packets) {
+        if (packet.end < from || packet.end > static_cast<int64_t>(events.size))
+            refuse("a packet of a schedule is not among its events");
+        from = packet.end;
+    }
+    std::vector<int64_t> late_ns;
+    late_ns.reserve(packets.size);
+    from = 0;
+    for (const DuePacket& packet : packets) {
+        const std::chrono::steady_clock::time_point due{std::chrono::nanoseconds(packet.due_ns)};
+        if (!ring_.open_until(due)) break;
+        Stamp stamp;
+        stamp.arrived_ns = monotonic_ns();
+        late_ns.push_back(stamp.arrived_ns - packet.due_ns);
+        push_events({events.data + from, static_cast<size_t>(packet.end - from)}, packet.t_end_us, stamp);
+        from = packet.end;
+    }
+    return late_ns;
+}
+
 void ThreadedChain::finish() {
     const Gate::Step step(gate_);
     ring_.finish({});

@@ -30,6 +30,13 @@ struct Tapped {
     std::vector<Event> events;     // of all packets
 };
 
+// A packet of a schedule: its events follow those of the packet before it.
+struct DuePacket {
+    int64_t end;       // of its events among all of the schedule
+    int64_t t_end_us;  // sensor time reached after them
+    int64_t due_ns;    // on the monotonic clock
+};
+
 class ThreadedChain {
   public:
     // Throws Error{usage} on a ring that cannot be.
@@ -49,6 +56,9 @@ class ThreadedChain {
     // those of InputQueue, and Error{usage} after close.
     void push_bytes(Span<const uint8_t> bytes, Stamp stamp);
     void push_events(Span<const Event> events, int64_t t_end_us, Stamp stamp);
+    // Pushes each packet when it is due and waits in between; close ends that. Returns by how many ns each was late.
+    // Throws as push_events, and Error{usage} where an `end` is not among the events, or before the one before it.
+    std::vector<int64_t> push_paced(Span<const Event> events, Span<const DuePacket> packets);
     void finish();  // no packet follows
 
     // Ends the thread and every wait, at once; what waits can still be polled.

@@ -187,6 +187,52 @@ void from_pushes(const Case& test, unsigned seed, WhenFull when_full) {
     pusher.join();
 }
 
+// Packets that are known before they are due: each comes then, not before; close ends the wait for one.
+void from_schedule(const Case& test, unsigned seed) {
+    std::mt19937 random(seed);
+    const std::vector<Event> events = rising(random, test.plan.options.sensor, 2000);
+    const auto alone = test.chain();
+    alone->input().push_events({events.data(), events.size()}, events::kNoTime, {});
+    alone->input().finish();
+    Lines expected;
+    Result result;
+    for (bool ready = true; alone->poll(result, ready).ok() && ready;) expected.push_back(describe(result));
+
+    const auto chain = test.threaded(seed % 2 == 0 ? WhenFull::block : WhenFull::drop_oldest);
+    std::vector<DuePacket> packets;
+    const int64_t began_ns = monotonic_ns();
+    while (packets.empty() || packets.back().end < 2000) {
+        const int64_t from = packets.empty() ? 0 : packets.back().end;
+        const int64_t end = std::min<int64_t>(2000, from + 1 + static_cast<int64_t>(random() % 300));
+        const auto number = static_cast<int64_t>(packets.size());
+        packets.push_back({end, events[static_cast<size_t>(end - 1)].t, began_ns + number * 500'000});
+    }
+    const std::vector<int64_t> late_ns =
+        chain->push_paced({events.data(), events.size()}, {packets.data(), packets.size()});
+    check(monotonic_ns() >= packets.back().due_ns, "schedule: before it was due", seed);
+    check(late_ns.size() == packets.size() && *std::min_element(late_ns.begin(), late_ns.end()) >= 0,
+          "schedule: a packet is not told of, or came early", seed);
+    CounterMap counters = chain->counters();
+    check(counters["packets_in"] == static_cast<int64_t>(packets.size()), "schedule: other packets", seed);
+    chain->finish();
+    Lines found;
+    check(drain(*chain, found).ok() && found == expected, "schedule: other decisions", seed);
+
+    const auto waiting = test.threaded(WhenFull::drop_oldest);
+    packets.back().due_ns = monotonic_ns() + 3'600'000'000'000;
+    std::thread closer([&] {
+        std::this_thread::sleep_for(milliseconds(seed % 3));
+        waiting->close();
+    });
+    try {
+        const size_t given =
+            waiting->push_paced({events.data(), events.size()}, {packets.data(), packets.size()}).size();
+        check(given < packets.size(), "schedule: given an hour early", seed);
+    } catch (const Error&) {  // closed between a wait and its push
+    }
+    closer.join();
+}
+
 // A consumer that stands still: all that came in is named, and the decoder's counters are those of the whole stream.
 void stalled(unsigned seed, WhenFull when_full) {
     const Case test(seed, 40'000);
@@ -349,6 +395,9 @@ void refused() {
     refuses("a folder", [&] { chain->read(open("/tmp", O_RDONLY | O_CLOEXEC), true, "x"); });
     refuses("a socket that waits", [&] { chain->read(fds[0], true, "x"); });
     refuses("a ring of nothing", [&] { test.threaded(WhenFull::block, 1); });
+    const Event event{};
+    for (const DuePacket& packet : {DuePacket{2, 0, 0}, DuePacket{-1, 0, 0}})
+        refuses("a packet without its events", [&] { chain->push_paced({&event, 1}, {&packet, 1}); });
     chain->finish();
     refuses("a push after the end", [&] { chain->push_bytes({test.bytes.data(), 2}, {}); });
     refuses("a descriptor after the end", [&] { chain->read(fds[0], true, "x"); });
@@ -366,6 +415,7 @@ int main() {
         from_socket(test, seed);
         from_datagrams(test, seed);
         from_pushes(test, seed, seed % 2 == 0 ? WhenFull::block : WhenFull::drop_oldest);
+        from_schedule(test, seed);
         stalled(seed, seed % 2 == 0 ? WhenFull::drop_oldest : WhenFull::decimate);
         saved(test, seed, seed % 2 == 0);
         loaded(test, seed);

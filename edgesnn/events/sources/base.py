@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
 import numpy.typing as npt
 
 from edgesnn.errors import RecordingError
@@ -13,6 +14,8 @@ from edgesnn.events.formats.base import Sensor, printable
 from edgesnn.events.sources.address import Address
 
 Events = npt.NDArray[Any]
+TICK_S = 0.02
+"""While time goes on without events, in their first second, it is said so often."""
 
 
 class Packet(NamedTuple):
@@ -20,6 +23,42 @@ class Packet(NamedTuple):
 
     events: Events
     t_end_us: int
+
+
+class Ahead(NamedTuple):
+    """Packets that are known before they are due.
+
+    Attributes:
+        events: of all of them (dtype `edgesnn.EVENT`).
+        ends: where the events of each end among all, ascending; none is empty.
+        due_ns: when each is due, on the monotonic clock.
+        triggers: external ones up to the last.
+    """
+
+    events: Events
+    ends: list[int]
+    due_ns: list[int]
+    triggers: Events | None = None
+
+
+class Schedule(NamedTuple):
+    """Packets of a live source that are known before they are due.
+
+    Attributes:
+        events: of all of them (dtype `edgesnn.EVENT`), in stream time.
+        rows: int64 [packets, 3]: where its events end among all, the stream time reached after them, and when it is due
+            (monotonic ns).
+        before_us: the stream time reached before the first.
+    """
+
+    events: Events
+    rows: npt.NDArray[Any]
+    before_us: int
+
+    def reached_us(self, now_ns: int) -> int:
+        """Return the stream time reached by the packets that are due by now."""
+        due = int(np.searchsorted(self.rows[:, 2], now_ns, "right"))
+        return int(self.rows[due - 1, 1]) if due else self.before_us
 
 
 @dataclass(frozen=True)
@@ -87,6 +126,17 @@ class Link(Protocol):
 
     def close(self) -> None:
         """Let go of everything."""
+
+
+@runtime_checkable
+class Foreseeing(Protocol):
+    """A link that knows what comes before it is due: a recording's."""
+
+    def ahead(self) -> Ahead | None:
+        """Return what comes in the next moments, which counts as received; None: `receive` says what comes."""
+
+    def given(self, late_ns: Sequence[int]) -> None:
+        """Take note of how late the packets of `ahead` were given."""
 
 
 class PlainLink:

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -17,7 +17,7 @@ from edgesnn.errors import UsageError
 from edgesnn.events.formats.base import NO_COUNTERS, FormatDecoder, Sensor, printable
 from edgesnn.events.sources import framing
 from edgesnn.events.sources.address import Address
-from edgesnn.events.sources.base import Events, Link, Message, Packet
+from edgesnn.events.sources.base import TICK_S, Events, Foreseeing, Link, Message, Packet, Schedule
 from edgesnn.events.sources.recorder import Recorder
 from edgesnn.events.sources.timeline import Timeline
 from edgesnn.events.types import EVENT, TRIGGER
@@ -31,8 +31,7 @@ OPTIONS = {
     "dead_ms": "a sender without a connection that is silent for so long is gone (2000)",
 }
 """What every address may say."""
-_TICK_S = 0.02  # while time goes on without events, in their first second
-_WAIT_S = 0.1  # else; `close` waits for it
+_WAIT_S = 0.1  # a message is waited for, where time does not go on; `close` waits for it
 _QUIET_S = 1.0
 _NOTICE_S = 60.0
 _MOST_TRIGGERS = 1 << 16
@@ -105,6 +104,33 @@ class LiveSource:
         if self._closed:
             raise UsageError("the source is closed", where=printable(self.url))
         return self._read(wait_s)
+
+    def ahead(self) -> Schedule | None:
+        """Return packets that are known before they are due, which count as read; None: iterate, nobody knows.
+
+        What takes them says by `given` how late each was.
+        """
+        with self._lock:
+            link = self._link
+            if self._closed or self._recorder is not None or self._fresh or not isinstance(link, Foreseeing):
+                return None
+            before_us, ahead = self._timeline.reached_us, link.ahead()
+            if ahead is None:
+                return None
+            now_s = time.monotonic()
+            self._begun, self._heard_s, self._events_s = True, now_s, now_s
+            self._place(ahead.events, None, now_s, self._link.clock_sure, [])
+            self._keep(ahead.triggers)
+            self._counts["events"] += len(ahead.events)
+            times = ahead.events["t"]
+            before_us = int(times[0]) if before_us is None else before_us
+            reached_us = np.maximum(np.maximum.accumulate(times)[np.array(ahead.ends) - 1], before_us)
+            return Schedule(ahead.events, np.column_stack([ahead.ends, reached_us, ahead.due_ns]), before_us)
+
+    def given(self, late_ns: Sequence[int]) -> None:
+        """Take note of how late, in ns, the packets of `ahead` were given."""
+        if isinstance(self._link, Foreseeing):
+            self._link.given(late_ns)
 
     @property
     def t_end_us(self) -> int | None:
@@ -237,7 +263,7 @@ class LiveSource:
     def _step(self, until_s: float) -> Packet | None:
         now_s = time.monotonic()
         soon = self._link.clock_sure or (self._idles(now_s) and now_s - self._events_s <= _QUIET_S)
-        most_s = _TICK_S if soon else _WAIT_S
+        most_s = TICK_S if soon else _WAIT_S
         message = self._link.receive(max(0.0, min(most_s, until_s - now_s)))
         now_s = time.monotonic()
         if message is not None:

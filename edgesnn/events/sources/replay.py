@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from edgesnn.events import recording
 from edgesnn.events.packets import regroup
 from edgesnn.events.recording import Recording
 from edgesnn.events.sources.address import Address
-from edgesnn.events.sources.base import Events, Link, Message, PlainLink
+from edgesnn.events.sources.base import TICK_S, Ahead, Events, Link, Message, PlainLink
 from edgesnn.events.types import EVENT
 from edgesnn.spread import spread
 from edgesnn.units import parse_sensor, parse_speed
@@ -21,6 +21,7 @@ from edgesnn.units import parse_sensor, parse_speed
 _PIECE_US, _LARGEST_PIECE_US = 2_000, 100_000
 _PIECE_EVENTS = 1 << 13
 _MOST_SAMPLES = 1 << 16
+_AHEAD_S, _MOST_AHEAD = 0.1, 256  # `close` waits for nothing of it
 
 
 class Replay:
@@ -86,7 +87,7 @@ class ReplayLink(PlainLink):
 
     def receive(self, wait_s: float) -> Message | None:
         """Return the next packet when it is due, before that the time that has passed."""
-        events = self._next if self._next is not None else self._read()
+        events = self._coming()
         if events is None:
             return self._end(wait_s)
         latest_us = int(events["t"].max())
@@ -97,6 +98,36 @@ class ReplayLink(PlainLink):
         self._reached_us = max(self._reached_us, latest_us)
         self._next = None
         return Message(events=events, t_end_us=self._reached_us, triggers=self._edges(latest_us))
+
+    def ahead(self) -> Ahead | None:
+        """Return the packets of the next tenth of a second up to a pause; None where time passes without events first,
+        at the end of a pass, and of what has no pace."""
+        if self._speed is None:
+            return None
+        parts: list[Events] = []
+        ends: list[int] = []
+        due_ns: list[int] = []
+        last_s = time.monotonic()
+        most_s = last_s + _AHEAD_S
+        while len(parts) < _MOST_AHEAD and (events := self._coming()) is not None:
+            latest_us = int(events["t"].max())
+            due_s = self._due_s(latest_us)
+            if due_s > min(most_s, last_s + TICK_S):
+                break
+            parts.append(events)
+            ends.append(len(events) + (ends[-1] if ends else 0))
+            due_ns.append(round(due_s * 1e9))
+            self._next, last_s = None, max(last_s, due_s)
+            self._reached_us = max(self._reached_us, latest_us)
+        if not parts:
+            return None
+        edges = self._edges(self._reached_us)
+        return Ahead(np.concatenate(parts), ends, due_ns, edges)
+
+    def given(self, late_ns: Sequence[int]) -> None:
+        """Count how late packets were given."""
+        for late in late_ns:
+            self._count_late(late / 1e9)
 
     def details(self) -> dict[str, Any]:
         """Return how late packets were given: "jitter_us" {"p50", "p99", "max"}, None while there is none."""
@@ -119,6 +150,9 @@ class ReplayLink(PlainLink):
             if len(triggers):
                 self._triggers.append(triggers)
             yield events
+
+    def _coming(self) -> Events | None:
+        return self._next if self._next is not None else self._read()
 
     def _read(self) -> Events | None:
         events: Events | None = next(self._packets, None)
