@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
+
 import edgesnn
 from edgesnn.daemon.bundles import Bundles
 from edgesnn.daemon.disk import Disk
@@ -16,7 +19,11 @@ from edgesnn.daemon.schema import Recorder, Stream
 from edgesnn.prediction import Prediction
 from edgesnn.recorder import bundle, sealed
 from edgesnn.recorder.bundle import Bundle
+from edgesnn.recorder.check import again, differences, model_of
 from tests.predictions import BOOT, NODE
+from tests.small_models import small_document, spikes_document
+from tests.token_models import classifier, writer
+from tests.walks import write_recording
 
 LONGEST_S = 60.0
 
@@ -92,3 +99,31 @@ def resealed(one: Bundle, path: Path, /, **changes: Any) -> Path:
     metadata[bundle.KEY] = json.dumps(document)
     sealed.write(path, sealed.seal(arrays, metadata))
     return path
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with recordings, a log and models."""
+    folder = tmp_path_factory.mktemp("recorder")
+    write_recording(folder)
+    small_document().save(folder / "points.safetensors")
+    spikes_document(hop_steps=20, reset="never").save(folder / "spikes.safetensors")
+    writer().save(folder / "writer.safetensors")
+    classifier().save(folder / "classifier.safetensors")
+    words = np.random.default_rng(0)
+    lines = [f"<{n % 5}> line {'abcdefg'[n % 7] * int(words.integers(0, 9))} of it" for n in range(200)]
+    (folder / "short.log").write_text("".join(f"{'abcdefgh'[n % 8]}\n" for n in range(80)))
+    (folder / "app.log").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def streamed(files: Path, model: str = "points", source: str = "walk.bin", **keys: Any) -> tuple[Stream, edgesnn.Model]:
+    path = files / f"{model}.safetensors"
+    source = source if ":" in source else str(files / source)
+    stream = Stream(name=keys.pop("name", "door"), source=source, model=str(path), **keys)
+    return stream, edgesnn.load(path)
+
+
+def assert_reproduced(made: Bundle) -> None:
+    assert not list(differences(made, model_of(made)))
+    assert len(list(again(made, model_of(made)))) == made.about["decisions"] > 0

@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from edgesnn.cli.arguments import (
     add_filters,
@@ -19,6 +20,9 @@ from edgesnn.cli.arguments import (
 )
 from edgesnn.errors import UsageError
 
+if TYPE_CHECKING:
+    from edgesnn.events.recording import Recording
+
 HELP = "write a recording, or a part of it, in another format"
 EPILOG = f"""The suffix of OUT says its format where --format does not. OUT is replaced when it is whole.
 
@@ -27,6 +31,7 @@ examples:
   edgesnn convert gate.raw part.npz --start 2s --end 5s --roi 100,50,640,480 --rebase
   edgesnn convert events.txt gate.raw --sensor 346x260 --columns t_s,x,y,p --json
   edgesnn convert gate.raw clean.raw --filter hot_pixels --filter background:dt=5ms
+  edgesnn convert 000012-door-label.bundle door.raw
   edgesnn convert gate.raw gate.npz --encode voxel:bins=5 --window 50ms --hop 25ms
 
 {filter_list()}
@@ -36,7 +41,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("file", metavar="IN", help="a recording")
+    parser.add_argument("file", metavar="IN", help="a recording, or a bundle of the flight recorder")
     parser.add_argument("target", metavar="OUT", help="file to write")
     parser.add_argument("--format", dest="to", metavar="NAME", help="format of OUT, where its suffix does not say it")
     parser.add_argument("--compression", metavar="none|lz4|zstd|deflate", help="of OUT, for formats that have it")
@@ -60,6 +65,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_recording(parser, format_flag="--from")
 
 
+def _opened(args: argparse.Namespace) -> Recording:
+    """Open IN; a bundle's room lies above that of the formats, so that no registry of theirs has it."""
+    from edgesnn.recorder.bundle import is_bundle
+
+    if not is_bundle(args.file):
+        return open_recording(args)
+    from edgesnn.recorder.recording import recording
+
+    for flag, value in (("--from", args.format), ("--columns", args.columns), ("--topic", args.topic)):
+        if value is not None:
+            raise UsageError("not of a bundle", where=flag, hint="it says that itself")
+    return recording(args.file, sensor=args.sensor)
+
+
 def run(args: argparse.Namespace) -> int:
     """Write the file; say on standard output what it holds."""
     from edgesnn.events.convert import convert, parse_region
@@ -75,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError("events are written without windows", where=f"--{name.replace('_', '-')}", hint="--encode")
     region = None if args.roi is None else parse_region(args.roi)
     report = convert(
-        open_recording(args),
+        _opened(args),
         args.target,
         format=args.to,
         compression=args.compression,
@@ -102,7 +121,7 @@ def _encode(args: argparse.Namespace) -> int:
             flag = "--format" if name == "to" else f"--{name}"
             raise UsageError("arrays are written of whole recordings", where=flag, hint="convert that first")
     lengths = {name: getattr(args, name) for name in ("window", "hop", "window_events", "hop_events")}
-    report = export_windows(open_recording(args), args.target, args.encode, filters=args.filter, **lengths)
+    report = export_windows(_opened(args), args.target, args.encode, filters=args.filter, **lengths)
     if args.json:
         print_json(report)
     else:

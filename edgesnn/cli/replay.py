@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from edgesnn.cli.arguments import (
     size_bytes,
 )
 from edgesnn.cli.replay_lines import LINES, add_lines, refuse
-from edgesnn.errors import ModelError, RecordingError, UsageError
+from edgesnn.errors import EdgeSnnError, ModelError, RecordingError, UsageError
 from edgesnn.tokens.sources.registry import FORMS
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
 
         return replay_bundle.run(args)
     if args.check:
-        raise UsageError("only a bundle is checked", where="--check", found=args.file)
+        raise _no_bundle(args.file)
     if args.model is None:
         raise UsageError("no model", where="--model", hint="name a model file, or a model of the zoo")
     from edgesnn.cli import replay_lines
@@ -133,6 +134,16 @@ def run(args: argparse.Namespace) -> int:
         return replay_lines.run(args, model, sinks, (node, boot_id))
     refuse(args, LINES, "tokens")
     return _run_events(args, model, sinks, (node, boot_id))
+
+
+def _no_bundle(path: str) -> EdgeSnnError:
+    """Return why a file cannot be checked."""
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        return RecordingError(f"cannot be opened: {reason.lower()}", where=path)
+    return UsageError("only a bundle is checked", where="--check", found=path)
 
 
 def _run_events(args: argparse.Namespace, model: Model, sinks: list[Sink], publishing: tuple[str, str]) -> int:

@@ -12,23 +12,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-import edgesnn
 from edgesnn.cli.main import main
 from edgesnn.daemon.bundles import Bundles
 from edgesnn.daemon.checkpoints import Checkpoints
 from edgesnn.daemon.disk import Disk
 from edgesnn.daemon.feeds import Feed
-from edgesnn.daemon.schema import Stream
 from edgesnn.errors import ModelError
 from edgesnn.recorder import bundle, sealed
 from edgesnn.recorder.bundle import Bundle
 from edgesnn.recorder.check import differences, model_of
 from edgesnn.recorder.ring import FlightRing
-from tests.flights import Flight, resealed
-from tests.small_models import small_document, spikes_document
-from tests.token_models import writer
-from tests.walks import write_recording
+from tests.flights import Flight, files, resealed, streamed
 
+__all__ = ["files"]  # a fixture
 MEASURED = r"""
 import re, sys
 from edgesnn.cli.main import main
@@ -36,21 +32,6 @@ code = main(sys.argv[1:])
 print(re.search(r"VmHWM:\s+(\d+)", open("/proc/self/status").read())[1], file=sys.stderr)
 sys.exit(code)
 """
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("hostile")
-    write_recording(folder)
-    small_document().save(folder / "points.safetensors")
-    spikes_document(hop_steps=20, reset="never").save(folder / "spikes.safetensors")
-    writer().save(folder / "writer.safetensors")
-    return folder
-
-
-def streamed(files: Path, **keys: Any) -> tuple[Stream, edgesnn.Model]:
-    given = {"name": "door", "source": str(files / "walk.bin"), "model": str(files / "points.safetensors"), **keys}
-    return Stream(**given), edgesnn.load(given["model"])
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +147,7 @@ def test_lines_of_control_characters_cost_no_bundle(files, tmp_path):
     """Each takes six bytes in a published text: a sender could have had all bundles deleted."""
     log = tmp_path / "app.log"
     log.write_bytes((b"\x01" * 4000 + b"\n") * 150)
-    stream, model = streamed(files, source=str(log), model=str(files / "writer.safetensors"), publish_text=True)
+    stream, model = streamed(files, source=str(log), model="writer", publish_text=True)
     folder = tmp_path / "bundles"
     folder.mkdir()
     (folder / "000001-old-stop.bundle").write_bytes(b"old")
@@ -255,7 +236,7 @@ def test_what_others_are_writing_in_the_folder_stays(files, tmp_path):
 
 @pytest.mark.filterwarnings("error")
 def test_a_checkpoint_that_a_killed_process_had_begun_is_removed_by_the_next(files, tmp_path):
-    stream, model = streamed(files, model=str(files / "spikes.safetensors"), adapt="downsample", sensor="128x128")
+    stream, model = streamed(files, model="spikes", adapt="downsample", sensor="128x128")
     disk = Disk()
     disk.start()
     checkpoints = Checkpoints(tmp_path, stream, model, disk, period_s=60, most_bytes=1 << 26)
