@@ -138,6 +138,16 @@ def add_activations(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--activations", choices=("int8", "float32"), help=text)
 
 
+def add_backend(parser: argparse.ArgumentParser) -> None:
+    """Add `--backend` of commands that run a model."""
+    parser.add_argument(
+        "--backend",
+        choices=("auto", "native", "onnx", "reference"),
+        default="auto",
+        help="what runs the model (default: auto)",
+    )
+
+
 def add_filters(parser: argparse.ArgumentParser) -> None:
     """Add `--filter`, any number of times; `args.filter` is a list of texts."""
     parser.add_argument(

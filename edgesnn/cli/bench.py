@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from edgesnn.cli.arguments import add_json, print_json
+from edgesnn.cli.arguments import add_backend, add_json, print_json
 
 HELP = "measure a model's time per window, and whether it fits its hop"
 EPILOG = """Encoding and inference of made-up windows, one thread. The figures are this machine's, as loaded as it is.
@@ -18,9 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     parser.add_argument("model", metavar="MODEL", help="a model file, or a name in the zoo")
     parser.add_argument("--events", metavar="N", type=int, help="events in a window (default: 8 a point, or 16 a step)")
-    parser.add_argument(
-        "--backend", choices=("auto", "native", "reference"), default="auto", help="what runs the model (default: auto)"
-    )
+    add_backend(parser)
     add_json(parser)
 
 

@@ -19,6 +19,7 @@ EXTRAS = {
     "daemon": ["pydantic", "prometheus_client"],
     "events": ["h5py", "hdf5plugin", "lz4", "zstandard"],
     "nir": ["h5py"],
+    "onnx": ["onnx", "onnxruntime"],
     "tokens": ["tokenizers"],
     "train": ["torch"],
 }

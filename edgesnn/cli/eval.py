@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from edgesnn.cli.arguments import add_activations, add_json, print_json, sensor_text
+from edgesnn.cli.arguments import add_activations, add_backend, add_json, print_json, sensor_text
 from edgesnn.errors import UsageError
 
 HELP = "measure a model's accuracy on labelled recordings"
@@ -26,9 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sensor", metavar="WxH", type=sensor_text, help="of files that do not say it (default: the model's)"
     )
-    parser.add_argument(
-        "--backend", choices=("auto", "native", "reference"), default="auto", help="what runs the model (default: auto)"
-    )
+    add_backend(parser)
     parser.add_argument(
         "--precisions", metavar="LIST", type=_names, default=[], help="figures at each, side by side: float32,int8,int4"
     )

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from edgesnn.cli.arguments import add_json, print_json
+from edgesnn.cli.arguments import add_backend, add_json, print_json
 from edgesnn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,9 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="end before this text; \\n is a line's end (again for more)",
     )
-    parser.add_argument(
-        "--backend", choices=("auto", "native", "reference"), default="auto", help="what runs the model (default: auto)"
-    )
+    add_backend(parser)
     add_json(parser)
 
 

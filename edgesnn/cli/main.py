@@ -26,6 +26,7 @@ COMMANDS = {
     "demo": "edgesnn.cli.demo",
     "doctor": "edgesnn.cli.doctor",
     "eval": "edgesnn.cli.eval",
+    "export": "edgesnn.cli.export",
     "generate": "edgesnn.cli.generate",
     "import": "edgesnn.cli.import_model",
     "info": "edgesnn.cli.info",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgesnn.cli.arguments import (
     add_adapt,
+    add_backend,
     add_filters,
     add_json,
     add_mqtt,
@@ -83,9 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_json(parser)
     add_recording(parser)
-    parser.add_argument(
-        "--backend", choices=("auto", "native", "reference"), default="auto", help="what runs the model (default: auto)"
-    )
+    add_backend(parser)
     parser.add_argument("--window-events", metavar="N", type=int, help="windows of N events, not the model's by time")
     parser.add_argument("--hop-events", metavar="N", type=int, help="from one such window to the next (default: N)")
     add_adapt(parser)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from edgesnn.cli.arguments import add_json, print_json
+from edgesnn.cli.arguments import add_backend, add_json, print_json
 
 HELP = "compare a model's spikes with another program's"
 EPILOG = """OUTPUTS.npz holds `input` [samples, steps, ...], `spikes/LAYER` and, where known, `membrane/LAYER`
@@ -23,9 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a model file, or a name in the zoo")
     parser.add_argument("--against", metavar="OUTPUTS", required=True, help="an .npz file, or python:MODULE")
     parser.add_argument("--write", action="store_true", help="put the result into the model file's provenance")
-    parser.add_argument(
-        "--backend", choices=("auto", "native", "reference"), default="auto", help="what runs the model (default: auto)"
-    )
+    add_backend(parser)
     add_json(parser)
 
 

@@ -74,13 +74,13 @@ def write(path: str | os.PathLike[str], tensors: Mapping[str, npt.NDArray[Any]],
     """
     header, blobs = encode(tensors, metadata)
     try:
-        _replace(Path(path), [header, *blobs])
+        replace_file(Path(path), [header, *blobs])
     except OSError as error:
         reason = error.strerror or str(error)
         raise ModelError("cannot write the model file", where=os.fspath(path), found=reason) from None
 
 
-def _replace(target: Path, blobs: Sequence[bytes | memoryview]) -> None:
+def replace_file(target: Path, blobs: Sequence[bytes | memoryview]) -> None:
     """Put the bytes, one blob after the other, in place of a file."""
     handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:

@@ -16,6 +16,7 @@ import pytest
 
 from edgesnn.cli.doctor import _extra
 from edgesnn.publish.broker import available
+from edgesnn.runtime.backends.onnx import OnnxBackend
 from tests.brokers import KillableBroker
 
 tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
@@ -42,7 +43,7 @@ def test_a_healthy_installation():
     assert report["native"]["available"]
     assert report["native"]["arm"] in report["native"]["arms"]
     assert "scalar" in report["native"]["arms"]
-    assert report["backends"] == {"native": None, "reference": None}
+    assert report["backends"] == {"native": None, "onnx": OnnxBackend().available(), "reference": None}
     assert all(model["error"] is None for model in report["zoo"].values())
     assert report["clock"]["synchronised"] in (True, False, None)
 
@@ -58,7 +59,7 @@ def test_an_extra_is_listed_with_each_of_its_packages():
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     named = pyproject["project"]["optional-dependencies"]
     report = json.loads(doctor("--json").stdout)["extras"]
-    assert set(report) == {"broker", "camera", "daemon", "events", "nir", "tokens", "train"}
+    assert set(report) == {"broker", "camera", "daemon", "events", "nir", "onnx", "tokens", "train"}
     for name, versions in report.items():
         always = [package for package in named[name] if "python_version" not in package]
         packages = [re.split("[>=]", package)[0].replace("-", "_") for package in always]

@@ -10,6 +10,7 @@ from edgesnn.variants import Variants
 
 BACKENDS = {
     "native": "edgesnn.runtime.backends.native:NativeBackend",
+    "onnx": "edgesnn.runtime.backends.onnx:OnnxBackend",
     "reference": "edgesnn.runtime.backends.reference.engine:ReferenceBackend",
 }
 _VARIANTS = Variants(BACKENDS)

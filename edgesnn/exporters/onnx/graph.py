@@ -1,0 +1,163 @@
+"""An ONNX graph as it grows: nodes, constants, values in several types, and what one node of ours may ask.
+
+Small integers ("int") are uint8, float32 or bool here, whichever the node that makes them has; a `Cast` is added once
+where somebody needs another type. Nothing has a batch axis: shapes are those of docs/operators.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from onnx import TensorProto, helper, numpy_helper
+
+from edgesnn.graph import Document, NodeView
+from edgesnn.graph.layout import unpack
+
+Array = npt.NDArray[Any]
+Names = Mapping[str, str]
+
+EXTRA = "com.microsoft"
+"""Domain of onnxruntime's own operators."""
+
+TYPES = {
+    "bool": TensorProto.BOOL,
+    "uint8": TensorProto.UINT8,
+    "int32": TensorProto.INT32,
+    "int64": TensorProto.INT64,
+    "float32": TensorProto.FLOAT,
+}
+
+
+class Graph:
+    """Nodes, constants and values of one step.
+
+    Attributes:
+        nodes: NodeProtos, in an order in which each one's inputs are made before it.
+        constants: TensorProtos by name.
+        first: name of a boolean that is true at step 0; asked for by `cold_start`, else None.
+        finish: what is added when all values are there: delays take in what later nodes make.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.nodes: list[Any] = []
+        self.constants: dict[str, Any] = {}
+        self.first: str | None = None
+        self.finish: list[Callable[[], None]] = []
+        self._values: dict[str, dict[str, str]] = {}
+        self._scalars: dict[tuple[str, bytes, tuple[int, ...]], str] = {}
+
+    def op(self, op: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+        """Add an ONNX node of one output and return its name."""
+        name = f"t{len(self.nodes)}"
+        self.nodes.append(helper.make_node(op, list(inputs), [name], name=f"n{name}", domain=domain, **attributes))
+        return name
+
+    def name(self, tensor: str, name: str) -> None:
+        """Give a tensor a second name: that of an output of the graph."""
+        self.nodes.append(helper.make_node("Identity", [tensor], [name], name=f"n{len(self.nodes)}"))
+
+    def constant(self, value: Any) -> str:
+        """Return the name of a small constant; equal ones are one."""
+        array = np.asarray(value)
+        key = (str(array.dtype), array.tobytes(), array.shape)
+        if key not in self._scalars:
+            self._scalars[key] = self.tensor(f"k{len(self._scalars)}", lambda: array)
+        return self._scalars[key]
+
+    def tensor(self, name: str, make: Callable[[], Array]) -> str:
+        """Return the name of a constant, made once."""
+        if name not in self.constants:
+            array = make()
+            self.constants[name] = numpy_helper.from_array(np.array(array, order="C"), name)
+        return name
+
+    def put(self, value: str, dtype: str, tensor: str) -> None:
+        """Say which tensor holds a value of the document."""
+        self._values.setdefault(value, {})[dtype] = tensor
+
+    def get(self, value: str, *dtypes: str) -> tuple[str, str]:
+        """Return (tensor, type) of a value: of one of these types if it is there, else cast to the first."""
+        forms = self._values[value]
+        for dtype in dtypes:
+            if dtype in forms:
+                return forms[dtype], dtype
+        own = next(iter(forms))
+        if not dtypes:
+            return forms[own], own
+        forms[dtypes[0]] = self.op("Cast", forms[own], to=TYPES[dtypes[0]])
+        return forms[dtypes[0]], dtypes[0]
+
+
+class NodeGraph:
+    """The graph, seen from one node of ours: its inputs, constants, states and outputs by their own words.
+
+    Attributes:
+        view: the node, its input types and its tensors.
+        old: names of the tensors that hold its states before the step.
+        new: what `keep` said of its states after the step.
+    """
+
+    def __init__(self, graph: Graph, view: NodeView, old: Names) -> None:
+        self.graph = graph
+        self.view = view
+        self.old = old
+        self.new: dict[str, str] = {}
+        self.op, self.constant = graph.op, graph.constant
+        self._skip = view.node.attributes.get("cold_start") == "skip"
+
+    def attribute(self, name: str) -> Any:
+        """Return an attribute of the node."""
+        return self.view.attribute(name)
+
+    def input(self, index: int = 0, *dtypes: str) -> str:
+        """Return the tensor of an input, of one of these types; of whichever type it has where none is named."""
+        return self.graph.get(self.view.node.inputs[index], *dtypes)[0]
+
+    def own_type(self, index: int = 0) -> str:
+        """Return the type that an input has."""
+        return self.graph.get(self.view.node.inputs[index])[1]
+
+    def plain(self, role: str) -> Array:
+        """Return a tensor of the model in its plain form."""
+        tensor = self.view.tensors[role]
+        return unpack(tensor.layout, tensor.shape, tensor.data)
+
+    def tensor(self, role: str, form: str, make: Callable[[Array], Array]) -> str:
+        """Return a tensor of the model in a form that `make` gives of the plain one; nodes that share it share this."""
+        name = f"{self.view.node.tensors[role]}/{form}" if form else self.view.node.tensors[role]
+        return self.graph.tensor(f"tensor/{name}", lambda: make(self.plain(role)))
+
+    def parameter(self, role: str) -> str | None:
+        """Return a parameter vector that broadcasts over the first input; None where the node has none."""
+        if role not in self.view.tensors:
+            return None
+        shape, axis = self.view.inputs[0].shape, self.attribute("axis")
+        size = self.view.tensors[role].shape[0]
+        if size == 1:
+            wanted: Sequence[int] = ()
+        elif size == shape[axis]:
+            wanted = (-1,) + (1,) * (-axis - 1)
+        else:
+            wanted = shape
+        return self.tensor(role, f"{len(wanted)} axes", lambda plain: plain.reshape(wanted))
+
+    def keep(self, suffix: str, tensor: str) -> None:
+        """Say what a state is after the step; with `cold_start` "skip" it stays as it was at step 0."""
+        if self._skip:
+            assert self.graph.first is not None
+            tensor = self.op("Where", self.graph.first, self.old[suffix], tensor)
+        self.new[suffix] = tensor
+
+    def make(self, dtype: str, tensor: str, index: int = 0) -> None:
+        """Say which tensor is an output; with `cold_start` "skip" it is 0 at step 0."""
+        if self._skip:
+            assert self.graph.first is not None
+            if dtype == "bool":
+                dtype, tensor = "float32", self.op("Cast", tensor, to=TYPES["float32"])
+            zero = self.constant(np.zeros((), dtype))
+            tensor = self.op("Where", self.graph.first, zero, tensor)
+        self.graph.put(self.view.node.outputs[index], dtype, tensor)

@@ -1,0 +1,173 @@
+"""linear, conv1d, conv2d: the answers of docs/arithmetic.md, sections 3 to 5, with what onnxruntime has.
+
+Sums of integers are exact, so they have the same bits as ours in any order: `MatMulInteger`, and `Conv` of whole
+float32 numbers while no sum passes 2^24. Sums of float32 are added in onnxruntime's own order.
+
+Bytes up to 128 go with signed weights; larger ones, and what is quantised, with unsigned ones around 128: the signed
+form adds two products of 8 bits in 16, which overflow on processors that have AVX2 and no VNNI.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from edgesnn.exporters.onnx.graph import EXTRA, TYPES, Array, NodeGraph
+from edgesnn.graph.operators.matrix import LARGEST
+
+_WHOLE = 1 << 24  # whole numbers up to here are float32
+_SIGNED = 128  # the largest byte that goes with signed weights
+_QUIET = np.float32(1e-30)
+
+
+def add_linear(node: NodeGraph) -> None:
+    """Add a `linear`."""
+    activations, integers = node.attribute("activations"), node.view.tensors["weight"].number != "float32"
+    if not integers:
+        total = node.op("MatMul", node.input(0, "float32"), node.tensor("weight", "KN", lambda w: w.T))
+        node.make("float32", _affine(node, total))
+    elif activations == "int":
+        total = _integer_sum(node)
+        if node.attribute("output") == "int32":
+            node.make("int32", total)
+        else:
+            node.make("float32", _affine(node, node.op("Cast", total, to=TYPES["float32"])))
+    elif "multiplier" in node.view.tensors:
+        node.make("float32", _shifted(node, _four_bits(node)))
+    elif activations == "float32":
+        node.make("float32", _shifted(node, node.op("MatMul", node.input(0, "float32"), _scaled_weight(node, "KN"))))
+    else:
+        node.make("float32", _quantised(node))
+
+
+def add_conv1d(node: NodeGraph) -> None:
+    """Add a `conv1d`."""
+    _add_convolution(node, 1)
+
+
+def add_conv2d(node: NodeGraph) -> None:
+    """Add a `conv2d`."""
+    _add_convolution(node, 2)
+
+
+def _add_convolution(node: NodeGraph, axes: int) -> None:
+    get, weight = node.attribute, node.view.tensors["weight"]
+    padding = list(get("padding"))
+    how = {
+        "strides": list(get("stride")),
+        "pads": padding * 2,
+        "dilations": list(get("dilation")),
+        "group": get("groups"),
+    }
+    exact = get("activations") == "int" and weight.number != "float32"
+    batch = node.constant(np.array([0], np.int64))
+    bound = LARGEST.get(weight.number, 0) * prod(weight.shape[1:]) * node.view.inputs[0].bound
+    if exact and bound >= _WHOLE:
+        x = node.op("Unsqueeze", node.input(0, "uint8"), batch)
+        w, zero = node.tensor("weight", "bytes", _bytes), node.constant(np.uint8(128))
+        total, dtype = node.op("ConvInteger", x, w, node.constant(np.uint8(0)), zero, **how), "int32"
+    else:
+        x = node.op("Unsqueeze", node.input(0, "float32"), batch)
+        if exact:  # whole numbers; onnxruntime makes them float32 when it loads the file
+            w = node.op("Cast", node.tensor("weight", "", lambda w: w), to=TYPES["float32"])
+        else:
+            w = node.tensor("weight", "", lambda w: w) if weight.number == "float32" else _scaled_weight(node, "")
+        total, dtype = node.op("Conv", x, w, **how), "float32"
+    total = node.op("Squeeze", total, batch)
+    if get("output") == "int32":
+        node.make("int32", total if dtype == "int32" else node.op("Cast", total, to=TYPES["int32"]))
+        return
+    total = total if dtype == "float32" else node.op("Cast", total, to=TYPES["float32"])
+    folded = weight.number != "float32" and not exact
+    node.make("float32", _shifted(node, total, axes) if folded else _affine(node, total, axes))
+
+
+def _affine(node: NodeGraph, total: str, places: int = 0) -> str:
+    """Add total * scale + bias; a scale of ones changes nothing and is left out."""
+    if (node.plain("scale") != 1).any():
+        total = node.op("Mul", total, _vector(node, "scale", places))
+    return _shifted(node, total, places)
+
+
+def _shifted(node: NodeGraph, total: str, places: int = 0) -> str:
+    """Add total + bias; a bias of zeros is left out."""
+    return node.op("Add", total, _vector(node, "bias", places)) if node.plain("bias").any() else total
+
+
+def _vector(node: NodeGraph, role: str, places: int) -> str:
+    return node.tensor(role, f"{places} places", lambda v: v.reshape((-1,) + (1,) * places))
+
+
+def _bytes(weight: Array) -> Array:
+    """Return weights as bytes around 128."""
+    return np.asarray((weight.astype(np.int16) + 128).astype(np.uint8))
+
+
+def _integer_sum(node: NodeGraph) -> str:
+    """Add the exact int32 sums of weights and bytes."""
+    x = node.input(0, "uint8")
+    if node.view.inputs[0].bound <= _SIGNED:
+        return node.op("MatMulInteger", x, node.tensor("weight", "KN", lambda w: w.T))
+    zeros = node.constant(np.uint8(0)), node.constant(np.uint8(128))
+    return node.op("MatMulInteger", x, node.tensor("weight", "KN bytes", lambda w: _bytes(w.T)), *zeros)
+
+
+def _scaled_weight(node: NodeGraph, form: str) -> str:
+    """Add float32(w) * scale, of int4 float32(m * w) * scale; onnxruntime computes it when it loads the file."""
+    turned = form == "KN"
+    places = node.view.tensors["weight"].shape[1:]
+
+    def arranged(w: Array) -> Array:
+        w = _grouped(node, w) if "multiplier" in node.view.tensors else w
+        return w.T if turned else w
+
+    whole = node.op("Cast", node.tensor("weight", f"{form} times multiplier".strip(), arranged), to=TYPES["float32"])
+    return node.op("Mul", whole, _vector(node, "scale", 0 if turned else len(places)))
+
+
+def _grouped(node: NodeGraph, weight: Array) -> Array:
+    """Return multiplier * weight, int16 of the weight's shape: at most 255 * 8."""
+    matrix = weight.reshape(len(weight), -1)
+    spread = np.repeat(node.plain("multiplier").astype(np.int16), node.attribute("group"), axis=1)
+    return np.asarray(spread[:, : matrix.shape[1]] * matrix).reshape(weight.shape)
+
+
+def _quantised(node: NodeGraph) -> str:
+    """Add y = ((float32(acc) * scale) * s_x) + bias of int8 weights and input rounded to int8, vector by vector."""
+    x = node.input(0, "float32")
+    largest = node.op("ReduceMax", node.op("Abs", x), axes=[-1], keepdims=1)
+    quiet = node.op("Less", largest, node.constant(_QUIET))
+    top = node.constant(np.float32(127))
+    step = node.op("Where", quiet, node.constant(np.float32(0)), node.op("Div", largest, top))
+    whole = node.op("Round", node.op("Mul", x, node.op("Div", top, node.op("Max", largest, node.constant(_QUIET)))))
+    q = node.op("Cast", node.op("Add", whole, node.constant(np.float32(128))), to=TYPES["uint8"])
+    zero = node.constant(np.uint8(128))
+    total = node.op("MatMulInteger", q, node.tensor("weight", "KN bytes", lambda w: _bytes(w.T)), zero, zero)
+    y = node.op("Mul", node.op("Cast", total, to=TYPES["float32"]), _vector(node, "scale", 0))
+    return _shifted(node, node.op("Mul", y, step))
+
+
+def _four_bits(node: NodeGraph) -> str:
+    """Add onnxruntime's product with four-bit weights, each group with its own scale.
+
+    With activations int8 it rounds its input to 8 bits too, but block by block: decisions are ours, the last bits not.
+    """
+    outputs, inputs = node.view.tensors["weight"].shape
+    group = node.attribute("group")
+    packed = node.tensor("weight", f"nibbles in {group}", lambda w: _nibbles(w, group))
+    scale = node.tensor(
+        "multiplier", "times scale", lambda m: (m.astype(np.float32) * node.plain("scale")[:, None]).reshape(-1)
+    )
+    level = 4 if node.attribute("activations") == "int8" else 1
+    how = {"K": inputs, "N": outputs, "bits": 4, "block_size": group, "accuracy_level": level}
+    return node.op("MatMulNBits", node.input(0, "float32"), packed, scale, domain=EXTRA, **how)
+
+
+def _nibbles(weight: Array, group: int) -> Array:
+    """Return [N, groups, group / 2] bytes, the even input in the low nibble, biased by 8; padding is 0."""
+    outputs, inputs = weight.shape
+    padded = np.zeros((outputs, -(-inputs // group) * group), np.int16)
+    padded[:, :inputs] = weight
+    nibbles = (padded + 8).astype(np.uint8).reshape(outputs, -1, group)
+    return np.asarray(nibbles[..., 0::2] | nibbles[..., 1::2] << np.uint8(4))

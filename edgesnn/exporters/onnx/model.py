@@ -1,0 +1,142 @@
+"""A document as one ONNX model: a step with explicit states (docs/backends.md).
+
+Inputs: `x` (`x/<value>` for what `point_code` gives), `state/<name>` for each state, and `step` where a node has a cold
+start. Outputs: `output/<name>` for each output of the document and `next/<name>` for each state.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import onnx
+from onnx import helper
+
+from edgesnn.errors import ModelError
+from edgesnn.exporters.onnx.graph import EXTRA, TYPES, Graph, NodeGraph
+from edgesnn.exporters.onnx.registry import OUTSIDE, find
+from edgesnn.graph import Document
+from edgesnn.graph.container import replace_file
+from edgesnn.graph.document import canonical
+from edgesnn.version import __version__
+
+OPSET, IR_VERSION = 17, 8
+"""LayerNormalization came with opset 17; onnxruntime 1.17 and TensorRT 10 read both."""
+
+MOST_BYTES = (1 << 31) - (1 << 20)
+"""A protobuf message ends at 2 GiB."""
+
+STEP = "step"
+
+
+def export(document: Document, path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Write the model; an existing file is replaced by a rename.
+
+    Returns:
+        opset, bytes, and the names of the inputs and outputs that are no states.
+
+    Raises:
+        BackendError: an operator has no form in ONNX.
+        ModelError: the model does not fit in one file, or the file cannot be written.
+    """
+    made = step_model(document)
+    onnx.checker.check_model(made, full_check=True)
+    data = made.SerializeToString(deterministic=True)
+    try:
+        replace_file(Path(path), [data])
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ModelError("cannot write the ONNX file", where=os.fspath(path), found=reason) from None
+    shown = {
+        "inputs": [value.name for value in made.graph.input if not value.name.startswith("state/")],
+        "outputs": [value.name for value in made.graph.output if not value.name.startswith("next/")],
+    }
+    return {"opset": OPSET, "bytes": len(data), **shown}
+
+
+def step_model(document: Document, shown: Sequence[str] = ()) -> Any:
+    """Return the ModelProto of one step.
+
+    Args:
+        document: the model.
+        shown: values that are outputs too, as `value/<name>`.
+
+    Raises:
+        BackendError: an operator has no form in ONNX.
+        ModelError: the model does not fit in one file.
+    """
+    graph = Graph(document)
+    inputs = _inputs(graph)
+    after = _nodes(graph)
+    outputs = []
+    for prefix, names in (("output", document.outputs), ("value", shown)):
+        for name in names:
+            value = document.analysis.values[name]
+            graph.name(graph.get(name, str(value.dtype))[0], f"{prefix}/{name}")
+            outputs.append(_info(f"{prefix}/{name}", str(value.dtype), value.shape))
+    for state in document.states:
+        graph.name(after[state.name], f"next/{state.name}")
+        inputs.append(_info(f"state/{state.name}", state.dtype, state.shape))
+        outputs.append(_info(f"next/{state.name}", state.dtype, state.shape))
+    size = sum(len(tensor.raw_data) for tensor in graph.constants.values())
+    if size > MOST_BYTES:
+        found, expected = f"{size:,} bytes of tensors", f"at most {MOST_BYTES:,}"
+        raise ModelError("model does not fit in one ONNX file", where=document.where, found=found, expected=expected)
+    made = helper.make_graph(graph.nodes, "step", inputs, outputs, list(graph.constants.values()))
+    sets = [helper.make_opsetid("", OPSET), helper.make_opsetid(EXTRA, 1)]
+    model = helper.make_model(
+        made, opset_imports=sets, ir_version=IR_VERSION, producer_name="edgesnn", producer_version=__version__
+    )
+    helper.set_model_props(model, _about(document))
+    return model
+
+
+def _inputs(graph: Graph) -> list[Any]:
+    """Add the inputs but the states."""
+    document = graph.document
+    values, inputs = document.analysis.values, []
+    for node in document.nodes:
+        for name in node.outputs if node.op in OUTSIDE else ():
+            graph.put(name, str(values[name].dtype), f"x/{name}")
+            inputs.append(_info(f"x/{name}", str(values[name].dtype), values[name].shape))
+    if values["input"].kind != "window":
+        graph.put("input", str(values["input"].dtype), "x")
+        inputs.append(_info("x", str(values["input"].dtype), values["input"].shape))
+    if any(node.attributes.get("cold_start") == "skip" for node in document.nodes):
+        inputs.append(_info(STEP, "int64", ()))
+        graph.first = graph.op("Not", graph.op("Cast", STEP, to=TYPES["bool"]))
+    return inputs
+
+
+def _nodes(graph: Graph) -> dict[str, str]:
+    """Add all nodes; return what holds each state after the step."""
+    seen = []
+    for operator, view in graph.document.analysis.operators:
+        if view.node.op in OUTSIDE:
+            continue
+        add = find(view.node.op, f"{view.where}, node {view.node.name!r}")
+        suffixes = [state.suffix for state in operator.states(view)]
+        node = NodeGraph(graph, view, {s: f"state/{view.node.name}.{s}" for s in suffixes})
+        add(node)
+        seen.append(node)
+    for finish in graph.finish:
+        finish()
+    return {f"{node.view.node.name}.{suffix}": tensor for node in seen for suffix, tensor in node.new.items()}
+
+
+def _info(name: str, dtype: str, shape: Sequence[int]) -> Any:
+    return helper.make_tensor_value_info(name, TYPES[dtype], list(shape))
+
+
+def _about(document: Document) -> dict[str, str]:
+    """Return the file's metadata: what a program needs to step the model and to read what it says."""
+    body = document.body()
+    return {
+        "edgesnn.version": __version__,
+        "edgesnn.model": document.identity,
+        "edgesnn.input": canonical(body["input"]),
+        "edgesnn.readout": canonical(body["readout"]),
+        "edgesnn.states": canonical(body["states"]),
+    }

@@ -1,0 +1,76 @@
+"""delay, token_shift, wkv: docs/operators.md, "Time"."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from edgesnn.exporters.onnx.graph import NodeGraph
+
+_STORED = {"int": "uint8", "int32": "int32", "float32": "float32"}
+
+
+def add_delay(node: NodeGraph) -> None:
+    """Add a `delay`: what it gives now; the line takes in its input when that is made, later in the graph or not."""
+    steps, dtype = node.attribute("steps"), _STORED[node.attribute("value")]
+    position = node.op("Mod", node.old["position"], node.constant(np.int64(steps)))
+    if "delays" in node.view.tensors:
+        node.make(dtype, _row_of_each(node, position, dtype))
+    else:
+        node.make(dtype, node.op("Gather", node.old["line"], position, axis=0))
+    node.graph.finish.append(lambda: _take_in(node, position, dtype))
+
+
+def _row_of_each(node: NodeGraph, position: str, dtype: str) -> str:
+    """Add what each element had its own number of steps before."""
+    steps, shape = node.attribute("steps"), node.attribute("shape")
+    rows = node.op("Reshape", node.old["line"], node.constant(np.array([steps, prod(shape)], np.int64)))
+    delays = node.tensor("delays", "int64", lambda d: d.astype(np.int64)[None])
+    places = node.op("Mod", node.op("Sub", position, delays), node.constant(np.int64(steps)))
+    flat = node.op("GatherElements", rows, places, axis=0)
+    y = node.op("Reshape", flat, node.constant(np.array(shape, np.int64)))
+    at_once = node.plain("delays") == 0
+    if not at_once.any():
+        return y
+    return node.op("Where", node.constant(at_once.reshape(shape)), node.input(0, dtype), y)
+
+
+def _take_in(node: NodeGraph, position: str, dtype: str) -> None:
+    first = node.constant(np.array([0], np.int64))
+    x = node.op("Unsqueeze", node.input(0, dtype), first)
+    if node.attribute("steps") == 1:
+        node.keep("line", x)
+        node.keep("position", node.constant(np.int64(0)))
+        return
+    place = node.op("Reshape", position, node.constant(np.array([1, 1], np.int64)))
+    node.keep("line", node.op("ScatterND", node.old["line"], place, x))
+    later = node.op("Add", position, node.constant(np.int64(1)))
+    node.keep("position", node.op("Mod", later, node.constant(np.int64(node.attribute("steps")))))
+
+
+def add_token_shift(node: NodeGraph) -> None:
+    """Add a `token_shift`."""
+    mix, keep = (node.tensor(role, "", lambda v: v) for role in ("mix", "keep"))
+    new = node.op("Mul", node.input(0, "float32"), mix)
+    node.make("float32", node.op("Add", new, node.op("Mul", node.input(1, "float32"), keep)))
+
+
+def add_wkv(node: NodeGraph) -> None:
+    """Add a `wkv`, with onnxruntime's own exponential."""
+    k, v = node.input(0, "float32"), node.input(1, "float32")
+    aa, bb, pp = (node.old[name] for name in ("aa", "bb", "pp"))
+    bonus, decay = (node.tensor(role, "", lambda v: v) for role in ("bonus", "decay"))
+
+    def blended(old: str, new: str) -> tuple[str, str, str]:
+        """Add (the larger exponent, the numerator, the denominator) of the past and this token."""
+        p = node.op("Max", old, new)
+        e1, e2 = (node.op("Exp", node.op("Sub", x, p)) for x in (old, new))
+        above = node.op("Add", node.op("Mul", e1, aa), node.op("Mul", e2, v))
+        return p, above, node.op("Add", node.op("Mul", e1, bb), e2)
+
+    _, above, below = blended(pp, node.op("Add", bonus, k))
+    p, a, b = blended(node.op("Add", pp, decay), k)
+    for name, tensor in (("aa", a), ("bb", b), ("pp", p)):
+        node.keep(name, tensor)
+    node.make("float32", node.op("Div", above, below))
