@@ -1,4 +1,4 @@
-"""The node's own topics besides its status: health, stats, config. A connection and a thread, last values only.
+"""The node's own topics besides its status: health, stats, config, discovery. A thread, last values only.
 
 What cannot be sent now is replaced by the next value: nothing here waits, and nothing is kept on disk.
 """
@@ -9,12 +9,12 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from edgesnn.broker_url import Broker
 from edgesnn.errors import PublishError
-from edgesnn.mqtt import Client, Connected, Lost, make_client_id
+from edgesnn.mqtt import Client, Connected, Lost, Message, Refused, make_client_id
 from edgesnn.publish.publisher import utc_now
 from edgesnn.publish.sinks.mqtt import PATIENCE_S
 from edgesnn.publish.topics import ROOT
@@ -25,7 +25,7 @@ _log = logging.getLogger("edgesnn.daemon")
 
 
 class Beacon:
-    """Publishes records under `edgesnn/<node>/`. Any thread may call `say`; `close` leaves.
+    """Publishes records under `edgesnn/<node>/`. Any thread may call `say` and `send`; `close` leaves.
 
     Args:
         broker, protocol: as the sink has them.
@@ -47,6 +47,7 @@ class Beacon:
         self._lock = threading.Lock()
         self._retained: dict[str, bytes] = {}
         self._next: dict[str, bytes] = {}
+        self._heard: dict[str, Callable[[bytes], None]] = {}
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="edgesnn-node", daemon=True)
 
@@ -69,11 +70,19 @@ class Beacon:
         head = {"schema": f"edgesnn.{kind}/1", "node": self._node, "boot_id": self._boot_id, "version": __version__}
         record = {**head, "ts": utc_now(), **fields}
         payload = json.dumps(record, allow_nan=False, separators=(",", ":"), ensure_ascii=False).encode()
+        self.send(f"{ROOT}/{self._node}/{kind}", payload, retain=retain)
+
+    def send(self, topic: str, payload: bytes, *, retain: bool) -> None:
+        """Publish at a topic; what is retained again at every connection, b"": what was there is taken away."""
         with self._lock:
-            self._next[kind] = payload
+            self._next[topic] = payload
             if retain:
-                self._retained[kind] = payload
+                self._retained[topic] = payload
         self._client.wake()
+
+    def listen(self, topic: str, heard: Callable[[bytes], None]) -> None:
+        """Call `heard`, in this one's thread, with what is published at a topic, not retained; before `start`."""
+        self._heard[topic] = heard
 
     def close(self, timeout_s: float = 7.0) -> None:
         """Send what waits, if the broker is there, and leave."""
@@ -117,6 +126,14 @@ class Beacon:
                     _log.info("%s: connected", self._client.broker.url)
                 with self._lock:
                     self._next = {**self._retained, **self._next}
+                for topic in self._heard:
+                    self._client.subscribe(topic)
+            elif isinstance(event, Message):
+                if event.topic in self._heard and not event.retained:
+                    self._heard[event.topic](event.payload)
+            elif isinstance(event, Refused) and str(event.error) not in self._said:
+                self._said.add(str(event.error))
+                _log.warning("%s", event.error)
             elif isinstance(event, Lost):
                 self.why = str(event.error)
                 self._log_loss(self.why)
@@ -125,5 +142,5 @@ class Beacon:
         with self._lock:
             told, self._next = self._next, {}
             retained = set(self._retained)
-        for kind, payload in told.items():
-            self._client.publish(f"{ROOT}/{self._node}/{kind}", payload, retain=kind in retained)
+        for topic, payload in told.items():
+            self._client.publish(topic, payload, retain=topic in retained)

@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from edgesnn.daemon.values import (
+    BirthTopic,
     BrokerUrl,
     ClientId,
+    DiscoveryPrefix,
     DurationUs,
     FilterText,
     NodeName,
@@ -138,6 +140,16 @@ class Recorder(Section):
         if self.max_size < 2 * self.memory:
             raise wrong("no room for a bundle", "recorder.max_size of at least twice recorder.memory")
         return self
+
+
+class HomeAssistant(Section):
+    """What Home Assistant is told, so that it knows node and streams by itself (docs/home-assistant.md)."""
+
+    enabled: bool = Field(default=False, description="whether it is told anything")
+    prefix: DiscoveryPrefix = Field(default="homeassistant", description="its discovery prefix")
+    birth_topic: BirthTopic = Field(
+        default="homeassistant/status", description="where it says `online`; it is then told again"
+    )
 
 
 class Http(Section):
@@ -334,6 +346,7 @@ class Config(Section):
     checkpoint: Checkpoint = Checkpoint()
     recorder: Recorder = Recorder()
     commands: Commands = Commands()
+    home_assistant: HomeAssistant = HomeAssistant()
     http: Http = Http()
     process: Process = Process()
     log: Log = Log()

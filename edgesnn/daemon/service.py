@@ -23,6 +23,7 @@ from edgesnn.daemon.commands.verbs import Verbs
 from edgesnn.daemon.deadline import Deadline
 from edgesnn.daemon.disk import Disk
 from edgesnn.daemon.flight import FlightRecorder
+from edgesnn.daemon.home import Home
 from edgesnn.daemon.metrics import CONTENT_TYPE, Page
 from edgesnn.daemon.notify import Notifier
 from edgesnn.daemon.outlet import Outlet
@@ -75,6 +76,8 @@ class Service:
         self.outlet = Outlet(sink, node=node, boot_id=boot_id, capacity=IN_MEMORY, outbox=self.outbox)
         own = client_id_of(config.mqtt, "node")
         self.beacon = Beacon(broker, node=node, boot_id=boot_id, protocol=config.mqtt.protocol, client_id=own)
+        section = config.home_assistant
+        self.home = Home(section, node, self.beacon) if section.enabled else None
         self.disk = Disk()
         self.bundles = Bundles(
             bundle_folder(config, environment), config.recorder.max_bundles, config.recorder.max_size
@@ -98,8 +101,11 @@ class Service:
     def start(self) -> None:
         """Begin everything; returns at once."""
         self.disk.start()
-        for name in set(self.outbox.streams if self.outbox else ()) - {one.name for one in self._config.stream}:
+        gone = set(self.outbox.streams if self.outbox else ()) - {one.name for one in self._config.stream}
+        for name in gone:
             self.outlet.forget(name)
+        if self.home is not None:
+            self.home.tell(self.runners, gone)
         self.outlet.start()
         self.beacon.start()
         if self.desk is not None:
@@ -120,6 +126,7 @@ class Service:
             ("commands", self._obey),
             ("health", self._tell_health),
             ("stats", self._tell_stats),
+            ("home", self._tell_home),
         ):
             try:
                 part()
@@ -146,6 +153,10 @@ class Service:
         if time.monotonic() >= self._stats_due_s:
             self._stats_due_s = max(self._stats_due_s + STATS_S, time.monotonic())
             self.beacon.say("stats", self._stats(), retain=False)
+
+    def _tell_home(self) -> None:
+        if self.home is not None:
+            self.home.turn()
 
     def _obey(self) -> None:
         """Do some of the commands that wait, the others after the next tick; answer those that are done."""
@@ -201,6 +212,8 @@ class Service:
             runner.start()
         self.read, self._config = new, change.running
         self.models.keep(change.running.stream)
+        if self.home is not None:
+            self.home.tell(self.runners, change.removed)
         self._needs_restart = change.needs_restart
         self._say_config(change.needs_restart)
         _log.info("%s: reloaded: %s", new.path, change)

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from edgesnn.broker_url import check_url
 from edgesnn.errors import ConfigError, EdgeSnnError, UsageError
 from edgesnn.events.filters.specification import parse_filter
+from edgesnn.publish.discovery import check_birth_topic, check_prefix
 from edgesnn.publish.topics import check_level
 from edgesnn.units import parse_duration_us, parse_rate_hz, parse_sensor, parse_size_bytes, parse_speed
 
@@ -115,3 +116,5 @@ FilterText = Annotated[str, _text(_filter, "a filter", 'a text such as "refracto
 Qos = Annotated[int, PlainValidator(_qos)]
 ClientId = Annotated[str, _text(_client_id, "a client id", "a text")]
 BrokerUrl = Annotated[str, _text(_broker, "a broker URL", 'a text such as "mqtt://127.0.0.1:1883"')]
+DiscoveryPrefix = Annotated[str, _text(check_prefix, "a discovery prefix", "a text")]
+BirthTopic = Annotated[str, _text(check_birth_topic, "a topic", "a text")]

@@ -1,0 +1,148 @@
+"""Discovery documents, against Home Assistant's documented fields and templates rendered as it renders them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jinja2.sandbox
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgesnn.errors import ConfigError
+from edgesnn.publish.discovery import check_prefix, discovery_topic, encode, node_document, stream_document
+
+ENTITY = {"p", "name", "unique_id", "entity_category", "device_class", "state_topic", "value_template"}
+ENTITY |= {"json_attributes_topic", "json_attributes_template"}
+FIELDS = {
+    "sensor": ENTITY | {"unit_of_measurement", "state_class", "options", "expire_after", "suggested_display_precision"},
+    "binary_sensor": ENTITY,
+    "event": (ENTITY | {"event_types"}) - {"entity_category"},
+}
+DEVICE_CLASSES = {
+    "sensor": {"enum": {None}, "frequency": {"Hz", "kHz", "MHz", "GHz"}, "duration": {"d", "h", "min", "s", "ms", "µs"}}
+    | {"data_size": {"B", "kB", "MB", "GB"}, None: {"%", None}},
+    "binary_sensor": {"problem": {None}},
+    "event": {None: {None}},
+}
+NAMES = st.text(st.characters(exclude_categories=("C", "Z"), exclude_characters="/+#"), min_size=1, max_size=20)
+
+
+def render(template: str, value: Any) -> str:
+    """As Home Assistant: a sandbox, the payload as `value_json`."""
+    return str(jinja2.sandbox.ImmutableSandboxedEnvironment().from_string(template).render(value_json=value))
+
+
+def documents(node: str, stream: str, labels: list[str]) -> list[dict[str, Any]]:
+    return [json.loads(encode(one)) for one in (node_document(node), stream_document(node, stream, labels))]
+
+
+@given(NAMES, NAMES, st.lists(NAMES, max_size=5))
+def test_documents_have_the_documented_fields_alone(node: str, stream: str, labels: list[str]) -> None:
+    seen: set[str] = set()
+    for document in documents(node, stream, labels):
+        assert set(document) == {"dev", "o", "cmps", "availability", "availability_mode", "qos"}
+        assert set(document["dev"]) <= {"ids", "cns", "name", "mf", "mdl", "sw", "hw", "sn"}
+        assert document["dev"]["ids"]
+        assert document["o"]["name"]
+        assert document["availability_mode"] in ("all", "any", "latest")
+        for there in document["availability"]:
+            assert set(there) == {"topic", "value_template"}
+        for key, part in document["cmps"].items():
+            platform = part["p"]
+            assert set(part) <= FIELDS[platform]
+            assert part.get("unit_of_measurement") in DEVICE_CLASSES[platform][part.get("device_class")]
+            assert part["unique_id"] == key
+            assert key not in seen
+            seen.add(key)
+            assert not set("+#") & set(part["state_topic"])
+            if part.get("device_class") == "enum":
+                assert "state_class" not in part
+                assert len(set(part["options"])) == len(part["options"])
+                assert {*labels, "none", "idle"} == set(part["options"])
+            if platform == "event":
+                assert part["event_types"]
+
+
+@given(st.tuples(NAMES, NAMES), st.tuples(NAMES, NAMES))
+def test_other_names_have_other_topics(one: tuple[str, str], other: tuple[str, str]) -> None:
+    def topics(names: tuple[str, str]) -> set[str]:
+        return {discovery_topic("homeassistant", names[0]), discovery_topic("homeassistant", *names)}
+
+    if one[0] != other[0]:
+        assert not topics(one) & topics(other)
+    elif one != other:
+        assert len(topics(one) & topics(other)) == 1
+    for topic in topics(one):
+        levels = topic.split("/")
+        assert levels[:2] == ["homeassistant", "device"]
+        assert levels[-1] == "config"
+        assert all(level and level.isascii() and level.replace("-", "").replace("_", "").isalnum() for level in levels)
+
+
+@pytest.mark.parametrize(("one", "other"), [(("a", "b-c"), ("a-b", "c")), (("a b", "c"), ("a_b", "c"))])
+def test_names_that_look_alike(one: tuple[str, str], other: tuple[str, str]) -> None:
+    assert discovery_topic("p", *one) != discovery_topic("p", *other)
+    assert not set(stream_document(*one, [])["cmps"]) & set(stream_document(*other, [])["cmps"])
+
+
+@given(NAMES, st.sampled_from(["live", "dead"]), st.floats(0.1, 999), st.floats(0.01, 99))
+def test_templates_find_their_values(stream: str, state: str, rate: float, latency: float) -> None:
+    _, document = documents("gate", stream, ["left", "right"])
+    parts = {key.rsplit(".", 1)[1]: part for key, part in document["cmps"].items()}
+    stats = {"streams": {stream: {"rate_hz": rate, "latency_ms": {"p99": latency}}}}
+    assert float(render(parts["rate"]["value_template"], stats)) == rate
+    assert float(render(parts["latency"]["value_template"], stats)) == latency
+    health = {"streams": {stream: {"state": state}}}
+    there = [render(one["value_template"], {"status": "online", **health}) for one in document["availability"]]
+    assert there == ["online", "online" if state == "live" else "offline"]
+
+
+@pytest.mark.parametrize(
+    ("decision", "label", "confidence", "shown", "percent"),
+    [
+        ("label", "left", 0.5, "left", "50.0"),
+        ("none", None, 0.25, "none", "25.0"),
+        ("idle", None, None, "idle", "None"),
+    ],
+)
+def test_state_of_a_stream(
+    decision: str, label: str | None, confidence: float | None, shown: str, percent: str
+) -> None:
+    parts = documents("gate", "door", ["left"])[1]["cmps"]
+    value = {"decision": decision, "label": label, "confidence": confidence}
+    template = {
+        key.rsplit(".", 1)[1]: part["value_template"] for key, part in parts.items() if "value_template" in part
+    }
+    assert render(template["label"], value) == shown
+    assert shown in parts["edgesnn-gate.door.label"]["options"]
+    assert render(template["confidence"], value) == percent  # "None" is what Home Assistant calls unknown
+
+
+def test_the_node() -> None:
+    document, _ = documents("gate", "door", [])
+    parts = {key.rsplit(".", 1)[1]: part for key, part in document["cmps"].items()}
+    assert render(parts["problem"]["value_template"], {"health": "ok"}) == "OFF"
+    assert render(parts["problem"]["value_template"], {"health": "degraded"}) == "ON"
+    reasons = render(parts["problem"]["json_attributes_template"], {"reasons": ["no broker"]})
+    assert json.loads(reasons) == {"reasons": ["no broker"]}
+    assert float(render(parts["memory"]["value_template"], {"resident_bytes": 64_000_000})) == 64
+    assert render(parts["memory"]["value_template"], {"resident_bytes": None}) == "None"
+    assert render(parts["waiting"]["value_template"], {"outbox": {"pending": 3}}) == "3"
+
+
+def test_many_labels_are_no_list() -> None:
+    part = stream_document("gate", "door", [str(i) for i in range(101)])["cmps"]["edgesnn-gate.door.label"]
+    assert not {"options", "device_class"} & set(part)
+
+
+@pytest.mark.parametrize("prefix", ["", "/", "a//b", "a/", "home+", "#", "$SYS", "a\nb", "x" * 201, "a\u202eb"])
+def test_odd_prefixes_are_refused(prefix: str) -> None:
+    with pytest.raises(ConfigError, match="not a discovery prefix"):
+        check_prefix(prefix)
+
+
+@pytest.mark.parametrize("prefix", ["homeassistant", "site/ha", "häuser"])
+def test_prefixes(prefix: str) -> None:
+    assert discovery_topic(check_prefix(prefix), "gate", "door") == f"{prefix}/device/edgesnn-gate/door/config"
