@@ -35,14 +35,13 @@ from edgesnn.daemon.runner import Runner
 from edgesnn.daemon.schema import Log, Stream
 from edgesnn.daemon.signals import Signals
 from edgesnn.daemon.storage import IN_MEMORY, bundle_folder, checkpoint_folder, outbox_of
+from edgesnn.daemon.troubles import Troubles
 from edgesnn.publish import new_boot_id
 from edgesnn.publish.sinks.mqtt import MqttSink
 from edgesnn.runtime import Model
 
 TICK_S = 0.5
 STATS_S = 10.0
-WELL_S = 10.0  # without a reason: what comes and goes in less is one trouble
-MOST_SAID = 100
 AT_ONCE = 8  # commands between two ticks
 END_S = 15.0  # of which the parts may have, where they hang, besides `outbox.drain`:
 STREAMS_S, LEAVE_S, DISK_S, GOODBYE_S = 5.0, 4.0, 10.0, 4.0
@@ -92,10 +91,8 @@ class Service:
         self.runners = [self._runner(stream) for stream in config.stream]
         self.pages = Pages(config.http, self._pages()) if config.http.enabled else None
         self._told: dict[str, Any] = {}
-        self._said: set[str] = set()  # reasons that the log has
-        self._ailed_s = self.began_s
+        self._troubles = Troubles()
         self._faults: dict[str, str] = {}  # of the parts of a tick, until they succeed
-        self._noted: str | None = None
         self._stats_due_s = self.began_s + STATS_S
 
     def start(self) -> None:
@@ -143,7 +140,7 @@ class Service:
     def _tell_health(self) -> None:
         self.outlet.look()
         health = self._health()
-        self._log_health(health["reasons"])
+        self._troubles.log(health["reasons"], None if self.outbox is None else self.outbox.note)
         if health != self._told:
             self._told = health
             self.beacon.say("health", health, retain=True)
@@ -219,23 +216,6 @@ class Service:
         _log.info("%s: reloaded: %s", new.path, change)
         for key in change.needs_restart:
             _log.warning("%s: %s has changed: this needs a restart", new.path, key)
-
-    def _log_health(self, reasons: Sequence[str]) -> None:
-        """Log what has become of the service: each reason once, until all has been well for `WELL_S`."""
-        now_s = time.monotonic()
-        if reasons:
-            self._ailed_s = now_s
-        for reason in reasons:
-            if reason not in self._said and len(self._said) < MOST_SAID:
-                self._said.add(reason)
-                _log.warning("degraded: %s", reason)
-        if self._said and now_s - self._ailed_s >= WELL_S:
-            self._said.clear()
-            _log.info("all is well again")
-        note = None if self.outbox is None else self.outbox.note
-        if note is not None and note != self._noted:
-            self._noted = note
-            _log.warning("outbox: %s", note)
 
     def record(self, stream: str | None = None) -> dict[str, Future[Path]]:
         """Ask for a bundle of a stream, or of each; by stream what gives its path, or raises why there is none.

@@ -28,6 +28,7 @@ from edgesnn.daemon.pages import Pages, as_json
 from edgesnn.daemon.reading import ConfigError
 from edgesnn.daemon.reloading import changes
 from edgesnn.daemon.schema import Config, Http, Log
+from edgesnn.daemon.troubles import Troubles
 from edgesnn.errors import PublishError
 from edgesnn.mqtt import Lost
 from edgesnn.publish.outbox_durable import DurableOutbox
@@ -322,12 +323,12 @@ def test_the_watchdog_hears_nothing_while_a_stream_is_stalled(tmp_path, monkeypa
         service: Any = object.__new__(Service)
         service.notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")})
         service.beacon = SimpleNamespace(say=lambda *_, **__: None, alive=True)
-        service.outbox = service.pages = service.desk = None
+        service.outbox = service.pages = service.desk = service.home = None
         service.outlet = SimpleNamespace(
             beat_s=time.monotonic(), alive=True, over=False, opening=False, look=lambda: None
         )
-        service._told, service._faults, service._said = {}, {}, set()
-        service._ailed_s, service._stats_due_s = 0.0, float("inf")
+        service._told, service._faults, service._troubles = {}, {}, Troubles()
+        service._stats_due_s = float("inf")
         service._health = lambda: {"broker": {"connected": True}, "reasons": []}
         service.runners = [runner("a", "live", 0)]
         service.tick()
