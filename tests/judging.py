@@ -226,6 +226,12 @@ class Scene:
             id_of(json.loads(one.sent.payload)) for one in self.proxy.acked if _counts(one) and _in(one.era, wanted)
         }
 
+    def last_acknowledged(self) -> list[Id]:
+        """Return those of the last connection that was told of any, in the order in which it was."""
+        acked = [one for one in self.proxy.acked if _counts(one)]
+        last = max((one.sent.connection for one in acked), default=0)
+        return [id_of(json.loads(one.sent.payload)) for one in acked if one.sent.connection == last]
+
     def excepted(self) -> set[Id]:
         """Return what a broker acknowledged and took to its grave: no client can save it."""
         alive = self.acknowledged({self.proxy.era})
@@ -262,6 +268,22 @@ class Scene:
     def duplicates(self) -> int:
         """Return how often a prediction was given to a broker again."""
         return sum(count - 1 for count in Counter(self.sent()).values())
+
+
+def passed_over(acknowledged: Iterable[Id], waiting: Iterable[Id]) -> set[Id]:
+    """Return what still waits in the file though something that was acknowledged after it does not.
+
+    A client takes the acknowledgements of a connection in their order, and its outbox removes them in that order: what
+    a death leaves of them is a beginning. One that marks another than the one that was acknowledged leaves holes.
+
+    Args:
+        acknowledged: of one connection, in order.
+        waiting: in the file of the service, which is dead.
+    """
+    held = set(waiting)
+    order = list(acknowledged)
+    last = max((at for at, one in enumerate(order) if one not in held), default=0)
+    return held.intersection(order[:last])
 
 
 def _counts(acked: Acked) -> bool:

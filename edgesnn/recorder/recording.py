@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgesnn.errors import RecordingError
-from edgesnn.events.formats.base import Head, Header, Reader, ReaderOptions, Sensor, Step, printable
-from edgesnn.events.recording import NO_COUNTERS, Recording
+from edgesnn.events.formats.base import NO_COUNTERS, Head, Header, Reader, ReaderOptions, Sensor, Step, printable
+from edgesnn.events.recording import Recording
 from edgesnn.events.types import EVENT, TRIGGER
 from edgesnn.recorder.bundle import Bundle, read
 

@@ -21,7 +21,7 @@ import edgesnn
 from edgesnn.publish.broker import available
 from tests.daemon.test_service import RECORDING, wait_for
 from tests.fault_proxy import BROKER, CLIENT, DOWN, UP
-from tests.judging import IN_FLIGHT, Id, Scene, id_of
+from tests.judging import IN_FLIGHT, Id, Scene, id_of, passed_over
 
 STILL = ("window", "sensor", "decision", "label", "class", "confidence", "topk", "spikes", "synops")
 BOTH_WAYS = frozenset({UP, DOWN})
@@ -85,6 +85,7 @@ def assert_accounted_for(scene: Scene) -> None:
     assert set(scene.sent()) <= ledger.accepted
     gone = ledger.accepted - ledger.waiting
     wait_for(lambda: gone <= scene.acknowledged(), 5, "neither waiting nor acknowledged")
+    assert not passed_over(scene.last_acknowledged(), ledger.waiting), "acknowledged, and others marked instead"
 
 
 def assert_kept(scene: Scene, faults: int) -> dict[str, Any]:

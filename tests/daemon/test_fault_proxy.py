@@ -18,6 +18,7 @@ from edgesnn.publish.broker import available, find_mosquitto
 from tests.brokers import KillableBroker, Subscriber
 from tests.daemon.test_service import wait_for
 from tests.fault_proxy import BROKER, CLIENT, DOWN, UP, FaultProxy
+from tests.judging import passed_over
 from tests.mqtt_wire import Packets, Watch
 
 DATA = random.Random(0).randbytes(200_000)
@@ -247,3 +248,19 @@ def test_a_connack_that_refuses_is_one(protocol, reason):
         with pytest.raises(Exception, match="refused the connection: found Server unavailable"):
             client.open()
         client.close()
+
+
+@pytest.mark.parametrize(
+    ("acknowledged", "waiting", "found"),
+    [
+        ("", "", ""),
+        ("abcd", "", ""),
+        ("abcd", "dx", ""),  # the service died before it had read the last one
+        ("abcd", "abcdx", ""),
+        ("abcd", "ax", "a"),  # b was marked in its place, and c and d in their own
+        ("abcd", "bd", "b"),
+    ],
+)
+def test_the_judge_finds_a_message_that_was_acknowledged_while_another_was_marked(acknowledged, waiting, found):
+    ids = {letter: ("door", number) for number, letter in enumerate("abcdx")}
+    assert passed_over([ids[one] for one in acknowledged], {ids[one] for one in waiting}) == {ids[one] for one in found}
