@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.brokers import KillableBroker
+from tests.daemon.faulty import text_of
 from tests.daemon.test_service import RECORDING, Daemon, configuration, one_broker, run, stream, wait_for
 
 __all__ = ["one_broker", "run"]  # fixtures
@@ -62,3 +66,50 @@ def test_memory_is_locked_or_that_is_refused_loudly(one_broker, run):
     assert locked is not None
     assert int(locked[1]) > 10_000
     assert daemon.end() == 0
+
+
+TRIED = {
+    "fifo_priority": "os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(3))",
+    "lock_memory": "sys.exit(ctypes.CDLL(None).mlockall(3))",
+}
+
+
+def forbidding() -> list[str]:
+    """Return the words before a command that may neither set a priority nor lock memory, whoever runs it."""
+    words = ["prlimit", "--rtprio=0:0", "--memlock=65536:65536"]
+    if os.geteuid() == 0:
+        words = ["setpriv", "--bounding-set=-sys_nice,-ipc_lock,-sys_resource", "--inh-caps=-all", *words]
+    return words if all(shutil.which(word) for word in words if not word.startswith("-")) else []
+
+
+def forbidden(key: str) -> bool:
+    """Say whether the kernel refuses it to another program that is begun in this way."""
+    command = [*forbidding(), sys.executable, "-c", f"import ctypes, os, sys; {TRIED[key]}"]
+    return bool(forbidding()) and subprocess.run(command, capture_output=True).returncode != 0
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "why"),
+    [
+        ("fifo_priority", "3", "fifo_priority: real-time priority is not permitted: found .*LimitRTPRIO"),
+        ("lock_memory", "true", "lock_memory: memory cannot be locked: found .*LimitMEMLOCK"),
+        ("cpus", "[4095]", r"cpus: no such processors: found \[4095\], expected some of \d"),
+    ],
+)
+def test_what_the_kernel_refuses_is_one_loud_line_and_nothing_starts(tmp_path, key, value, why):
+    if key in TRIED and not forbidden(key):
+        pytest.skip(
+            f"{key} cannot be taken away here: it needs setpriv and prlimit of util-linux, and their permission"
+        )
+    path = tmp_path / "config.toml"
+    path.write_text(
+        text_of(stream("door", str(RECORDING)), more=f"[http]\nenabled = false\n[process]\n{key} = {value}\n")
+    )
+    command = [*(forbidding() if key in TRIED else []), sys.executable, "-m", "edgesnn", "run", "-c", str(path)]
+    environment = {**os.environ, "STATE_DIRECTORY": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    assert done.returncode == 5, done.stderr
+    assert re.search(why, done.stderr), done.stderr
+    assert "as node" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [one.name for one in tmp_path.iterdir() if one != path] == []
