@@ -27,6 +27,7 @@ COMMANDS = {
     "doctor": "edgesnn.cli.doctor",
     "eval": "edgesnn.cli.eval",
     "export": "edgesnn.cli.export",
+    "fleet": "edgesnn.cli.fleet",
     "generate": "edgesnn.cli.generate",
     "import": "edgesnn.cli.import_model",
     "info": "edgesnn.cli.info",
