@@ -1,12 +1,14 @@
 """Elementwise operators, norms and tables: docs/operators.md, "Elementwise and vectors".
 
-exp, sigmoid, softmax and layer_norm are onnxruntime's own: within a few units in the last place of ours.
+exp, sigmoid, softmax and layer_norm are onnxruntime's own, within a few units in the last place of ours, but where the
+model rounds to int8 (`arithmetic.py`).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from edgesnn.exporters.onnx import arithmetic
 from edgesnn.exporters.onnx.graph import TYPES, Array, NodeGraph
 from edgesnn.graph.operators.embedding import group_of
 
@@ -37,23 +39,31 @@ def add_activation(node: NodeGraph) -> None:
         y = node.op("Relu", x)
         y = node.op("Mul", y, y) if function == "relu2" else y
     elif function == "exp":
-        y = node.op("Exp", x)
+        y = arithmetic.exp32(node.graph, x) if node.graph.rounds else node.op("Exp", x)
     else:
-        y = node.op("Sigmoid", x)
+        y = arithmetic.sigmoid32(node.graph, x) if node.graph.rounds else node.op("Sigmoid", x)
         y = node.op("Mul", x, y) if function == "silu" else y
     node.make("float32", y)
 
 
 def add_softmax(node: NodeGraph) -> None:
     """Add a `softmax`."""
-    node.make("float32", node.op("Softmax", node.input(0, "float32"), axis=-1))
+    x = node.input(0, "float32")
+    if node.graph.rounds:
+        node.make("float32", arithmetic.softmax32(node.graph, x, node.view.inputs[0].shape))
+    else:
+        node.make("float32", node.op("Softmax", x, axis=-1))
 
 
 def add_layer_norm(node: NodeGraph) -> None:
     """Add a `layer_norm`."""
     weight, bias = (node.tensor(role, "", lambda v: v) for role in ("weight", "bias"))
-    how = {"axis": -1, "epsilon": node.attribute("eps")}
-    node.make("float32", node.op("LayerNormalization", node.input(0, "float32"), weight, bias, **how))
+    x, eps = node.input(0, "float32"), node.attribute("eps")
+    if node.graph.rounds:
+        normal = arithmetic.layer_norm32(node.graph, x, node.view.inputs[0].shape, eps)
+        node.make("float32", node.op("Add", node.op("Mul", normal, weight), bias))
+    else:
+        node.make("float32", node.op("LayerNormalization", x, weight, bias, axis=-1, epsilon=eps))
 
 
 def add_embedding(node: NodeGraph) -> None:

@@ -38,6 +38,7 @@ class Graph:
         nodes: NodeProtos, in an order in which each one's inputs are made before it.
         constants: TensorProtos by name.
         first: name of a boolean that is true at step 0; asked for by `cold_start`, else None.
+        rounds: whether a matrix rounds graded values to int8, so that last bits matter.
         finish: what is added when all values are there: delays take in what later nodes make.
     """
 
@@ -46,6 +47,7 @@ class Graph:
         self.nodes: list[Any] = []
         self.constants: dict[str, Any] = {}
         self.first: str | None = None
+        self.rounds = any(_rounds(view) for _, view in document.analysis.operators)
         self.finish: list[Callable[[], None]] = []
         self._values: dict[str, dict[str, str]] = {}
         self._scalars: dict[tuple[str, bytes, tuple[int, ...]], str] = {}
@@ -55,6 +57,15 @@ class Graph:
         name = f"t{len(self.nodes)}"
         self.nodes.append(helper.make_node(op, list(inputs), [name], name=f"n{name}", domain=domain, **attributes))
         return name
+
+    def parts(self, tensor: str, count: int) -> list[str]:
+        """Split the last axis in so many equal parts."""
+        if count == 1:
+            return [tensor]
+        node = len(self.nodes)
+        names = [f"t{node}.{i}" for i in range(count)]
+        self.nodes.append(helper.make_node("Split", [tensor], names, name=f"n{node}", axis=-1))
+        return names
 
     def name(self, tensor: str, name: str) -> None:
         """Give a tensor a second name: that of an output of the graph."""
@@ -161,3 +172,7 @@ class NodeGraph:
             zero = self.constant(np.zeros((), dtype))
             tensor = self.op("Where", self.graph.first, zero, tensor)
         self.graph.put(self.view.node.outputs[index], dtype, tensor)
+
+
+def _rounds(view: NodeView) -> bool:
+    return view.node.attributes.get("activations") == "int8" and "multiplier" not in view.tensors

@@ -6,6 +6,7 @@ from math import prod
 
 import numpy as np
 
+from edgesnn.exporters.onnx.arithmetic import exp32
 from edgesnn.exporters.onnx.graph import NodeGraph
 
 _STORED = {"int": "uint8", "int32": "int32", "float32": "float32"}
@@ -57,20 +58,26 @@ def add_token_shift(node: NodeGraph) -> None:
 
 
 def add_wkv(node: NodeGraph) -> None:
-    """Add a `wkv`, with onnxruntime's own exponential."""
+    """Add a `wkv`: rows 0 and 1 are the past and this token as they give, rows 2 and 3 as they are kept."""
     k, v = node.input(0, "float32"), node.input(1, "float32")
     aa, bb, pp = (node.old[name] for name in ("aa", "bb", "pp"))
     bonus, decay = (node.tensor(role, "", lambda v: v) for role in ("bonus", "decay"))
+    now, later = node.op("Add", bonus, k), node.op("Add", pp, decay)
+    top, kept = node.op("Max", pp, now), node.op("Max", later, k)
+    apart = [node.op("Sub", a, b) for a, b in ((pp, top), (now, top), (later, kept), (k, kept))]
+    powers = _exponentials(node, apart)
 
-    def blended(old: str, new: str) -> tuple[str, str, str]:
-        """Add (the larger exponent, the numerator, the denominator) of the past and this token."""
-        p = node.op("Max", old, new)
-        e1, e2 = (node.op("Exp", node.op("Sub", x, p)) for x in (old, new))
-        above = node.op("Add", node.op("Mul", e1, aa), node.op("Mul", e2, v))
-        return p, above, node.op("Add", node.op("Mul", e1, bb), e2)
+    def blended(old: str, new: str) -> tuple[str, str]:
+        above = node.op("Add", node.op("Mul", old, aa), node.op("Mul", new, v))
+        return above, node.op("Add", node.op("Mul", old, bb), new)
 
-    _, above, below = blended(pp, node.op("Add", bonus, k))
-    p, a, b = blended(node.op("Add", pp, decay), k)
-    for name, tensor in (("aa", a), ("bb", b), ("pp", p)):
+    node.make("float32", node.op("Div", *blended(*powers[:2])))
+    for name, tensor in zip(("aa", "bb", "pp"), (*blended(*powers[2:]), kept), strict=True):
         node.keep(name, tensor)
-    node.make("float32", node.op("Div", above, below))
+
+
+def _exponentials(node: NodeGraph, values: list[str]) -> list[str]:
+    """Add e^x of four vectors, all at once where it is many nodes."""
+    if not node.graph.rounds:
+        return [node.op("Exp", x) for x in values]
+    return node.graph.parts(exp32(node.graph, node.op("Concat", *values, axis=-1)), len(values))
