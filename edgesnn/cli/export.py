@@ -20,6 +20,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="model file, or a name in the zoo")
     parser.add_argument("--to", metavar="FORMAT", required=True, help="format to write: onnx")
     parser.add_argument("-o", "--output", metavar="FILE", required=True, help="file to write")
+    parser.add_argument(
+        "--form",
+        choices=("onnxruntime", "qdq"),
+        default="onnxruntime",
+        help="integer matrices as onnxruntime is quickest and most exact (default), or as quantised and dequantised"
+        " numbers of ONNX's own operators",
+    )
     add_json(parser)
 
 
@@ -31,8 +38,8 @@ def run(args: argparse.Namespace) -> int:
 
     export = find(args.to)
     document = read(locate(args.model))
-    about: dict[str, Any] = {"path": args.output, "format": args.to, "sha256": document.identity}
-    report = {**about, **export(document, args.output)}
+    about: dict[str, Any] = {"path": args.output, "format": args.to, "form": args.form, "sha256": document.identity}
+    report = {**about, **export(document, args.output, args.form)}
     if args.json:
         print_json(report)
         return 0

@@ -10,8 +10,8 @@ from edgesnn.errors import BackendError, UsageError
 from edgesnn.graph import Document
 from edgesnn.variants import Variants
 
-Exporter = Callable[[Document, str | os.PathLike[str]], dict[str, Any]]
-"""Writes a document to a path and returns what is in the file."""
+Exporter = Callable[[Document, str | os.PathLike[str], str], dict[str, Any]]
+"""Writes a document to a path in a form of the format, and returns what is in the file."""
 
 EXPORTERS = {"onnx": "edgesnn.exporters.onnx.model:export"}
 _VARIANTS = Variants(EXPORTERS)

@@ -87,9 +87,12 @@ def _type(value: Any) -> tuple[int, list[int]]:
     return tensor.elem_type, [axis.dim_value for axis in tensor.shape.dim]
 
 
-def stepped(model: Any, made: Any, xs: Any) -> list[dict[str, Any]]:
-    """Run the file with nothing of ours: what a user of another program does."""
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+def stepped(model: Any, made: Any, xs: Any, *, plain: bool = False) -> list[dict[str, Any]]:
+    """Run the file with nothing of ours: what a user of another program does; plain: node by node, as written."""
+    options = onnxruntime.SessionOptions()
+    if plain:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     names = [value.name for value in session.get_outputs()]
     states = json.loads(next(p.value for p in model.metadata_props if p.key == "edgesnn.states"))
     held = {f"state/{s['name']}": np.full(s["shape"], s["initial"], s["dtype"]) for s in states}
@@ -132,6 +135,45 @@ def test_cold_starts_take_the_number_of_the_step(written):
     assert [float(row["output/op"][0]) for row in rows] == [0, 3, 3]
 
 
+@pytest.mark.parametrize("make", [integers, recurrent])
+def test_the_form_qdq_steps_networks_of_integers_as_the_reference(make):
+    made = make()
+    model = exporter.step_model(made, form="qdq")
+    xs = (np.random.default_rng(0).random((20, *made.input["shape"])) < 0.4).astype(np.uint8)
+    session = edgesnn.Model(made, backend="reference").session()
+    for x, got in zip(xs, stepped(model, made, xs, plain=True), strict=True):
+        np.testing.assert_allclose(got[f"output/{made.outputs[0]}"], session.step(x), rtol=1e-5, atol=1e-4)
+        for name, state in session.state.items():
+            (np.testing.assert_array_equal if state.dtype != np.float32 else np.testing.assert_allclose)(
+                got[f"next/{name}"], state
+            )
+
+
+def test_the_form_qdq_steps_a_token_model_as_the_reference():
+    made = language()
+    tokens = np.random.default_rng(0).integers(0, 17, 30)
+    session = edgesnn.Model(made, backend="reference").session()
+    rows = stepped(exporter.step_model(made, form="qdq"), made, tokens, plain=True)
+    for token, got in zip(tokens, rows, strict=True):
+        np.testing.assert_array_equal(got["output/mean"], session.step(int(token)))
+
+
+@pytest.mark.parametrize("make", [integers, recurrent, language])
+def test_the_form_qdq_has_only_operators_of_onnx_and_no_bytes_inside(make):
+    model = exporter.step_model(make(), form="qdq")
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 17)]
+    onnx.checker.check_model(model, full_check=True)
+    types = {
+        value.name: value.type.tensor_type.elem_type
+        for value in onnx.shape_inference.infer_shapes(model).graph.value_info
+    }
+    types |= {value.name: value.type.tensor_type.elem_type for value in model.graph.input}
+    for node in model.graph.node:
+        if onnx.TensorProto.UINT8 in {types.get(name) for name in node.input}:
+            assert node.op_type in ("Cast", "Identity")
+        assert node.op_type not in ("MatMulInteger", "ConvInteger", "MatMulNBits")
+
+
 def test_the_command_writes_a_file_and_says_what_is_in_it(tmp_path, capsys):
     target = tmp_path / "digits.onnx"
     assert main(["export", "digits", "--to", "onnx", "-o", str(target), "--json"]) == 0
@@ -140,6 +182,8 @@ def test_the_command_writes_a_file_and_says_what_is_in_it(tmp_path, capsys):
     assert report["inputs"] == ["x/code.local", "x/code.centre"]
     assert report["outputs"] == ["output/vote"]
     assert report["bytes"] == target.stat().st_size
+    assert main(["export", "digits", "--to", "onnx", "--form", "qdq", "-o", str(target)]) == 0
+    assert "one step, opset 17" in capsys.readouterr().out
     onnx.checker.check_model(str(target), full_check=True)
 
 

@@ -71,7 +71,7 @@ def add_embedding(node: NodeGraph) -> None:
     token, tensors = node.input(0, "int64"), node.view.tensors
     if "multiplier" in tensors:
         group = group_of(tensors["weight"], tensors["multiplier"])
-        table = node.tensor("weight", "times multiplier", lambda w: _grouped(w, node.plain("multiplier"), group))
+        table = node.tensor("weight", "times multiplier", lambda w: grouped(w, node.plain("multiplier"), group))
     else:
         table = node.tensor("weight", "", lambda w: w)
     row = node.op("Gather", table, token, axis=0)
@@ -81,7 +81,7 @@ def add_embedding(node: NodeGraph) -> None:
     node.make("float32", row)
 
 
-def _grouped(table: Array, multiplier: Array, group: int) -> Array:
+def grouped(table: Array, multiplier: Array, group: int) -> Array:
     """Return m * w, int16: at most 255 * 8."""
     spread = np.repeat(multiplier.astype(np.int16), group, axis=1)[:, : table.shape[1]]
     return np.asarray(spread * table)

@@ -10,6 +10,7 @@ form adds two products of 8 bits in 16, which overflow on processors that have A
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -26,17 +27,17 @@ def add_linear(node: NodeGraph) -> None:
     activations, integers = node.attribute("activations"), node.view.tensors["weight"].number != "float32"
     if not integers:
         total = node.op("MatMul", node.input(0, "float32"), node.tensor("weight", "KN", lambda w: w.T))
-        node.make("float32", _affine(node, total))
+        node.make("float32", affine(node, total))
     elif activations == "int":
         total = _integer_sum(node)
         if node.attribute("output") == "int32":
             node.make("int32", total)
         else:
-            node.make("float32", _affine(node, node.op("Cast", total, to=TYPES["float32"])))
+            node.make("float32", affine(node, node.op("Cast", total, to=TYPES["float32"])))
     elif "multiplier" in node.view.tensors:
-        node.make("float32", _shifted(node, _four_bits(node)))
+        node.make("float32", shifted(node, _four_bits(node)))
     elif activations == "float32":
-        node.make("float32", _shifted(node, node.op("MatMul", node.input(0, "float32"), _scaled_weight(node, "KN"))))
+        node.make("float32", shifted(node, node.op("MatMul", node.input(0, "float32"), _scaled_weight(node, "KN"))))
     else:
         node.make("float32", _quantised(node))
 
@@ -52,14 +53,7 @@ def add_conv2d(node: NodeGraph) -> None:
 
 
 def _add_convolution(node: NodeGraph, axes: int) -> None:
-    get, weight = node.attribute, node.view.tensors["weight"]
-    padding = list(get("padding"))
-    how = {
-        "strides": list(get("stride")),
-        "pads": padding * 2,
-        "dilations": list(get("dilation")),
-        "group": get("groups"),
-    }
+    get, weight, how = node.attribute, node.view.tensors["weight"], geometry(node)
     exact = get("activations") == "int" and weight.number != "float32"
     batch = node.constant(np.array([0], np.int64))
     bound = LARGEST.get(weight.number, 0) * prod(weight.shape[1:]) * node.view.inputs[0].bound
@@ -80,22 +74,29 @@ def _add_convolution(node: NodeGraph, axes: int) -> None:
         return
     total = total if dtype == "float32" else node.op("Cast", total, to=TYPES["float32"])
     folded = weight.number != "float32" and not exact
-    node.make("float32", _shifted(node, total, axes) if folded else _affine(node, total, axes))
+    node.make("float32", shifted(node, total, axes) if folded else affine(node, total, axes))
 
 
-def _affine(node: NodeGraph, total: str, places: int = 0) -> str:
+def geometry(node: NodeGraph) -> dict[str, Any]:
+    """Return the attributes of a convolution."""
+    get = node.attribute
+    sides = {"strides": list(get("stride")), "pads": list(get("padding")) * 2, "dilations": list(get("dilation"))}
+    return {**sides, "group": get("groups")}
+
+
+def affine(node: NodeGraph, total: str, places: int = 0) -> str:
     """Add total * scale + bias; a scale of ones changes nothing and is left out."""
     if (node.plain("scale") != 1).any():
-        total = node.op("Mul", total, _vector(node, "scale", places))
-    return _shifted(node, total, places)
+        total = node.op("Mul", total, vector(node, "scale", places))
+    return shifted(node, total, places)
 
 
-def _shifted(node: NodeGraph, total: str, places: int = 0) -> str:
+def shifted(node: NodeGraph, total: str, places: int = 0) -> str:
     """Add total + bias; a bias of zeros is left out."""
-    return node.op("Add", total, _vector(node, "bias", places)) if node.plain("bias").any() else total
+    return node.op("Add", total, vector(node, "bias", places)) if node.plain("bias").any() else total
 
 
-def _vector(node: NodeGraph, role: str, places: int) -> str:
+def vector(node: NodeGraph, role: str, places: int) -> str:
     return node.tensor(role, f"{places} places", lambda v: v.reshape((-1,) + (1,) * places))
 
 
@@ -119,14 +120,14 @@ def _scaled_weight(node: NodeGraph, form: str) -> str:
     places = node.view.tensors["weight"].shape[1:]
 
     def arranged(w: Array) -> Array:
-        w = _grouped(node, w) if "multiplier" in node.view.tensors else w
+        w = grouped(node, w) if "multiplier" in node.view.tensors else w
         return w.T if turned else w
 
     whole = node.op("Cast", node.tensor("weight", f"{form} times multiplier".strip(), arranged), to=TYPES["float32"])
-    return node.op("Mul", whole, _vector(node, "scale", 0 if turned else len(places)))
+    return node.op("Mul", whole, vector(node, "scale", 0 if turned else len(places)))
 
 
-def _grouped(node: NodeGraph, weight: Array) -> Array:
+def grouped(node: NodeGraph, weight: Array) -> Array:
     """Return multiplier * weight, int16 of the weight's shape: at most 255 * 8."""
     matrix = weight.reshape(len(weight), -1)
     spread = np.repeat(node.plain("multiplier").astype(np.int16), node.attribute("group"), axis=1)
@@ -135,17 +136,23 @@ def _grouped(node: NodeGraph, weight: Array) -> Array:
 
 def _quantised(node: NodeGraph) -> str:
     """Add y = ((float32(acc) * scale) * s_x) + bias of int8 weights and input rounded to int8, vector by vector."""
+    whole, step = rounded(node)
+    q = node.op("Cast", node.op("Add", whole, node.constant(np.float32(128))), to=TYPES["uint8"])
+    zero = node.constant(np.uint8(128))
+    total = node.op("MatMulInteger", q, node.tensor("weight", "KN bytes", lambda w: _bytes(w.T)), zero, zero)
+    y = node.op("Mul", node.op("Cast", total, to=TYPES["float32"]), vector(node, "scale", 0))
+    return shifted(node, node.op("Mul", y, step))
+
+
+def rounded(node: NodeGraph) -> tuple[str, str]:
+    """Add the input rounded to whole numbers from -127 to 127, and its step, vector by vector."""
     x = node.input(0, "float32")
     largest = node.op("ReduceMax", node.op("Abs", x), axes=[-1], keepdims=1)
     quiet = node.op("Less", largest, node.constant(_QUIET))
     top = node.constant(np.float32(127))
     step = node.op("Where", quiet, node.constant(np.float32(0)), node.op("Div", largest, top))
     whole = node.op("Round", node.op("Mul", x, node.op("Div", top, node.op("Max", largest, node.constant(_QUIET)))))
-    q = node.op("Cast", node.op("Add", whole, node.constant(np.float32(128))), to=TYPES["uint8"])
-    zero = node.constant(np.uint8(128))
-    total = node.op("MatMulInteger", q, node.tensor("weight", "KN bytes", lambda w: _bytes(w.T)), zero, zero)
-    y = node.op("Mul", node.op("Cast", total, to=TYPES["float32"]), _vector(node, "scale", 0))
-    return _shifted(node, node.op("Mul", y, step))
+    return whole, step
 
 
 def _four_bits(node: NodeGraph) -> str:

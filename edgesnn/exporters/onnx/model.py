@@ -18,6 +18,7 @@ from edgesnn.errors import ModelError
 from edgesnn.exporters.onnx.graph import EXTRA, TYPES, Graph, NodeGraph
 from edgesnn.exporters.onnx.registry import OUTSIDE, find
 from edgesnn.graph import Document
+from edgesnn.graph.analysis import INPUT
 from edgesnn.graph.container import replace_file
 from edgesnn.graph.document import canonical
 from edgesnn.version import __version__
@@ -31,8 +32,13 @@ MOST_BYTES = (1 << 31) - (1 << 20)
 STEP = "step"
 
 
-def export(document: Document, path: str | os.PathLike[str]) -> dict[str, Any]:
+def export(document: Document, path: str | os.PathLike[str], form: str = "onnxruntime") -> dict[str, Any]:
     """Write the model; an existing file is replaced by a rename.
+
+    Args:
+        document: the model.
+        path: the file.
+        form: one of `registry.FORMS`.
 
     Returns:
         opset, bytes, and the names of the inputs and outputs that are no states.
@@ -41,7 +47,7 @@ def export(document: Document, path: str | os.PathLike[str]) -> dict[str, Any]:
         BackendError: an operator has no form in ONNX.
         ModelError: the model does not fit in one file, or the file cannot be written.
     """
-    made = step_model(document)
+    made = step_model(document, form=form)
     onnx.checker.check_model(made, full_check=True)
     data = made.SerializeToString(deterministic=True)
     try:
@@ -56,20 +62,21 @@ def export(document: Document, path: str | os.PathLike[str]) -> dict[str, Any]:
     return {"opset": OPSET, "bytes": len(data), **shown}
 
 
-def step_model(document: Document, shown: Sequence[str] = ()) -> Any:
+def step_model(document: Document, shown: Sequence[str] = (), form: str = "onnxruntime") -> Any:
     """Return the ModelProto of one step.
 
     Args:
         document: the model.
         shown: values that are outputs too, as `value/<name>`.
+        form: one of `registry.FORMS`.
 
     Raises:
         BackendError: an operator has no form in ONNX.
         ModelError: the model does not fit in one file.
     """
     graph = Graph(document)
-    inputs = _inputs(graph)
-    after = _nodes(graph)
+    inputs = _inputs(graph, form)
+    after = _nodes(graph, form)
     outputs = []
     for prefix, names in (("output", document.outputs), ("value", shown)):
         for name in names:
@@ -85,38 +92,39 @@ def step_model(document: Document, shown: Sequence[str] = ()) -> Any:
         found, expected = f"{size:,} bytes of tensors", f"at most {MOST_BYTES:,}"
         raise ModelError("model does not fit in one ONNX file", where=document.where, found=found, expected=expected)
     made = helper.make_graph(graph.nodes, "step", inputs, outputs, list(graph.constants.values()))
-    sets = [helper.make_opsetid("", OPSET), helper.make_opsetid(EXTRA, 1)]
+    sets = [helper.make_opsetid("", OPSET), *([helper.make_opsetid(EXTRA, 1)] if form == "onnxruntime" else [])]
     model = helper.make_model(
         made, opset_imports=sets, ir_version=IR_VERSION, producer_name="edgesnn", producer_version=__version__
     )
-    helper.set_model_props(model, _about(document))
+    helper.set_model_props(model, {**_about(document), "edgesnn.form": form})
     return model
 
 
-def _inputs(graph: Graph) -> list[Any]:
+def _inputs(graph: Graph, form: str) -> list[Any]:
     """Add the inputs but the states."""
     document = graph.document
     values, inputs = document.analysis.values, []
-    for node in document.nodes:
-        for name in node.outputs if node.op in OUTSIDE else ():
-            graph.put(name, str(values[name].dtype), f"x/{name}")
-            inputs.append(_info(f"x/{name}", str(values[name].dtype), values[name].shape))
-    if values["input"].kind != "window":
-        graph.put("input", str(values["input"].dtype), "x")
-        inputs.append(_info("x", str(values["input"].dtype), values["input"].shape))
+    given = {name: f"x/{name}" for node in document.nodes if node.op in OUTSIDE for name in node.outputs}
+    given |= {} if values[INPUT].kind == "window" else {INPUT: "x"}
+    for name, tensor in given.items():
+        dtype = str(values[name].dtype)
+        inputs.append(_info(tensor, dtype, values[name].shape))
+        if form == "qdq" and dtype == "uint8":
+            dtype, tensor = "float32", graph.op("Cast", tensor, to=TYPES["float32"])
+        graph.put(name, dtype, tensor)
     if any(node.attributes.get("cold_start") == "skip" for node in document.nodes):
         inputs.append(_info(STEP, "int64", ()))
         graph.first = graph.op("Not", graph.op("Cast", STEP, to=TYPES["bool"]))
     return inputs
 
 
-def _nodes(graph: Graph) -> dict[str, str]:
+def _nodes(graph: Graph, form: str) -> dict[str, str]:
     """Add all nodes; return what holds each state after the step."""
     seen = []
     for operator, view in graph.document.analysis.operators:
         if view.node.op in OUTSIDE:
             continue
-        add = find(view.node.op, f"{view.where}, node {view.node.name!r}")
+        add = find(view.node.op, f"{view.where}, node {view.node.name!r}", form)
         suffixes = [state.suffix for state in operator.states(view)]
         node = NodeGraph(graph, view, {s: f"state/{view.node.name}.{s}" for s in suffixes})
         add(node)

@@ -25,10 +25,16 @@ _MODULES = {
     "readouts": ("vote", "count", "accumulate"),
 }
 OPERATORS = {op: f"edgesnn.exporters.onnx.{module}:add_{op}" for module, ops in _MODULES.items() for op in ops}
+FORMS: dict[str, dict[str, str]] = {
+    "onnxruntime": {},
+    "qdq": {op: f"edgesnn.exporters.onnx.qdq:add_{op}" for op in ("linear", "conv1d", "conv2d", "embedding", "delay")},
+}
+"""What a form has in place of OPERATORS. "qdq": ONNX's own operators only, integers as QuantizeLinear and
+DequantizeLinear, no bytes inside; what TensorRT reads."""
 
 
-def find(op: str, where: str) -> Add:
-    """Return the function that adds an operator.
+def find(op: str, where: str, form: str = "onnxruntime") -> Add:
+    """Return the function that adds an operator in a form.
 
     Raises:
         BackendError: it has no form in ONNX.
@@ -41,6 +47,6 @@ def find(op: str, where: str) -> Add:
             expected=", ".join(OPERATORS),
             hint="run the model on backend 'native'",
         )
-    module, _, attribute = OPERATORS[op].partition(":")
+    module, _, attribute = FORMS[form].get(op, OPERATORS[op]).partition(":")
     add: Add = getattr(import_module(module), attribute)
     return add

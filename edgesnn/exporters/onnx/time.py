@@ -14,19 +14,30 @@ _STORED = {"int": "uint8", "int32": "int32", "float32": "float32"}
 
 def add_delay(node: NodeGraph) -> None:
     """Add a `delay`: what it gives now; the line takes in its input when that is made, later in the graph or not."""
-    steps, dtype = node.attribute("steps"), _STORED[node.attribute("value")]
-    position = node.op("Mod", node.old["position"], node.constant(np.int64(steps)))
+    dtype, line = _STORED[node.attribute("value")], node.old["line"]
+    position, y = delayed(node, line, dtype)
+    node.make(dtype, y)
+
+    def finish() -> None:
+        after, later = taken_in(node, line, position, dtype)
+        node.keep("line", after)
+        node.keep("position", later)
+
+    node.graph.finish.append(finish)
+
+
+def delayed(node: NodeGraph, line: str, dtype: str) -> tuple[str, str]:
+    """Add the position within the line, and what the delay gives now."""
+    position = node.op("Mod", node.old["position"], node.constant(np.int64(node.attribute("steps"))))
     if "delays" in node.view.tensors:
-        node.make(dtype, _row_of_each(node, position, dtype))
-    else:
-        node.make(dtype, node.op("Gather", node.old["line"], position, axis=0))
-    node.graph.finish.append(lambda: _take_in(node, position, dtype))
+        return position, _row_of_each(node, line, position, dtype)
+    return position, node.op("Gather", line, position, axis=0)
 
 
-def _row_of_each(node: NodeGraph, position: str, dtype: str) -> str:
+def _row_of_each(node: NodeGraph, line: str, position: str, dtype: str) -> str:
     """Add what each element had its own number of steps before."""
     steps, shape = node.attribute("steps"), node.attribute("shape")
-    rows = node.op("Reshape", node.old["line"], node.constant(np.array([steps, prod(shape)], np.int64)))
+    rows = node.op("Reshape", line, node.constant(np.array([steps, prod(shape)], np.int64)))
     delays = node.tensor("delays", "int64", lambda d: d.astype(np.int64)[None])
     places = node.op("Mod", node.op("Sub", position, delays), node.constant(np.int64(steps)))
     flat = node.op("GatherElements", rows, places, axis=0)
@@ -37,17 +48,15 @@ def _row_of_each(node: NodeGraph, position: str, dtype: str) -> str:
     return node.op("Where", node.constant(at_once.reshape(shape)), node.input(0, dtype), y)
 
 
-def _take_in(node: NodeGraph, position: str, dtype: str) -> None:
-    first = node.constant(np.array([0], np.int64))
-    x = node.op("Unsqueeze", node.input(0, dtype), first)
+def taken_in(node: NodeGraph, line: str, position: str, dtype: str) -> tuple[str, str]:
+    """Add the line and the position after the step."""
+    x = node.op("Unsqueeze", node.input(0, dtype), node.constant(np.array([0], np.int64)))
     if node.attribute("steps") == 1:
-        node.keep("line", x)
-        node.keep("position", node.constant(np.int64(0)))
-        return
+        return x, node.constant(np.int64(0))
     place = node.op("Reshape", position, node.constant(np.array([1, 1], np.int64)))
-    node.keep("line", node.op("ScatterND", node.old["line"], place, x))
     later = node.op("Add", position, node.constant(np.int64(1)))
-    node.keep("position", node.op("Mod", later, node.constant(np.int64(node.attribute("steps")))))
+    steps = node.constant(np.int64(node.attribute("steps")))
+    return node.op("ScatterND", line, place, x), node.op("Mod", later, steps)
 
 
 def add_token_shift(node: NodeGraph) -> None:
