@@ -299,7 +299,10 @@ void ThreadedChain::tap(size_t most) {
 Tapped ThreadedChain::take_tapped() {
     const std::lock_guard<std::mutex> lock(consumer_);
     tap_full_ = false;
-    return std::exchange(tapped_, Tapped{});
+    Tapped taken = std::exchange(tapped_, Tapped{});
+    taken.events.shrink_to_fit();  // room for a whole tap was reserved, and this may be held for long
+    taken.packets.shrink_to_fit();
+    return taken;
 }
 
 StateTensors ThreadedChain::save_behind() {
