@@ -313,7 +313,7 @@ class Client:
         client.drop()
         self._link = None
         was_accepted, self._accepted = self._accepted, False
-        brief = was_accepted and self._count_brief()
+        brief = was_accepted and self._count_brief(closed=client.reason is None)
         if was_accepted and time.monotonic() - self._accepted_at > self._delay_s:
             self._delay_s = BACK_OFF_S[0]  # a broker that takes us and drops us at once is no reason to hurry
         reason = self._farewell if was_accepted else self._refusal
@@ -339,15 +339,16 @@ class Client:
             error = self._error("the broker refused the connection", found=found, hint=hint)
             self._fail(error, final=value in FINAL_REFUSALS)
 
-    def _count_brief(self) -> bool:
-        """Note how long this connection lasted; True where many in a row were lost soon, and none could not be made.
+    def _count_brief(self, *, closed: bool) -> bool:
+        """Note how long this connection lasted; True where the broker closed many in a row soon, and took each at once.
 
-        So it is with two clients of one id: each takes the other's place, and mosquitto does not say so.
+        So it is with two clients of one id: each takes the other's place, and mosquitto does not say so. A link that
+        breaks (`closed` is False) breaks otherwise: it is reset, or falls silent.
         """
         lasted_s = time.monotonic() - self._accepted_at
         if lasted_s > LASTING_S:
             self._brief = self._rests = 0
-        elif lasted_s < BRIEF_S:
+        elif closed and lasted_s < BRIEF_S:
             self._brief += 1
         return self._brief >= MOST_BRIEF
 
