@@ -21,7 +21,8 @@ from edgesnn.units import parse_sensor, parse_speed
 _PIECE_US, _LARGEST_PIECE_US = 2_000, 100_000
 _PIECE_EVENTS = 1 << 13
 _MOST_SAMPLES = 1 << 16
-_AHEAD_S, _MOST_AHEAD = 0.1, 256  # `close` waits for nothing of it
+_AHEAD_S = 0.1  # `close` waits for nothing of it
+_MOST_AHEAD = 16  # making it holds the interpreter: a prediction that is to be published waits for it
 
 
 class Replay:
