@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from edgesnn.broker_url import Broker, parse_broker
@@ -17,8 +18,6 @@ from edgesnn.errors import ConfigError, EdgeSnnError, PublishError
 from edgesnn.events import registry as formats
 from edgesnn.events.formats.base import printable
 from edgesnn.events.sources import registry as sources
-from edgesnn.events.sources.address import parse
-from edgesnn.events.sources.live import OPTIONS
 from edgesnn.mqtt import Acknowledged, Client, Lost, Refused, make_client_id
 from edgesnn.mqtt.sockets import tls_context
 from edgesnn.pipeline.by_count import by_count
@@ -169,18 +168,21 @@ def _events(stream: Stream, model: Model) -> dict[str, Callable[[], Any]]:
 
 def _event_source(stream: Stream) -> None:
     if sources.is_source(stream.source):
-        address = parse(stream.source)
-        scheme = sources.get(address.scheme)
-        address.check({*OPTIONS, *dict(scheme.options)})
+        address, _ = sources.check_source(stream.source, format=stream.format)
         if stream.speed != "max":
             raise ConfigError("a live source has its own pace", found=f"speed {stream.speed}", expected="no speed")
+        if address.scheme == "replay":
+            _recording(address.path, address.options.get("format"))
         return
-    if "://" in stream.source and not Path(stream.source).exists():
+    if "://" in stream.source and not os.path.exists(stream.source):
         sources.get(stream.source.partition("://")[0])
-    _check_file(stream.source)
-    if _head(stream.source).startswith(_HDF5) or stream.format == "hdf5":
+    _recording(stream.source, stream.format)
+
+
+def _recording(path: str, format: str | None) -> None:
+    if _check_file(path).startswith(_HDF5) or format == "hdf5":
         hint = "write it in another format: `edgesnn convert`"
-        raise ConfigError("the service reads no HDF5", where=printable(stream.source), hint=hint)
+        raise ConfigError("the service reads no HDF5", where=printable(path), hint=hint)
 
 
 def _lines(stream: Stream, model: Model) -> dict[str, Callable[[], Any]]:
@@ -204,16 +206,17 @@ def _line_source(stream: Stream) -> None:
         _check_file(rest if colon and scheme == "journal" else stream.source)
 
 
-def _check_file(path: str) -> None:
-    if not Path(path).exists():
-        hint = "a name that does not begin with / counts from the working directory"
-        raise ConfigError("no such file", where=printable(path), hint=hint)
-    _head(path)
-
-
-def _head(path: str) -> bytes:
+def _check_file(path: str) -> bytes:
+    """Return how a file begins; of a pipe or device, for which who looks may wait for ever, nothing is read."""
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            hint = "of events a named pipe is pipe:PATH, and lines are piped into -"
+            raise ConfigError("not a regular file", where=printable(path), hint=hint)
         with open(path, "rb", buffering=0) as file:
             return file.read(8)
-    except OSError as error:
-        raise ConfigError("cannot be read", where=printable(path), found=error.strerror) from None
+    except FileNotFoundError:
+        hint = "a name that does not begin with / counts from the working directory"
+        raise ConfigError("no such file", where=printable(path), hint=hint) from None
+    except (OSError, ValueError) as error:
+        found = getattr(error, "strerror", None) or str(error)
+        raise ConfigError("cannot be read", where=printable(path), found=found) from None

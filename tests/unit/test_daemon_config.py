@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import weakref
@@ -213,6 +214,50 @@ def test_hdf5_is_left_to_offline_commands(write, tmp_path):
     (tmp_path / "clip.raw").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
     (found,) = refusals(write(GOOD.replace(RECORDING, str(tmp_path / "clip.raw"))))
     assert "the service reads no HDF5" in found
+    (found,) = refusals(write(GOOD.replace(RECORDING, f"replay:{tmp_path / 'clip.raw'}?loop")))
+    assert "the service reads no HDF5" in found
+
+
+@pytest.mark.parametrize("prefix", ["", "replay:"])
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device", "nothing", "long name"])
+def test_what_is_no_recording_is_refused_and_not_waited_for(write, tmp_path, prefix, kind):
+    path = {"device": Path("/dev/zero"), "long name": tmp_path / ("a" * 300)}.get(kind, tmp_path / "source")
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    (found,) = refusals(write(GOOD.replace(RECORDING, f"{prefix}{path}")))
+    expected = {"nothing": "no such file", "long name": "cannot be read: found File name too long"}
+    assert f"{path}: {expected.get(kind, 'not a regular file')}" in found
+
+
+@pytest.mark.parametrize(
+    ("address", "wrong"),
+    [
+        ("udp://127.0.0.1:7000?sensor=640x480", "the format is not said"),
+        ("tcp://127.0.0.1:7000", "the format is not said"),
+        ("unix:/run/events?format=hdf5", "not the format of a stream"),
+        ("pipe:-?format=evt9", "no such format"),
+        ("udp://127.0.0.1:7000?format=aedat4", "not the format of a stream"),
+        ("udp://127.0.0.1:7000?format=evt3&sensor=wide", "not a sensor size"),
+        ("udp://127.0.0.1:7000?format=evt3&dead_ms=-4", "dead_ms is out of range"),
+        ("v4l2:/dev/video0?idle_close_ms=1s", "idle_close_ms is out of range"),
+        (f"replay:{RECORDING}?speed=0x", "speed"),
+        (f"replay:{RECORDING}?loop=2", "loop takes no value"),
+        ("replay:", "no recording"),
+    ],
+)
+def test_an_address_that_cannot_be_opened_is_refused_before_anything_starts(write, address, wrong):
+    (found,) = refusals(write(GOOD.replace(RECORDING, address)))
+    assert found.startswith("line 8: stream[0].source: ")
+    assert wrong in found
+
+
+@pytest.mark.parametrize(
+    "address", ["udp://127.0.0.1:1?format=evt3", "tcp://nobody.invalid:7000?format=aedat4", "usb:"]
+)
+def test_a_source_that_is_not_there_yet_is_not_asked_for(write, address):
+    checked(write(GOOD.replace(RECORDING, address)))
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,14 @@ class Scheme(Protocol):
         """
 
 
+@runtime_checkable
+class Checks(Protocol):
+    """A scheme that can say what is wrong with an address before it is opened."""
+
+    def check(self, address: Address) -> None:
+        """Raise UsageError where its options cannot be; waits for nothing. They are known ones."""
+
+
 def failed(what: str, url: str, error: OSError, hint: str | None = None) -> RecordingError:
     """Return the error of what the system refused."""
     reason = (error.strerror or str(error)).lower()

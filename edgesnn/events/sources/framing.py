@@ -40,10 +40,10 @@ TIME_WORDS = ("evt2", "evt21", "evt3")
 _NOTHING: Result = (np.zeros(0, EVENT), None, None)
 
 
-def check_format(name: str | None, link: Link, address: Address) -> str:
-    """Return the name of a format that a stream can have; UsageError where it is none."""
+def check_format(name: str | None, datagrams: bool, address: Address) -> str:
+    """Return the name of a format that a stream, or one of datagrams, can have; UsageError where it is none."""
     streams = [AEDAT4, *(one for one in registry.names() if is_stream(registry.get(one)))]
-    if name == AEDAT4 and not link.datagrams:
+    if name == AEDAT4 and not datagrams:
         return name
     if name is None:
         expected = f"one of {', '.join(streams)}"

@@ -39,6 +39,11 @@ _MOST_TRIGGERS = 1 << 16
 _log = logging.getLogger("edgesnn.events")
 
 
+def times(address: Address) -> tuple[int, int]:
+    """Return `idle_close_ms` and `dead_ms` of an address; UsageError where one cannot be."""
+    return address.number("idle_close_ms", 50, 0, 60_000), address.number("dead_ms", 2000, 10, 3_600_000)
+
+
 class LiveSource:
     """Events as they come. An iterator of `Packet`, a context manager.
 
@@ -60,12 +65,13 @@ class LiveSource:
         self.port = link.port
         self._link = link
         named = address.options.get("format", link.format)
-        self.format = str(link.format) if link.gives_events else framing.check_format(named, link, address)
+        self.format = str(link.format) if link.gives_events else framing.check_format(named, link.datagrams, address)
         self.sensor = sensor or link.sensor
         self._options = framing.options(link, address, self.sensor)
         self._decoder: FormatDecoder | None = self._new_decoder()
-        self._timeline = Timeline(1000 * address.number("idle_close_ms", 50, 0, 60_000))
-        self._dead_s = address.number("dead_ms", 2000, 10, 3_600_000) / 1000
+        idle_close_ms, dead_ms = times(address)
+        self._timeline = Timeline(1000 * idle_close_ms)
+        self._dead_s = dead_ms / 1000
         self._lock = threading.Lock()
         self._closed = self.ended = False
         self._begun = self._fresh = False

@@ -12,6 +12,7 @@ from edgesnn.errors import RecordingError
 from edgesnn.events.formats.base import printable
 from edgesnn.events.sources.address import Address
 from edgesnn.events.sources.base import Link, Message, PlainLink, failed
+from edgesnn.events.sources.framing import check_format
 from edgesnn.events.sources.sockets import ready
 
 _READ_BYTES = 1 << 16
@@ -27,6 +28,10 @@ class Pipe:
     form = "pipe:PATH"
     help = "a named pipe, or standard input (pipe:-)"
     options = (("once", "end when the first writer has closed the pipe (standard input always does)"),)
+
+    def check(self, address: Address) -> None:
+        """Raise where the format is not said, or none of a stream."""
+        check_format(address.options.get("format"), False, address)
 
     def open(self, address: Address) -> Link:
         """Open the pipe; a writer may come later."""

@@ -11,10 +11,10 @@ from typing import cast
 from edgesnn.errors import UsageError
 from edgesnn.events.decoder import check_options
 from edgesnn.events.formats.base import Sensor
-from edgesnn.events.sources.address import parse, scheme_of
-from edgesnn.events.sources.base import Scheme
+from edgesnn.events.sources.address import Address, parse, scheme_of
+from edgesnn.events.sources.base import Checks, Scheme
 from edgesnn.events.sources.devices import Lists
-from edgesnn.events.sources.live import OPTIONS, LiveSource
+from edgesnn.events.sources.live import OPTIONS, LiveSource, times
 from edgesnn.units import parse_sensor
 from edgesnn.variants import Variants
 
@@ -60,6 +60,26 @@ def is_source(path: object) -> bool:
     return scheme_of(path) in names()
 
 
+def check_source(url: str, *, format: str | None = None) -> tuple[Address, Sensor | None]:
+    """Return a source's address, and the sensor that it says; opens nothing.
+
+    Raises:
+        UsageError: a wrong address, an unknown option or a value that it cannot have, a format that is missing.
+    """
+    address = parse(url)
+    if format is not None:
+        address = replace(address, options={**address.options, "format": format})
+    scheme = get(address.scheme)
+    address.check({*OPTIONS, *dict(scheme.options)})
+    times(address)
+    if isinstance(scheme, Checks):
+        scheme.check(address)
+    text = address.options.get("sensor")
+    sensor = None if text is None else parse_sensor(text, where=url)
+    check_options(sensor, "skip")
+    return address, sensor
+
+
 def open_source(url: str, *, format: str | None = None, sensor: Sensor | None = None) -> LiveSource:
     """Open a live source.
 
@@ -71,14 +91,10 @@ def open_source(url: str, *, format: str | None = None, sensor: Sensor | None = 
         UsageError: a wrong address, an unknown option, a format that is missing or none of a stream.
         RecordingError: it cannot be had (a port in use, no such device). A sender that is not there yet is waited for.
     """
-    address = parse(url)
-    if format is not None:
-        address = replace(address, options={**address.options, "format": format})
-    scheme = get(address.scheme)
-    address.check({*OPTIONS, *dict(scheme.options)})
-    if sensor is None and "sensor" in address.options:
-        sensor = parse_sensor(address.options["sensor"], where=url)
+    address, said = check_source(url, format=format)
+    sensor = sensor or said
     check_options(sensor, "skip")
+    scheme = get(address.scheme)
     link = scheme.open(address)
     try:
         return LiveSource(address, link, sensor)

@@ -37,12 +37,13 @@ class Replay:
         ("topic", "of a bag, where more than one of its topics has events"),
     )
 
+    def check(self, address: Address) -> None:
+        """Raise where it names no file, or its pace cannot be."""
+        _pace(address)
+
     def open(self, address: Address) -> Link:
         """Open the recording."""
-        if address.host is not None or not address.path:
-            raise address.wrong("no recording", expected="replay:FILE")
-        speed = parse_speed(address.options.get("speed", "1x"), where=address.url)
-        loop = address.flag("loop")
+        speed, loop = _pace(address)
         text = address.options.get("sensor")
         sensor = None if text is None else parse_sensor(text, where=address.url)
         format, topic, columns = map(address.options.get, ("format", "topic", "variant"))
@@ -50,6 +51,13 @@ class Replay:
             address.path, on_corrupt="skip", format=format, sensor=sensor, topic=topic, columns=columns
         )
         return ReplayLink(opened, speed, loop)
+
+
+def _pace(address: Address) -> tuple[float | None, bool]:
+    """Return speed, and whether it begins again."""
+    if address.host is not None or not address.path:
+        raise address.wrong("no recording", expected="replay:FILE")
+    return parse_speed(address.options.get("speed", "1x"), where=address.url), address.flag("loop")
 
 
 class ReplayLink(PlainLink):

@@ -6,6 +6,7 @@ import socket
 
 from edgesnn.events.sources.address import Address
 from edgesnn.events.sources.base import Link, failed
+from edgesnn.events.sources.framing import check_format
 from edgesnn.events.sources.sockets import PEERS, peers, resolve
 from edgesnn.events.sources.streams import LISTEN, ClientLink, ServerLink
 
@@ -17,6 +18,10 @@ class Tcp:
     form = "tcp://HOST:PORT"
     help = "a stream of bytes from a server; with ?listen from who connects here"
     options = (LISTEN, PEERS)
+
+    def check(self, address: Address) -> None:
+        """Raise where the format is not said, or none of a stream."""
+        check_format(address.options.get("format"), False, address)
 
     def open(self, address: Address) -> Link:
         """Begin to connect, or listen."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from edgesnn.events.sources.address import Address
 from edgesnn.events.sources.base import Link, Message, PlainLink, failed
-from edgesnn.events.sources.framing import word_bytes
+from edgesnn.events.sources.framing import check_format, word_bytes
 from edgesnn.events.sources.sockets import PEERS, QueueDrops, allowed, peers, ready, resolve
 
 SENDER = ("sender", "first (default): who sends first, until it is silent; any: all are one stream")
@@ -31,6 +31,10 @@ class Udp:
     form = "udp://HOST:PORT"
     help = "datagrams of words, sent to this port"
     options = (PEERS, SENDER)
+
+    def check(self, address: Address) -> None:
+        """Raise where the format is not said, or none of datagrams."""
+        check_format(address.options.get("format"), True, address)
 
     def open(self, address: Address) -> Link:
         """Bind the port."""

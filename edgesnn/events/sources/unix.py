@@ -9,6 +9,7 @@ import stat
 
 from edgesnn.events.sources.address import Address
 from edgesnn.events.sources.base import Link, failed
+from edgesnn.events.sources.framing import check_format
 from edgesnn.events.sources.streams import LISTEN, ClientLink, ServerLink
 
 _LONGEST = 107  # bytes of a path, as the system has room for them
@@ -21,6 +22,10 @@ class Unix:
     form = "unix:PATH"
     help = "a stream of bytes from a server; with ?listen from who connects here"
     options = (LISTEN,)
+
+    def check(self, address: Address) -> None:
+        """Raise where the format is not said, or none of a stream."""
+        check_format(address.options.get("format"), False, address)
 
     def open(self, address: Address) -> Link:
         """Begin to connect, or listen."""
