@@ -247,7 +247,7 @@ class LiveFeed:
 
     def _push_ahead(self, chain: Any, ahead: Schedule) -> None:
         self._ahead = ahead
-        self._source.given(chain.push_paced(ahead.events, ahead.rows))
+        self._source.given(ahead, chain.push_paced(ahead.events, ahead.rows))
         self._ahead = None
 
     def _other_sensor(self) -> UsageError:

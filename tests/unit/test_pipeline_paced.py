@@ -91,7 +91,7 @@ def test_each_packet_has_its_time_and_pauses_pass(pause: Path) -> None:
             reached_us = int(reaches_us[-1])
             parts.append(schedule.events)
             time.sleep(max(0.0, (int(due_ns[-1]) - time.monotonic_ns()) / 1e9))
-            source.given([0] * len(schedule.rows))
+            source.given(schedule, [0] * len(schedule.rows))
         assert source.counters["events"] == len(expected)
         assert source.details["jitter_us"] is not None
     assert np.concatenate(parts).tolist() == expected.tolist()
@@ -114,6 +114,17 @@ def test_what_is_written_to_a_file_is_not_handed_over_before(pause: Path, tmp_pa
 def test_where_nobody_knows_what_comes_there_is_no_schedule(pause: Path, address: str) -> None:
     with edgesnn.open(address.format(pause)) as source:
         assert source.ahead() is None
+
+
+def test_what_was_known_ahead_and_not_given_when_it_ends_is_not_counted_as_come(
+    model: edgesnn.Model, pause: Path
+) -> None:
+    with edgesnn.open(f"replay:{pause}") as source, Pipeline(source, model, sensor=SENSOR, threaded=True) as pipeline:
+        while not pipeline.counters["events_in"]:
+            pipeline.poll(1)
+        assert source.counters["events"] > pipeline.counters["events_in"], "more is known"
+        pipeline.close()
+        assert source.counters["events"] == pipeline.counters["events_in"]
 
 
 def test_a_schedule_of_other_rows_is_refused(model: edgesnn.Model) -> None:

@@ -133,8 +133,10 @@ class LiveSource:
             reached_us = np.maximum(np.maximum.accumulate(times)[np.array(ahead.ends) - 1], before_us)
             return Schedule(ahead.events, np.column_stack([ahead.ends, reached_us, ahead.due_ns]), before_us)
 
-    def given(self, late_ns: Sequence[int]) -> None:
-        """Take note of how late, in ns, the packets of `ahead` were given."""
+    def given(self, ahead: Schedule, late_ns: Sequence[int]) -> None:
+        """Take note of how late, in ns, the first packets of a schedule were given; the others never will be."""
+        given = int(ahead.rows[len(late_ns) - 1, 0]) if len(late_ns) else 0
+        self._counts["events"] -= len(ahead.events) - given
         if isinstance(self._link, Foreseeing):
             self._link.given(late_ns)
 
