@@ -78,6 +78,7 @@ def test_each_packet_has_its_time_and_pauses_pass(pause: Path) -> None:
             if schedule is None:
                 packet = source.read(0.1)
                 quiet += packet is not None and not len(packet.events)
+                parts += [] if packet is None else [packet.events]  # on a busy machine what ends a pause is due by now
                 continue
             ends, reaches_us, due_ns = schedule.rows.T
             began_ns = began_ns or int(due_ns[0]) - 1000 * int(reaches_us[0] - expected["t"][0])
