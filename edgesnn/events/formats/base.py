@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeGuard
@@ -271,7 +270,7 @@ NO_COUNTERS = {
 
 def printable(where: str) -> str:
     """Return a name for messages: bytes of it that are not UTF-8, and what would steer a terminal, are replaced."""
-    return re.sub("[\x00-\x1f\x7f-\x9f\ud800-\udfff]", "\ufffd", where)
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in where)
 
 
 class ReadFile(io.FileIO):
