@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from edgesnn.cli.arguments import add_json, add_mqtt, broker_argument, print_json, protocol_argument
 from edgesnn.errors import UsageError
-from edgesnn.events.formats.base import printable
 
 if TYPE_CHECKING:
     from edgesnn.publish.fleet import Node
@@ -57,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _lines(node: Node) -> list[str]:
     """Return what is said of a node; what it says of itself may come from anybody."""
+    from edgesnn.events.formats.base import printable
+
     words = [node.name, node.status, node.version or "", node.health or ""]
     if node.status != "online" and node.ts:
         words.append(f"since {node.ts}" if node.status != "offline" else f"came {node.ts}")
@@ -72,6 +73,8 @@ def _lines(node: Node) -> list[str]:
 def _sum(found: Sequence[Node]) -> str:
     if not found:
         return "no nodes: none has said its status at this broker, or we may not read edgesnn/#"
+    from edgesnn.events.formats.base import printable
+
     states = Counter("degraded" if node.status == "online" and not node.well else node.status for node in found)
     versions = Counter(node.version for node in found if node.version and node.status == "online")
     text = ", ".join(f"{count} {printable(state)}" for state, count in states.most_common())

@@ -249,7 +249,7 @@ def test_restore_takes_every_cut_of_a_snapshot_for_damaged(model: Model) -> None
 
 def test_backends_by_name(document: Document, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Model(document).backend == "native"
-    with pytest.raises(BackendError, match=r"not known: found 'tpu', expected auto, native, reference"):
+    with pytest.raises(BackendError, match=r"not known: found 'tpu', expected auto, native, onnx, reference"):
         Model(document, backend="tpu")
     native = registry.find("native")
     monkeypatch.setattr(type(native), "available", lambda self: "no module")
