@@ -5,18 +5,17 @@ The backend gives `Buffers`; here are windows, inputs, resets, what is recorded 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from edgesnn.errors import BackendError
 from edgesnn.graph import Document
 from edgesnn.graph.analysis import INPUT
-from edgesnn.graph.fields import POLICIES
-from edgesnn.runtime.backends.base import COUNTS, Array, Engine, Keep, Options, QuickRun, QuickStep, row, state_array
+from edgesnn.runtime.backends.base import Array, Engine, Keep, Options, row, state_array
+from edgesnn.runtime.backends.in_python import EngineInPython
 from edgesnn.runtime.inputs import Active
 
 
@@ -55,13 +54,11 @@ class States(Mapping[str, Array]):
         return len(self._buffers.states[0])
 
 
-class SteppingEngine:
+class SteppingEngine(EngineInPython):
     """See `edgesnn.runtime.backends.base.Engine`."""
 
     def __init__(self, document: Document, options: Options, make: MakeBuffers) -> None:
-        self._document = document
-        self._options = options
-        self._points = document.input["kind"] == "points"
+        super().__init__(document, options)
         self._coder = _coder(document) if self._points else None
         self._recorded = [o for n in document.nodes if n.name in options.record for o in n.outputs]
         counted = _counted(document) if options.account else ()
@@ -78,44 +75,10 @@ class SteppingEngine:
             arrays["step"] = self._step
         self._buffers = make(arrays, {s.name: state_array(s) for s in document.states}, options)
         self.state: Mapping[str, Array] = States(self._buffers)
-        self.recorded: Mapping[str, Array] = {}
-        self.quick_step: QuickStep | None = None
-        self.quick_run: QuickRun | None = None
-        self.counts: npt.NDArray[np.int64] = np.zeros((len(document.nodes), len(COUNTS)), dtype=np.int64)
-        self.step_number = 0
-
-    def reset(self) -> None:
-        """See `Engine.reset`."""
-        self._reset(POLICIES)
-
-    def new_window(self) -> None:
-        """See `Engine.new_window`."""
-        step = self.step_number
-        self._reset(("window",))
-        if self._document.states and not self._points and all(s.reset != "window" for s in self._document.states):
-            self.step_number = step
-
-    def step(self, x: Any) -> Mapping[str, Array]:
-        """See `Engine.step`."""
-        if self._points and self.step_number >= self._document.input["steps"]:
-            self._reset(("window",))
-        return self._steps(x, "all")
-
-    def run(self, x: Any, keep: Keep) -> Mapping[str, Array]:
-        """See `Engine.run`."""
-        if self._points:
-            self._reset(("window",))
-        return self._steps(x, keep)
 
     def _input_types(self) -> Mapping[str, Any]:
         values = self._document.analysis.values
         return {name: values[name] for name in (self._coder.outputs if self._coder else (INPUT,))}
-
-    def _reset(self, policies: Sequence[str]) -> None:
-        for state in self._document.states:
-            if state.reset in policies:
-                self.state[state.name][...] = state.initial
-        self.step_number = 0
 
     def _steps(self, xs: Any, keep: Keep) -> Mapping[str, Array]:
         self.counts = np.zeros_like(self.counts)

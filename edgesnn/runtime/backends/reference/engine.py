@@ -6,23 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edgesnn.graph import Document, NodeView
 from edgesnn.graph.analysis import INPUT
-from edgesnn.graph.fields import POLICIES
 from edgesnn.graph.operators.base import Operator
-from edgesnn.runtime.backends.base import (
-    COUNTS,
-    Array,
-    Engine,
-    Keep,
-    Options,
-    QuickRun,
-    QuickStep,
-    state_array,
-    step_each,
-)
+from edgesnn.runtime.backends.base import Array, Engine, Keep, Options, state_array, step_each
+from edgesnn.runtime.backends.in_python import EngineInPython
 from edgesnn.runtime.backends.reference.base import ReferenceOperator, make
 from edgesnn.runtime.inputs import Active
 
@@ -52,51 +41,15 @@ class ReferenceBackend:
         return None
 
 
-class ReferenceEngine:
+class ReferenceEngine(EngineInPython):
     """See `edgesnn.runtime.backends.base.Engine`."""
 
     def __init__(self, document: Document, operators: list[ReferenceOperator], options: Options) -> None:
-        self._document = document
-        self._points = document.input["kind"] == "points"
+        super().__init__(document, options)
         self._operators = operators
-        self._options = options
         self.state: Mapping[str, Array] = {s.name: state_array(s) for s in document.states}
         of_nodes = _by_node(self.state)
         self._states = [of_nodes.get(node.name, {}) for node in document.nodes]
-        self.recorded: Mapping[str, Array] = {}
-        self.quick_step: QuickStep | None = None
-        self.quick_run: QuickRun | None = None
-        self.counts: npt.NDArray[np.int64] = np.zeros((len(document.nodes), len(COUNTS)), dtype=np.int64)
-        self.step_number = 0
-
-    def reset(self) -> None:
-        """See `Engine.reset`."""
-        self._reset(POLICIES)
-
-    def new_window(self) -> None:
-        """See `Engine.new_window`."""
-        step = self.step_number
-        self._reset(("window",))
-        if self._document.states and not self._points and all(s.reset != "window" for s in self._document.states):
-            self.step_number = step
-
-    def step(self, x: Any) -> Mapping[str, Array]:
-        """See `Engine.step`."""
-        if self._points and self.step_number >= self._document.input["steps"]:
-            self._reset(("window",))
-        return self._steps(x, "all")
-
-    def run(self, x: Any, keep: Keep) -> Mapping[str, Array]:
-        """See `Engine.run`."""
-        if self._points:
-            self._reset(("window",))
-        return self._steps(x, keep)
-
-    def _reset(self, policies: Sequence[str]) -> None:
-        for state in self._document.states:
-            if state.reset in policies:
-                self.state[state.name][...] = state.initial
-        self.step_number = 0
 
     def _steps(self, xs: Any, keep: Keep) -> Mapping[str, Array]:
         self.counts = np.zeros_like(self.counts)
