@@ -135,10 +135,14 @@ def _route_notices() -> None:
     def show(message: Warning | str, category: type[Warning], *_rest: object, **_more: object) -> None:
         _say(f"warning: {_one_line(message)}")
 
+    class Line(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return f"edgesnn: {record.levelname.lower()}: {_one_line(super().format(record))}"
+
     warnings.showwarning = show
-    logging.addLevelName(logging.WARNING, "warning")
-    logging.addLevelName(logging.ERROR, "error")
-    logging.basicConfig(stream=sys.stderr, format="edgesnn: %(levelname)s: %(message)s", level=logging.WARNING)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Line())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
 
 
 def _say(text: str) -> None:

@@ -144,16 +144,22 @@ def test_ctrl_c_ends_with_130(command, capsys):
     assert capsys.readouterr().err == "edgesnn: interrupted\n"
 
 
-def test_warnings_are_one_line_on_standard_error(command):
+@pytest.mark.parametrize(
+    "said",
+    ["warnings.warn('no events', stacklevel=1)", "logging.getLogger('edgesnn').warning('no\\n\x1b%s', 'events')"],
+)
+def test_warnings_are_one_line_on_standard_error(said):
     script = (
-        "import sys, types, warnings; from edgesnn.cli import main as frame;"
+        "import logging, sys, types, warnings; from edgesnn.cli import main as frame;"
         "frame.COMMANDS['probe'] = 'probe';"
-        "run = lambda args: warnings.warn('no events', stacklevel=1) or 0;"
+        f"run = lambda args: {said} or 0;"
         "sys.modules['probe'] = types.SimpleNamespace(HELP='h', add_arguments=lambda parser: None, run=run);"
-        "sys.exit(frame.main(['probe']))"
+        "code = frame.main(['probe']); print(logging.getLevelName(logging.WARNING)); sys.exit(code)"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, "edgesnn: warning: no events\n")
+    assert done.returncode == 0
+    assert done.stderr.replace("\ufffd", "") == "edgesnn: warning: no events\n"
+    assert done.stdout == "WARNING\n"  # a process that calls the command keeps its own logging
 
 
 def test_a_reader_that_leaves_ends_the_command_quietly():
