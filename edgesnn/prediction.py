@@ -184,7 +184,7 @@ class Prediction:
 
     def to_json(self) -> str:
         """Return one line of JSON without the line's end."""
-        return json.dumps(self.to_dict(), allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+        return _JSON.encode(self.to_dict())
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Prediction:
@@ -225,6 +225,7 @@ def _nested(kind: type[Any], record: Mapping[str, Any]) -> Any:
 
 
 _FIELDS = tuple(field.name for field in fields(Prediction))
+_JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"), ensure_ascii=False)
 _JSON_NAME = {"class_index": "class"}
 _WINDOW = ("sensor", "tokens")
 _ADDED = ("steps",)  # that the first records of this schema did not have

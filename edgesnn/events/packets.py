@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from edgesnn.errors import UsageError
 
 Events = npt.NDArray[Any]
+Block = tuple[Events, list[int], list[int]]  # packets: their events, where each ends, the latest time in each
 
 _MOST = 1 << 62  # no recording is as long, and sums of times stay inside int64
 
@@ -48,7 +49,8 @@ def _by_count(parts: Iterable[Events], count: int) -> Iterator[Events]:
         yield _joined(waiting)
 
 
-def _by_time(parts: Iterable[Events], duration_us: int) -> Iterator[Events]:
+def timed_blocks(parts: Iterable[Events], duration_us: int) -> Generator[Block, None, None]:
+    """Yield the packets of `regroup(parts, duration_us=...)`, as many at once as lie side by side in memory."""
     waiting: list[Events] = []
     origin = latest = number = 0
     first = True
@@ -59,18 +61,30 @@ def _by_time(parts: Iterable[Events], duration_us: int) -> Iterator[Events]:
             origin = latest = int(part["t"][0])
             first = False
         clock = np.maximum(np.maximum.accumulate(part["t"]), latest)
-        latest = int(clock[-1])
         numbers = (clock - origin) // duration_us
-        cuts = np.flatnonzero(np.diff(numbers, prepend=number))
-        start = 0
-        for cut in cuts.tolist():
-            if waiting or cut > start:
-                yield _joined([*waiting, part[start:cut]])
-            waiting, start = [], cut
-        waiting.append(part[start:])
-        number = int(numbers[-1])
+        cuts = np.flatnonzero(np.diff(numbers, prepend=number)).tolist()
+        if cuts:
+            begin, *others = cuts
+            head = _joined([*waiting, part[:begin]] if begin else waiting)
+            # nothing before a cut is later than what comes there
+            yield head, [len(head)], [int(clock[begin - 1]) if begin else latest]
+            if others:
+                ends = [other - begin for other in others]
+                yield part[begin : others[-1]], ends, clock[np.array(others) - 1].tolist()
+            waiting = []
+        waiting.append(part[cuts[-1] if cuts else 0 :])
+        latest, number = int(clock[-1]), int(numbers[-1])
     if waiting:
-        yield _joined(waiting)
+        tail = _joined(waiting)
+        yield tail, [len(tail)], [latest]
+
+
+def _by_time(parts: Iterable[Events], duration_us: int) -> Iterator[Events]:
+    for events, ends, _ in timed_blocks(parts, duration_us):
+        start = 0
+        for end in ends:
+            yield events[start:end]
+            start = end
 
 
 def _joined(parts: list[Events]) -> Events:

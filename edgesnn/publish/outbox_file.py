@@ -27,6 +27,7 @@ PAGE_BYTES = 4096
 LEAST_BYTES = 256 * 1024
 LOG_PAGES = (1024, 8192)  # of the log, 4 to 32 MiB: each time they are full all wait for the disk
 SPARE_PAGES = 8  # so that deleting never needs a page that is not there
+BRANCH_PAGES = 4  # that one more row may take above its own
 KEPT_ASIDE = 3
 MOST = 2**62  # of any number in the file
 LOCK_WAIT_S = 2.0  # a service that is started again may meet the process that was it
@@ -95,6 +96,7 @@ class OutboxFile:
         self._durability = durability
         self._synchronous = "NORMAL"
         self._max_pages = max_bytes // PAGE_BYTES
+        self._room_pages = 0  # that the database can grow by, at least
         self._log_pages = min(max(LOG_PAGES[0], self._max_pages // 2), LOG_PAGES[1])
         _make(path)
         self._log = LogSync(path.with_name(f"{path.name}-wal"))
@@ -148,11 +150,14 @@ class OutboxFile:
         with self._transaction("FULL" if rows and self._durability == "power" else "NORMAL") as db:
             if known is not None:
                 db.execute("DELETE FROM prediction WHERE id > ?", (known,))
-            deleted = db.executemany("DELETE FROM prediction WHERE id = ?", [(key,) for key in gone]).rowcount
+            left = [(key,) for key in gone]
+            deleted = db.executemany("DELETE FROM prediction WHERE id = ?", left).rowcount if left else 0
+            self._room_pages -= len(seqs or {}) + len(counts or {})
             for number, row in enumerate(rows):
                 if overwrite is not None:
                     held = self.rows + number - max(0, deleted) - len(overwritten)
                     overwritten += self._make_room(len(row.payload), held, overwrite)
+                self._room_pages -= _pages(len(row.payload)) + BRANCH_PAGES
                 crc = zlib.crc32(row.payload)
                 db.execute(_INSERT, (row.id, self._run, row.clock_s, row.wall_s, crc, row.payload))
             db.executemany(_NUMBER, (seqs or {}).items())
@@ -172,8 +177,11 @@ class OutboxFile:
 
     def crowded(self, more_bytes: int) -> bool:
         """Return whether so many more bytes would pass the limit of the file."""
-        free = self._max_pages - more_bytes // (PAGE_BYTES - 64) - 1 - SPARE_PAGES
+        more = _pages(more_bytes) + SPARE_PAGES
+        if more <= self._room_pages:
+            return False
         pages = self._one("PRAGMA page_count")
+        self._room_pages, free = self._max_pages - pages, self._max_pages - more
         return pages > free and pages - self._one("PRAGMA freelist_count") > free
 
     def size_bytes(self) -> int:
@@ -304,6 +312,11 @@ def _unknown_format(path: Path) -> bool:
     """Return whether the header's format is none that SQLite 3 writes: it takes such a file for read-only."""
     with path.open("rb") as file:
         return any(version > 2 for version in file.read(20)[18:])
+
+
+def _pages(size_bytes: int) -> int:
+    """Return how many pages a payload takes at most."""
+    return size_bytes // (PAGE_BYTES - 64) + 1
 
 
 def _names(first: str) -> Iterator[Path]:

@@ -144,7 +144,7 @@ class PyThreadedChain {
     }
 
   private:
-    static constexpr int64_t kSliceMs = 100;
+    static constexpr int64_t kSliceMs = 250;  // Ctrl-C is looked for so often
 
     static pipeline::WhenFull policy(const std::string& name) {
         if (name == "block") return pipeline::WhenFull::block;

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import edgesnn
-from edgesnn.events.packets import regroup
+from edgesnn.events.packets import regroup, timed_blocks
 from edgesnn.events.types import EVENT
 from tests.property.csv_reference import decode_csv
 from tests.property.evt_reference import Outcome, decode_evt2, decode_evt3, decode_evt21
@@ -155,6 +155,8 @@ def test_packets_keep_the_events_and_their_order(
     clock = np.maximum.accumulate(events["t"])
     numbers = (clock - clock[0]) // duration_us if len(clock) else clock
     assert [len(packet) for packet in by_time] == np.unique(numbers, return_counts=True)[1].tolist()
+    latest = [time_us for _, _, times in timed_blocks(parts, duration_us) for time_us in times]
+    assert latest == [packet["t"].max() for packet in by_time]
 
 
 @pytest.mark.parametrize("name", SIZES)

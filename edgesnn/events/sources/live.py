@@ -32,6 +32,7 @@ OPTIONS = {
 }
 """What every address may say."""
 _WAIT_S = 0.1  # a message is waited for, where time does not go on; `close` waits for it
+_FIRST_WAIT_S = 0.25  # the same before the first: a sender that has not come costs little
 _QUIET_S = 1.0
 _NOTICE_S = 60.0
 _MOST_TRIGGERS = 1 << 16
@@ -64,6 +65,7 @@ class LiveSource:
         self.can_wait = link.can_wait
         self.port = link.port
         self._link = link
+        self._foresees = link if isinstance(link, Foreseeing) else None
         named = address.options.get("format", link.format)
         self.format = str(link.format) if link.gives_events else framing.check_format(named, link.datagrams, address)
         self.sensor = sensor or link.sensor
@@ -96,7 +98,7 @@ class LiveSource:
     def __next__(self) -> Packet:
         """Wait for the next packet; the iteration ends with the stream, or when the source is closed."""
         while not self.ended and not self._closed:
-            packet = self._read(_WAIT_S)
+            packet = self._read(_FIRST_WAIT_S)
             if packet is not None:
                 return packet
         raise StopIteration
@@ -117,10 +119,9 @@ class LiveSource:
         What takes them says by `given` how late each was.
         """
         with self._lock:
-            link = self._link
-            if self._closed or self._recorder is not None or self._fresh or not isinstance(link, Foreseeing):
+            if self._foresees is None or self._closed or self._recorder is not None or self._fresh:
                 return None
-            before_us, ahead = self._timeline.reached_us, link.ahead()
+            before_us, ahead = self._timeline.reached_us, self._foresees.ahead()
             if ahead is None:
                 return None
             now_s = time.monotonic()
@@ -137,8 +138,8 @@ class LiveSource:
         """Take note of how late, in ns, the first packets of a schedule were given; the others never will be."""
         given = int(ahead.rows[len(late_ns) - 1, 0]) if len(late_ns) else 0
         self._counts["events"] -= len(ahead.events) - given
-        if isinstance(self._link, Foreseeing):
-            self._link.given(late_ns)
+        if self._foresees is not None:
+            self._foresees.given(late_ns)
 
     @property
     def t_end_us(self) -> int | None:
@@ -271,7 +272,7 @@ class LiveSource:
     def _step(self, until_s: float) -> Packet | None:
         now_s = time.monotonic()
         soon = self._link.clock_sure or (self._idles(now_s) and now_s - self._events_s <= _QUIET_S)
-        most_s = TICK_S if soon else _WAIT_S
+        most_s = TICK_S if soon else _WAIT_S if self._heard_s is not None else _FIRST_WAIT_S
         message = self._link.receive(max(0.0, min(most_s, until_s - now_s)))
         now_s = time.monotonic()
         if message is not None:

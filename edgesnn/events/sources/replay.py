@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from edgesnn.events import recording
-from edgesnn.events.packets import regroup
+from edgesnn.events.packets import Block, regroup, timed_blocks
 from edgesnn.events.recording import Recording
 from edgesnn.events.sources.address import Address
 from edgesnn.events.sources.base import TICK_S, Ahead, Events, Link, Message, PlainLink
@@ -86,8 +86,11 @@ class ReplayLink(PlainLink):
         self._reached_us = 0
         self._given = False  # in this pass
         self._triggers: list[Events] = []  # read and not given yet
-        self._packets = self._pass()
-        self._next: Events | None = None
+        self._blocks = self._pass()
+        self._block = np.zeros(0, EVENT)  # packets that were read: where each ends, and its latest time
+        self._ends: list[int] = []
+        self._latest: list[int] = []
+        self._at = 0  # the next of them
 
     @property
     def connected(self) -> bool | None:
@@ -96,17 +99,15 @@ class ReplayLink(PlainLink):
 
     def receive(self, wait_s: float) -> Message | None:
         """Return the next packet when it is due, before that the time that has passed."""
-        events = self._coming()
-        if events is None:
+        if not self._coming():
             return self._end(wait_s)
-        latest_us = int(events["t"].max())
+        latest_us = self._latest[self._at]
         if not self._due(latest_us, wait_s):
-            return self._time_passed(int(events["t"][0]))
+            return self._time_passed(int(self._block["t"][self._begin()]))
         if self._speed is not None:
             self._count_late(time.monotonic() - self._due_s(latest_us))
         self._reached_us = max(self._reached_us, latest_us)
-        self._next = None
-        return Message(events=events, t_end_us=self._reached_us, triggers=self._edges(latest_us))
+        return Message(events=self._take(1), t_end_us=self._reached_us, triggers=self._edges(latest_us))
 
     def ahead(self) -> Ahead | None:
         """Return the packets of the next tenth of a second up to a pause; None where time passes without events first,
@@ -118,20 +119,25 @@ class ReplayLink(PlainLink):
         due_ns: list[int] = []
         last_s = time.monotonic()
         most_s = last_s + _AHEAD_S
-        while len(parts) < _MOST_AHEAD and (events := self._coming()) is not None:
-            latest_us = int(events["t"].max())
-            due_s = self._due_s(latest_us)
-            if due_s > min(most_s, last_s + TICK_S):
+        while len(ends) < _MOST_AHEAD and self._coming():
+            n, before = 0, ends[-1] if ends else 0
+            for latest_us in self._latest[self._at : self._at + _MOST_AHEAD - len(ends)]:
+                due_s = self._due_s(latest_us)
+                if due_s > min(most_s, last_s + TICK_S):
+                    break
+                n += 1
+                due_ns.append(round(due_s * 1e9))
+                last_s = max(last_s, due_s)
+                self._reached_us = max(self._reached_us, latest_us)
+            if not n:
                 break
-            parts.append(events)
-            ends.append(len(events) + (ends[-1] if ends else 0))
-            due_ns.append(round(due_s * 1e9))
-            self._next, last_s = None, max(last_s, due_s)
-            self._reached_us = max(self._reached_us, latest_us)
+            begin = self._begin()
+            ends += [end - begin + before for end in self._ends[self._at : self._at + n]]
+            parts.append(self._take(n))
         if not parts:
             return None
         edges = self._edges(self._reached_us)
-        return Ahead(np.concatenate(parts), ends, due_ns, edges)
+        return Ahead(parts[0] if len(parts) == 1 else np.concatenate(parts), ends, due_ns, edges)
 
     def given(self, late_ns: Sequence[int]) -> None:
         """Count how late packets were given."""
@@ -145,14 +151,15 @@ class ReplayLink(PlainLink):
 
     def close(self) -> None:
         """Close the file."""
-        self._packets.close()
+        self._blocks.close()
 
-    def _pass(self) -> Any:
+    def _pass(self) -> Generator[Block, None, None]:
+        """Yield packets by the block: its events, where each packet ends, and the latest time in each."""
         events = self._read_events()
         if self._speed is None:
-            return regroup(events, count=_PIECE_EVENTS)
+            return ((part, [len(part)], [int(part["t"].max())]) for part in regroup(events, count=_PIECE_EVENTS))
         piece_us = min(round(_PIECE_US * max(self._speed, 1.0)), _LARGEST_PIECE_US)  # of which a second takes so many
-        return regroup(events, duration_us=piece_us)
+        return timed_blocks(events, piece_us)
 
     def _read_events(self) -> Iterator[Events]:
         for events, triggers in self._recording.steps():
@@ -160,23 +167,34 @@ class ReplayLink(PlainLink):
                 self._triggers.append(triggers)
             yield events
 
-    def _coming(self) -> Events | None:
-        return self._next if self._next is not None else self._read()
-
-    def _read(self) -> Events | None:
-        events: Events | None = next(self._packets, None)
-        if events is None:
-            return None
-        first_us = int(events["t"][0])
+    def _coming(self) -> bool:
+        """Say whether there is a packet, which is read; False at the end of a pass."""
+        if self._at < len(self._ends):
+            return True
+        found = next(self._blocks, None)
+        if found is None:
+            return False
+        self._block, self._ends, latest = found
+        first_us = int(self._block["t"][0])
         if self._origin is None:
             self._origin = (first_us, time.monotonic())
             self._reached_us = first_us
         elif not self._given:
             self._shift_us = self._reached_us + 1 - first_us
         self._given = True
-        events["t"] += self._shift_us
-        self._next = events
-        return events
+        self._block["t"] += self._shift_us
+        self._latest = [latest_us + self._shift_us for latest_us in latest]
+        self._at = 0
+        return True
+
+    def _begin(self) -> int:
+        """Return where in the block the next packet begins."""
+        return self._ends[self._at - 1] if self._at else 0
+
+    def _take(self, n: int) -> Events:
+        begin = self._begin()
+        self._at += n
+        return self._block[begin : self._ends[self._at - 1]]
 
     def _edges(self, latest_us: int | None) -> Events | None:
         """Return the triggers up to this time, or all, that were not given yet."""
@@ -208,7 +226,7 @@ class ReplayLink(PlainLink):
             return Message(last=True)
         self.counters["loops"] += 1
         self._given = False
-        self._packets = self._pass()
+        self._blocks = self._pass()
         return None
 
     def _due(self, t_us: int, wait_s: float) -> bool:
