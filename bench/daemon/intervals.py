@@ -27,6 +27,7 @@ HZ = 200
 MODEL = "digits"  # hops of 4 ms: at 0.8 times the recording's pace 200 a second
 STILL = ("window", "sensor", "decision", "label", "class", "confidence", "topk", "spikes", "synops")
 SETTLE_S = 2.0
+MARGIN_S = 0.1  # what was decided before it has arrived when the broker is stopped
 Spans = dict[str, list[tuple[float, float]]]
 
 
@@ -45,6 +46,7 @@ def measure(seconds: float, turns: int) -> dict[str, Any]:
                     for state, fault in _faults(broker).items():
                         with _span(spans["up"]):
                             time.sleep(seconds)
+                        time.sleep(MARGIN_S)
                         with fault(), _span(spans[state]):
                             time.sleep(seconds)
                         wait_for("the end of a backlog", lambda: metrics(port).get("outbox_pending", 1) < 2)
