@@ -86,6 +86,31 @@ PANELS = [
         12,
         [(f"increase(edgesnn_restarts_total{{{STREAM}}}[15m])", "{{instance}} {{stream}}")],
     ),
+    (
+        "Power",
+        "watt",
+        12,
+        [
+            (f"edgesnn_board_input_watts{{{BOARD}}}", "{{instance}}"),
+            (f"edgesnn_board_power_watts{{{BOARD}}}", "{{instance}} {{rail}}"),
+        ],
+    ),
+    ("Temperatures", "celsius", 12, [(f"edgesnn_board_temperature_celsius{{{BOARD}}}", "{{instance}} {{zone}}")]),
+    (
+        "Energy of a decision",
+        "none",
+        12,
+        [(f"1000 * edgesnn_energy_per_decision_joules{{{BOARD}}}", "{{instance}} {{kind}}, mJ")],
+    ),
+    (
+        "Throttling",
+        "none",
+        12,
+        [
+            (f"increase(edgesnn_board_throttle_events_total{{{BOARD}}}[5m])", "{{instance}} {{cause}}"),
+            (f"edgesnn_board_slowed_steps{{{BOARD}}}", "{{instance}} {{device}}, steps now"),
+        ],
+    ),
     ("Memory", "bytes", 12, [(f"process_resident_memory_bytes{{{BOARD}}}", "{{instance}}")]),
     ("Processor", "percentunit", 12, [(f"rate(process_cpu_seconds_total{{{BOARD}}}[1m])", "{{instance}}")]),
 ]

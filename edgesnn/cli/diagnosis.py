@@ -26,8 +26,13 @@ EXTRAS = {
 DEFAULT_BROKER = Broker("127.0.0.1", 1883)
 
 
-def diagnose(broker: Broker | None, protocol: str) -> dict[str, Any]:
-    """Return the whole report; `broker` is the one that the user named, `protocol` what to speak with it."""
+def diagnose(broker: Broker | None, protocol: str, power_s: float | None = None) -> dict[str, Any]:
+    """Return the whole report.
+
+    Args:
+        broker: the one that the user named; protocol: what to speak with it.
+        power_s: the mean power of the rails is taken over so many seconds.
+    """
     return {
         "version": __version__,
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
@@ -38,6 +43,7 @@ def diagnose(broker: Broker | None, protocol: str) -> dict[str, Any]:
         "zoo": zoo_models(),
         "broker": broker_state(broker, protocol),
         "clock": {"synchronised": clock_synchronised(), "monotonic_resolution_ns": monotonic_resolution_ns()},
+        "board": board_state(power_s),
     }
 
 
@@ -102,6 +108,18 @@ def broker_state(broker: Broker | None, protocol: str) -> dict[str, Any]:
     state["reason"] = reachable(DEFAULT_BROKER) if broker is None else _refusal(broker, protocol)
     state["reachable"] = state["reason"] is None
     return state
+
+
+def board_state(power_s: float | None) -> dict[str, Any]:
+    """Return the rails, what of them is the whole board, what may not be read, temperatures and throttling; with
+    `power_s` the mean power of so many seconds, in W by rail."""
+    from edgesnn.board import Board
+
+    board = Board()
+    found = board.look().rounded()
+    state = {"rails": board.rails, "whole": board.whole, "closed": board.closed}
+    state |= {name: found[name] for name in ("temperature_c", "throttle_events", "slowed_by")}
+    return {**state, "mean_power_w": None if power_s is None else board.mean_power_w(power_s)}
 
 
 def exit_code(report: dict[str, Any]) -> int:

@@ -12,26 +12,42 @@ EPILOG = """exit codes: 0 ready, 6 the broker named with --mqtt does not accept 
 
 examples:
   edgesnn doctor
-  edgesnn doctor --mqtt mqtt://127.0.0.1:1883"""
+  edgesnn doctor --mqtt mqtt://127.0.0.1:1883
+  edgesnn doctor --power 60s      what the board takes while nothing runs: telemetry.idle_power of the service"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     add_json(parser)
     add_mqtt(parser)
+    parser.add_argument(
+        "--power", metavar="TIME", help="measure the mean power of the board's rails for so long, up to 1h"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the report; the exit code says what is broken."""
     from edgesnn.cli.diagnosis import diagnose, exit_code
 
-    report = diagnose(broker_argument(args), protocol_argument(args))
+    report = diagnose(broker_argument(args), protocol_argument(args), _power_s(args.power))
     if args.json:
         print_json({**report, "exit_code": exit_code(report)})
     else:
         for name, text in _lines(report):
             print(f"{name:<10} {text}")
     return exit_code(report)
+
+
+def _power_s(text: str | None) -> float | None:
+    if text is None:
+        return None
+    from edgesnn.errors import UsageError
+    from edgesnn.units import parse_duration_us
+
+    seconds = parse_duration_us(text, where="--power") / 1e6
+    if not 1 <= seconds <= 3600:
+        raise UsageError("out of range", where="--power", found=text, expected="1s to 1h")
+    return seconds
 
 
 def _lines(report: dict[str, Any]) -> list[tuple[str, str]]:
@@ -44,6 +60,7 @@ def _lines(report: dict[str, Any]) -> list[tuple[str, str]]:
     lines += [("model", f"{name}: {_model(facts)}") for name, facts in report["zoo"].items()]
     lines.append(("broker", _broker(broker)))
     lines.append(("clock", _clock(clock)))
+    lines += [("board", text) for text in _board(report["board"])]
     lines += [("extra", f"{name}: {_extra(versions)}") for name, versions in report["extras"].items()]
     return lines
 
@@ -66,6 +83,21 @@ def _broker(broker: dict[str, Any]) -> str:
     answer = "accepts us" if broker["named"] else "answers"
     state = f"{broker['url']} {answer}" if broker["reachable"] else f"{broker['url']}: {broker['reason']}"
     return f"{state}; can start here: {startable}"
+
+
+def _board(board: dict[str, Any]) -> list[str]:
+    whole = f" (the whole board: {', '.join(board['whole'])})" if board["whole"] else ""
+    lines = [f"power rails: {', '.join(board['rails'])}{whole}" if board["rails"] else "no power rails"]
+    lines += [f"{name} may not be read: its rail has no power" for name in board["closed"]]
+    if board["temperature_c"]:
+        lines.append(", ".join(f"{zone} {value:g} C" for zone, value in board["temperature_c"].items()))
+    events = {**board["throttle_events"], **board["slowed_by"]}
+    if events:
+        lines.append("throttling: " + ", ".join(f"{name} {count}" for name, count in events.items()))
+    if board["mean_power_w"] is not None:
+        means = ", ".join(f"{name} {value:.3f} W" for name, value in board["mean_power_w"].items())
+        lines.append(f"mean power: {means or 'not known'}")
+    return lines
 
 
 def _clock(clock: dict[str, Any]) -> str:

@@ -88,9 +88,14 @@ def health(
 
 
 def stats(
-    runners: Sequence[Runner], outlet: Outlet, began_s: float, bundles_deleted: int, desk: Desk | None = None
+    runners: Sequence[Runner],
+    outlet: Outlet,
+    began_s: float,
+    bundles_deleted: int,
+    desk: Desk | None = None,
+    board: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return what was counted since the start."""
+    """Return what was counted since the start; `board`: what the board told last."""
     commands = {} if desk is None else {"commands": desk.stats()}
     return {
         "uptime_s": round(time.monotonic() - began_s, 3),
@@ -98,6 +103,7 @@ def stats(
         "streams": {one.stream.name: stream_stats(one) for one in runners},
         "bundles_deleted": bundles_deleted,
         "outbox": outlet.stats(),
+        "board": board,
         **commands,
     }
 

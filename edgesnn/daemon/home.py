@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from edgesnn.daemon.beacon import Beacon
 from edgesnn.daemon.runner import Runner
 from edgesnn.daemon.schema import HomeAssistant
+from edgesnn.daemon.telemetry import Telemetry
 from edgesnn.publish.discovery import discovery_topic, encode, node_document, stream_document
 
 SPREAD_S = 3.0
@@ -24,12 +25,20 @@ class Home:
         section: the configuration's.
         node: ours.
         beacon: publishes; not started yet.
+        board: what its sensors tell; None: nothing.
         clock: seconds, monotonic; tests replace it.
     """
 
     def __init__(
-        self, section: HomeAssistant, node: str, beacon: Beacon, clock: Callable[[], float] = time.monotonic
+        self,
+        section: HomeAssistant,
+        node: str,
+        beacon: Beacon,
+        board: Telemetry | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        power, temperature = (False, False) if board is None else (board.has_power, board.has_temperature)
+        self._own = encode(node_document(node, power=power, temperature=temperature))
         self._prefix, self._node, self._beacon, self._clock = section.prefix, node, beacon, clock
         self._documents: dict[str, bytes] = {}
         self._born = False  # a birth that is not answered yet
@@ -39,7 +48,7 @@ class Home:
 
     def tell(self, runners: Sequence[Runner], gone: Iterable[str] = ()) -> None:
         """Publish the documents of the node and its streams; take away those of streams that are no more."""
-        documents = {discovery_topic(self._prefix, self._node): encode(node_document(self._node))}
+        documents = {discovery_topic(self._prefix, self._node): self._own}
         for runner in runners:
             name = runner.stream.name
             topic = discovery_topic(self._prefix, self._node, name)

@@ -60,6 +60,7 @@ class _Service(Collector):
         yield from _checkpoints(stats["streams"])
         yield from _recorder(stats)
         yield from _outbox(stats["outbox"])
+        yield from _board(stats.get("board") or {})
         commands = stats.get("commands", {})
         rows = [({"what": what}, count) for what, count in commands.items() if what != "waiting"]
         yield _counter("commands", "by what became of them", rows)
@@ -131,6 +132,25 @@ def _outbox(outbox: Mapping[str, Any]) -> Iterator[Metric]:
     told = ("pending", *_AGES, *_LEVELS)
     counts = [({"name": n}, v) for n, v in outbox.items() if type(v) is int and n not in told]
     yield _counter("outbox_counter", "every other counter by its name", counts)
+
+
+def _board(board: Mapping[str, Any]) -> Iterator[Metric]:
+    def rows(name: str, label: str) -> Rows:
+        return [({label: key}, value) for key, value in board.get(name, {}).items()]
+
+    total_w = board.get("total_w")
+    yield _gauge("board_power_watts", "of a rail", rows("power_w", "rail"))
+    yield _gauge("board_input_watts", "of the whole board", [] if total_w is None else [({}, total_w)])
+    yield _counter("board_energy_joules", "of a rail, since the start", rows("energy_j", "rail"))
+    yield _gauge("board_temperature_celsius", "of a thermal zone", rows("temperature_c", "zone"))
+    yield _counter("board_throttle_events", "since the machine's start, by cause", rows("throttle_events", "cause"))
+    yield _gauge("board_slowed_steps", "by which it is slowed down now", rows("slowed_by", "device"))
+    energy = [
+        ({"kind": kind}, value / 1e6)
+        for kind, value in board.get("energy_uj_per_decision", {}).items()
+        if value is not None
+    ]
+    yield _gauge("energy_per_decision_joules", "in the last 10 s, measured or estimated", energy)
 
 
 def _since_s(health: Mapping[str, Any]) -> float:

@@ -9,7 +9,10 @@ from edgesnn.daemon.schema import Config, Section, Stream
 
 AT_ONCE = ("publish", "rate_limit", "min_confidence")
 """Keys of a stream that change without a gap in it."""
-SECTIONS = ("node", "mqtt", "outbox", "checkpoint", "recorder", "commands", "home_assistant", "http", "process")
+SECTIONS = (
+    *("node", "mqtt", "outbox", "checkpoint", "recorder", "commands", "home_assistant", "telemetry", "http"),
+    "process",
+)
 
 
 @dataclass(frozen=True)

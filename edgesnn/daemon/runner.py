@@ -46,6 +46,7 @@ class Runner:
         restarts: how often it was begun again.
         resets: how often its model's states were.
         decisions: predictions made so far, by decision.
+        energy_uj: their energy, as estimated.
         lately: how often, and how quickly, it decided in the last ten seconds.
         why: the error that it waits after, or ended with.
         beat_s: when its thread last came round (monotonic).
@@ -68,6 +69,7 @@ class Runner:
         self.restarts = self.resets = 0
         self.decisions = {"label": 0, "none": 0, "idle": 0}
         self.deadlines_missed = 0
+        self.energy_uj = 0.0
         self.lately = Lately()
         self.why: str | None = None
         self._said = ""  # the error that the log has
@@ -265,6 +267,7 @@ class Runner:
     def _take(self, prediction: Prediction) -> None:
         self.decisions[prediction.decision] += 1
         self.deadlines_missed += bool(prediction.deadline_missed)
+        self.energy_uj += prediction.energy_uj_estimate or 0.0
         self.lately.note(prediction.latency_us.total)
         self.last = prediction
         published = self._put(prediction) if self.gate.passes(prediction) else None

@@ -152,6 +152,35 @@ class HomeAssistant(Section):
     )
 
 
+class Telemetry(Section):
+    """What is told of the board: power, temperatures, throttling, energy of a decision (docs/telemetry.md)."""
+
+    enabled: bool = Field(
+        default=True, description="whether its sensors are looked at; where it has none that costs nothing"
+    )
+    period: DurationUs = Field(default="1s", description="from one look to the next, 100ms to 5s")  # type: ignore[assignment]
+    rail: Words | None = Field(
+        default=None,
+        description="the rail that is the whole board, where it is none of those known",
+        examples=["VDD_IN"],
+    )
+    idle_power: float | None = Field(
+        default=None,
+        ge=0,
+        le=10_000,
+        allow_inf_nan=False,
+        description="W of the board without the service (`edgesnn doctor --power 60s`): what is above it is decisions'",
+        examples=[4.2],
+    )
+    sysfs: Words = Field(default="/sys", description="where sysfs is, in a container perhaps elsewhere")
+
+    @model_validator(mode="after")
+    def _pace(self) -> Telemetry:
+        if not 100_000 <= self.period <= 5_000_000:
+            raise wrong("out of range", "telemetry.period of 100ms to 5s")
+        return self
+
+
 class Http(Section):
     """Where /metrics, /healthz and /readyz are."""
 
@@ -347,6 +376,7 @@ class Config(Section):
     recorder: Recorder = Recorder()
     commands: Commands = Commands()
     home_assistant: HomeAssistant = HomeAssistant()
+    telemetry: Telemetry = Telemetry()
     http: Http = Http()
     process: Process = Process()
     log: Log = Log()

@@ -35,6 +35,7 @@ from edgesnn.daemon.runner import Runner
 from edgesnn.daemon.schema import Log, Stream
 from edgesnn.daemon.signals import Signals
 from edgesnn.daemon.storage import IN_MEMORY, bundle_folder, checkpoint_folder, outbox_of
+from edgesnn.daemon.telemetry import Telemetry
 from edgesnn.daemon.troubles import Troubles
 from edgesnn.publish import new_boot_id
 from edgesnn.publish.sinks.mqtt import MqttSink
@@ -75,8 +76,9 @@ class Service:
         self.outlet = Outlet(sink, node=node, boot_id=boot_id, capacity=IN_MEMORY, outbox=self.outbox)
         own = client_id_of(config.mqtt, "node")
         self.beacon = Beacon(broker, node=node, boot_id=boot_id, protocol=config.mqtt.protocol, client_id=own)
+        self.telemetry = Telemetry(config.telemetry, lambda: self.runners) if config.telemetry.enabled else None
         section = config.home_assistant
-        self.home = Home(section, node, self.beacon) if section.enabled else None
+        self.home = Home(section, node, self.beacon, self.telemetry) if section.enabled else None
         self.disk = Disk()
         self.bundles = Bundles(
             bundle_folder(config, environment), config.recorder.max_bundles, config.recorder.max_size
@@ -103,6 +105,8 @@ class Service:
             self.outlet.forget(name)
         if self.home is not None:
             self.home.tell(self.runners, gone)
+        if self.telemetry is not None:
+            self.telemetry.start()
         self.outlet.start()
         self.beacon.start()
         if self.desk is not None:
@@ -204,6 +208,8 @@ class Service:
                 by_name[stream.name].change(stream)
         added = [self._runner(stream) for stream in change.added]
         self.runners = [runner for runner in self.runners if runner.stream.name not in change.removed] + added
+        if self.telemetry is not None:
+            self.telemetry.begin_anew()
         for runner in added:
             self.outlet.remember(runner.stream.name)
             runner.start()
@@ -250,6 +256,8 @@ class Service:
             if not runner.join(streams.left()):
                 _log.error("stream %s: something holds it; it is left behind", runner.stream.name)
         failed = any(runner.state == "failed" for runner in self.runners)
+        if self.telemetry is not None:
+            self.telemetry.close()
         left = self.outlet.close(drain_s, LEAVE_S)
         if not self.disk.close(Deadline(end.left() - GOODBYE_S).left(DISK_S)):
             _log.error("the disk takes too long: the last checkpoints and bundles are not written")
@@ -337,7 +345,8 @@ class Service:
         return facts.health(self.runners, self.outlet, self.beacon, self._stalled(), self.desk, self.disk.hangs_at)
 
     def _stats(self) -> dict[str, Any]:
-        return facts.stats(self.runners, self.outlet, self.began_s, self.bundles.deleted, self.desk)
+        board = None if self.telemetry is None else self.telemetry.facts()
+        return facts.stats(self.runners, self.outlet, self.began_s, self.bundles.deleted, self.desk, board)
 
     def _healthz(self) -> Answer:
         """Whether the service makes progress: what the watchdog is told."""

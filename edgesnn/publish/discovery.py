@@ -61,8 +61,9 @@ def discovery_topic(prefix: str, node: str, stream: str | None = None) -> str:
     return f"{prefix}/device/{name}/config"
 
 
-def node_document(node: str) -> Document:
-    """Return the document of the node itself: whether it is well, its memory, how much waits for the broker."""
+def node_document(node: str, *, power: bool = False, temperature: bool = False) -> Document:
+    """Return the document of the node itself: whether it is well, its memory, how much waits for the broker; the power
+    of its board and the temperature of its hottest zone, where it tells them."""
     health, stats = _topic(node, "health"), _topic(node, "stats")
     problem = {
         "p": "binary_sensor",
@@ -87,6 +88,24 @@ def node_document(node: str) -> Document:
         **_measured(stats, "value_json.outbox.pending | default(0)"),
     }
     parts = {"problem": problem, "memory": memory, "waiting": waiting}
+    if power:
+        parts["power"] = {
+            "p": "sensor",
+            "name": "power",
+            "device_class": "power",
+            "unit_of_measurement": "W",
+            "suggested_display_precision": 1,
+            **_measured(stats, "value_json.board.total_w if value_json.board else none"),
+        }
+    if temperature:
+        parts["temperature"] = {
+            "p": "sensor",
+            "name": "temperature",
+            "device_class": "temperature",
+            "unit_of_measurement": "\u00b0C",
+            "suggested_display_precision": 0,
+            **_measured(stats, "value_json.board.temperature_c.values() | list | max if value_json.board else none"),
+        }
     for part in parts.values():
         part["entity_category"] = "diagnostic"
     return _document(node, None, parts, [_node_there(node)])

@@ -148,7 +148,7 @@ class Board:
 def test_births_are_answered_at_other_moments_and_a_flood_of_them_once(monkeypatch):
     clock, board = Clock(), Board()
     monkeypatch.setattr(home.random, "uniform", lambda low, high: high)
-    one = Home(HomeAssistant(), "gate", board, clock)  # type: ignore[arg-type]
+    one = Home(HomeAssistant(), "gate", board, clock=clock)  # type: ignore[arg-type]
     one.tell([])
     one.tell([])  # nothing has changed
     assert len(board.sent) == 1

@@ -29,7 +29,7 @@ ROWS = [
     {"encode", "tokens"},
     {"events"},
     {"hdf5"},
-    {"mqtt"},
+    {"mqtt", "board"},
     {"prediction", "schemas", "broker_url"},
     {"errors", "units", "version", "clock", "spread", "variants", "_native", "zoo"},
 ]
@@ -50,7 +50,7 @@ EXTRA = {
     "tokens": {"tokenizers"},
 }
 NUMPY_FREE = {
-    *("cli", "publish", "mqtt", "prediction", "schemas", "broker_url"),
+    *("cli", "publish", "mqtt", "board", "prediction", "schemas", "broker_url"),
     *("clock", "errors", "spread", "units", "variants", "version"),
 }
 

@@ -1,0 +1,163 @@
+"""Power rails: the INA3221 of a Jetson, other meters that give power, and the energy counters of powercap.
+
+Files as the kernel's pages "ina3221", "hwmon sysfs interface" and "Power Capping Framework" name them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from edgesnn.board import sysfs
+
+MOST_W = 10_000.0  # more than any board takes: the reading is wrong
+LONGEST_S = 10.0  # between two readings; over a longer gap nothing is known
+INPUTS = ("VDD_IN", "POM_5V_IN")  # what the whole of a Jetson takes
+PACKAGE = "package-"  # and of a processor with powercap: all of these
+
+
+class Meter(Protocol):
+    """Where a rail's numbers come from."""
+
+    def read(self) -> float | None:
+        """Return the power in W, or of a counter the energy in J since some moment; None: not known now."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """Voltage (mV) times current (mA). A current that flows back is none."""
+
+    volts: Path
+    amps: Path
+
+    def read(self) -> float | None:
+        """Return the power in W."""
+        volts, amps = sysfs.number(self.volts), sysfs.number(self.amps)
+        if volts is None or amps is None:
+            return None
+        return _sane(max(0, volts) * max(0, amps) / 1e6)
+
+
+@dataclass(frozen=True)
+class Watts:
+    """Power in uW."""
+
+    power: Path
+
+    def read(self) -> float | None:
+        """Return the power in W."""
+        found = sysfs.number(self.power)
+        return None if found is None else _sane(max(0, found) / 1e6)
+
+
+@dataclass(frozen=True)
+class Counter:
+    """Energy in uJ, which begins anew at 0 after `most_uj`."""
+
+    energy: Path
+    most_uj: int
+
+    def read(self) -> float | None:
+        """Return the energy in J."""
+        found = sysfs.number(self.energy)
+        return None if found is None or not 0 <= found <= self.most_uj else found / 1e6
+
+
+class Rail:
+    """One rail, looked at again and again. One thread.
+
+    Attributes:
+        name: as the board labels it.
+        power_w: at the last look, of a counter the mean since the look before; None: not known.
+        energy_j: since the first look, over times that were not looked at for `LONGEST_S` not counted.
+    """
+
+    def __init__(self, name: str, meter: Meter) -> None:
+        self.name = name
+        self.power_w: float | None = None
+        self.energy_j = 0.0
+        self._meter = meter
+        self._before: tuple[float, float] | None = None
+
+    def look(self, now_s: float) -> None:
+        """Read it; `now_s` is monotonic."""
+        found, before = self._meter.read(), self._before
+        self._before = None if found is None else (now_s, found)
+        counts = isinstance(self._meter, Counter)
+        self.power_w = None if counts else found
+        if found is None or before is None or not 0 < now_s - before[0] <= LONGEST_S:
+            return
+        span_s = now_s - before[0]
+        if isinstance(self._meter, Counter):
+            joules = found - before[1]
+            if joules < 0:
+                joules += (self._meter.most_uj + 1) / 1e6
+            if joules / span_s > MOST_W:
+                return
+            self.power_w = joules / span_s
+        else:
+            joules = 0.5 * (before[1] + found) * span_s
+        self.energy_j += joules
+
+
+def find(root: Path) -> tuple[list[Rail], list[str]]:
+    """Return the rails below `root` (/sys), and the files that are there but may not be read.
+
+    Subzones of powercap are parts of their package, and the same package by another way (`intel-rapl-mmio`) is left
+    out. A channel that is switched off is no rail.
+    """
+    meters = [*_channels(root / "class" / "hwmon"), *_counters(root / "class" / "powercap")]
+    rails: dict[str, Meter] = {}
+    closed = []
+    for name, meter in meters:
+        files = [value for value in vars(meter).values() if isinstance(value, Path)]
+        closed += [str(file) for file in files if sysfs.refused(file)]
+        copies = [name, *(f"{name} {number}" for number in range(2, len(meters) + 2))]
+        rails[next(one for one in copies if one not in rails)] = meter
+    return [Rail(name, meter) for name, meter in rails.items()], closed
+
+
+def whole(rails: list[Rail], wanted: str | None) -> list[Rail]:
+    """Return the rails that make up what the board takes: the wanted one, the board's input, or all packages.
+
+    Empty where nothing says what the whole is.
+    """
+    if wanted is not None:
+        return [rail for rail in rails if rail.name == wanted]
+    for name in INPUTS:
+        if found := [rail for rail in rails if rail.name == name]:
+            return found
+    return [rail for rail in rails if rail.name.startswith(PACKAGE)]
+
+
+def _channels(folder: Path) -> list[tuple[str, Meter]]:
+    found: list[tuple[str, Meter]] = []
+    for number, device in sysfs.entries(folder, r"hwmon([0-9]{1,6})"):
+        kind = sysfs.text(device / "name") or f"hwmon{number}"
+        if kind == "ina3221":
+            for channel in (1, 2, 3):
+                volts, amps = device / f"in{channel}_input", device / f"curr{channel}_input"
+                if sysfs.number(device / f"in{channel}_enable") == 0 or not (volts.exists() and amps.exists()):
+                    continue
+                label = sysfs.text(device / f"in{channel}_label") or f"{kind} {channel}"
+                found.append((label, Product(volts, amps)))
+            continue
+        for channel, power in sysfs.entries(device, r"power([0-9]{1,3})_input"):
+            found.append((sysfs.text(device / f"power{channel}_label") or f"{kind} {channel}", Watts(power)))
+    return found
+
+
+def _counters(folder: Path) -> list[tuple[str, Meter]]:
+    found: list[tuple[str, Meter]] = []
+    for number, zone in sysfs.entries(folder, r"intel-rapl:([0-9]{1,3})"):
+        most_uj = sysfs.number(zone / "max_energy_range_uj")
+        if most_uj is None or most_uj <= 0 or not (zone / "energy_uj").exists():
+            continue
+        name = sysfs.text(zone / "name") or f"intel-rapl {number}"
+        found.append((name, Counter(zone / "energy_uj", most_uj)))
+    return found
+
+
+def _sane(power_w: float) -> float | None:
+    return power_w if power_w <= MOST_W else None

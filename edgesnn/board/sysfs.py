@@ -1,0 +1,58 @@
+"""Small values in files that the kernel makes: read whole, bounded, without waiting for who writes a pipe.
+
+A value that is not there is None: devices come and go, and a board that lacks one is no error.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+MOST_BYTES = 256
+MOST_LETTERS = 64
+MOST_ENTRIES = 256
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
+
+
+def text(path: Path) -> str | None:
+    """Return what a file says, without the line's end; letters that a terminal would obey are replaced."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        try:
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                return None
+            found = os.read(file, MOST_BYTES)
+        finally:
+            os.close(file)
+    except OSError:
+        return None
+    words = " ".join(found.decode("utf-8", "replace").split())[:MOST_LETTERS]
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in words)
+
+
+def number(path: Path) -> int | None:
+    """Return the whole number that a file holds; None where it holds none, or one that no device has."""
+    found = text(path)
+    return int(found) if found is not None and _NUMBER.fullmatch(found) else None
+
+
+def refused(path: Path) -> bool:
+    """Return whether a file is there that this process may not read."""
+    return path.exists() and not os.access(path, os.R_OK)
+
+
+def entries(folder: Path, pattern: str) -> Iterator[tuple[int, Path]]:
+    """Yield (number, path) of what is named by a prefix and a number, in the order of numbers, `MOST_ENTRIES` at most.
+
+    Args:
+        pattern: a regular expression of the whole name, whose first group is the number.
+    """
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    found = [(int(match[1]), folder / match[0]) for name in names if (match := re.fullmatch(pattern, name))]
+    yield from sorted(found)[:MOST_ENTRIES]

@@ -1,0 +1,118 @@
+"""Looks at the board's sensors in a thread of its own, and tells what a decision costs (docs/telemetry.md)."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgesnn.board import Board, Reading
+from edgesnn.daemon.runner import Runner
+from edgesnn.daemon.schema import Telemetry as Section
+
+SPAN_S = 10.0
+OLD_S = 5.0  # a reading older than this and three periods is told no more: a sensor hangs
+_log = logging.getLogger("edgesnn.daemon")
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the streams have done since the start: decisions with a window, and their estimated energy in uJ."""
+
+    decisions: int
+    energy_uj: float
+
+
+class Telemetry:
+    """The board's readings of the last seconds. Any thread may ask; `start` begins, a process's end ends it.
+
+    Args:
+        section: the configuration's.
+        runners: returns the streams; called in this one's thread.
+        clock: seconds, monotonic; tests replace it.
+    """
+
+    def __init__(
+        self, section: Section, runners: Callable[[], Sequence[Runner]], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._section, self._runners, self._clock = section, runners, clock
+        self._period_s = section.period / 1e6
+        self._board = Board(Path(section.sysfs), rail=section.rail, clock=clock)
+        self._lock = threading.Lock()
+        self._looks: deque[tuple[Reading, Work]] = deque()
+        self._closing = threading.Event()
+        self._failed = ""
+        self._thread = threading.Thread(target=self._run, name="edgesnn-board", daemon=True)
+        found = self._board.look()
+        self.has_power = bool(self._board.whole)
+        self.has_temperature = bool(found.temperature_c)
+        self.has_anything = bool(self._board.rails or found.temperature_c or found.throttle_events or found.slowed_by)
+
+    def start(self) -> None:
+        """Begin, where the board has anything to look at."""
+        for name in self._board.closed:
+            _log.warning("%s may not be read: its rail has no power (docs/telemetry.md)", name)
+        if self._section.rail is not None and not self._board.whole:
+            names = ", ".join(self._board.rails) or "none"
+            _log.warning("telemetry.rail: no rail %s on this board (there are: %s)", self._section.rail, names)
+        if self.has_anything:
+            self._thread.start()
+
+    def close(self) -> None:
+        """Let the thread end; a sensor that hangs is left behind."""
+        self._closing.set()
+
+    def begin_anew(self) -> None:
+        """Forget what was: other streams are counted from now on."""
+        with self._lock:
+            self._looks.clear()
+
+    def facts(self) -> dict[str, Any] | None:
+        """Return the last reading in the words of `stats`, with what a decision cost; None: the board tells nothing,
+        or its sensors hang."""
+        with self._lock:
+            looks = list(self._looks)
+        if not self.has_anything or not looks or self._clock() - looks[-1][0].at_s > OLD_S + 3 * self._period_s:
+            return None
+        (first, before), (last, after) = looks[0], looks[-1]
+        decisions = after.decisions - before.decisions
+        known = all(reading.total_j is not None for reading, _ in looks)
+        energy_uj = {
+            "measured": self._measured_uj(first, last, decisions) if known else None,
+            "estimated": round((after.energy_uj - before.energy_uj) / decisions, 3) if decisions else None,
+        }
+        return {**last.rounded(), "idle_w": self._section.idle_power, "energy_uj_per_decision": energy_uj}
+
+    def _measured_uj(self, first: Reading, last: Reading, decisions: int) -> float | None:
+        """Return what the board took above its idle power, by the decisions made meanwhile."""
+        idle_w, span_s = self._section.idle_power, last.at_s - first.at_s
+        if idle_w is None or not decisions or first.total_j is None or last.total_j is None:
+            return None
+        return round((last.total_j - first.total_j - idle_w * span_s) / decisions * 1e6, 3)
+
+    def _run(self) -> None:
+        while not self._closing.wait(self._period_s):
+            try:
+                self._look()
+                self._failed = ""
+            except Exception as error:
+                if repr(error) != self._failed:
+                    self._failed = repr(error)
+                    _log.exception("the board's sensors: this is a fault of edgesnn: please report it")
+
+    def _look(self) -> None:
+        reading, work = self._board.look(), _work(self._runners())
+        with self._lock:
+            self._looks.append((reading, work))
+            while len(self._looks) > 2 and self._looks[1][0].at_s <= reading.at_s - SPAN_S:
+                self._looks.popleft()
+
+
+def _work(runners: Sequence[Runner]) -> Work:
+    decisions = sum(one.decisions["label"] + one.decisions["none"] for one in runners)
+    return Work(decisions, sum(one.energy_uj for one in runners))

@@ -1,0 +1,169 @@
+"""The board's sensors, on trees of files as the kernel makes them."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from edgesnn.board import Board
+from edgesnn.cli.main import main
+from tests.sysfs import orin, server, write
+
+CAP = "class/powercap/intel-rapl"
+
+
+class Clock:
+    """Seconds that a test moves."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_a_jetson_tells_power_heat_and_over_currents(tmp_path, clock):
+    board = Board(orin(tmp_path), clock=clock)
+    found = board.look()
+    assert found.power_w == {"VDD_IN": 7.6, "VDD_CPU_GPU_CV": 1.9}
+    assert (board.whole, found.total_w) == (["VDD_IN"], 7.6)
+    assert found.temperature_c == {"cpu-thermal": 48.5}
+    assert found.throttle_events == {"oc1": 2, "oc3": 0}
+    assert found.slowed_by == {"cpufreq-cpu0": 0}
+    assert board.closed == []
+
+
+def test_the_energy_of_a_rail_is_what_lies_below_the_line_between_looks(tmp_path, clock):
+    board = Board(orin(tmp_path), clock=clock)
+    board.look()
+    for step_s, milliamperes in ((1.0, 600), (2.0, 200)):
+        clock.now_s += step_s
+        write(tmp_path, {"class/hwmon/hwmon4/curr1_input": milliamperes})
+        found = board.look()
+    # 7.6 to 11.4 W in 1 s, 11.4 to 3.8 W in 2 s
+    assert found.energy_j["VDD_IN"] == pytest.approx(9.5 + 15.2)
+    assert found.total_j == pytest.approx(24.7)
+
+
+def test_a_counter_tells_exactly_what_it_counted_also_where_it_begins_anew(tmp_path, clock):
+    board = Board(server(tmp_path, energy_uj=999_000_000), clock=clock)
+    first = board.look()
+    assert (board.rails, board.whole) == (["package-0", "package-1"], ["package-0", "package-1"])
+    assert (first.power_w, first.total_w) == ({}, None)
+    clock.now_s += 2.0
+    # to the end 999,999 and the step over it 1, then 4,000,000
+    write(tmp_path, {f"{CAP}:0/energy_uj": 4_000_000, f"{CAP}:1/energy_uj": 999_500_000})
+    found = board.look()
+    assert found.energy_j == {"package-0": pytest.approx(5.0), "package-1": pytest.approx(0.5)}
+    assert found.power_w == {"package-0": pytest.approx(2.5), "package-1": pytest.approx(0.25)}
+    assert found.total_w == pytest.approx(2.75)
+    assert found.throttle_events == {"core": 7, "package": 9}
+
+
+def test_over_a_time_without_looks_nothing_is_counted(tmp_path, clock):
+    board = Board(orin(tmp_path), clock=clock)
+    board.look()
+    clock.now_s += 11.0
+    assert board.look().energy_j["VDD_IN"] == 0.0
+    clock.now_s += 1.0
+    assert board.look().energy_j["VDD_IN"] == pytest.approx(7.6)
+
+
+@pytest.mark.parametrize("value", ["", "abc", "12abc", "1e9", "9" * 40, "-", "\x1b[2J", "99999999999", "nan"])
+def test_a_value_that_is_none_is_not_known(tmp_path, clock, value):
+    board = Board(orin(tmp_path), clock=clock)
+    write(tmp_path, {"class/hwmon/hwmon4/curr1_input": value, "class/thermal/thermal_zone0/temp": value})
+    found = board.look()
+    assert "VDD_IN" not in found.power_w
+    assert found.total_w is None
+    assert found.power_w["VDD_CPU_GPU_CV"] == 1.9
+    assert found.temperature_c == {}
+
+
+def test_files_that_go_away_come_back_or_are_pipes_are_not_known_and_not_waited_for(tmp_path, clock):
+    board = Board(orin(tmp_path), clock=clock)
+    board.look()
+    volts = tmp_path / "class/hwmon/hwmon4/in1_input"
+    volts.unlink()
+    clock.now_s += 1.0
+    assert board.look().total_w is None
+    os.mkfifo(volts)
+    clock.now_s += 1.0
+    assert board.look().total_w is None
+    volts.unlink()
+    write(tmp_path, {"class/hwmon/hwmon4/in1_input": 10_000})
+    clock.now_s += 1.0
+    assert board.look().total_w == 4.0
+    assert board.look().energy_j["VDD_IN"] == 0.0
+
+
+def test_a_label_obeys_no_terminal_and_two_rails_of_one_name_are_two(tmp_path, clock):
+    meter = "class/hwmon/hwmon4"
+    label = "VDD\x1b]0;\u202ex" + "y" * 300
+    write(orin(tmp_path), {f"{meter}/in1_label": label, f"{meter}/in2_label": label})
+    one, two = Board(tmp_path, clock=clock).rails
+    assert one.isprintable()
+    assert len(one) <= 64
+    assert two == f"{one} 2"
+
+
+def test_another_rail_may_be_the_whole(tmp_path, clock):
+    board = Board(orin(tmp_path), rail="VDD_CPU_GPU_CV", clock=clock)
+    assert board.look().total_w == 1.9
+    assert Board(tmp_path, rail="VDD_NONE", clock=clock).whole == []
+
+
+def test_a_meter_of_watts_and_a_machine_without_anything(tmp_path, clock):
+    assert Board(tmp_path / "none", clock=clock).look().rounded()["power_w"] == {}
+    meter = "class/hwmon/hwmon0"
+    write(tmp_path, {f"{meter}/name": "ina238", f"{meter}/power1_input": 3_500_000})
+    board = Board(tmp_path, clock=clock)
+    assert board.look().power_w == {"ina238 1": 3.5}
+    assert board.look().total_w is None  # what of it is the board nobody says
+
+
+def test_the_mean_power_is_that_of_the_energy_between(tmp_path, clock):
+    board = Board(server(tmp_path), clock=clock)
+
+    def sleep(seconds: float) -> None:
+        clock.now_s += seconds
+        write(tmp_path, {f"{CAP}:0/energy_uj": round((clock.now_s - 1000.0) * 3e6)})
+
+    found = board.mean_power_w(5.0, sleep)
+    assert found["package-0"] == pytest.approx(3.0, rel=1e-6)
+    assert found["package-1"] == pytest.approx(0.0)
+
+
+def test_a_rail_that_was_not_known_for_a_while_has_no_mean(tmp_path, clock):
+    board = Board(orin(tmp_path), clock=clock)
+    current = Path(tmp_path / "class/hwmon/hwmon4/curr1_input")
+
+    def sleep(seconds: float) -> None:
+        clock.now_s += seconds
+        current.write_text("" if 1002 < clock.now_s < 1003 else "400\n")
+
+    assert board.mean_power_w(5.0, sleep) == {"VDD_CPU_GPU_CV": pytest.approx(1.9)}
+
+
+def test_doctor_tells_what_the_board_has(capsys):
+    assert main(["doctor", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["board"]
+    wanted = ("rails", "whole", "closed", "temperature_c", "throttle_events", "slowed_by", "mean_power_w")
+    assert tuple(found) == wanted
+    assert found["mean_power_w"] is None
+
+
+@pytest.mark.parametrize("value", ["60", "0.1s", "2h", "x"])
+def test_doctor_refuses_a_time_that_it_cannot_measure_for(value, capsys):
+    assert main(["doctor", "--power", value]) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1
+    assert "--power" in said[0]
