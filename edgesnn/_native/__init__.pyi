@@ -1,6 +1,10 @@
-"""Types of the native module: one stub a room, as its bindings file has it."""
+# Made by `make stubs` of a module built with pybind11 3.1.0. Not to be edited.
+"""
+The native core of edgesnn. Private: use the public names of the package.
+"""
 
-from edgesnn._native import encode as encode
-from edgesnn._native import events as events
-from edgesnn._native import executor as executor
-from edgesnn._native import pipeline as pipeline
+from __future__ import annotations
+
+from . import encode, events, executor, pipeline
+
+__all__: list[str] = ["encode", "events", "executor", "pipeline"]

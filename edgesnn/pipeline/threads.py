@@ -75,6 +75,7 @@ class Threads:
     """
 
     def __init__(self, chain: Any, ring: Ring, source: Source | None) -> None:
+        assert ring.when_full is not None
         self.chain = _native.pipeline.ThreadedChain(chain, ring.when_full, ring.events, ring.keep_every)
         self.started = False
         self._source = source

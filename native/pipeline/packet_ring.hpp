@@ -4,13 +4,13 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <mutex>
 
 #include "base/error.hpp"
+#include "base/steady_condition.hpp"
 #include "pipeline/event_packet.hpp"
 
 namespace edgesnn::pipeline {
@@ -72,7 +72,7 @@ class PacketRing {
 
     const RingOptions options_;
     mutable std::mutex mutex_;
-    std::condition_variable room_, news_, closing_;
+    SteadyCondition room_, news_, closing_;
     std::deque<EventPacket> packets_;
     size_t used_ = 0;
     int64_t phase_ = 0;  // of decimation

@@ -155,6 +155,16 @@ def test_native_rooms_include_what_they_may():
         assert included <= {room, *NATIVE_MAY[room]}, f"{path} includes {included}"
 
 
+def test_times_are_waited_for_by_the_steady_clock_alone():
+    """Below glibc 2.30 std::condition_variable waits by the wall clock (native/base/steady_condition.hpp)."""
+    timed = re.compile(r"\.(wait_for|wait_until)\(")
+    waiting = [path for path in native_files() if timed.search(path.read_text("utf-8"))]
+    assert {path.name for path in waiting} == {"packet_ring.cpp"}
+    header = (NATIVE / "pipeline" / "packet_ring.hpp").read_text("utf-8")
+    assert "SteadyCondition" in header
+    assert "condition_variable" not in header
+
+
 def test_files_stay_small():
     long = {str(path): lines for path in (*modules(), *native_files()) if (lines := _lines(path)) > 400}
     assert not long, f"split these files: {long}"

@@ -157,7 +157,9 @@ class TableReader:
             if not known.all():
                 return None
         latest = self._guard.latest_us
-        events = _native.events.pack_rows(t, x, y, p, 10.0**scale, self._width, self._height, latest, AHEAD_US)
+        events: Array | None = _native.events.pack_rows(
+            t, x, y, p, 10.0**scale, self._width, self._height, latest, AHEAD_US
+        )
         if events is None:
             return None
         self._row += len(t)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edgesnn.errors import BackendError, ModelError
 from edgesnn.graph import Document
-from edgesnn.runtime.backends.base import COUNTS, Array, Engine, Keep, Options, step_each
+from edgesnn.runtime.backends.base import COUNTS, Array, Engine, Keep, Options, QuickRun, QuickStep, step_each
 from edgesnn.runtime.inputs import Active
 
 
@@ -85,8 +85,8 @@ class NativeEngine:
         self.state: Mapping[str, Array] = self.session.states()
         self.recorded: Mapping[str, Array] = {}
         plain = len(self.outputs) == 1 and not self._recorded
-        self.quick_step = self.session.quick_step if plain else None
-        self.quick_run = self.session.quick_run if plain else None
+        self.quick_step: QuickStep | None = self.session.quick_step if plain else None
+        self.quick_run: QuickRun | None = self.session.quick_run if plain else None
 
     @property
     def step_number(self) -> int:
