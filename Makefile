@@ -20,7 +20,7 @@ NATIVE := $(shell find native -type f) $(wildcard fuzz/*.?pp) CMakeLists.txt
 PYTHONS := $(wildcard edgesnn tests tools bench recordings examples fuzz)
 BENCHES := $(shell grep -l __main__ bench/*.py bench/*/*.py)
 
-.PHONY: help demo test test-full soak test-numpy1 native native-test stubs lint bench bench-daemon bench-events bench-tokens wheel check clean fuzz sanitize logs-model aarch64
+.PHONY: help demo test test-full soak test-numpy1 native native-test stubs lint bench bench-daemon bench-events bench-tokens wheel wheels check clean fuzz sanitize logs-model aarch64
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -165,6 +165,9 @@ bench-daemon: native  ## the service beside plain paho-mqtt: way to a subscriber
 
 bench-events: native  ## readers and writers of recordings beside other libraries, a table; needs the shared folder
 	$(TEST_VENV)/bin/python bench/events.py
+
+wheels: $(TEST_VENV)/.installed  ## the source archive, a wheel for each CPython here (WHEEL_PYTHONS=... names them), an SBOM, into dist/; each wheel is proved
+	$(TEST_VENV)/bin/python tools/make_wheels.py dist $(WHEEL_PYTHONS)
 
 wheel: check  ## build the wheel and prove it in an empty environment
 	@bash tools/check_wheel.sh $(PYTHON)
