@@ -89,3 +89,13 @@ class BackendError(EdgeSnnError):
     """A backend or instruction-set arm that was asked for by name cannot run (exit code 7)."""
 
     exit_code = 7
+
+
+def unloadable(error: ImportError) -> BackendError:
+    """Return what to say where the compiled module is there and cannot be loaded: the loader's words name the file."""
+    return BackendError(
+        "the native module is damaged, or of another processor or system",
+        where="edgesnn._native",
+        found=str(error),
+        hint="install the package again with this Python",
+    )

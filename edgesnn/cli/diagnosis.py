@@ -9,7 +9,7 @@ from typing import Any
 
 from edgesnn.broker_url import Broker
 from edgesnn.clock import clock_synchronised, monotonic_resolution_ns
-from edgesnn.errors import BackendError, EdgeSnnError, PublishError
+from edgesnn.errors import BackendError, EdgeSnnError, PublishError, unloadable
 from edgesnn.version import __version__
 
 REQUIRED = {"numpy": "numpy", "paho-mqtt": "paho"}
@@ -62,7 +62,7 @@ def native_module() -> dict[str, Any]:
             state["arm"] = native.executor.arm()
         state["available"] = True
     except ImportError as error:
-        state["reason"] = f"{error}; install the package again with this Python"
+        state["reason"] = str(unloadable(error))
     except EdgeSnnError as error:
         state["reason"] = str(error)
     return state

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from edgesnn.cli.parser import Parser, nearest
-from edgesnn.errors import EdgeSnnError, UsageError
+from edgesnn.errors import EdgeSnnError, UsageError, unloadable
 
 # name -> module; a command is listed here on the day it works
 COMMANDS = {
@@ -64,6 +64,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _reader_left()
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 0
+    except ImportError as error:
+        if "/edgesnn/_native." not in (error.path or ""):
+            return _internal_error(error)
+        broken = unloadable(error)
+        _say(f"error: {_one_line(broken)}")
+        return broken.exit_code
     except Exception as error:
         if isinstance(error, OSError) and error.errno in OUTPUT_FAILED:
             _leave_output()

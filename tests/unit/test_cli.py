@@ -219,18 +219,6 @@ def test_a_file_name_that_is_no_text_is_read_all_the_same(arguments, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_without_the_native_module_one_line_says_so(tmp_path):
-    """The package's Python files alone, as from a build that failed."""
-    tree = tmp_path / "edgesnn"
-    shutil.copytree(ROOT / "edgesnn", tree, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
-    command = [sys.executable, "-m", "edgesnn", "info", str(RECORDING)]
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": "1"}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 7
-    assert done.stderr.startswith("edgesnn: error: edgesnn._native: the native module was not built")
-    assert done.stderr.count("\n") == 1
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

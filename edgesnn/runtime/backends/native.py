@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgesnn.errors import BackendError, ModelError
+from edgesnn.errors import BackendError, ModelError, unloadable
 from edgesnn.graph import Document
 from edgesnn.runtime.backends.base import COUNTS, Array, Engine, Keep, Options, QuickRun, QuickStep, step_each
 from edgesnn.runtime.inputs import Active
@@ -22,8 +22,10 @@ class NativeBackend:
         """See `Backend.available`; a build without the native module cannot."""
         try:
             from edgesnn import _native  # noqa: F401
-        except (ImportError, BackendError) as error:
+        except BackendError as error:
             return str(error)
+        except ImportError as error:
+            return str(unloadable(error))
         return None
 
     def prepare(self, document: Document) -> tuple[Document, Any]:
