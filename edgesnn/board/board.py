@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ class Reading:
         at_s: when, monotonic.
         power_w: W by rail.
         energy_j: J by rail since the first look.
-        total_w, total_j: of the whole board; None: no rail says that.
+        total_w: of the whole board; None: not known, or no rail says that.
+        total_j: likewise; None also where something since the look before is not in it.
         temperature_c: degrees Celsius by thermal zone.
         throttle_events: since the machine's start, by cause.
         slowed_by: steps by which something is slowed down now, by cooling device.
@@ -56,20 +57,17 @@ class Board:
     """Reads a board's sensors. One thread; a read may take milliseconds, where the sensor is behind I2C.
 
     Args:
-        root: where sysfs is.
-        rail: the rail that is the whole board; None: known ones (docs/telemetry.md).
+        root: where sysfs is; None: `SYSFS`.
+        whole: the rails that together are the whole board; none: known ones (docs/telemetry.md).
         clock: seconds, monotonic; tests replace it.
-
-    Attributes:
-        closed: files that are there but may not be read, such as powercap's for others than root.
     """
 
     def __init__(
-        self, root: Path = SYSFS, *, rail: str | None = None, clock: Callable[[], float] = time.monotonic
+        self, root: Path | None = None, *, whole: Sequence[str] = (), clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._root, self._clock = root, clock
-        self._rails, self.closed = rails.find(root)
-        self._whole = rails.whole(self._rails, rail)
+        self._root, self._clock = root or SYSFS, clock
+        self._rails = rails.find(self._root)
+        self._whole = rails.whole(self._rails, whole)
 
     @property
     def rails(self) -> list[str]:
@@ -81,19 +79,26 @@ class Board:
         """The rails that together are the whole board; none: nothing says that."""
         return [rail.name for rail in self._whole]
 
+    @property
+    def silent(self) -> dict[str, str]:
+        """Why a rail told nothing at the last look, by rail."""
+        return {rail.name: rail.why for rail in self._rails if rail.why is not None}
+
     def look(self) -> Reading:
         """Read everything. Of counters the power is the mean since the look before; there is none at the first."""
         now_s = self._clock()
         for rail in self._rails:
             rail.look(now_s)
         power_w = {rail.name: rail.power_w for rail in self._rails if rail.power_w is not None}
+        energy_j = {rail.name: rail.energy_j for rail in self._rails if rail.energy_j is not None}
         known = bool(self._whole) and all(rail.power_w is not None for rail in self._whole)
+        counted = bool(self._whole) and all(rail.counted for rail in self._whole)
         return Reading(
             at_s=now_s,
             power_w=power_w,
-            energy_j={rail.name: rail.energy_j for rail in self._rails},
+            energy_j=energy_j,
             total_w=sum(power_w[rail.name] for rail in self._whole) if known else None,
-            total_j=sum(rail.energy_j for rail in self._whole) if known else None,
+            total_j=sum(energy_j[rail.name] for rail in self._whole) if counted else None,
             temperature_c=heat.temperatures_c(self._root),
             throttle_events=heat.throttle_events(self._root),
             slowed_by=heat.slowed_by(self._root),
@@ -104,12 +109,15 @@ class Board:
 
         A rail that could not be read for a part of them is left out.
         """
-        before, began_s = self.look().energy_j, self._clock()
-        now = self.look()
-        gaps: set[str] = set()
-        while now.at_s < began_s + seconds:
+        first = self.look()
+        now, gaps = first, set(self.silent)
+        while now.at_s < first.at_s + seconds:
             sleep(0.1)
             now = self.look()
-            gaps |= set(before) - set(now.power_w)
-        span_s = now.at_s - began_s
-        return {name: (now.energy_j[name] - before[name]) / span_s for name in before if name not in gaps}
+            gaps |= {rail.name for rail in self._rails if not rail.counted}
+        span_s = now.at_s - first.at_s
+        return {
+            name: (energy_j - first.energy_j.get(name, 0.0)) / span_s
+            for name, energy_j in now.energy_j.items()
+            if name not in gaps
+        }

@@ -5,6 +5,7 @@ Files as the kernel's pages "ina3221", "hwmon sysfs interface" and "Power Cappin
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +15,7 @@ from edgesnn.board import sysfs
 MOST_W = 10_000.0  # more than any board takes: the reading is wrong
 LONGEST_S = 10.0  # between two readings; over a longer gap nothing is known
 INPUTS = ("VDD_IN", "POM_5V_IN")  # what the whole of a Jetson takes
+NOT_CONNECTED = "NC"  # the label of such a channel on a Jetson AGX Orin
 PACKAGE = "package-"  # and of a processor with powercap: all of these
 
 
@@ -70,13 +72,18 @@ class Rail:
     Attributes:
         name: as the board labels it.
         power_w: at the last look, of a counter the mean since the look before; None: not known.
-        energy_j: since the first look, over times that were not looked at for `LONGEST_S` not counted.
+        energy_j: since the first look, over times that were not looked at for `LONGEST_S` not counted; None: nothing
+            was counted yet.
+        counted: whether the time since the look before is in `energy_j`.
+        why: why nothing is known at the last look; None: something is.
     """
 
     def __init__(self, name: str, meter: Meter) -> None:
         self.name = name
         self.power_w: float | None = None
-        self.energy_j = 0.0
+        self.energy_j: float | None = None
+        self.counted = False
+        self.why: str | None = None
         self._meter = meter
         self._before: tuple[float, float] | None = None
 
@@ -84,6 +91,8 @@ class Rail:
         """Read it; `now_s` is monotonic."""
         found, before = self._meter.read(), self._before
         self._before = None if found is None else (now_s, found)
+        self.why = _why(self._meter) if found is None else None
+        self.counted = False
         counts = isinstance(self._meter, Counter)
         self.power_w = None if counts else found
         if found is None or before is None or not 0 < now_s - before[0] <= LONGEST_S:
@@ -98,33 +107,32 @@ class Rail:
             self.power_w = joules / span_s
         else:
             joules = 0.5 * (before[1] + found) * span_s
-        self.energy_j += joules
+        self.energy_j = (self.energy_j or 0.0) + joules
+        self.counted = True
 
 
-def find(root: Path) -> tuple[list[Rail], list[str]]:
-    """Return the rails below `root` (/sys), and the files that are there but may not be read.
+def find(root: Path) -> list[Rail]:
+    """Return the rails below `root` (/sys).
 
     Subzones of powercap are parts of their package, and the same package by another way (`intel-rapl-mmio`) is left
-    out. A channel that is switched off is no rail.
+    out. A channel that is switched off, or labelled as not connected, is no rail.
     """
     meters = [*_channels(root / "class" / "hwmon"), *_counters(root / "class" / "powercap")]
     rails: dict[str, Meter] = {}
-    closed = []
     for name, meter in meters:
-        files = [value for value in vars(meter).values() if isinstance(value, Path)]
-        closed += [str(file) for file in files if sysfs.refused(file)]
         copies = [name, *(f"{name} {number}" for number in range(2, len(meters) + 2))]
         rails[next(one for one in copies if one not in rails)] = meter
-    return [Rail(name, meter) for name, meter in rails.items()], closed
+    return [Rail(name, meter) for name, meter in rails.items()]
 
 
-def whole(rails: list[Rail], wanted: str | None) -> list[Rail]:
-    """Return the rails that make up what the board takes: the wanted one, the board's input, or all packages.
+def whole(rails: list[Rail], wanted: Sequence[str]) -> list[Rail]:
+    """Return the rails that together are what the board takes: the wanted ones, the board's input, or all packages.
 
-    Empty where nothing says what the whole is.
+    Empty where nothing says what the whole is, and where one that is wanted is not there.
     """
-    if wanted is not None:
-        return [rail for rail in rails if rail.name == wanted]
+    if wanted:
+        found = [rail for rail in rails if rail.name in wanted]
+        return found if len(found) == len(set(wanted)) else []
     for name in INPUTS:
         if found := [rail for rail in rails if rail.name == name]:
             return found
@@ -141,10 +149,12 @@ def _channels(folder: Path) -> list[tuple[str, Meter]]:
                 if sysfs.number(device / f"in{channel}_enable") == 0 or not (volts.exists() and amps.exists()):
                     continue
                 label = sysfs.text(device / f"in{channel}_label") or f"{kind} {channel}"
-                found.append((label, Product(volts, amps)))
+                if label != NOT_CONNECTED:
+                    found.append((label, Product(volts, amps)))
             continue
         for channel, power in sysfs.entries(device, r"power([0-9]{1,3})_input"):
-            found.append((sysfs.text(device / f"power{channel}_label") or f"{kind} {channel}", Watts(power)))
+            unlabelled = f"{sysfs.text(device / 'label') or kind} {channel}"
+            found.append((sysfs.text(device / f"power{channel}_label") or unlabelled, Watts(power)))
     return found
 
 
@@ -157,6 +167,15 @@ def _counters(folder: Path) -> list[tuple[str, Meter]]:
         name = sysfs.text(zone / "name") or f"intel-rapl {number}"
         found.append((name, Counter(zone / "energy_uj", most_uj)))
     return found
+
+
+def _why(meter: Meter) -> str:
+    """Return why a meter has nothing to tell: of its files the first one that has no number, and why."""
+    files = [value for value in vars(meter).values() if isinstance(value, Path)]
+    for file in files:
+        if reason := sysfs.trouble(file):
+            return f"{file}: {reason}"
+    return f"{', '.join(map(str, files))}: an impossible value"
 
 
 def _sane(power_w: float) -> float | None:

@@ -5,6 +5,7 @@ A value that is not there is None: devices come and go, and a board that lacks o
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -20,17 +21,9 @@ _NUMBER = re.compile(r"-?[0-9]{1,18}")
 def text(path: Path) -> str | None:
     """Return what a file says, without the line's end; letters that a terminal would obey are replaced."""
     try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-        try:
-            if not stat.S_ISREG(os.fstat(file).st_mode):
-                return None
-            found = os.read(file, MOST_BYTES)
-        finally:
-            os.close(file)
+        return _read(path)
     except OSError:
         return None
-    words = " ".join(found.decode("utf-8", "replace").split())[:MOST_LETTERS]
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in words)
 
 
 def number(path: Path) -> int | None:
@@ -39,9 +32,13 @@ def number(path: Path) -> int | None:
     return int(found) if found is not None and _NUMBER.fullmatch(found) else None
 
 
-def refused(path: Path) -> bool:
-    """Return whether a file is there that this process may not read."""
-    return path.exists() and not os.access(path, os.R_OK)
+def trouble(path: Path) -> str | None:
+    """Return why a file has no number for this process now; None: it has one."""
+    try:
+        found = _read(path)
+    except OSError as error:
+        return (error.strerror or "cannot be read").lower()
+    return None if _NUMBER.fullmatch(found) else f"{found!r} is no whole number of at most 18 digits"
 
 
 def entries(folder: Path, pattern: str) -> Iterator[tuple[int, Path]]:
@@ -56,3 +53,15 @@ def entries(folder: Path, pattern: str) -> Iterator[tuple[int, Path]]:
         return
     found = [(int(match[1]), folder / match[0]) for name in names if (match := re.fullmatch(pattern, name))]
     yield from sorted(found)[:MOST_ENTRIES]
+
+
+def _read(path: Path) -> str:
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise OSError(errno.EINVAL, "no regular file")
+        found = os.read(file, MOST_BYTES)
+    finally:
+        os.close(file)
+    words = " ".join(found.decode("utf-8", "replace").split())[:MOST_LETTERS]
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in words)

@@ -111,13 +111,13 @@ def broker_state(broker: Broker | None, protocol: str) -> dict[str, Any]:
 
 
 def board_state(power_s: float | None) -> dict[str, Any]:
-    """Return the rails, what of them is the whole board, what may not be read, temperatures and throttling; with
+    """Return the rails, what of them is the whole board, why one tells nothing, temperatures and throttling; with
     `power_s` the mean power of so many seconds, in W by rail."""
     from edgesnn.board import Board
 
     board = Board()
     found = board.look().rounded()
-    state = {"rails": board.rails, "whole": board.whole, "closed": board.closed}
+    state: dict[str, Any] = {"rails": board.rails, "whole": board.whole, "silent": board.silent}
     state |= {name: found[name] for name in ("temperature_c", "throttle_events", "slowed_by")}
     return {**state, "mean_power_w": None if power_s is None else board.mean_power_w(power_s)}
 

@@ -88,7 +88,7 @@ def _broker(broker: dict[str, Any]) -> str:
 def _board(board: dict[str, Any]) -> list[str]:
     whole = f" (the whole board: {', '.join(board['whole'])})" if board["whole"] else ""
     lines = [f"power rails: {', '.join(board['rails'])}{whole}" if board["rails"] else "no power rails"]
-    lines += [f"{name} may not be read: its rail has no power" for name in board["closed"]]
+    lines += [f"rail {name} has no power: {why}" for name, why in board["silent"].items()]
     if board["temperature_c"]:
         lines.append(", ".join(f"{zone} {value:g} C" for zone, value in board["temperature_c"].items()))
     events = {**board["throttle_events"], **board["slowed_by"]}

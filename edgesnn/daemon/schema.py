@@ -159,10 +159,10 @@ class Telemetry(Section):
         default=True, description="whether its sensors are looked at; where it has none that costs nothing"
     )
     period: DurationUs = Field(default="1s", description="from one look to the next, 100ms to 5s")  # type: ignore[assignment]
-    rail: Words | None = Field(
-        default=None,
-        description="the rail that is the whole board, where it is none of those known",
-        examples=["VDD_IN"],
+    rails: list[Words] = Field(
+        default=[],
+        description="those that together are the whole board, where it is none of those known",
+        examples=[["VIN"]],
     )
     idle_power: float | None = Field(
         default=None,

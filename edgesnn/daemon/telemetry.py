@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,24 +42,28 @@ class Telemetry:
     ) -> None:
         self._section, self._runners, self._clock = section, runners, clock
         self._period_s = section.period / 1e6
-        self._board = Board(Path(section.sysfs), rail=section.rail, clock=clock)
+        self._board = Board(Path(section.sysfs), whole=section.rails, clock=clock)
         self._lock = threading.Lock()
         self._looks: deque[tuple[Reading, Work]] = deque()
         self._closing = threading.Event()
         self._failed = ""
         self._thread = threading.Thread(target=self._run, name="edgesnn-board", daemon=True)
+        self._told: set[str] = set()
+        self._said: set[str] = set()
         found = self._board.look()
+        self._first = found
         self.has_power = bool(self._board.whole)
         self.has_temperature = bool(found.temperature_c)
         self.has_anything = bool(self._board.rails or found.temperature_c or found.throttle_events or found.slowed_by)
 
     def start(self) -> None:
         """Begin, where the board has anything to look at."""
-        for name in self._board.closed:
-            _log.warning("%s may not be read: its rail has no power (docs/telemetry.md)", name)
-        if self._section.rail is not None and not self._board.whole:
-            names = ", ".join(self._board.rails) or "none"
-            _log.warning("telemetry.rail: no rail %s on this board (there are: %s)", self._section.rail, names)
+        there = self._board.rails
+        missing = [name for name in self._section.rails if name not in there]
+        if missing:
+            named = ", ".join(missing), ", ".join(there) or "none"
+            _log.warning("telemetry.rails: no rail %s on this board (there are: %s)", *named)
+        self._say_once(self._first)
         if self.has_anything:
             self._thread.start()
 
@@ -106,11 +110,38 @@ class Telemetry:
                     _log.exception("the board's sensors: this is a fault of edgesnn: please report it")
 
     def _look(self) -> None:
-        reading, work = self._board.look(), _work(self._runners())
-        with self._lock:
-            self._looks.append((reading, work))
+        reading = self._board.look()
+        self._say_once(reading)
+        with self._lock:  # work as well: other streams may not come between it and `begin_anew`
+            self._looks.append((reading, _work(self._runners())))
             while len(self._looks) > 2 and self._looks[1][0].at_s <= reading.at_s - SPAN_S:
                 self._looks.popleft()
+
+    def _say_once(self, reading: Reading) -> None:
+        """Log what tells nothing, each once in this process's life."""
+        lines = {
+            f"rail {name}": f"rail {name} has no power: {why} (docs/telemetry.md)"
+            for name, why in self._board.silent.items()
+        }
+        sources = _sources(reading)
+        lines |= {
+            source: f"{source} tells nothing any more (docs/telemetry.md)" for source in sorted(self._told - sources)
+        }
+        self._told |= sources
+        for source, line in lines.items():
+            if source not in self._said:
+                self._said.add(source)
+                _log.warning("%s", line)
+
+
+def _sources(reading: Reading) -> set[str]:
+    """Return what told something, but the rails."""
+    kinds: dict[str, Mapping[str, float]] = {
+        "thermal zone": reading.temperature_c,
+        "throttle counter": reading.throttle_events,
+        "cooling device": reading.slowed_by,
+    }
+    return {f"{kind} {name}" for kind, values in kinds.items() for name in values}
 
 
 def _work(runners: Sequence[Runner]) -> Work:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -111,16 +112,55 @@ def test_a_machine_without_sensors_has_no_thread_and_tells_nothing(tmp_path):
     assert telemetry.facts() is None
 
 
-def test_what_may_not_be_read_and_a_rail_that_is_not_there_are_said(tmp_path, caplog, monkeypatch):
-    server(tmp_path)
-    denied = str(tmp_path / COUNTER)
-    access = os.access
-    monkeypatch.setattr(os, "access", lambda path, mode: str(path) != denied and access(path, mode))
-    telemetry = Telemetry(Section(sysfs=str(tmp_path), rail="VDD_IN"), lambda: [])
+def test_nothing_is_measured_over_a_time_without_looks(tmp_path):
+    write(tmp_path, {"class/hwmon/hwmon1/name": "ina3221", "class/hwmon/hwmon1/in1_label": "VDD_IN"})
+    write(tmp_path, {"class/hwmon/hwmon1/in1_input": 5000, "class/hwmon/hwmon1/curr1_input": 1000})
+    one, now = SimpleNamespace(decisions={"label": 0, "none": 0}, energy_uj=0.0), [50.0]
+    section = Section(sysfs=str(tmp_path), idle_power=4.0)
+    telemetry = Telemetry(section, lambda: [one], lambda: now[0])  # type: ignore[list-item, return-value]
+    measured = []
+    for step_s in (1.0, 1.0, SPAN_S + 5.0, *[1.0] * 12):
+        now[0] += step_s
+        one.decisions["label"] += round(10 * step_s)
+        telemetry._look()
+        measured.append(telemetry.facts()["energy_uj_per_decision"]["measured"])
+    # 1 W above idle, 10 decisions a second: what is told is never anything else
+    assert [value for value in measured if value is not None] == pytest.approx([100_000.0] * 3)
+    assert measured[-1] is not None
+
+
+def test_what_tells_nothing_is_said_once(tmp_path, caplog, monkeypatch):
+    (orin(server(tmp_path)) / "class/thermal/thermal_zone2").mkdir()
+    write(tmp_path, {"class/thermal/thermal_zone2/type": "gpu-thermal", "class/thermal/thermal_zone2/temp": 50_000})
+    denied, opened = str(tmp_path / COUNTER), os.open
+
+    def refuse(path: Any, *more: Any, **keys: Any) -> int:
+        if str(path) == denied:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path, *more, **keys)
+
+    monkeypatch.setattr(os, "open", refuse)
+    telemetry = Telemetry(Section(sysfs=str(tmp_path), rails=["VDD_IN", "VIN"]), lambda: [])
+    monkeypatch.setattr(telemetry, "_run", lambda: None)
     telemetry.start()
-    telemetry.close()
-    assert f"{denied} may not be read: its rail has no power (docs/telemetry.md)" in caplog.text
-    assert "no rail VDD_IN on this board (there are: package-0, package-1)" in caplog.text
+    telemetry._look()
+    said = [record.message for record in caplog.records]
+    assert said == [
+        "telemetry.rails: no rail VIN on this board (there are: VDD_IN, VDD_CPU_GPU_CV, package-0, package-1)",
+        f"rail package-0 has no power: {denied}: permission denied (docs/telemetry.md)",
+    ]
+    current = tmp_path / "class/hwmon/hwmon4/curr1_input"
+    current.unlink()
+    (tmp_path / "class/thermal/thermal_zone2/temp").unlink()
+    telemetry._look()
+    write(tmp_path, {"class/hwmon/hwmon4/curr1_input": 400})
+    telemetry._look()
+    current.unlink()
+    telemetry._look()
+    assert [record.message for record in caplog.records][len(said) :] == [
+        f"rail VDD_IN has no power: {current}: no such file or directory (docs/telemetry.md)",
+        "thermal zone gpu-thermal tells nothing any more (docs/telemetry.md)",
+    ]
 
 
 def test_a_service_tells_its_board(one_broker, run, tmp_path):

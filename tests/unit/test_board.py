@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgesnn.board import Board
+from edgesnn.board import board as board_module
 from edgesnn.cli.main import main
 from tests.sysfs import orin, server, write
 
@@ -38,7 +39,7 @@ def test_a_jetson_tells_power_heat_and_over_currents(tmp_path, clock):
     assert found.temperature_c == {"cpu-thermal": 48.5}
     assert found.throttle_events == {"oc1": 2, "oc3": 0}
     assert found.slowed_by == {"cpufreq-cpu0": 0}
-    assert board.closed == []
+    assert board.silent == {}
 
 
 def test_the_energy_of_a_rail_is_what_lies_below_the_line_between_looks(tmp_path, clock):
@@ -72,9 +73,10 @@ def test_over_a_time_without_looks_nothing_is_counted(tmp_path, clock):
     board = Board(orin(tmp_path), clock=clock)
     board.look()
     clock.now_s += 11.0
-    assert board.look().energy_j["VDD_IN"] == 0.0
+    found = board.look()
+    assert (found.energy_j, found.total_w, found.total_j) == ({}, 7.6, None)
     clock.now_s += 1.0
-    assert board.look().energy_j["VDD_IN"] == pytest.approx(7.6)
+    assert board.look().total_j == pytest.approx(7.6)
 
 
 @pytest.mark.parametrize("value", ["", "abc", "12abc", "1e9", "9" * 40, "-", "\x1b[2J", "99999999999", "nan"])
@@ -101,8 +103,37 @@ def test_files_that_go_away_come_back_or_are_pipes_are_not_known_and_not_waited_
     volts.unlink()
     write(tmp_path, {"class/hwmon/hwmon4/in1_input": 10_000})
     clock.now_s += 1.0
-    assert board.look().total_w == 4.0
-    assert board.look().energy_j["VDD_IN"] == 0.0
+    found = board.look()
+    assert (found.total_w, found.total_j) == (4.0, None)
+    assert "VDD_IN" not in found.energy_j
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda path: None, "no such file or directory"),
+        (os.mkfifo, "no regular file"),
+        (os.mkdir, "no regular file"),
+        (lambda path: os.symlink(path, path), "too many levels of symbolic links"),
+        (lambda path: path.write_text("12 mA"), "'12 mA' is no whole number of at most 18 digits"),
+        (lambda path: path.write_bytes(b"\0" * 5_000_000), "is no whole number of at most 18 digits"),
+    ],
+)
+def test_why_a_rail_tells_nothing_is_said_by_its_file(tmp_path, clock, spoil, why):
+    board = Board(orin(tmp_path), clock=clock)
+    current = tmp_path / "class/hwmon/hwmon4/curr1_input"
+    current.unlink()
+    spoil(current)
+    board.look()
+    assert list(board.silent) == ["VDD_IN"]
+    assert board.silent["VDD_IN"].startswith(f"{current}: ")
+    assert board.silent["VDD_IN"].endswith(why)
+
+
+def test_an_impossible_value_is_said(tmp_path, clock):
+    board = Board(write(server(tmp_path), {f"{CAP}:0/energy_uj": 1_000_000_000}), clock=clock)
+    assert board.look().energy_j == {}
+    assert board.silent == {"package-0": f"{tmp_path / CAP}:0/energy_uj: an impossible value"}
 
 
 def test_a_label_obeys_no_terminal_and_two_rails_of_one_name_are_two(tmp_path, clock):
@@ -115,10 +146,16 @@ def test_a_label_obeys_no_terminal_and_two_rails_of_one_name_are_two(tmp_path, c
     assert two == f"{one} 2"
 
 
-def test_another_rail_may_be_the_whole(tmp_path, clock):
-    board = Board(orin(tmp_path), rail="VDD_CPU_GPU_CV", clock=clock)
+def test_other_rails_may_be_the_whole_and_all_of_them_must_be_there(tmp_path, clock):
+    board = Board(orin(tmp_path), whole=["VDD_CPU_GPU_CV"], clock=clock)
     assert board.look().total_w == 1.9
-    assert Board(tmp_path, rail="VDD_NONE", clock=clock).whole == []
+    assert Board(tmp_path, whole=["VDD_IN", "VDD_CPU_GPU_CV"], clock=clock).look().total_w == 9.5
+    assert Board(tmp_path, whole=["VDD_IN", "VDD_NONE"], clock=clock).whole == []
+
+
+def test_a_channel_that_is_not_connected_is_no_rail(tmp_path, clock):
+    write(orin(tmp_path), {"class/hwmon/hwmon4/in2_label": "NC"})
+    assert Board(tmp_path, clock=clock).rails == ["VDD_IN"]
 
 
 def test_a_meter_of_watts_and_a_machine_without_anything(tmp_path, clock):
@@ -128,6 +165,8 @@ def test_a_meter_of_watts_and_a_machine_without_anything(tmp_path, clock):
     board = Board(tmp_path, clock=clock)
     assert board.look().power_w == {"ina238 1": 3.5}
     assert board.look().total_w is None  # what of it is the board nobody says
+    write(tmp_path, {f"{meter}/label": "VIN"})
+    assert Board(tmp_path, whole=["VIN 1"], clock=clock).look().total_w == 3.5
 
 
 def test_the_mean_power_is_that_of_the_energy_between(tmp_path, clock):
@@ -153,12 +192,25 @@ def test_a_rail_that_was_not_known_for_a_while_has_no_mean(tmp_path, clock):
     assert board.mean_power_w(5.0, sleep) == {"VDD_CPU_GPU_CV": pytest.approx(1.9)}
 
 
-def test_doctor_tells_what_the_board_has(capsys):
+def test_doctor_tells_what_the_board_has(capsys, monkeypatch, tmp_path):
+    (orin(tmp_path) / "class/hwmon/hwmon4/curr2_input").write_text("?")
+    monkeypatch.setattr(board_module, "SYSFS", tmp_path)
     assert main(["doctor", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)["board"]
-    wanted = ("rails", "whole", "closed", "temperature_c", "throttle_events", "slowed_by", "mean_power_w")
-    assert tuple(found) == wanted
-    assert found["mean_power_w"] is None
+    assert json.loads(capsys.readouterr().out)["board"] == {
+        "rails": ["VDD_IN", "VDD_CPU_GPU_CV"],
+        "whole": ["VDD_IN"],
+        "silent": {
+            "VDD_CPU_GPU_CV": f"{tmp_path}/class/hwmon/hwmon4/curr2_input: '?' is no whole number of at most 18 digits"
+        },
+        "temperature_c": {"cpu-thermal": 48.5},
+        "throttle_events": {"oc1": 2, "oc3": 0},
+        "slowed_by": {"cpufreq-cpu0": 0},
+        "mean_power_w": None,
+    }
+    assert main(["doctor"]) == 0
+    said = capsys.readouterr().out
+    assert "power rails: VDD_IN, VDD_CPU_GPU_CV (the whole board: VDD_IN)" in said
+    assert f"rail VDD_CPU_GPU_CV has no power: {tmp_path}/class/hwmon/hwmon4/curr2_input: '?' is no whole" in said
 
 
 @pytest.mark.parametrize("value", ["60", "0.1s", "2h", "x"])
