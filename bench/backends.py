@@ -64,7 +64,9 @@ def main() -> None:
     known = (*ZOO, *NETWORKS)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help=f"{', '.join(known)}; all of them if none is named")
-    parser.add_argument("--backends", nargs="+", default=["onnx"], help="beside native (default: onnx)")
+    parser.add_argument(
+        "--backends", nargs="+", default=["onnx", "tensorrt"], help="beside native (default: onnx and tensorrt)"
+    )
     parser.add_argument(
         "--inputs", type=int, default=20, help="windows, samples, or tens of steps of each (default: 20)"
     )
@@ -84,7 +86,7 @@ def _versions() -> dict[str, str]:
     from importlib import metadata
 
     versions = {}
-    for name in ("onnx", "onnxruntime"):
+    for name in ("onnx", "onnxruntime", "tensorrt"):
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

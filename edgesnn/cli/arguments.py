@@ -142,7 +142,7 @@ def add_backend(parser: argparse.ArgumentParser) -> None:
     """Add `--backend` of commands that run a model."""
     parser.add_argument(
         "--backend",
-        choices=("auto", "native", "onnx", "reference"),
+        choices=("auto", "native", "onnx", "reference", "tensorrt"),
         default="auto",
         help="what runs the model (default: auto)",
     )

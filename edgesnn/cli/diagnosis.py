@@ -20,6 +20,7 @@ EXTRAS = {
     "events": ["h5py", "hdf5plugin", "lz4", "zstandard"],
     "nir": ["h5py"],
     "onnx": ["onnx", "onnxruntime"],
+    "tensorrt": ["onnx", "tensorrt"],
     "tokens": ["tokenizers"],
     "train": ["torch"],
 }

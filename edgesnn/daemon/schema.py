@@ -262,7 +262,9 @@ class Stream(Section):
         description="the model's identity (`edgesnn info --json`): another one is refused",
         examples=["0" * 64],
     )
-    backend: Literal["auto", "native", "onnx", "reference"] = Field(default="auto", description="what runs the model")
+    backend: Literal["auto", "native", "onnx", "reference", "tensorrt"] = Field(
+        default="auto", description="what runs the model"
+    )
     publish: Literal["window", "change"] = Field(
         default="window",
         description="every window or line, or only those whose decision or label differs from the last one",

@@ -72,7 +72,7 @@ def calibrate(
         paths: recordings; each is read into memory.
         most: windows, shared evenly among the recordings, at least one each: spread over a recording, or its first
             ones where the model's states go on from window to window.
-        backend: "auto", "native", "onnx" or "reference".
+        backend: "auto", "native", "onnx", "reference" or "tensorrt".
         columns: of tables, as `edgesnn.open`.
 
     Raises:

@@ -24,7 +24,7 @@ class Model:
 
     Args:
         document: what `edgesnn.graph.read` or a `Builder` gave.
-        backend: "auto" (native, else reference with a warning), "native", "onnx" or "reference".
+        backend: "auto" (native, else reference with a warning), "native", "onnx", "reference" or "tensorrt".
 
     Attributes:
         document: the file's content.
@@ -141,7 +141,7 @@ def load(
 
     Args:
         model: a path if it holds a path separator or ends in ".safetensors", else a name in the zoo ("digits").
-        backend: "auto", "native", "onnx" or "reference".
+        backend: "auto", "native", "onnx", "reference" or "tensorrt".
         activations: what integer matrices do with graded input: "int8" rounds it, "float32" does not; None as the file
             says. Other than the file's, it is another model with its own identity.
         copy: copy the weights instead of mapping the file.

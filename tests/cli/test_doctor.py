@@ -17,6 +17,7 @@ import pytest
 from edgesnn.cli.doctor import _extra
 from edgesnn.publish.broker import available
 from edgesnn.runtime.backends.onnx import OnnxBackend
+from edgesnn.runtime.backends.tensorrt import TensorrtBackend
 from tests.brokers import KillableBroker
 
 tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
@@ -43,7 +44,8 @@ def test_a_healthy_installation():
     assert report["native"]["available"]
     assert report["native"]["arm"] in report["native"]["arms"]
     assert "scalar" in report["native"]["arms"]
-    assert report["backends"] == {"native": None, "onnx": OnnxBackend().available(), "reference": None}
+    others = {"onnx": OnnxBackend().available(), "tensorrt": TensorrtBackend().available()}
+    assert report["backends"] == {"native": None, "reference": None, **others}
     assert all(model["error"] is None for model in report["zoo"].values())
     assert report["clock"]["synchronised"] in (True, False, None)
 
@@ -55,14 +57,15 @@ def test_the_text_names_everything_the_data_has():
 
 
 def test_an_extra_is_listed_with_each_of_its_packages():
-    """As pyproject.toml has them; of `train` what training itself needs."""
+    """As pyproject.toml has them; of `train` what training itself needs, and TensorRT, which is in no registry."""
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     named = pyproject["project"]["optional-dependencies"]
     report = json.loads(doctor("--json").stdout)["extras"]
-    assert set(report) == {"broker", "camera", "daemon", "events", "nir", "onnx", "tokens", "train"}
+    assert set(report) == {"broker", "camera", "daemon", "events", "nir", "onnx", "tensorrt", "tokens", "train"}
     for name, versions in report.items():
         always = [package for package in named[name] if "python_version" not in package]
         packages = [re.split("[>=]", package)[0].replace("-", "_") for package in always]
+        packages += ["tensorrt"] if name == "tensorrt" else []
         assert list(versions) == (["torch"] if name == "train" else packages)
         for package, version in versions.items():
             found = importlib.util.find_spec(package) is not None

@@ -44,7 +44,7 @@ EXTRA = {
     "models": {"torch"},
     "mqtt": {"paho"},
     "publish": {"amqtt"},
-    "runtime": {"onnxruntime"},
+    "runtime": {"onnxruntime", "tensorrt"},
     "cli": {"paho"},
     "daemon": {"prometheus_client", "pydantic", "pydantic_core"},
     "tokens": {"tokenizers"},
@@ -128,7 +128,11 @@ def test_only_importers_may_read_a_pickle(path):
     assert not [word for word in readers if word in path.read_text("utf-8")]
 
 
-@pytest.mark.parametrize("package", sorted(set().union(*EXTRA.values())))
+# What no registry has: it comes with the board.
+OF_THE_BOARD = {"tensorrt"}
+
+
+@pytest.mark.parametrize("package", sorted(set().union(*EXTRA.values()) - OF_THE_BOARD))
 def test_what_a_room_may_import_stands_in_the_requirements(package):
     """Also what only an older Python needs: `tomli` where there is no tomllib."""
     page = (PACKAGE.parent / "pyproject.toml").read_text("utf-8")

@@ -81,7 +81,7 @@ def step_model(document: Document, shown: Sequence[str] = (), form: str = "onnxr
     for prefix, names in (("output", document.outputs), ("value", shown)):
         for name in names:
             value = document.analysis.values[name]
-            graph.name(graph.get(name, str(value.dtype))[0], f"{prefix}/{name}")
+            graph.name(_given(graph, name, str(value.dtype), form), f"{prefix}/{name}")
             outputs.append(_info(f"{prefix}/{name}", str(value.dtype), value.shape))
     for state in document.states:
         graph.name(after[state.name], f"next/{state.name}")
@@ -132,6 +132,13 @@ def _nodes(graph: Graph, form: str) -> dict[str, str]:
     for finish in graph.finish:
         finish()
     return {f"{node.view.node.name}.{suffix}": tensor for node in seen for suffix, tensor in node.new.items()}
+
+
+def _given(graph: Graph, name: str, dtype: str, form: str) -> str:
+    """Return the tensor of a value in a type; TensorRT makes bytes of float32 only."""
+    if form == "qdq" and dtype == "uint8":
+        return graph.op("Cast", graph.get(name, "float32")[0], to=TYPES["uint8"])
+    return graph.get(name, dtype)[0]
 
 
 def _info(name: str, dtype: str, shape: Sequence[int]) -> Any:

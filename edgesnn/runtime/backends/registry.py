@@ -12,6 +12,7 @@ BACKENDS = {
     "native": "edgesnn.runtime.backends.native:NativeBackend",
     "onnx": "edgesnn.runtime.backends.onnx:OnnxBackend",
     "reference": "edgesnn.runtime.backends.reference.engine:ReferenceBackend",
+    "tensorrt": "edgesnn.runtime.backends.tensorrt:TensorrtBackend",
 }
 _VARIANTS = Variants(BACKENDS)
 

@@ -1,11 +1,14 @@
 """The engine of backends that run a step graph with explicit states: two sets of buffers, swapped at each step.
 
-The backend gives `Buffers`; here are windows, inputs, resets, what is recorded and what is counted.
+A backend says how an engine is built and gives `Buffers`; here are windows, inputs, resets, what is recorded and what
+is counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -14,7 +17,7 @@ import numpy as np
 from edgesnn.errors import BackendError
 from edgesnn.graph import Document
 from edgesnn.graph.analysis import INPUT
-from edgesnn.runtime.backends.base import Array, Engine, Keep, Options, row, state_array
+from edgesnn.runtime.backends.base import Array, Engine, Keep, Options, row, state_array, step_each
 from edgesnn.runtime.backends.in_python import EngineInPython
 from edgesnn.runtime.inputs import Active
 
@@ -36,6 +39,75 @@ class Buffers(Protocol):
 
 MakeBuffers = Callable[[Mapping[str, Array], Mapping[str, Array], Options], Buffers]
 """From (inputs and outputs by their names in the graph, states at first, options)."""
+
+
+class SteppingBackend(ABC):
+    """See `edgesnn.runtime.backends.base.Backend`; one that inherits builds engines and gives buffers.
+
+    Attributes:
+        threaded: whether what is built depends on a session's threads.
+    """
+
+    threaded = True
+
+    @abstractmethod
+    def available(self) -> str | None:
+        """See `Backend.available`."""
+
+    @abstractmethod
+    def built(self, document: Document, shown: tuple[str, ...], threads: int) -> Any:
+        """Return the engine that also gives these values; shared by sessions, called by one thread at a time.
+
+        Raises:
+            BackendError: the engine does not take the model.
+        """
+
+    @abstractmethod
+    def buffers(self, built: Any, arrays: Mapping[str, Array], states: Mapping[str, Array], where: str) -> Buffers:
+        """Return the memory of a session over these arrays: inputs, outputs, and states at first; see `Buffers`.
+
+        Raises:
+            BackendError: there is no memory for it.
+        """
+
+    def prepare(self, document: Document) -> Prepared:
+        """See `Backend.prepare`; nothing is built yet."""
+        return Prepared(self, document)
+
+    def engine(self, prepared: Any, options: Options) -> Engine:
+        """See `Backend.engine`."""
+        return SteppingEngine(prepared.document, options, prepared.buffers)
+
+    def step_many(self, engines: Sequence[Engine], x: Any) -> Mapping[str, Array]:
+        """See `Backend.step_many`: one after the other."""
+        return step_each(engines, x)
+
+    def quick_many(self, engines: Sequence[Engine], active: Any) -> Mapping[str, Array] | None:
+        """See `Backend.quick_many`; there is none."""
+        return None
+
+
+class Prepared:
+    """What sessions share: engines, one for each set of values that are shown. Thread-safe."""
+
+    def __init__(self, backend: SteppingBackend, document: Document) -> None:
+        self.document = document
+        self._backend = backend
+        self._built: dict[tuple[tuple[str, ...], int], Any] = {}
+        self._lock = threading.Lock()
+
+    def built(self, shown: tuple[str, ...], threads: int) -> Any:
+        """Return the engine that also gives these values."""
+        key = shown, threads if self._backend.threaded else 1
+        with self._lock:
+            if key not in self._built:
+                self._built[key] = self._backend.built(self.document, *key)
+            return self._built[key]
+
+    def buffers(self, arrays: Mapping[str, Array], states: Mapping[str, Array], options: Options) -> Buffers:
+        """See `MakeBuffers`."""
+        shown = tuple(name.removeprefix("value/") for name in arrays if name.startswith("value/"))
+        return self._backend.buffers(self.built(shown, options.threads), arrays, states, self.document.where)
 
 
 class States(Mapping[str, Array]):
