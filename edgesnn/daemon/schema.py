@@ -159,8 +159,9 @@ class Telemetry(Section):
         default=True, description="whether its sensors are looked at; where it has none that costs nothing"
     )
     period: DurationUs = Field(default="1s", description="from one look to the next, 100ms to 5s")  # type: ignore[assignment]
-    rails: list[Words] = Field(
-        default=[],
+    rails: list[Words] | None = Field(
+        default=None,
+        min_length=1,
         description="those that together are the whole board, where it is none of those known",
         examples=[["VIN"]],
     )

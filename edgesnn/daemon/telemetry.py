@@ -42,7 +42,7 @@ class Telemetry:
     ) -> None:
         self._section, self._runners, self._clock = section, runners, clock
         self._period_s = section.period / 1e6
-        self._board = Board(Path(section.sysfs), whole=section.rails, clock=clock)
+        self._board = Board(Path(section.sysfs), whole=section.rails or (), clock=clock)
         self._lock = threading.Lock()
         self._looks: deque[tuple[Reading, Work]] = deque()
         self._closing = threading.Event()
@@ -59,7 +59,7 @@ class Telemetry:
     def start(self) -> None:
         """Begin, where the board has anything to look at."""
         there = self._board.rails
-        missing = [name for name in self._section.rails if name not in there]
+        missing = [name for name in self._section.rails or () if name not in there]
         if missing:
             named = ", ".join(missing), ", ".join(there) or "none"
             _log.warning("telemetry.rails: no rail %s on this board (there are: %s)", *named)

@@ -13,7 +13,8 @@ import yaml
 
 from edgesnn.daemon.toml import loads
 from edgesnn.publish.broker import free_port
-from tests.daemon.test_service import RECORDING, configuration, one_broker, run, stream, subscribed
+from tests.daemon.test_service import RECORDING, configuration, one_broker, run, stream, subscribed, wait_for
+from tests.sysfs import orin
 from tools.make_dashboard import dashboard
 
 __all__ = ["one_broker", "run"]  # fixtures
@@ -28,16 +29,22 @@ def expressions() -> list[str]:
     return [one["expr"] for one in rules] + [t["expr"] for p in board["panels"] for t in p["targets"]] + queries
 
 
+def metrics(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        return answer.read().decode()
+
+
 @pytest.fixture
-def said(one_broker, run) -> Any:
-    """Return the page of metrics, a prediction and stats of a service."""
-    port = free_port()
+def said(one_broker, run, tmp_path) -> Any:
+    """Return the page of metrics, a prediction and stats of a service on a board that measures."""
+    port, board = free_port(), orin(tmp_path / "sys")
     with subscribed(one_broker) as subscriber:
         more = f"[http]\nport = {port}\n[commands]\nenabled = true\n"
+        more += f'[telemetry]\nsysfs = "{board}"\nperiod = "100ms"\nidle_power = 1.0\n'
         daemon = run(configuration(one_broker, stream("door", f"replay:{RECORDING}?loop"), more=more))
         prediction = json.loads(subscriber.wait_for(1)[0].payload)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-            page = answer.read().decode()
+        wait_for(lambda: 'kind="measured"' in metrics(port), what=daemon.log)
+        page = metrics(port)
         assert daemon.end() == 0, daemon.log
         stats = json.loads(subscriber.wait_for(1, "/stats")[-1].payload)
     return page, prediction, stats
@@ -56,6 +63,11 @@ def test_names_are_those_of_a_running_service(said):
         for name, labels in LABELS.findall(expression):
             for label in re.findall(r"(\w+)[=!]~?", labels):
                 assert label == "instance" or name not in rows or f'{label}="' in rows[name], (name, label)
+    for panel in json.loads((FOLDER / "dashboard.json").read_text())["panels"]:
+        for target in panel["targets"]:
+            for name in set(re.findall(r"\b(?:edgesnn|process)_\w+", target["expr"])) & set(rows):
+                for label in set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) - {"instance"}:
+                    assert f'{label}="' in rows[name], (name, label)
     consumers = loads((FOLDER / "telegraf.conf").read_text())["inputs"]["mqtt_consumer"]
     for consumer, record in zip(consumers, (prediction, stats), strict=True):
         assert consumer["topics"][0].endswith(record["schema"].removeprefix("edgesnn.").removesuffix("/1"))
