@@ -24,9 +24,9 @@ OUT_OF_MEMORY, BAD_CALL = 2, 700
 STRANGE = {"MatMulInteger", "ConvInteger", "DynamicQuantizeLinear", "MatMulNBits"}
 FLAGS = {
     "10.3.0": {"EXPLICIT_BATCH": 0, "STRONGLY_TYPED": 1},
-    "11.0.0": {"STRONGLY_TYPED": 0, "PREFER_AOT_PYTHON_PLUGINS": 1},
+    "11.4.0": {"STRONGLY_TYPED": 0, "PREFER_JIT_PYTHON_PLUGINS": 1, "PREFER_AOT_PYTHON_PLUGINS": 2},
 }
-BUILDER_FLAGS = {"10.3.0": {"FP16": 0, "INT8": 1, "TF32": 7}, "11.0.0": {"TF32": 7}}
+BUILDER_FLAGS = {"10.3.0": {"FP16": 0, "INT8": 1, "TF32": 6}, "11.4.0": {"TF32": 6}}
 ONNX_TYPES = {1: "FLOAT", 2: "UINT8", 6: "INT32", 7: "INT64"}
 NUMPY_TYPES = {"FLOAT": np.float32, "UINT8": np.uint8, "INT32": np.int32, "INT64": np.int64}
 
@@ -183,7 +183,7 @@ def _put(place: Any, value: int) -> int:
 
 
 def module(device: Device, version: str) -> Any:
-    """Return the module `tensorrt` of a version, "10.3.0" or "11.0.0"."""
+    """Return the module `tensorrt` of a version, "10.3.0" or "11.4.0"."""
     trt: Any = ModuleType("tensorrt")
     trt.__version__ = version
     trt.NetworkDefinitionCreationFlag = IntEnum("NetworkDefinitionCreationFlag", FLAGS[version])
@@ -265,6 +265,8 @@ class ParserError:
 
 class Runtime:
     def __init__(self, device: Device, trt: Any, logger: ILogger) -> None:
+        if "Runtime" in device.fails:
+            raise TypeError("pybind11::init(): factory function returned nullptr")
         self._device, self._trt, self._logger = device, trt, logger
 
     def deserialize_cuda_engine(self, plan: bytes) -> Engine | None:

@@ -244,6 +244,7 @@ def test_where_a_plan_cannot_be_kept_the_session_runs(device, tmp_path, monkeypa
         ("parse", "its parser does not take the model: no importer registered for op: Mod"),
         ("build", "it builds no engine: could not find any implementation for node nt7"),
         ("Builder", r"TypeError: pybind11::init\(\): factory function returned nullptr"),
+        ("Runtime", r"TypeError: pybind11::init\(\): factory function returned nullptr"),
         ("context", "TensorRT makes no execution context"),
         ("cudaStreamCreate", r"cudaStreamCreate: an illegal access \(error 700\)"),
     ],

@@ -42,7 +42,6 @@ class Maker:
     def __init__(self, trt: Any, device: dict[str, int]) -> None:
         self._trt = trt
         self._device = device
-        self._process = _process(trt)
 
     def engine(self, model: bytes, where: str) -> Any:
         """Return the `ICudaEngine` of an ONNX file, from its plan if there is one.
@@ -51,8 +50,9 @@ class Maker:
             PlanError: TensorRT takes no such model, or cannot build it.
         """
         with _building:
-            self._process.said.clear()
             try:
+                self._process = _process(self._trt)
+                self._process.said.clear()
                 return self._kept(model) or self._new(model, where)
             except PlanError:
                 raise
