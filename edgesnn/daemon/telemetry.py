@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import logging
+import queue
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from edgesnn.board import Board, Reading
 from edgesnn.daemon.runner import Runner
 from edgesnn.daemon.schema import Telemetry as Section
 
 SPAN_S = 10.0
+FIRST_S = 5.0  # the service begins without sensors that take longer
+NOWHERE = Path("/dev/null")  # a sysfs without anything
 OLD_S = 5.0  # a reading older than this and three periods is told no more: a sensor hangs
+T = TypeVar("T")
 _log = logging.getLogger("edgesnn.daemon")
 
 
@@ -42,7 +46,6 @@ class Telemetry:
     ) -> None:
         self._section, self._runners, self._clock = section, runners, clock
         self._period_s = section.period / 1e6
-        self._board = Board(Path(section.sysfs), whole=section.rails or (), clock=clock)
         self._lock = threading.Lock()
         self._looks: deque[tuple[Reading, Work]] = deque()
         self._closing = threading.Event()
@@ -50,7 +53,9 @@ class Telemetry:
         self._thread = threading.Thread(target=self._run, name="edgesnn-board", daemon=True)
         self._told: set[str] = set()
         self._said: set[str] = set()
-        found = self._board.look()
+        answered = _within(FIRST_S, self._begin)
+        self._answers = answered is not None
+        self._board, found = answered or (Board(NOWHERE), Reading(clock()))
         self._first = found
         self.has_power = bool(self._board.whole)
         self.has_temperature = bool(found.temperature_c)
@@ -58,6 +63,9 @@ class Telemetry:
 
     def start(self) -> None:
         """Begin, where the board has anything to look at."""
+        if not self._answers:
+            _log.error("the board's sensors do not answer: nothing is told of it (docs/telemetry.md)")
+            return
         there = self._board.rails
         missing = [name for name in self._section.rails or () if name not in there]
         if missing:
@@ -99,6 +107,10 @@ class Telemetry:
             return None
         return round((last.total_j - first.total_j - idle_w * span_s) / decisions * 1e6, 3)
 
+    def _begin(self) -> tuple[Board, Reading]:
+        board = Board(Path(self._section.sysfs), whole=self._section.rails or (), clock=self._clock)
+        return board, board.look()
+
     def _run(self) -> None:
         while not self._closing.wait(self._period_s):
             try:
@@ -132,6 +144,16 @@ class Telemetry:
             if source not in self._said:
                 self._said.add(source)
                 _log.warning("%s", line)
+
+
+def _within(seconds: float, ask: Callable[[], T]) -> T | None:
+    """Return what `ask` returns, called in a thread of its own; None: it takes longer, and is left behind."""
+    answer: queue.SimpleQueue[T] = queue.SimpleQueue()
+    threading.Thread(target=lambda: answer.put(ask()), name="edgesnn-board-first", daemon=True).start()
+    try:
+        return answer.get(timeout=seconds)
+    except queue.Empty:
+        return None
 
 
 def _sources(reading: Reading) -> set[str]:

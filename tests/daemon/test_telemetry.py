@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any
 import jsonschema
 import pytest
 
+from edgesnn.board import Board
+from edgesnn.daemon import telemetry as module
 from edgesnn.daemon.schema import Telemetry as Section
 from edgesnn.daemon.telemetry import OLD_S, SPAN_S, Telemetry
 from edgesnn.publish.broker import free_port
@@ -127,6 +130,19 @@ def test_nothing_is_measured_over_a_time_without_looks(tmp_path):
     # 1 W above idle, 10 decisions a second: what is told is never anything else
     assert [value for value in measured if value is not None] == pytest.approx([100_000.0] * 3)
     assert measured[-1] is not None
+
+
+def test_a_service_begins_without_sensors_that_hang(tmp_path, caplog, monkeypatch):
+    answer = threading.Event()
+    monkeypatch.setattr(module, "FIRST_S", 0.05)
+    monkeypatch.setattr(Board, "look", lambda self: answer.wait(60))
+    telemetry = Telemetry(Section(sysfs=str(orin(tmp_path))), lambda: [])
+    telemetry.start()
+    answer.set()
+    assert (telemetry.has_power, telemetry.has_temperature) == (False, False)
+    assert telemetry.facts() is None
+    said = [record.message for record in caplog.records]
+    assert said == ["the board's sensors do not answer: nothing is told of it (docs/telemetry.md)"]
 
 
 def test_what_tells_nothing_is_said_once(tmp_path, caplog, monkeypatch):
