@@ -20,7 +20,9 @@ from edgesnn.cli.main import main
 from edgesnn.errors import BackendError, ModelError
 from edgesnn.exporters.onnx import model as exporter
 from edgesnn.exporters.onnx import registry
+from edgesnn.graph.layout import unpack
 from edgesnn.graph.operators.registry import OPERATORS
+from edgesnn.quantize import quantize
 from edgesnn.version import __version__
 from tests.one_operator import document
 from tests.small_graphs import integers, language, recurrent
@@ -172,6 +174,30 @@ def test_the_form_qdq_has_only_operators_of_onnx_and_no_bytes_inside(make):
         if onnx.TensorProto.UINT8 in {types.get(name) for name in node.input}:
             assert node.op_type in ("Cast", "Identity")
         assert node.op_type not in ("MatMulInteger", "ConvInteger", "MatMulNBits")
+
+
+def test_the_form_qdq_keeps_int4_in_groups_and_steps_it_as_the_reference():
+    made = quantize(edgesnn.load("shakespeare-float32").document, "int4")
+    model = exporter.step_model(made, form="qdq")
+    onnx.checker.check_model(model, full_check=True)
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 21)]
+    tokens = np.random.default_rng(0).integers(0, 60, 8)
+    session = edgesnn.Model(made, backend="reference").session()
+    for token, got in zip(tokens, stepped(model, made, tokens, plain=True), strict=True):
+        np.testing.assert_allclose(got[f"output/{made.outputs[0]}"], session.step(int(token)), rtol=1e-3, atol=1e-3)
+
+
+def test_four_bits_in_a_file_are_the_model_s_as_onnx_reads_them():
+    made = quantize(edgesnn.load("shakespeare-float32").document, "int4")
+    constants = {tensor.name: tensor for tensor in exporter.step_model(made, form="qdq").graph.initializer}
+    seen = 0
+    for node in made.nodes:
+        if node.op == "linear" and "multiplier" in node.tensors:
+            weight = made.tensors[node.tensors["weight"]]
+            found = onnx.numpy_helper.to_array(constants[f"tensor/{node.tensors['weight']}/KN four bits"])
+            np.testing.assert_array_equal(found.astype(np.int8), unpack(weight.layout, weight.shape, weight.data).T)
+            seen += 1
+    assert seen > 3
 
 
 def test_the_command_writes_a_file_and_says_what_is_in_it(tmp_path, capsys):

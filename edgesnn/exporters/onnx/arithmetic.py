@@ -75,5 +75,5 @@ def layer_norm32(graph: Graph, x: str, shape: tuple[int, ...], eps: float) -> st
 
 def softmax32(graph: Graph, x: str, shape: tuple[int, ...]) -> str:
     """Add the softmax over the last axis."""
-    e = exp32(graph, graph.op("Sub", x, graph.op("ReduceMax", x, axes=[-1], keepdims=1)))
+    e = exp32(graph, graph.op("Sub", x, graph.largest(x, -1, 1)))
     return graph.op("Div", e, lane_sum(graph, e, shape))

@@ -31,6 +31,10 @@ TYPES = {
 }
 
 
+_COUNTED = 18
+"""The opset in which Split got the number of its parts, and ReduceMax its axes as an input."""
+
+
 class Graph:
     """Nodes, constants and values of one step.
 
@@ -40,10 +44,12 @@ class Graph:
         first: name of a boolean that is true at step 0; asked for by `cold_start`, else None.
         rounds: whether a matrix rounds graded values to int8, so that last bits matter.
         finish: what is added when all values are there: delays take in what later nodes make.
+        opset: the version of ONNX's own operators.
     """
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, opset: int) -> None:
         self.document = document
+        self.opset = opset
         self.nodes: list[Any] = []
         self.constants: dict[str, Any] = {}
         self.first: str | None = None
@@ -64,8 +70,15 @@ class Graph:
             return [tensor]
         node = len(self.nodes)
         names = [f"t{node}.{i}" for i in range(count)]
-        self.nodes.append(helper.make_node("Split", [tensor], names, name=f"n{node}", axis=-1))
+        how: dict[str, Any] = {"axis": -1} if self.opset < _COUNTED else {"axis": -1, "num_outputs": count}
+        self.nodes.append(helper.make_node("Split", [tensor], names, name=f"n{node}", **how))
         return names
+
+    def largest(self, tensor: str, axis: int, keepdims: int) -> str:
+        """Add the largest value along an axis."""
+        if self.opset < _COUNTED:
+            return self.op("ReduceMax", tensor, axes=[axis], keepdims=keepdims)
+        return self.op("ReduceMax", tensor, self.constant(np.array([axis], np.int64)), keepdims=keepdims)
 
     def name(self, tensor: str, name: str) -> None:
         """Give a tensor a second name: that of an output of the graph."""
@@ -84,6 +97,15 @@ class Graph:
         if name not in self.constants:
             array = make()
             self.constants[name] = numpy_helper.from_array(np.array(array, order="C"), name)
+        return name
+
+    def four_bits(self, name: str, make: Callable[[], Array]) -> str:
+        """Return the name of a constant of integers from -8 to 7, two in a byte, the first one low; made once."""
+        if name not in self.constants:
+            array = make()
+            nibbles = np.append(array.astype(np.uint8) & 15, np.zeros(array.size % 2, np.uint8))
+            packed = (nibbles[0::2] | nibbles[1::2] << np.uint8(4)).tobytes()
+            self.constants[name] = helper.make_tensor(name, TensorProto.INT4, array.shape, packed, raw=True)
         return name
 
     def put(self, value: str, dtype: str, tensor: str) -> None:

@@ -147,7 +147,7 @@ def _quantised(node: NodeGraph) -> str:
 def rounded(node: NodeGraph) -> tuple[str, str]:
     """Add the input rounded to whole numbers from -127 to 127, and its step, vector by vector."""
     x = node.input(0, "float32")
-    largest = node.op("ReduceMax", node.op("Abs", x), axes=[-1], keepdims=1)
+    largest = node.graph.largest(node.op("Abs", x), -1, 1)
     quiet = node.op("Less", largest, node.constant(_QUIET))
     top = node.constant(np.float32(127))
     step = node.op("Where", quiet, node.constant(np.float32(0)), node.op("Div", largest, top))

@@ -16,6 +16,7 @@ from onnx import helper
 
 from edgesnn.errors import ModelError
 from edgesnn.exporters.onnx.graph import EXTRA, TYPES, Graph, NodeGraph
+from edgesnn.exporters.onnx.qdq import in_blocks
 from edgesnn.exporters.onnx.registry import OUTSIDE, find
 from edgesnn.graph import Document
 from edgesnn.graph.analysis import INPUT
@@ -25,6 +26,9 @@ from edgesnn.version import __version__
 
 OPSET, IR_VERSION = 17, 8
 """LayerNormalization came with opset 17; onnxruntime 1.17 and TensorRT 10 read both."""
+
+FOUR_BITS_OPSET, FOUR_BITS_IR_VERSION = 21, 10
+"""Integers of four bits came with opset 21, dequantised block by block; TensorRT 10 reads both."""
 
 MOST_BYTES = (1 << 31) - (1 << 20)
 """A protobuf message ends at 2 GiB."""
@@ -59,7 +63,7 @@ def export(document: Document, path: str | os.PathLike[str], form: str = "onnxru
         "inputs": [value.name for value in made.graph.input if not value.name.startswith("state/")],
         "outputs": [value.name for value in made.graph.output if not value.name.startswith("next/")],
     }
-    return {"opset": OPSET, "bytes": len(data), **shown}
+    return {"opset": made.opset_import[0].version, "bytes": len(data), **shown}
 
 
 def step_model(document: Document, shown: Sequence[str] = (), form: str = "onnxruntime") -> Any:
@@ -74,7 +78,9 @@ def step_model(document: Document, shown: Sequence[str] = (), form: str = "onnxr
         BackendError: an operator has no form in ONNX.
         ModelError: the model does not fit in one file.
     """
-    graph = Graph(document)
+    four_bits = form == "qdq" and any(in_blocks(view) for _, view in document.analysis.operators)
+    opset, ir_version = (FOUR_BITS_OPSET, FOUR_BITS_IR_VERSION) if four_bits else (OPSET, IR_VERSION)
+    graph = Graph(document, opset)
     inputs = _inputs(graph, form)
     after = _nodes(graph, form)
     outputs = []
@@ -92,9 +98,9 @@ def step_model(document: Document, shown: Sequence[str] = (), form: str = "onnxr
         found, expected = f"{size:,} bytes of tensors", f"at most {MOST_BYTES:,}"
         raise ModelError("model does not fit in one ONNX file", where=document.where, found=found, expected=expected)
     made = helper.make_graph(graph.nodes, "step", inputs, outputs, list(graph.constants.values()))
-    sets = [helper.make_opsetid("", OPSET), *([helper.make_opsetid(EXTRA, 1)] if form == "onnxruntime" else [])]
+    sets = [helper.make_opsetid("", opset), *([helper.make_opsetid(EXTRA, 1)] if form == "onnxruntime" else [])]
     model = helper.make_model(
-        made, opset_imports=sets, ir_version=IR_VERSION, producer_name="edgesnn", producer_version=__version__
+        made, opset_imports=sets, ir_version=ir_version, producer_name="edgesnn", producer_version=__version__
     )
     helper.set_model_props(model, {**_about(document), "edgesnn.form": form})
     return model

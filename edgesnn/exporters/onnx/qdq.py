@@ -1,8 +1,9 @@
 """The form "qdq": ONNX's own operators only, for TensorRT and others that know no `MatMulInteger`.
 
 Weights are int8 behind a DequantizeLinear, spikes and counts go through a QuantizeLinear and a DequantizeLinear of step
-1, which change no whole number up to 127: an engine may join them to an integer product. int4 weights become float32.
-Bytes are cast where they enter and leave: TensorRT computes with none.
+1, which change no whole number up to 127: an engine may join them to an integer product. int4 weights of a `linear` in
+whole groups stay int4, behind a DequantizeLinear by blocks; others become float32. Bytes are cast where they enter and
+leave: TensorRT computes with none.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 from edgesnn.exporters.onnx.graph import TYPES, Array, NodeGraph
 from edgesnn.exporters.onnx.matrices import affine, geometry, grouped, rounded, shifted, vector
 from edgesnn.exporters.onnx.time import delayed, taken_in
+from edgesnn.graph import NodeView
 from edgesnn.graph.layout import unpack
 from edgesnn.graph.operators.embedding import group_of
 
@@ -69,7 +71,26 @@ def _weight(node: NodeGraph, form: str) -> tuple[str, bool]:
     if node.attribute("activations") != "float32" and "multiplier" not in node.view.tensors:
         whole = node.tensor("weight", form, lambda w: w.T if form else w)
         return _dequantized(node, whole), False
+    if in_blocks(node.view):
+        return _four_bits(node), True
     return node.tensor("weight", f"{form} scaled".strip(), lambda w: _scaled(node, w, form)), True
+
+
+def in_blocks(view: NodeView) -> bool:
+    """Say whether a node's int4 weights can be dequantised block by block: whole groups along the input of a matrix."""
+    if view.node.op != "linear" or "multiplier" not in view.tensors:
+        return False
+    return bool(view.tensors["weight"].shape[1] % view.attribute("group") == 0)
+
+
+def _four_bits(node: NodeGraph) -> str:
+    """Add int4 weights [K, N] and a scale for each group of K and each of N."""
+    name = f"tensor/{node.view.node.tensors['weight']}/KN four bits"
+    weight = node.graph.four_bits(name, lambda: np.ascontiguousarray(node.plain("weight").T))
+    scale = node.tensor(
+        "multiplier", "KN scale", lambda m: np.asarray(m.astype(np.float32) * node.plain("scale")[:, None]).T
+    )
+    return node.op("DequantizeLinear", weight, scale, axis=0, block_size=node.attribute("group"))
 
 
 def _scaled(node: NodeGraph, weight: Array, form: str) -> Array:

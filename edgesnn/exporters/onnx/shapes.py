@@ -46,7 +46,7 @@ def _add_pool(node: NodeGraph) -> None:
 
 def add_max(node: NodeGraph) -> None:
     """Add a `max`."""
-    node.make("float32", node.op("ReduceMax", node.input(0, "float32"), axes=[-2], keepdims=0))
+    node.make("float32", node.graph.largest(node.input(0, "float32"), -2, 0))
 
 
 def add_mean(node: NodeGraph) -> None:
