@@ -1,8 +1,9 @@
 """Writes what the installed edgesnn consists of and needs, as a CycloneDX 1.6 document: `make wheels`.
 
-Usage: python tools/make_sbom.py OUT     OUT: a folder; python: of an environment with the package and its requirements
+Usage: PYTHON tools/make_sbom.py OUT     OUT: a folder; PYTHON: of an environment with the wheel and what it requires
 
-The document has neither time nor serial number, so that the same versions give the same bytes.
+What is compiled in stands in the wheel's own document (`native/bindings/sbom.cdx.json.in`); what it requires is added
+as it is installed. There is neither time nor serial number, so that the same versions give the same bytes.
 """
 
 from __future__ import annotations
@@ -14,96 +15,67 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-BUILT_IN = {"pybind11": "BSD-3-Clause"}
-"""Headers that are compiled into the native module."""
+PACKAGE = "edgesnn"
 
 
 def main() -> int:
     """Write the file."""
-    document = sbom("edgesnn", (ROOT / "pyproject.toml").read_text("utf-8"))
-    version = document["metadata"]["component"]["version"]
-    path = Path(sys.argv[1]) / f"edgesnn-{version}.cdx.json"
+    (own,) = (path for path in metadata.files(PACKAGE) or [] if path.match(f"*.dist-info/sboms/{PACKAGE}.cdx.json"))
+    document = sbom(json.loads(own.read_text()), requirements(PACKAGE))
+    path = Path(sys.argv[1]) / f"{PACKAGE}-{metadata.version(PACKAGE)}.cdx.json"
     path.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
     return 0
 
 
-def sbom(package: str, project: str) -> dict[str, Any]:
-    """Return the document of a package as it is installed here, with what it requires, without extras."""
-    found: dict[str, dict[str, Any]] = {}
+def sbom(own: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    """Return the wheel's own document and, as they are installed here, the packages required, and what they require."""
     needs: dict[str, list[str]] = {}
-    todo = [package]
+    todo = list(required)
     while todo:
         name = todo.pop()
-        if name in found:
-            continue
-        found[name] = component(name)
-        needs[name] = requirements(name)
-        todo += needs[name]
-    own = found.pop(package)
-    parts = [*found.values(), *(built_in(name, licence, project) for name, licence in BUILT_IN.items())]
-    graph = [{"ref": package, "dependsOn": sorted([*needs[package], *BUILT_IN])}]
-    graph += [{"ref": name, "dependsOn": sorted(needs[name])} for name in sorted(found)]
-    return {
-        "bomFormat": "CycloneDX",
-        "specVersion": "1.6",
-        "version": 1,
-        "metadata": {"component": {**own, "type": "application"}},
-        "components": sorted(parts, key=lambda part: part["bom-ref"]),
-        "dependencies": graph,
-    }
+        if name not in needs:
+            needs[name] = requirements(name)
+            todo += needs[name]
+    built_in = [component["bom-ref"] for component in own["components"]]
+    graph = [{"ref": PACKAGE, "dependsOn": sorted([*built_in, *required])}]
+    graph += [{"ref": name} for name in built_in]
+    graph += [{"ref": name, "dependsOn": sorted(needs[name])} for name in sorted(needs)]
+    components = [*own["components"], *(component(name) for name in sorted(needs))]
+    return {**own, "components": components, "dependencies": graph}
 
 
 def component(name: str) -> dict[str, Any]:
     """Return an installed package."""
-    about = metadata.metadata(name)
     version = metadata.version(name)
     return {
         "type": "library",
         "bom-ref": name,
-        "name": about["Name"],
+        "name": name,
         "version": version,
         "purl": f"pkg:pypi/{name}@{version}",
-        "scope": "required",
-        "licenses": [{"license": {"name": licence(name)}}],
+        "licenses": [licence(name)],
     }
 
 
-def built_in(name: str, licence: str, project: str) -> dict[str, Any]:
-    """Return what is compiled in; its version is the one that the project asks for."""
-    wanted = re.search(rf'"{name}([^"]*)"', project)
-    assert wanted is not None
-    return {
-        "type": "library",
-        "bom-ref": name,
-        "name": name,
-        "version": wanted[1],
-        "purl": f"pkg:pypi/{name}",
-        "scope": "required",
-        "licenses": [{"license": {"id": licence}}],
-        "description": "headers, compiled into the native module",
-    }
-
-
-def licence(name: str) -> str:
+def licence(name: str) -> dict[str, Any]:
     """Return the licence that a package states, in its own words."""
     about = metadata.metadata(name)
+    if "License-Expression" in about:
+        return {"expression": about["License-Expression"]}
     classifiers = [text.split(" :: ")[-1] for text in about.get_all("Classifier") or [] if text.startswith("License")]
-    # a long text of a licence begins with its name
-    return (
-        about.get("License-Expression")
-        or " or ".join(classifiers)
-        or (about.get("License") or "unknown").split("\n")[0]
-    )
+    if classifiers:
+        return {"license": {"name": " or ".join(classifiers)}}
+    # a whole licence begins with its name
+    return {"license": {"name": (about.get_all("License") or ["unknown"])[0].split("\n")[0]}}
 
 
 def requirements(name: str) -> list[str]:
-    """Return the names of what a package requires here, without its extras."""
+    """Return the names of what a package requires and what is installed of it, without its extras."""
     needed = []
     for line in metadata.requires(name) or []:
         match = re.match(r"[A-Za-z0-9._-]+", line)
         assert match is not None
-        if "extra ==" not in line and installed(match[0]):
+        if not re.search(r"\bextra\b", line) and installed(match[0]):
             needed.append(re.sub(r"[-_.]+", "-", match[0]).lower())
     return needed
 

