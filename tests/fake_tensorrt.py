@@ -274,7 +274,7 @@ class Runtime:
         if facts != _facts(self._device, self._trt):
             _error(self._logger, "the engine plan file is not compatible with this version")
             return None
-        return Engine(self._device, self._trt, model)
+        return Engine(self._device, self._trt, model, self._logger)
 
 
 def _facts(device: Device, trt: Any) -> bytes:
@@ -309,8 +309,8 @@ def _refused(model: Any) -> Iterator[str]:
 
 
 class Engine:
-    def __init__(self, device: Device, trt: Any, model: bytes) -> None:
-        self._device, self._trt = device, trt
+    def __init__(self, device: Device, trt: Any, model: bytes, logger: ILogger) -> None:
+        self._device, self._trt, self.logger = device, trt, logger
         how = onnxruntime.SessionOptions()
         how.intra_op_num_threads = 1
         how.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -337,6 +337,7 @@ class Engine:
 
     def create_execution_context(self) -> Any:
         if "context" in self._device.fails:
+            _error(self.logger, "requested size was 4096 and could not be allocated")
             return None
         return Context(self._device, self)
 
@@ -374,6 +375,7 @@ class Context:
 
     def execute_async_v3(self, stream_handle: int) -> bool:
         if "execute" in self._device.fails:
+            _error(self._engine.logger, "the context is broken")
             return False
         places = dict(self.places)
         sizes = self._engine.sizes()

@@ -99,8 +99,7 @@ class Maker:
         return self._process.runtime.deserialize_cuda_engine(plan)
 
     def _why(self) -> str:
-        """Return the last error that TensorRT logged."""
-        return self._process.said[-1] if self._process.said else "it says no reason"
+        return last_error(self._trt)
 
     def _path(self, model: bytes) -> Path | None:
         """Return where the plan belongs: named after the model, the device and the versions."""
@@ -110,6 +109,12 @@ class Maker:
         facts = {"model": hashlib.sha256(model).hexdigest(), "tensorrt": self._trt.__version__, **self._device}
         key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
         return Path(folder) / f"{key}.plan"
+
+
+def last_error(trt: Any) -> str:
+    """Return the last error that TensorRT logged."""
+    said = _process(trt).said
+    return said[-1] if said else "it says no reason"
 
 
 @dataclass(frozen=True)

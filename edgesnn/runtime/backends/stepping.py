@@ -132,9 +132,8 @@ class SteppingEngine(EngineInPython):
     def __init__(self, document: Document, options: Options, make: MakeBuffers) -> None:
         super().__init__(document, options)
         self._coder = _coder(document) if self._points else None
-        self._recorded = [o for n in document.nodes if n.name in options.record for o in n.outputs]
-        counted = _counted(document) if options.account else ()
-        shown = dict.fromkeys((*self._recorded, *counted))
+        self._recorded = _recorded(document, options)
+        shown = shown_values(document, options)
         self._inputs = {name: np.zeros(value.shape, value.dtype) for name, value in self._input_types().items()}
         self._step = np.zeros((), np.int64)
         values = document.analysis.values
@@ -220,6 +219,16 @@ class _Coder:
         """Return the values of a step of a window, each [1, ...]."""
         self._engine.step_number = step_number
         return self._engine.step(x)
+
+
+def shown_values(document: Document, options: Options) -> tuple[str, ...]:
+    """Return the values that an engine gives besides its outputs, for a session of these options."""
+    counted = _counted(document) if options.account else []
+    return tuple(dict.fromkeys((*_recorded(document, options), *counted)))
+
+
+def _recorded(document: Document, options: Options) -> list[str]:
+    return [name for node in document.nodes if node.name in options.record for name in node.outputs]
 
 
 def _counted(document: Document) -> list[str]:

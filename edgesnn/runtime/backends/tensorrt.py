@@ -1,7 +1,7 @@
 """The tensorrt backend: the step graph of `edgesnn.exporters.onnx` in TensorRT, states in two device buffers, swapped.
 
 Written for what TensorRT 10.3 (JetPack 6) and 11 have in common. Windows stay ours, as in the onnx backend. Nothing is
-imported before it is asked for; an engine is built when the first session asks, which can take minutes (`plans.py`).
+imported before it is asked for. An engine is built when a model is loaded, which can take minutes (`plans.py`).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy as np
 
 from edgesnn.errors import BackendError
 from edgesnn.graph import Document
-from edgesnn.runtime.backends.base import Array
+from edgesnn.runtime.backends.base import Array, Options
 from edgesnn.runtime.backends.cuda import ALIGNMENT, Cuda, CudaError, cuda
 from edgesnn.runtime.backends.packages import missing
-from edgesnn.runtime.backends.plans import Maker, PlanError
-from edgesnn.runtime.backends.stepping import Buffers, SteppingBackend
+from edgesnn.runtime.backends.plans import Maker, PlanError, last_error
+from edgesnn.runtime.backends.stepping import Buffers, Prepared, SteppingBackend, shown_values
 
 LEAST = {"onnx": (1, 16), "tensorrt": (10, 3)}
 INSTALL = {
@@ -56,6 +56,12 @@ class TensorrtBackend(SteppingBackend):
             return str(error)
         return None
 
+    def prepare(self, document: Document) -> Prepared:
+        """See `Backend.prepare`; a plain session's engine is built at once: a service loads before it is watched."""
+        prepared = super().prepare(document)
+        prepared.built(shown_values(document, Options()), 1)
+        return prepared
+
     def built(self, document: Document, shown: tuple[str, ...], threads: int) -> Built:
         """See `SteppingBackend.built`."""
         import tensorrt as trt
@@ -85,7 +91,7 @@ class OnDevice:
     """
 
     def __init__(self, built: Built, arrays: Mapping[str, Array], states: Mapping[str, Array]) -> None:
-        self._cuda = built.cuda
+        self._cuda, self._trt = built.cuda, built.trt
         _check(built, arrays, states)
         reads = {name for name in _names(built) if _is_input(built, name)}
         self._inputs = {name: array for name, array in arrays.items() if name in reads}
@@ -102,7 +108,7 @@ class OnDevice:
             self._context = [built.engine.create_execution_context()]
             undo.callback(self._context.clear)  # it goes before what it works on
             if self._context[0] is None:
-                raise CudaError("TensorRT makes no execution context: its scratch memory does not fit")
+                raise CudaError(f"TensorRT makes no execution context: {last_error(built.trt)}")
             for name in arrays:
                 self._address(name, self._places[name])
             self._finalizer = weakref.finalize(self, undo.pop_all().close)
@@ -131,7 +137,7 @@ class OnDevice:
             self._address(f"state/{name}", self._places[f"{name} {self.turn}"])
             self._address(f"next/{name}", self._places[f"{name} {1 - self.turn}"])
         if not self._context[0].execute_async_v3(self._stream):
-            raise CudaError("execute_async_v3 refuses the step")
+            raise CudaError(f"TensorRT refuses the step: {last_error(self._trt)}")
         for name, array in self._outputs.items():
             self._cuda.download(array, self._places[name], self._stream)
 
