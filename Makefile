@@ -20,7 +20,7 @@ NATIVE := $(shell find native -type f) $(wildcard fuzz/*.?pp) CMakeLists.txt
 PYTHONS := $(wildcard edgesnn tests tools bench recordings examples fuzz)
 BENCHES := $(shell grep -l __main__ bench/*.py bench/*/*.py)
 
-.PHONY: help demo test test-full soak test-numpy1 native native-test stubs lint bench bench-daemon bench-events bench-tokens wheel wheels check clean fuzz sanitize logs-model aarch64
+.PHONY: help demo test test-full soak test-numpy1 native native-test stubs lint bench bench-daemon bench-events bench-tokens wheel wheels check clean fuzz sanitize logs-model aarch64 aarch64-short
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -145,10 +145,13 @@ fuzz: native $(FUZZ_VENV)/.installed  ## fuzz each target for FUZZ_SECONDS, the 
 
 # --- aarch64 under emulation (tools/aarch64, Debian only) ---------------------------------------------------------------
 
-aarch64: native  ## cross-build the wheel for aarch64 and run it under emulation: native tests, replay both ways (Debian)
+aarch64: native  ## cross-build the wheel for aarch64 and run it under emulation: tests, replay both ways (Debian)
 	$(STEP) "prepare aarch64" sh tools/aarch64/prepare.sh $(TEST_VENV)/bin/python
 	$(STEP) "build for aarch64" sh tools/aarch64/build.sh $(TEST_VENV)/bin/python
 	@sh tools/aarch64/run.sh $(TEST_VENV)/bin/python
+
+aarch64-short: $(TEST_VENV)/.installed  ## cross-build the tests of the kernels alone and run them under emulation (Debian)
+	@sh tools/aarch64/short.sh $(TEST_VENV)/bin/python
 
 logs-model: native  ## train a token model on log lines of the shared folder, into runs/logs (not shipped: data for research)
 	$(TEST_VENV)/bin/python -m edgesnn train spikegpt --config examples/text/logs.toml \

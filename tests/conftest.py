@@ -7,10 +7,12 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 FULL_SIZE_S = 1800  # the limit of one test at its full size, on a busy machine too
+SHARE = int(os.environ.get("EDGESNN_TEST_SHARE") or 1)  # one in so many cases of each test: under emulation
 REQUIRED = os.environ.get("EDGESNN_REQUIRE_SHARED") == "1"
 
 Shared = Callable[[str], Path]
@@ -41,11 +43,29 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the full sizes the time that they take."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give the full sizes the time that they take, and leave out what EDGESNN_TEST_SHARE leaves out."""
+    if SHARE > 1:
+        keep_one_in(SHARE, config, items)
     for item in items:
         if item.get_closest_marker("full") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(FULL_SIZE_S))
+
+
+def keep_one_in(share: int, config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep of the cases of each test function one in `share`, the first too, and let Hypothesis draw as many fewer."""
+    functions: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        functions.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    kept = [item for cases in functions.values() for item in cases[::share]]
+    chosen = {item.nodeid for item in kept}
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in chosen])
+    items[:] = kept
+    drawn = "_hypothesis_internal_use_settings"
+    for function in {getattr(item, "obj", None) for item in kept}:
+        used = getattr(function, drawn, None)
+        if used is not None:
+            setattr(function, drawn, hypothesis.settings(used, max_examples=max(1, used.max_examples // share)))
 
 
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:

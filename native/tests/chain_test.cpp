@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/drawn_cases.hpp"
 #include "tests/made_up_chains.hpp"
 
 using namespace edgesnn;
@@ -70,7 +71,7 @@ void forge(const Plan& plan, std::vector<Event>& events, std::mt19937& random) {
 }  // namespace
 
 int main() {
-    for (unsigned seed = 0; seed < 200; ++seed) {
+    for (unsigned seed = 0; seed < drawn_cases(200); ++seed) {
         std::mt19937 random(seed);
         const Plan plan = make_plan(random, seed % 2 == 1);
         std::vector<Event> events = make_events(random, plan.options.sensor);

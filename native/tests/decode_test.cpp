@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "events/decode/decoder.hpp"
+#include "tests/drawn_cases.hpp"
 #include "tests/evt3_reference.hpp"
 
 using namespace edgesnn;
@@ -179,10 +180,10 @@ void wrong_options_are_refused() {
 
 int main() {
     for (const std::string name : {"dat", "es", "evt2", "evt21", "evt3", "nmnist"}) {
-        for (uint64_t seed = 0; seed < 150; ++seed) splits_and_states_agree(name, seed);
-        for (uint64_t seed = 0; seed < 400; ++seed) forged_states_do_no_harm(name, 1000 + seed);
+        for (uint64_t seed = 0; seed < drawn_cases(150); ++seed) splits_and_states_agree(name, seed);
+        for (uint64_t seed = 0; seed < drawn_cases(400); ++seed) forged_states_do_no_harm(name, 1000 + seed);
     }
-    for (uint64_t seed = 0; seed < 400; ++seed) evt3_is_the_literal_reading(2000 + seed);
+    for (uint64_t seed = 0; seed < drawn_cases(400); ++seed) evt3_is_the_literal_reading(2000 + seed);
     held_events_are_bounded();
     wrong_options_are_refused();
     if (failures == 0) std::puts("decode: ok");

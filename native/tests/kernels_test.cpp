@@ -15,6 +15,7 @@
 #include "kernels/dot_blocks.hpp"
 #include "kernels/dot_sums.hpp"
 #include "kernels/nibble_table.hpp"
+#include "tests/drawn_cases.hpp"
 
 using namespace edgesnn::kernels;
 
@@ -189,9 +190,10 @@ void check(const char* arm, const char* name, Random16* ours, Random16*, Random&
 int main() {
     Random random(1);
     const Table& scalar = *tables()[0];
+    const unsigned cases = drawn_cases(400);
     int arms = 0;
     for (const Table* const* arm = tables(); *arm != nullptr; ++arm, ++arms)
-        for (int i = 0; i < 400; ++i) {
+        for (unsigned i = 0; i < cases; ++i) {
 #define EDGESNN_CHECK(name, type) check((*arm)->arm, #name, (*arm)->name, scalar.name, random);
             EDGESNN_KERNELS(EDGESNN_CHECK)
 #undef EDGESNN_CHECK

@@ -14,6 +14,7 @@
 #include <functional>
 
 #include "events/encode/encoder.hpp"
+#include "tests/drawn_cases.hpp"
 #include "tests/made_up_chains.hpp"
 
 using namespace edgesnn;
@@ -408,7 +409,7 @@ void refused() {
 }  // namespace
 
 int main() {
-    for (unsigned seed = 0; seed < 12; ++seed) {
+    for (unsigned seed = 0; seed < drawn_cases(12); ++seed) {
         const Case test(seed);
         from_file(test, seed);
         from_pipe(test, seed);

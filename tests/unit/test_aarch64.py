@@ -1,12 +1,39 @@
-"""`make aarch64`: what is missing on a system is one line."""
+"""`make aarch64`: one in so many cases of each test; what a system lacks is one line."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import hypothesis
+from hypothesis import strategies as st
+
+from tests import conftest
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_one_in_three_cases_of_each_test_is_kept_and_a_third_is_drawn() -> None:
+    drawn: list[int] = []
+
+    @hypothesis.settings(max_examples=30, database=None)
+    @hypothesis.given(st.integers())
+    def draws(number: int) -> None:
+        drawn.append(number)
+
+    names = ["a.py::one", *(f"a.py::many[{i}]" for i in range(7)), "b.py::many[0]", "b.py::draws"]
+    items: list[Any] = [SimpleNamespace(nodeid=name, obj=draws if "draws" in name else None) for name in names]
+    left: list[Any] = []
+    hook = SimpleNamespace(pytest_deselected=lambda items: left.extend(items))
+    conftest.keep_one_in(3, SimpleNamespace(hook=hook), items)  # type: ignore[arg-type]
+    kept = ["a.py::one", "a.py::many[0]", "a.py::many[3]", "a.py::many[6]", "b.py::many[0]", "b.py::draws"]
+    assert [item.nodeid for item in items] == kept
+    assert [item.nodeid for item in left] == [name for name in names if name not in kept]
+    draws()
+    assert 1 <= len(drawn) <= 10
 
 
 def test_what_is_missing_for_aarch64_is_one_line(tmp_path: Path) -> None:

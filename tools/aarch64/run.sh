@@ -8,6 +8,8 @@ python="$PWD/$1"
 home="$PWD/build/aarch64"
 jobs="$(nproc)"
 [ "$jobs" -le 4 ] || jobs=4
+# Of the cases of a test one in so many, for emulation is ten to twenty times slower.
+native_share=4
 unset PYTHONPATH EDGESNN_ARM
 
 step() { "$python" "$root/tools/step.py" "$@"; }
@@ -25,7 +27,7 @@ for pair in cortex-a76:neon_dotprod cortex-a72:scalar; do
     emulated="$home/python-$cpu"
     cd "$tree"
     step "arm of $cpu" "$emulated" tools/aarch64/check_arm.py "${pair#*:}"
-    step "native tests on $cpu" env QEMU_LD_PREFIX="$home/root" QEMU_CPU="$cpu" \
+    step "native tests on $cpu" env QEMU_LD_PREFIX="$home/root" QEMU_CPU="$cpu" EDGESNN_TEST_SHARE="$native_share" \
         timeout 1500 "$(dirname "$python")/ctest" --test-dir "$home/cmake" -j "$jobs" --output-on-failure
     step "exchange on $cpu" timeout 1200 "$emulated" -m tests.exchange check "$home/exchange/x86_64"
     step "write on $cpu" timeout 1200 "$emulated" -m tests.exchange write "$home/exchange/$cpu"
