@@ -1,8 +1,9 @@
-"""`make aarch64`: one in so many cases of each test; what a system lacks is one line."""
+"""What `make aarch64` runs: its patterns name tests that are there, once; what a system lacks is one line."""
 
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,14 @@ from hypothesis import strategies as st
 from tests import conftest
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_what_the_patterns_name_is_there_and_named_once() -> None:
+    files = runpy.run_path(str(ROOT / "tools" / "aarch64" / "selection.py"))["files"]
+    first, second = files("cortex-a76"), files("cortex-a72")
+    assert len(set(first)) == len(first)
+    assert set(second) < set(first)
+    assert {"attacks", "conformance", "property", "unit"} <= {name.split("/")[1] for name in first}
 
 
 def test_one_in_three_cases_of_each_test_is_kept_and_a_third_is_drawn() -> None:

@@ -8,8 +8,11 @@ python="$PWD/$1"
 home="$PWD/build/aarch64"
 jobs="$(nproc)"
 [ "$jobs" -le 4 ] || jobs=4
-# Of the cases of a test one in so many, for emulation is ten to twenty times slower.
+EDGESNN_SHARED="$(realpath -m "${EDGESNN_SHARED:-../shared}")"
+export EDGESNN_SHARED
+# Of the cases of a test one in so many, for emulation is ten to twenty times slower: in C++, and in Python.
 native_share=4
+python_share=8
 unset PYTHONPATH EDGESNN_ARM
 
 step() { "$python" "$root/tools/step.py" "$@"; }
@@ -31,8 +34,11 @@ for pair in cortex-a76:neon_dotprod cortex-a72:scalar; do
         timeout 1500 "$(dirname "$python")/ctest" --test-dir "$home/cmake" -j "$jobs" --output-on-failure
     step "exchange on $cpu" timeout 1200 "$emulated" -m tests.exchange check "$home/exchange/x86_64"
     step "write on $cpu" timeout 1200 "$emulated" -m tests.exchange write "$home/exchange/$cpu"
+    step "pytest on $cpu" env EDGESNN_TEST_SHARE="$python_share" timeout 1500 \
+        "$emulated" -m pytest -n "$jobs" --dist worksteal --timeout 1200 -m 'not full' $("$python" tools/aarch64/selection.py "$cpu")
     cd "$root"
     step "read from $cpu" "$python" -m tests.exchange check "$home/exchange/$cpu"
     tail -q -n 1 "$tree/build/logs/native-tests-on-$cpu.log" "$tree/build/logs/exchange-on-$cpu.log" \
         "build/logs/read-from-$cpu.log"
+    tail -n 2 "$tree/build/logs/pytest-on-$cpu.log"
 done
