@@ -58,7 +58,7 @@ def main() -> int:
         raise SystemExit(f"make wheels: the wheels predict {len(predictions)} different things, expected one")
     for wheel in (ROOT / "build" / "aarch64" / "dist").glob("*.whl"):
         tag(tools, wheel, out)
-    proved = next(work.glob("proof-*"))
+    proved = max(work.glob("proof-*"))  # of the newest Python: the versions that it gets are no other's
     step("write the SBOM", proved / "bin" / "python", ROOT / "tools" / "make_sbom.py", out)
     report(out)
     return 0
@@ -138,7 +138,7 @@ def report(out: Path) -> None:
     sums = [(hashlib.sha256(path.read_bytes()).hexdigest(), path) for path in paths]
     (out / "SHA256SUMS").write_text("".join(f"{digest}  {path.name}\n" for digest, path in sums))
     for digest, path in sums:
-        print(f"{path.stat().st_size / 1e6:6.2f} MB  {digest}  {path.name}")
+        print(f"{path.stat().st_size / 1e3:6,.0f} kB  {digest}  {path.name}")
 
 
 def environment(folder: Path, python: str, packages: Sequence[str]) -> Path:
