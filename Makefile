@@ -20,7 +20,7 @@ NATIVE := $(shell find native -type f) $(wildcard fuzz/*.?pp) CMakeLists.txt
 PYTHONS := $(wildcard edgesnn tests tools bench recordings examples fuzz)
 BENCHES := $(shell grep -l __main__ bench/*.py bench/*/*.py)
 
-.PHONY: help demo test test-full soak test-numpy1 native native-test stubs lint bench bench-daemon bench-events bench-tokens wheel wheels check clean fuzz sanitize logs-model aarch64 aarch64-short
+.PHONY: help demo test test-full soak test-numpy1 native native-test stubs lint bench bench-daemon bench-events bench-tokens wheel wheels check clean fuzz sanitize logs-model aarch64 aarch64-short deb lock
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -171,6 +171,16 @@ bench-events: native  ## readers and writers of recordings beside other librarie
 
 wheels: $(TEST_VENV)/.installed  ## the source archive, a wheel for each CPython here (WHEEL_PYTHONS=... names them), an SBOM, into dist/; each wheel is proved
 	$(TEST_VENV)/bin/python tools/make_wheels.py dist $(WHEEL_PYTHONS)
+
+deb: $(TEST_VENV)/.installed  ## a Debian package of this Python, with all that it needs but Python, into dist/
+	rm -rf build/deb
+	$(STEP) "wheel of the package" $(TEST_VENV)/bin/python -m pip wheel -q --no-deps -w build/deb .
+	$(TEST_VENV)/bin/python tools/make_deb.py build/deb/*.whl dist
+
+lock: $(TEST_VENV)/.installed  ## versions and hashes of what the Debian package carries, anew (deploy/deb/requirements.txt)
+	$(TEST_VENV)/bin/python -m pip install -q --target build/uv uv
+	@echo '# Made by `make lock`: versions and hashes of what the package carries, for CPython 3.10 and later. Not to be edited.' > deploy/deb/requirements.txt
+	build/uv/bin/uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-annotate --no-header deploy/deb/requirements.in >> deploy/deb/requirements.txt
 
 wheel: check  ## build the wheel and prove it in an empty environment
 	@bash tools/check_wheel.sh $(PYTHON)

@@ -1,0 +1,219 @@
+"""The Debian package in a system of its own: installed, run, updated, returned from, purged.
+
+The system is a debootstrap of Debian 12 in build/, made once; its `systemctl` is a script that begins and ends the
+service as the unit says, since nothing runs as init there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edgesnn.publish.broker import find_mosquitto, free_port
+from tests.brokers import KillableBroker
+from tests.daemon.test_service import wait_for
+
+ROOT = Path(__file__).resolve().parents[2]
+UPDATE = ROOT / "deploy" / "deb" / "edgesnn-update"
+BASE = ROOT / "build" / "debian-12"
+PYTHON = "/usr/bin/python3.11"
+SYSTEMCTL = """#!/bin/sh
+# Begins and ends the service, as systemd would.
+end() {
+    [ ! -e /run/edgesnn.pid ] || kill "$(cat /run/edgesnn.pid)" 2>/dev/null || true
+    rm -f /run/edgesnn.pid
+    sleep 1
+}
+case "$1" in
+restart)
+    end
+    mkdir -p /var/lib/edgesnn
+    cd /var/lib/edgesnn
+    export STATE_DIRECTORY=/var/lib/edgesnn
+    setsid /usr/bin/edgesnn run -c /etc/edgesnn/config.toml >>/var/log/edgesnn.log 2>&1 </dev/null &
+    echo $! >/run/edgesnn.pid ;;
+stop | disable) end ;;
+esac
+exit 0
+"""
+
+
+def test_what_the_update_refuses_is_one_line():
+    """Before anything of the system is touched."""
+    for arguments, said in (
+        ([], "usage: edgesnn-update"),
+        (["--what", "a.deb"], "no such option: --what"),
+        (["a.deb", "b.deb"], "one package at a time: b.deb"),
+        (["--wait", "soon", "a.deb"], "--wait: found 'soon', expected whole seconds"),
+        (["--previous"], "--previous needs a value"),
+    ):
+        done = subprocess.run(["sh", UPDATE, *arguments], capture_output=True, text=True, timeout=30)
+        assert done.returncode == 2
+        assert said in done.stderr.splitlines()[0]
+    helped = subprocess.run(["sh", UPDATE, "--help"], capture_output=True, text=True, timeout=30)
+    assert helped.returncode == 0
+    assert "exit codes: 0 updated" in helped.stdout
+
+
+def test_every_requirement_of_the_package_is_locked_by_its_hash():
+    lines = (ROOT / "deploy" / "deb" / "requirements.txt").read_text().replace("\\\n", " ").splitlines()
+    locked = {line.split("==")[0]: line for line in lines if line and not line.startswith("#")}
+    wanted = re.findall(r"^([a-z-]+)", (ROOT / "deploy" / "deb" / "requirements.in").read_text(), re.MULTILINE)
+    assert set(wanted) <= set(locked)
+    assert all("--hash=sha256:" in line for line in locked.values())
+    project = (ROOT / "pyproject.toml").read_text()
+    (needs,) = re.findall(r"^dependencies = \[(.*)\]$", project, re.MULTILINE)
+    (service,) = re.findall(r"^daemon = \[(.*)\]$", project, re.MULTILINE)
+    required = re.findall(r'"([A-Za-z-]+)[^"]*"', needs + service)
+    assert set(required) == set(wanted)
+
+
+def run(*command: str | Path, timeout_s: float = 900) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+class Board:
+    """A system apart, whose service publishes to a broker of the test."""
+
+    def __init__(self, root: Path, broker: KillableBroker) -> None:
+        self.root, self.port = root, free_port()
+        self.broker = broker
+
+    def call(self, *command: str, code: int | None = 0) -> str:
+        done = subprocess.run(
+            ["chroot", self.root, *command], capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL
+        )
+        assert code is None or done.returncode == code, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout + done.stderr
+
+    def configure(self) -> None:
+        text = f"""[mqtt]\nurl = "{self.broker.url}"\n[http]\nport = {self.port}\n
+[[stream]]\nname = "gate"\nsource = "udp://127.0.0.1:{free_port()}?format=evt3&sensor=128x128"\nmodel = "gestures"\n"""
+        (self.root / "etc/edgesnn/config.toml").write_text(text)
+
+    def update(self, package: Path, *options: str, code: int) -> str:
+        shutil.copy(package, self.root / "root")
+        url = f"http://127.0.0.1:{self.port}/readyz"
+        return self.call("edgesnn-update", "--url", url, "--wait", "25", *options, f"/root/{package.name}", code=code)
+
+    def ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except (OSError, urllib.error.URLError):
+            return False
+
+    @property
+    def version(self) -> str:
+        return self.call("dpkg-query", "-W", "-f", "${Version}", "edgesnn")
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Iterator[Board]:
+    if not (BASE / "bin").exists():
+        shutil.rmtree(BASE, ignore_errors=True)
+        packages = "--include=python3.11,libpython3.11-stdlib,libstdc++6"
+        run("debootstrap", "--variant=minbase", packages, "bookworm", BASE)
+    root = tmp_path / "root"
+    run("cp", "-a", BASE, root)
+    (root / "usr/bin/systemctl").write_text(SYSTEMCTL)
+    (root / "usr/bin/systemctl").chmod(0o755)
+    if not (root / "usr/bin/python3").exists():
+        (root / "usr/bin/python3").symlink_to("python3.11")
+    run("mount", "--bind", "/dev", root / "dev")
+    run("mount", "-t", "proc", "proc", root / "proc")
+    try:
+        with KillableBroker("mosquitto", tmp_path) as broker:
+            found = Board(root, broker)
+            yield found
+            found.call("systemctl", "stop", code=None)
+    finally:
+        for process in Path("/proc").glob("[0-9]*"):  # of this system alone
+            try:
+                if os.readlink(process / "root") == str(root):
+                    os.kill(int(process.name), signal.SIGKILL)
+            except OSError:
+                continue
+        for folder in ("proc", "dev"):
+            subprocess.run(["umount", "-l", root / folder], check=False)
+
+
+def changed(package: Path, folder: Path, version: str, *, broken: bool = False) -> Path:
+    """Return the package under another version; a broken one has a command that ends at once."""
+    tree = folder / version
+    run("dpkg-deb", "-R", package, tree)
+    control = tree / "DEBIAN" / "control"
+    control.write_text(re.sub(r"^Version: .*$", f"Version: {version}", control.read_text(), flags=re.MULTILINE))
+    if broken:
+        (tree / "usr/bin/edgesnn").write_text("#!/bin/sh\nexit 1\n")
+    made = folder / f"edgesnn_{version}.deb"
+    run("dpkg-deb", "-Znone", "--build", "--root-owner-group", tree, made)
+    return made
+
+
+@pytest.mark.full
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a system apart (chroot, mount)")
+@pytest.mark.skipif(not shutil.which("debootstrap"), reason="debootstrap is not installed")
+@pytest.mark.skipif(
+    not Path(PYTHON).exists(), reason="the package is made for Debian 12's Python 3.11, which is absent"
+)
+@pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed")
+@pytest.mark.timeout(1800)
+def test_it_is_installed_updated_returned_from_and_purged(board, tmp_path):
+    """What an operator does, in this order, on one system."""
+    wheels = tmp_path / "wheels"
+    run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", wheels, ROOT)
+    (wheel,) = wheels.glob("*.whl")
+    run(sys.executable, ROOT / "tools" / "make_deb.py", wheel, tmp_path)
+    (first,) = tmp_path.glob("*.deb")
+    shutil.copy(first, board.root / "root")
+
+    board.call("dpkg", "-i", f"/root/{first.name}")
+    before = board.version
+    board.configure()
+    assert board.call("edgesnn", "run", "-c", "/etc/edgesnn/config.toml", "--check")
+    assert json.loads(board.call("edgesnn", "doctor", "--json"))["native"]["available"] is True
+    board.call("systemctl", "restart", "edgesnn.service")
+    wait_for(board.ready, 60, "the service of the package does not become ready")
+
+    second = changed(first, tmp_path, "9.1")
+    said = board.update(second, code=2)
+    assert "name the package that is installed with --previous" in said
+    assert "ready with 9.1" in board.update(second, "--previous", f"/root/{first.name}", code=0)
+    assert (board.version, board.ready()) == ("9.1", True)
+    assert "free" not in (board.root / "etc/edgesnn/config.toml").read_text()
+    assert f"port = {board.port}" in (board.root / "etc/edgesnn/config.toml").read_text(), "an update keeps it"
+
+    third = changed(first, tmp_path, "9.2", broken=True)
+    said = board.update(third, code=1)
+    assert "returning to 9.1" in said
+    assert "ready with 9.1" in said
+    assert (board.version, board.ready()) == ("9.1", True)
+
+    # what an update that a power cut ended leaves
+    (board.root / "var/cache/edgesnn/updating").write_text("9.3\n")
+    assert "was interrupted: edgesnn-update --return" in board.update(second, code=2)
+    url = f"http://127.0.0.1:{board.port}/readyz"
+    assert "returning to 9.1" in board.call("edgesnn-update", "--return", "--url", url, "--wait", "25")
+    assert board.ready()
+    assert before != board.version
+
+    board.call("systemctl", "stop")
+    board.call("dpkg", "--purge", "edgesnn")
+    left = [
+        name for name in ("usr/lib/edgesnn", "etc/edgesnn", "var/lib/edgesnn", "var/cache/edgesnn", "usr/bin/edgesnn")
+    ]
+    assert [name for name in left if (board.root / name).exists()] == []
