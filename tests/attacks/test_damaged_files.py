@@ -19,8 +19,8 @@ LABELS = pytest.mark.parametrize("label", WHOLE)
 SIZES = pytest.mark.parametrize(
     ("label", "of_five"),
     [
-        *((label, 1 if label.startswith(SLOW) else 5) for label in WHOLE),
-        *(pytest.param(label, 5, marks=pytest.mark.full) for label in WHOLE if label.startswith(SLOW)),
+        *((label, 1 if label.startswith(SLOW) else 2) for label in WHOLE),
+        *(pytest.param(label, 5, marks=pytest.mark.full) for label in WHOLE),
     ],
 )
 """Each file, and how many of five cuts or damages: a process of its own reads some of them."""

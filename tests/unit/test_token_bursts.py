@@ -155,7 +155,7 @@ def test_an_error_comes_after_the_predictions_before_it_and_the_sessions_stay() 
     assert begun == one_by_one(model, [burst[:2]])[0]
 
 
-@pytest.mark.parametrize("name", ["float32", "int8 by line", "reference"])
+@pytest.mark.parametrize("name", ["float32", "int8 by line", pytest.param("reference", marks=pytest.mark.full)])
 @settings(max_examples=25, deadline=None)
 @given(lengths=st.lists(st.lists(st.integers(1, 40), min_size=1, max_size=3), min_size=1, max_size=20))
 def test_work_together_gives_the_bits_and_counts_of_work_alone(name: str, lengths: list[list[int]]) -> None:
