@@ -98,7 +98,7 @@ def control(tree: Path, version: str, minor: int, architecture: str, libc: str) 
 Version: {version}
 Architecture: {architecture}
 Maintainer: The edgesnn founders <edgesnn@localhost>
-Depends: python3.{minor}, libstdc++6, libc6 (>= {libc})
+Depends: python3, python3.{minor}, libstdc++6, libc6 (>= {libc})
 Recommends: mosquitto
 Section: science
 Priority: optional

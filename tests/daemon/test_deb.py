@@ -125,7 +125,7 @@ class Board:
 def board(tmp_path: Path) -> Iterator[Board]:
     if not (BASE / "bin").exists():
         shutil.rmtree(BASE, ignore_errors=True)
-        packages = "--include=python3.11,libpython3.11-stdlib,libstdc++6"
+        packages = "--include=python3,python3.11,libpython3.11-stdlib,libstdc++6"
         run("debootstrap", "--variant=minbase", packages, "bookworm", BASE)
     root = tmp_path / "root"
     run("cp", "-a", BASE, root)
