@@ -27,10 +27,12 @@ EXAMPLES = ("examples", "edgesnn.service.d", "observability")
 
 def main() -> int:
     """Return 0 where it is made."""
+    if len(sys.argv) != 3:
+        raise SystemExit("usage: make_deb.py WHEEL OUT")
     wheel, out = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
     found = re.fullmatch(r"edgesnn-([0-9a-z.]+)-cp3(\d+)-cp3\d+-(.*_)?(x86_64|aarch64)\.whl", wheel.name)
-    if found is None:
-        print(f"make deb: {wheel.name}: no wheel of edgesnn for CPython and Linux", file=sys.stderr)
+    if found is None or not wheel.is_file():
+        print(f"make deb: {wheel}: no wheel of edgesnn for CPython and Linux", file=sys.stderr)
         return 1
     version, minor, platform, machine = found[1], int(found[2]), found[3] or "", found[4]
     if sys.version_info[:2] != (3, minor):

@@ -32,10 +32,14 @@ CHANGES = ("node", "boot_id", "ts", "t_mono_us", "latency_us", "stamp_ns", "cloc
 CONTENTS = (r"edgesnn/py\.typed", r"edgesnn/_native/__init__\.pyi", r"edgesnn/_native\.cpython-.*\.so")
 CONTENTS += (r"edgesnn-[^/]*\.dist-info/licenses/LICENSE", r"edgesnn-[^/]*\.dist-info/sboms/edgesnn\.cdx\.json")
 """What a wheel has, besides the rest."""
+MADE = ("edgesnn-*.tar.gz", "edgesnn-*.whl", "edgesnn-*.cdx.json", "SHA256SUMS")
+"""What is here of an earlier time goes; what else is in the folder stays."""
 
 
 def main() -> int:
     """Return 0 where all of it is done."""
+    if len(sys.argv) < 2:
+        raise SystemExit("usage: make_wheels.py OUT [PYTHON...]")
     out, pythons = Path(sys.argv[1]).resolve(), sys.argv[2:] or found()
     for python in pythons:
         if not usable(python):
@@ -44,9 +48,11 @@ def main() -> int:
         wanted = f"none of CPython {', '.join(VERSIONS)} is here; name one"
         raise SystemExit(f"make wheels: {wanted}: make wheels WHEEL_PYTHONS=/path/python3")
     work = ROOT / "build" / "wheels"  # the same each time, for ccache
+    shutil.rmtree(work, ignore_errors=True)
     for folder in (work, out):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
+    for old in [path for pattern in MADE for path in out.glob(pattern)]:
+        old.unlink()
     tools = environment(work / "tools", pythons[0], TOOLS)
     step("build the archive", tools / "python", "-m", "build", "--sdist", "--outdir", out, ROOT)
     (archive,) = out.glob("*.tar.gz")

@@ -22,7 +22,7 @@ def text(path: Path) -> str | None:
     """Return what a file says, without the line's end; letters that a terminal would obey are replaced."""
     try:
         return _read(path)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a NUL in the path
         return None
 
 
@@ -36,8 +36,8 @@ def trouble(path: Path) -> str | None:
     """Return why a file has no number for this process now; None: it has one."""
     try:
         found = _read(path)
-    except OSError as error:
-        return (error.strerror or "cannot be read").lower()
+    except (OSError, ValueError) as error:
+        return (getattr(error, "strerror", None) or "cannot be read").lower()
     return None if _NUMBER.fullmatch(found) else f"{found!r} is no whole number of at most 18 digits"
 
 
@@ -49,7 +49,7 @@ def entries(folder: Path, pattern: str) -> Iterator[tuple[int, Path]]:
     """
     try:
         names = os.listdir(folder)
-    except OSError:
+    except (OSError, ValueError):
         return
     found = [(int(match[1]), folder / match[0]) for name in names if (match := re.fullmatch(pattern, name))]
     yield from sorted(found)[:MOST_ENTRIES]

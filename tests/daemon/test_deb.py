@@ -57,6 +57,7 @@ def test_what_the_update_refuses_is_one_line():
         (["a.deb", "b.deb"], "one package at a time: b.deb"),
         (["--wait", "soon", "a.deb"], "--wait: found 'soon', expected whole seconds"),
         (["--previous"], "--previous needs a value"),
+        (["--url", "127.0.0.1:9469/readyz", "a.deb"], "--url: found '127.0.0.1:9469/readyz', expected one that begins"),
     ):
         done = subprocess.run(["sh", UPDATE, *arguments], capture_output=True, text=True, timeout=30)
         assert done.returncode == 2
@@ -102,6 +103,7 @@ class Board:
     def configure(self) -> None:
         text = f"""[mqtt]\nurl = "{self.broker.url}"\n[http]\nport = {self.port}\n
 [[stream]]\nname = "gate"\nsource = "udp://127.0.0.1:{free_port()}?format=evt3&sensor=128x128"\nmodel = "gestures"\n"""
+        self.text = text
         (self.root / "etc/edgesnn/config.toml").write_text(text)
 
     def update(self, package: Path, *options: str, code: int) -> str:
@@ -118,7 +120,8 @@ class Board:
 
     @property
     def version(self) -> str:
-        return self.call("dpkg-query", "-W", "-f", "${Version}", "edgesnn")
+        found = self.call("dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}", "edgesnn")
+        return found.removeprefix("installed ")
 
 
 @pytest.fixture
@@ -131,8 +134,6 @@ def board(tmp_path: Path) -> Iterator[Board]:
     run("cp", "-a", BASE, root)
     (root / "usr/bin/systemctl").write_text(SYSTEMCTL)
     (root / "usr/bin/systemctl").chmod(0o755)
-    if not (root / "usr/bin/python3").exists():
-        (root / "usr/bin/python3").symlink_to("python3.11")
     run("mount", "--bind", "/dev", root / "dev")
     run("mount", "-t", "proc", "proc", root / "proc")
     try:
@@ -151,14 +152,29 @@ def board(tmp_path: Path) -> Iterator[Board]:
             subprocess.run(["umount", "-l", root / folder], check=False)
 
 
-def changed(package: Path, folder: Path, version: str, *, broken: bool = False) -> Path:
-    """Return the package under another version; a broken one has a command that ends at once."""
+RED = """#!/usr/bin/python3.11
+# A service that runs and is never ready.
+import http.server, re
+
+class Red(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_error(503)
+
+port = int(re.search(r"^port = ([0-9]+)$", open("/etc/edgesnn/config.toml").read(), re.MULTILINE)[1])
+http.server.HTTPServer(("127.0.0.1", port), Red).serve_forever()
+"""
+
+
+def changed(package: Path, folder: Path, version: str, *, red: bool = False) -> Path:
+    """Return the package under another version, with another configuration; of a red one the service is never ready."""
     tree = folder / version
     run("dpkg-deb", "-R", package, tree)
     control = tree / "DEBIAN" / "control"
     control.write_text(re.sub(r"^Version: .*$", f"Version: {version}", control.read_text(), flags=re.MULTILINE))
-    if broken:
-        (tree / "usr/bin/edgesnn").write_text("#!/bin/sh\nexit 1\n")
+    with (tree / "etc/edgesnn/config.toml").open("a") as file:
+        file.write(f"# of {version}\n")
+    if red:
+        (tree / "usr/bin/edgesnn").write_text(RED)
     made = folder / f"edgesnn_{version}.deb"
     run("dpkg-deb", "-Znone", "--build", "--root-owner-group", tree, made)
     return made
@@ -175,6 +191,7 @@ def changed(package: Path, folder: Path, version: str, *, broken: bool = False) 
 def test_it_is_installed_updated_returned_from_and_purged(board, tmp_path):
     """What an operator does, in this order, on one system."""
     wheels = tmp_path / "wheels"
+    assert sys.version_info[:2] == (3, 11), "the tests' Python is to be that of Debian 12"
     run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", wheels, ROOT)
     (wheel,) = wheels.glob("*.whl")
     run(sys.executable, ROOT / "tools" / "make_deb.py", wheel, tmp_path)
@@ -194,10 +211,9 @@ def test_it_is_installed_updated_returned_from_and_purged(board, tmp_path):
     assert "name the package that is installed with --previous" in said
     assert "ready with 9.1" in board.update(second, "--previous", f"/root/{first.name}", code=0)
     assert (board.version, board.ready()) == ("9.1", True)
-    assert "free" not in (board.root / "etc/edgesnn/config.toml").read_text()
-    assert f"port = {board.port}" in (board.root / "etc/edgesnn/config.toml").read_text(), "an update keeps it"
+    assert (board.root / "etc/edgesnn/config.toml").read_text() == board.text, "an update keeps it"
 
-    third = changed(first, tmp_path, "9.2", broken=True)
+    third = changed(first, tmp_path, "9.2", red=True)
     said = board.update(third, code=1)
     assert "returning to 9.1" in said
     assert "ready with 9.1" in said
@@ -208,8 +224,12 @@ def test_it_is_installed_updated_returned_from_and_purged(board, tmp_path):
     assert "was interrupted: edgesnn-update --return" in board.update(second, code=2)
     url = f"http://127.0.0.1:{board.port}/readyz"
     assert "returning to 9.1" in board.call("edgesnn-update", "--return", "--url", url, "--wait", "25")
-    assert board.ready()
-    assert before != board.version
+    assert (board.version, board.ready()) == ("9.1", True)
+
+    assert f"returning to {before}" in board.call("edgesnn-update", "--return", "--url", url, "--wait", "25")
+    assert (board.version, board.ready()) == (before, True)
+    assert "returning to 9.1" in board.call("edgesnn-update", "--return", "--url", url, "--wait", "25")
+    assert (board.version, board.ready()) == ("9.1", True)
 
     board.call("systemctl", "stop")
     board.call("dpkg", "--purge", "edgesnn")

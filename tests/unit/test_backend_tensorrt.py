@@ -28,7 +28,7 @@ from edgesnn.runtime.backends import cuda as runtime
 from edgesnn.runtime.backends import plans, tensorrt
 from edgesnn.runtime.backends.cuda import Cuda, CudaError
 from edgesnn.runtime.backends.tensorrt import TensorrtBackend
-from tests.fake_tensorrt import FLAGS, Device, Engine, Library, module
+from tests.fake_tensorrt import FLAGS, Device, Engine, Library, Runtime, module
 from tests.one_operator import document as one_operator
 from tests.small_graphs import integers, language, recurrent
 
@@ -226,6 +226,23 @@ def test_a_plan_that_is_damaged_or_anothers_is_built_again_with_a_line(device, k
     np.testing.assert_array_equal(session.step(ONES), Model(integers(), backend="reference").session().step(ONES))
 
 
+def test_a_plan_that_bindings_raise_for_is_built_again_too(device, kept, monkeypatch, caplog):
+    session_of(integers())
+    awake, calls = Runtime.deserialize_cuda_engine, []
+
+    def raising(self, plan):
+        calls.append(plan)
+        if len(calls) == 1:
+            raise RuntimeError("serialization assertion failed")
+        return awake(self, plan)
+
+    monkeypatch.setattr(Runtime, "deserialize_cuda_engine", raising)
+    with caplog.at_level(logging.WARNING, "edgesnn.backends"):
+        session_of(integers()).step(ONES)
+    assert (device.builds, len(calls)) == (2, 2)
+    assert "does not take the plan (serialization assertion failed); the engine is built again" in caplog.text
+
+
 def test_where_a_plan_cannot_be_kept_the_session_runs(device, tmp_path, monkeypatch, caplog):
     (tmp_path / "file").touch()
     monkeypatch.setenv(plans.FOLDER_VARIABLE, str(tmp_path / "file" / "plans"))
@@ -280,6 +297,11 @@ def test_a_step_that_fails_leaves_the_state_as_it_was(device, fails, words):
     device.fails.clear()
     assert session.snapshot() == before
     session.step(ONES)
+    device.fails.add("cudaMemcpyAsync")
+    for call in (session.snapshot, session.clone):
+        with pytest.raises(BackendError, match=r"cudaMemcpyAsync: an illegal access \(error 700\)"):
+            call()
+    device.fails.clear()
     twin = session_of(integers())
     twin.run(np.stack([ONES, ONES]))
     assert session.snapshot() == twin.snapshot()

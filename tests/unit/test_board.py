@@ -213,6 +213,10 @@ def test_doctor_tells_what_the_board_has(capsys, monkeypatch, tmp_path):
     assert f"rail VDD_CPU_GPU_CV has no power: {tmp_path}/class/hwmon/hwmon4/curr2_input: '?' is no whole" in said
 
 
+def test_a_root_that_no_path_can_be_has_nothing():
+    assert Board(Path("/sys\0")).look().rounded()["power_w"] == {}
+
+
 @pytest.mark.parametrize("value", ["60", "0.1s", "2h", "x"])
 def test_doctor_refuses_a_time_that_it_cannot_measure_for(value, capsys):
     assert main(["doctor", "--power", value]) == 2

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
+from edgesnn.errors import BackendError
 from edgesnn.runtime.backends.base import Array
 
 NAMES = ("libcudart.so.13", "libcudart.so.12", "libcudart.so", "/usr/local/cuda/lib64/libcudart.so")
@@ -24,7 +25,7 @@ _TO_DEVICE, _TO_HOST = 1, 2
 _ATTRIBUTES = {"major": 75, "minor": 76, "processors": 16}
 
 
-class CudaError(Exception):
+class CudaError(BackendError):
     """A call failed: its name, the library's words and the number."""
 
 

@@ -64,9 +64,12 @@ class Maker:
         path = self._path(model)
         if path is None or (plan := _read(path)) is None:
             return None
-        engine = self._awake(plan)
+        try:
+            engine, why = self._awake(plan), self._why()
+        except Exception as error:  # of the bindings, which have no common class
+            engine, why = None, " ".join(str(error).split())[:300]
         if engine is None:
-            _log.warning("%s: TensorRT does not take the plan (%s); the engine is built again", path, self._why())
+            _log.warning("%s: TensorRT does not take the plan (%s); the engine is built again", path, why)
         return engine
 
     def _new(self, model: bytes, where: str) -> Any:
