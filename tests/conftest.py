@@ -15,6 +15,10 @@ FULL_SIZE_S = 1800  # the limit of one test at its full size, on a busy machine 
 SHARE = int(os.environ.get("EDGESNN_TEST_SHARE") or 1)  # one in so many cases of each test: under emulation
 REQUIRED = os.environ.get("EDGESNN_REQUIRE_SHARED") == "1"
 
+# a machine with other work is slow: no reason to fail
+hypothesis.settings.register_profile("edgesnn", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("edgesnn")
+
 Shared = Callable[[str], Path]
 
 

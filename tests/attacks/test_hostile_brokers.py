@@ -182,7 +182,7 @@ def assert_taken_and_lost(client: Client) -> None:
     assert isinstance(events[0], Connected)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(min_size=1, max_size=200), st.sampled_from(["5", "3.1.1"]))
 def test_no_bytes_make_the_client_raise(data, version):
     def script(connection: socket.socket) -> None:
@@ -286,7 +286,7 @@ def test_a_frame_without_end_takes_no_memory():
     assert grown_kib < 8_000
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(st.binary(max_size=40), max_size=8),
     st.lists(st.sampled_from([0x80, 0x82, 0x02, 0x00, 0x89, 0x8A]), max_size=8),

@@ -362,7 +362,7 @@ def test_changed_weights_load_and_are_found_by_verify(good: Path, tmp_path: Path
         read(path).verify()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_damaged_bytes_give_a_model_error_or_a_model(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

@@ -88,7 +88,7 @@ def pieces_of(tokenizer: Any, ids: list[int]) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @example(text="\ufffdzqzqzqzq")
 @example(text="日本zqzqzqzq日本")
 @example(text="\ufffd" * 50 + "zq" + "🦊" * 40)
@@ -102,7 +102,7 @@ def test_text_in_pieces_is_the_packages_text_of_the_whole(kind: str, text: str) 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_so_is_that_of_ids_that_no_text_has(kind: str, data: st.DataObject) -> None:
     """Not of bytes that are no character after ones that were: the package then takes back what has been given."""
@@ -124,7 +124,7 @@ def test_no_piece_ends_inside_a_character(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["byte_level", "byte_fallback", "metaspace"])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(words=st.lists(st.sampled_from([word for word in WORDS if "\n" not in word]), max_size=20))
 def test_ids_of_a_line_are_the_packages(kind: str, words: list[str]) -> None:
     foreign, tokenizer = pair(kind)

@@ -55,7 +55,7 @@ cuts = st.lists(st.integers(0, 9000), max_size=12)
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(COMPRESSIONS), st.integers(1, 500), cuts)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_the_events_and_triggers_that_were_put_in_come_out(
     seed: int, compression: str, packet: int, cuts: list[int]
 ) -> None:
@@ -68,7 +68,7 @@ def test_the_events_and_triggers_that_were_put_in_come_out(
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(COMPRESSIONS), cuts)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_connection_begins_with_the_io_header(seed: int, compression: str, cuts: list[int]) -> None:
     events, _, header, data = made_up(seed, compression, 50)
     found = decode(Packets(None, where="tcp://camera"), header[MAGIC_BYTES:] + data, cuts)
@@ -78,7 +78,7 @@ def test_a_connection_begins_with_the_io_header(seed: int, compression: str, cut
 
 @pytest.mark.parametrize("on_corrupt", ["strict", "skip"])
 @given(st.integers(0, 2**32 - 1), st.sampled_from(COMPRESSIONS), st.integers(0, 6), cuts)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_every_split_of_a_damaged_file_gives_the_same(
     on_corrupt: str, seed: int, compression: str, hits: int, cuts: list[int]
 ) -> None:
@@ -90,7 +90,7 @@ def test_every_split_of_a_damaged_file_gives_the_same(
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 12))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_damaged_connection_neither_fails_nor_leaves_the_sensor(seed: int, hits: int) -> None:
     _, _, header, data = made_up(seed, "lz4", 60)
     data = damaged(np.random.default_rng(seed), data, hits)

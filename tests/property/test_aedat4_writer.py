@@ -47,7 +47,7 @@ edges = st.lists(st.tuples(times, st.sampled_from(EDGES)), max_size=20)
 
 
 @given(rows, edges, st.integers(0, 100), st.sampled_from(COMPRESSIONS), st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_reading_what_was_written_gives_it_again(
     tmp_path_factory: pytest.TempPathFactory,
     rows: list[tuple[int, int, int, int]],

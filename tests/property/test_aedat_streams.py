@@ -13,7 +13,7 @@ from tests.property.test_packets import decode
 
 
 @given(streams(("aedat2",)))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_aedat2_equals_the_oracle_damaged_or_not(stream: Stream) -> None:
     events, triggers, t_end_us, counters, message = decode(stream, [], "skip")
     expected = decode_aedat2(stream.data, SENSOR, stream.variant)
@@ -25,7 +25,7 @@ def test_aedat2_equals_the_oracle_damaged_or_not(stream: Stream) -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 400))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_whole_aedat31_equals_the_oracle(seed: int, count: int) -> None:
     data = MAKERS["aedat31", ""](np.random.default_rng(seed), count, True).tobytes()
     events, triggers, t_end_us, counters, message = decode(Stream("aedat31", data), [], "skip")

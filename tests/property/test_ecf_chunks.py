@@ -58,14 +58,14 @@ def everything(one: FormatDecoder, data: bytes) -> list[tuple[int, int, int, int
 
 
 @given(seeds, LAYOUTS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_slow_reader_reads_what_the_slow_writer_wrote(seed: int, layout: str) -> None:
     events = made(seed)
     assert ecf_reference.decode(ecf_reference.encode(events, layout)) == events.tolist()
 
 
 @given(seeds, st.lists(LAYOUTS, min_size=1, max_size=5), st.integers(1, 200))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_native_events_are_those_of_the_slow_reader(seed: int, layouts: list[str], rows: int) -> None:
     events = made(seed)
     parts = [events[at : at + rows] for at in range(0, len(events), rows)]
@@ -78,7 +78,7 @@ def test_native_events_are_those_of_the_slow_reader(seed: int, layouts: list[str
 
 
 @given(seeds, st.lists(st.integers(0, 6000), max_size=8), st.integers(0, 9))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_every_split_and_restored_state_is_the_same(seed: int, cuts: list[int], harm: int) -> None:
     events = made(seed)
     parts = [events[at : at + 90] for at in range(0, len(events), 90)]

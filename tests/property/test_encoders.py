@@ -105,7 +105,7 @@ def test_windows_equal_the_reference_in_any_packets(text: str, options: dict[str
         assert equal(made(text, packets, options, t_end_us), whole)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 2**20),
     cuts=st.lists(st.integers(0, 200), max_size=6),

@@ -81,7 +81,7 @@ def check_document(document: Document, seed: int) -> None:
         same_session(reference, native)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(seeds)
 def test_native_equals_reference_on_any_graph_and_input(seed: int) -> None:
     check_seed(seed)
@@ -134,7 +134,7 @@ def test_every_arm_equals_the_reference(arm: str) -> None:
 
 
 @pytest.mark.parametrize("backend", ["native", "reference"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=seeds, cut=st.integers(0, 12))
 def test_run_is_so_many_steps_and_a_snapshot_between_changes_nothing(backend: str, seed: int, cut: int) -> None:
     document = random_document(seed, _native.executor.operators())
@@ -159,7 +159,7 @@ def test_run_is_so_many_steps_and_a_snapshot_between_changes_nothing(backend: st
 
 
 @pytest.mark.parametrize("backend", ["native", "reference"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=seeds)
 def test_every_form_of_a_call_gives_the_same_bits(backend: str, seed: int) -> None:
     """step_many of sessions in different states, indices instead of arrays, `keep`, `out`, threads and no accounts."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edgesnn.errors import ModelError, RecordingError, UsageError
@@ -88,7 +88,6 @@ def chains(draw: st.DrawFn) -> list[Filter]:
 
 
 @given(chains(), st.integers(0, 1 << 16), st.integers(0, 400), st.lists(st.integers(0, 400), max_size=6), st.booleans())
-@settings(deadline=None)
 def test_chains_equal_the_reference_in_any_split(
     filters: list[Filter], seed: int, count: int, cuts: list[int], restore: bool
 ) -> None:

@@ -111,7 +111,7 @@ def check(seed: int) -> int:
     return spikes
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.integers(0, 2**32))
 def test_blocks_over_points_equal_the_reference(seed: int) -> None:
     check(seed)

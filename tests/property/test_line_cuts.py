@@ -20,7 +20,7 @@ def cut_up(cutter: Cutter, data: bytes, cuts: list[int]) -> list[Cut]:
     return [one for a, b in pairwise(edges) for one in cutter.feed(data[a:b])] + cutter.finish()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from(PIECES), max_size=40).map(b"".join), CUTS)
 def test_lines_are_those_of_the_whole(data: bytes, cuts: list[int]) -> None:
     wanted = data.split(b"\n")
@@ -54,7 +54,7 @@ def entry(fields: list[tuple[bytes, bytes]], binary: bool) -> bytes:
     return made + b"\n"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(st.none() | VALUES, PLAIN, VALUES, st.booleans()), max_size=6), CUTS)
 def test_a_journal_gives_the_messages_and_hosts_of_its_entries(
     entries: list[tuple[bytes | None, bytes, bytes, bool]], cuts: list[int]
@@ -85,7 +85,7 @@ def test_a_journal_field_of_any_length_takes_no_more_memory_than_a_line() -> Non
     assert cutter.counters["bytes_cut"] == 70_000 - MOST_BYTES
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=400), CUTS)
 def test_bytes_that_are_no_journal_give_the_same_in_any_split(data: bytes, cuts: list[int]) -> None:
     assert cut_up(JournalCutter(), data, cuts) == cut_up(JournalCutter(), data, [])

@@ -84,7 +84,7 @@ messages = st.lists(
 @pytest.mark.parametrize("datagrams", [False, True])
 @pytest.mark.parametrize("name", FORMATS)
 @given(some=messages)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_nothing_that_comes_stops_a_source_or_turns_its_time_back(
     name: str, datagrams: bool, some: list[Message]
 ) -> None:
@@ -92,14 +92,14 @@ def test_nothing_that_comes_stops_a_source_or_turns_its_time_back(
 
 
 @given(some=messages)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_nothing_that_comes_stops_a_connection_of_aedat4(some: list[Message]) -> None:
     checked(source("aedat4", some))
 
 
 @pytest.mark.parametrize("name", ["evt2", "evt3"])
 @given(cuts=st.lists(st.integers(0, 14_000), max_size=30))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_split_of_a_stream_gives_what_the_decoder_gives(name: str, cuts: list[int]) -> None:
     data = encoded(EVENTS, name)
     edges = sorted({0, *(min(cut, len(data)) for cut in cuts), len(data)})
@@ -120,7 +120,7 @@ events_of_a_link: Any = st.lists(
 
 
 @given(events_of_a_link)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_events_of_any_times_at_all_stay_within_a_second_of_each_other(some: list[Message]) -> None:
     link = GivenLink(some)
     link.gives_events = True

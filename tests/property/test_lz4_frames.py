@@ -29,14 +29,14 @@ options = st.fixed_dictionaries(
 
 
 @given(contents(), options)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_whole_frame_gives_its_content(content: bytes, options: dict[str, Any]) -> None:
     frame = lz4.compress(content, **options)
     assert _native.events.lz4_frame(frame, MOST) == (content if len(content) <= MOST else None)
 
 
 @given(contents(), st.integers(0, 2**32 - 1), st.integers(1, 3))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_a_damaged_frame_gives_the_same_as_the_package_or_nothing(content: bytes, seed: int, hits: int) -> None:
     frame = damaged(np.random.default_rng(seed), lz4.compress(content), hits)
     ours = _native.events.lz4_frame(frame, MOST)
@@ -50,7 +50,7 @@ def test_a_damaged_frame_gives_the_same_as_the_package_or_nothing(content: bytes
 
 
 @given(contents())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_is_too_large_cut_or_followed_by_something_is_left_to_others(content: bytes) -> None:
     frame = lz4.compress(content)
     assert _native.events.lz4_frame(frame + b"\0", MOST) is None

@@ -61,7 +61,7 @@ def source(tmp_path_factory):
     return path
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(graph=graphs(), profile=st.sampled_from(["plain", "norse"]))
 def test_any_wiring_is_imported_and_runs(source, graph, profile):
     with pytest.MonkeyPatch.context() as patch:

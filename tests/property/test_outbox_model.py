@@ -204,7 +204,7 @@ ACTIONS = ["put", "put", "next", "ack", "rewind", "drop", "age", "restart"]
 
 
 @pytest.mark.parametrize("kind", ["memory", "durable"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.sampled_from(ACTIONS), max_size=50), st.sampled_from(POLICIES), st.integers(1, 5))
 def test_an_outbox_is_the_list_that_it_says_it_is(kind, actions, policy, capacity):
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
@@ -215,7 +215,7 @@ def test_an_outbox_is_the_list_that_it_says_it_is(kind, actions, policy, capacit
         pair.finish()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(st.sampled_from([*ACTIONS[:6], *FAULTS, "mended"]), max_size=50), st.sampled_from(POLICIES))
 @example(["doubtful", "put", "next"], "overwrite_oldest")
 @example(["doubtful", "put", "broken"], "overwrite_oldest")

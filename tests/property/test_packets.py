@@ -58,7 +58,7 @@ def decode(stream: Stream, cuts: Sequence[int], on_corrupt: str, *, restore: boo
 
 
 @given(streams((*EVT_ORACLES, *ORACLES)))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 def test_skip_equals_the_oracle(stream: Stream) -> None:
     events, triggers, t_end_us, counters, message = decode(stream, [], "skip")
     expected = oracle(stream)
@@ -70,7 +70,7 @@ def test_skip_equals_the_oracle(stream: Stream) -> None:
 
 
 @given(streams(("csv",)))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 def test_text_equals_the_slow_reader(stream: Stream) -> None:
     events, _, t_end_us, counters, message = decode(stream, [], "skip")
     expected = decode_csv(stream.data, SENSOR, stream.variant)
@@ -83,7 +83,7 @@ def test_text_equals_the_slow_reader(stream: Stream) -> None:
 
 
 @given(streams((*EVT_ORACLES, *ORACLES), hits=0))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_strict_gives_all_events_of_whole_streams_and_refuses_the_others(stream: Stream) -> None:
     expected = oracle(stream)
     events, _, _, _, message = decode(stream, [], "strict")
@@ -94,26 +94,26 @@ def test_strict_gives_all_events_of_whole_streams_and_refuses_the_others(stream:
 
 
 @given(streams(), st.lists(st.integers(0, 1000), max_size=12), st.sampled_from(["strict", "skip"]))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_every_split_gives_the_same(stream: Stream, cuts: list[int], on_corrupt: str) -> None:
     whole = decode(stream, [], on_corrupt)
     assert decode(stream, cuts, on_corrupt) == whole
 
 
 @given(streams(), st.sampled_from(["strict", "skip"]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_byte_by_byte_gives_the_same(stream: Stream, on_corrupt: str) -> None:
     assert decode(stream, range(len(stream.data)), on_corrupt) == decode(stream, [], on_corrupt)
 
 
 @given(streams(), st.lists(st.integers(0, 1000), max_size=12), st.sampled_from(["strict", "skip"]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_save_and_load_in_the_middle_give_the_same(stream: Stream, cuts: list[int], on_corrupt: str) -> None:
     assert decode(stream, cuts, on_corrupt, restore=True) == decode(stream, [], on_corrupt)
 
 
 @given(streams(hits=12))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_event_is_ever_outside_the_sensor_and_skip_never_fails(stream: Stream) -> None:
     events, _, _, _, message = decode(stream, [100], "skip")
     assert message == ""
@@ -122,7 +122,7 @@ def test_no_event_is_ever_outside_the_sensor_and_skip_never_fails(stream: Stream
 
 
 @given(streams(hits=12))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_strict_stops_where_skip_begins_to_count(stream: Stream) -> None:
     events, _, _, _, message = decode(stream, [], "strict")
     skipped = decode(stream, [], "skip")
@@ -138,7 +138,7 @@ def test_strict_stops_where_skip_begins_to_count(stream: Stream) -> None:
     st.integers(1, 130),
     st.integers(1, 5000),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_packets_keep_the_events_and_their_order(
     steps: list[tuple[int, int]], cuts: list[int], count: int, duration_us: int
 ) -> None:

@@ -114,7 +114,7 @@ def run(
 cut_lists = st.lists(st.integers(0, 900), max_size=12)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(streams(), cut_lists, st.booleans(), ENCODINGS)
 def test_the_split_of_the_bytes_changes_nothing(stream: Stream, cuts: list[int], strict: bool, encoding: Any) -> None:
     whole, split = run(stream, [], strict, encoding), run(stream, cuts, strict, encoding)
@@ -124,19 +124,19 @@ def test_the_split_of_the_bytes_changes_nothing(stream: Stream, cuts: list[int],
         assert split[1] == whole[1]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(streams(("evt3",)), ENCODINGS)
 def test_every_single_byte_a_packet_changes_nothing(stream: Stream, encoding: Any) -> None:
     assert run(stream, range(len(stream.data)), False, encoding) == run(stream, [], False, encoding)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(streams(), cut_lists, ENCODINGS)
 def test_a_restored_chain_goes_on_as_if_nothing_had_happened(stream: Stream, cuts: list[int], encoding: Any) -> None:
     assert run(stream, cuts, False, encoding, restore=True) == run(stream, [], False, encoding)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(streams(), st.integers(0, 30), ENCODINGS)
 def test_a_snapshot_between_two_decisions_of_one_packet_is_exact(stream: Stream, after: int, encoding: Any) -> None:
     whole, _, _ = run(stream, [], False, encoding)
@@ -165,7 +165,7 @@ FILTERS = parse_filters(
 filter_lists = st.lists(st.sampled_from(FILTERS), min_size=1, max_size=4)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(streams(), cut_lists, ENCODINGS, filter_lists)
 def test_filters_give_the_same_in_any_split_and_through_snapshots(
     stream: Stream, cuts: list[int], encoding: Any, filters: list[Filter]
@@ -187,7 +187,7 @@ def event_arrays(draw: st.DrawFn) -> np.ndarray[Any, Any]:
     return events
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(event_arrays(), ENCODINGS, filter_lists)
 def test_filters_of_the_chain_are_those_of_events_filtered_before(
     events: np.ndarray[Any, Any], encoding: Any, filters: list[Filter]
@@ -241,7 +241,7 @@ def window_fields(events: Any, inside: Any, encoding: Any, number: int, t0_us: i
     return tuple(vars(made).values())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(event_arrays(), st.lists(st.integers(0, 320), max_size=6), ENCODINGS, st.booleans(), st.booleans())
 def test_the_chain_equals_its_parts_put_together_plainly(
     events: Any, cuts: list[int], encoding: Any, minmax: bool, run_idle: bool
@@ -258,7 +258,7 @@ def test_the_chain_equals_its_parts_put_together_plainly(
     assert found == plain_decisions(events, encoding, run_idle)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(streams(), st.integers(0, 2**32 - 1), st.integers(1, 6), ENCODINGS)
 def test_a_tampered_snapshot_is_refused_or_harmless(stream: Stream, seed: int, hits: int, encoding: Any) -> None:
     chain = make_chain(encoding, stream.format)

@@ -68,7 +68,7 @@ def oracle(some: list[Packet]) -> Outcome:
 
 
 @given(encodings, seeds, st.sampled_from([1, 2]), st.sampled_from([0, 0, 1, 5]))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_messages_equal_the_oracle_damaged_or_not(encoding: str, seed: int, ros: int, harm: int) -> None:
     some = made(encoding, seed, harm=harm)
     events, decoder, error = decode(some, ros)
@@ -81,7 +81,7 @@ def test_messages_equal_the_oracle_damaged_or_not(encoding: str, seed: int, ros:
 
 
 @given(encodings, seeds, st.integers(1, 5))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_strict_says_in_which_message_and_gives_what_was_before(encoding: str, seed: int, harm: int) -> None:
     some = made(encoding, seed, harm=harm)
     whole, skipping, _ = decode(some, 2)
@@ -106,7 +106,7 @@ def framed(some: list[Packet]) -> bytes:
 
 
 @given(st.sampled_from(ENCODINGS[1:]), seeds, st.lists(st.integers(0, 3000), max_size=6), st.integers(0, 8))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_every_split_and_restored_state_of_the_native_decoder_is_the_same(
     encoding: str, seed: int, cuts: list[int], harm: int
 ) -> None:
@@ -157,7 +157,7 @@ def test_after_a_gap_no_column_of_before_is_used() -> None:
 
 
 @given(encodings, seeds, st.sampled_from([1, 2]), st.integers(1, 30))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_damaged_message_is_refused_or_read_in_bounds(encoding: str, seed: int, ros: int, harm: int) -> None:
     rng = np.random.default_rng(seed)
     packet = packets(encoding, rng, 1)[0]

@@ -86,7 +86,7 @@ def with_odd(draw: st.DrawFn, values: Any, dtype: str) -> Any:
 
 @pytest.mark.parametrize("on_corrupt", ["strict", "skip"])
 @given(tables())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_rows_give_the_same_with_and_without_care(on_corrupt: str, table: tuple[list[str], list[list[Any]]]) -> None:
     names, blocks = table
     assert result(names, blocks, on_corrupt, careful=False) == result(names, blocks, on_corrupt, careful=True)

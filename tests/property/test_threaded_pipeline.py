@@ -49,7 +49,7 @@ def pieces(data: bytes, cuts: Sequence[int]) -> list[bytes]:
     return [data[start:stop] for start, stop in itertools.pairwise(edges)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(streams(), cut_lists, st.booleans(), ENCODINGS, POLICIES)
 def test_pushes_in_any_split_decide_as_the_callers_thread(
     stream: Stream, cuts: list[int], strict: bool, encoding: Any, when_full: str
@@ -65,7 +65,7 @@ def test_pushes_in_any_split_decide_as_the_callers_thread(
         same_counters(chain, counters)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(streams(), cut_lists, st.booleans(), ENCODINGS)
 def test_a_pipe_read_by_a_thread_decides_as_the_callers_thread(
     stream: Stream, cuts: list[int], strict: bool, encoding: Any
@@ -95,7 +95,7 @@ def test_a_pipe_read_by_a_thread_decides_as_the_callers_thread(
         same_counters(chain, counters)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(streams(), cut_lists, ENCODINGS, st.booleans())
 def test_snapshots_go_from_either_mode_to_the_other(
     stream: Stream, cuts: list[int], encoding: Any, to_threads: bool
@@ -123,7 +123,7 @@ def test_snapshots_go_from_either_mode_to_the_other(
     assert {name: after[name] for name in counters} == counters
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(streams(("evt3", "evt2")), st.integers(1, 300), POLICIES)
 def test_a_stalled_consumer_loses_nothing_without_a_name(stream: Stream, size: int, when_full: str) -> None:
     """The decoder sees every byte, whatever is dropped behind it: its counters are those of the whole stream."""

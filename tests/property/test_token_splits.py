@@ -32,7 +32,7 @@ def tokenizer_of(name: str) -> Tokenizer:
 
 
 @pytest.mark.parametrize("name", [*SPECS, "huggingface"])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=TEXTS, cuts=st.lists(st.integers(0, 60), max_size=6))
 def test_any_split_through_any_snapshot_gives_the_same_tokens(name: str, data: bytes, cuts: list[int]) -> None:
     tokenizer = tokenizer_of(name)
@@ -49,7 +49,7 @@ def test_any_split_through_any_snapshot_gives_the_same_tokens(name: str, data: b
 
 
 @pytest.mark.parametrize("name", ["bytes", "characters", "huggingface"])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(text=st.text("\n abcé€\U0001f642", max_size=30))
 def test_text_comes_back_and_no_piece_ends_inside_a_character(name: str, text: str) -> None:
     tokenizer = tokenizer_of(name)
@@ -62,7 +62,7 @@ def test_text_comes_back_and_no_piece_ends_inside_a_character(name: str, text: s
     assert decoder.finish() == ""
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(tokens=st.lists(st.integers(0, 255), max_size=40))
 def test_bytes_that_are_no_text_are_replaced_as_python_replaces_them(tokens: list[int]) -> None:
     assert decode(make_tokenizer(SPECS["bytes"]), tokens) == bytes(tokens).decode("utf-8", "replace")

@@ -43,7 +43,7 @@ def written(name: str, events: np.ndarray, cuts: list[int], folder: str) -> Path
 
 @pytest.mark.parametrize("name", WRITABLE)
 @given(recordings(), st.lists(st.integers(0, 300), max_size=5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_is_written_is_read(name: str, events: np.ndarray, cuts: list[int]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         recording = edgesnn.open(written(name, events, cuts, folder), format=name)
@@ -54,7 +54,7 @@ def test_what_is_written_is_read(name: str, events: np.ndarray, cuts: list[int])
 
 @pytest.mark.parametrize("name", WRITABLE)
 @given(recordings(wild=True), st.lists(st.integers(0, 300), max_size=5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_wild_times_are_read_back_or_refused(name: str, events: np.ndarray, cuts: list[int]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         try:

@@ -25,7 +25,7 @@ options = st.fixed_dictionaries(
 
 
 @given(contents(), options)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_whole_frame_gives_its_content(content: bytes, options: dict[str, Any]) -> None:
     frame = zstd.ZstdCompressor(**options).compress(content)
     left = not content or not options["write_content_size"]
@@ -33,7 +33,7 @@ def test_a_whole_frame_gives_its_content(content: bytes, options: dict[str, Any]
 
 
 @given(contents())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_is_too_large_cut_or_followed_by_something_is_left_to_others(content: bytes) -> None:
     frame = zstd.compress(content + bytes(range(40)))
     size = len(content) + 40
@@ -55,7 +55,7 @@ def test_a_window_of_more_than_8_mib_is_left_to_others() -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 6), st.sampled_from(["strict", "skip"]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_packets_come_the_same_by_pieces(seed: int, hits: int, on_corrupt: str) -> None:
     _, _, header, data = made_up(seed, "zstd", 60)
     data = damaged(np.random.default_rng(seed), data, hits)

@@ -35,7 +35,7 @@ def made(files: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bun
 
 
 @given(st.sampled_from(["events", "tokens"]), st.floats(0, 1, exclude_max=True), st.integers(0, 7))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60)
 def test_one_bit_anywhere_is_found(made, tmp_path, kind, share, bit):
     data = bytearray(Path(made[kind].path).read_bytes())
     data[int(share * len(data))] ^= 1 << bit
@@ -45,7 +45,7 @@ def test_one_bit_anywhere_is_found(made, tmp_path, kind, share, bit):
 
 
 @given(st.sampled_from(["events", "tokens"]), st.floats(0, 1, exclude_max=True))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=30)
 def test_one_that_is_cut_is_one_clear_error(made, tmp_path, kind, share):
     data = Path(made[kind].path).read_bytes()
     (tmp_path / "cut.bundle").write_bytes(data[: int(share * len(data))])

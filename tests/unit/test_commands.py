@@ -94,7 +94,7 @@ RECORDS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=300) | RECORDS.map(lambda record: json.dumps(record).encode()), st.sampled_from(VERBS))
 def test_any_payload_is_answered_validly_or_not_at_all(data, verb):
     desk = make_desk()

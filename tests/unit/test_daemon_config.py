@@ -307,7 +307,7 @@ def test_bytes_that_are_no_configuration_are_refused(tmp_path, data):
         read(str(path))
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.data())
 def test_a_damaged_configuration_is_read_or_refused_on_one_line_each(tmp_path, data):
     text = re.sub(r"^#([a-z0-9_]+ = )", r"\1", template(), flags=re.MULTILINE).encode()

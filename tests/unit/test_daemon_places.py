@@ -69,7 +69,7 @@ def numbers(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[tuple[st
     return [(path, value)] if type(value) is int else []
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(documents())
 def test_every_number_stands_on_its_line(text):
     lines, places = text.split("\n"), lines_of(text)

@@ -31,7 +31,7 @@ def readouts(draw: st.DrawFn) -> Readout:
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(readouts(), st.data())
 def test_native_and_readable_decide_agree_bit_for_bit(readout: Readout, data: st.DataObject) -> None:
     native, plain = _native.pipeline.Decide(readout), Decide(readout)

@@ -47,7 +47,7 @@ def stream(random: np.random.Generator, sensor: Size, count: int) -> np.ndarray[
     return events
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(ADAPTS), SIZES, SIZES)
 def test_every_pixel_lies_where_the_definition_says(adapt: Any, sensor: Size, onto: Size) -> None:
     if not takes(adapt, sensor, onto):
@@ -62,7 +62,7 @@ def test_every_pixel_lies_where_the_definition_says(adapt: Any, sensor: Size, on
             assert (found if min(found) >= 0 else None) == plain(adapt, sensor, onto, x, y)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(ADAPTS), SIZES, SIZES)
 def test_only_a_crop_leaves_pixels_out_and_the_own_sensor_stays(adapt: Any, sensor: Size, onto: Size) -> None:
     for axis in placement(adapt, onto, onto):
@@ -75,7 +75,7 @@ def test_only_a_crop_leaves_pixels_out_and_the_own_sensor_stays(adapt: Any, sens
         assert (np.diff(axis) >= 0).all()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from([None, *ADAPTS]), SIZES, SIZES, st.integers(0, 2**32 - 1), st.integers(1, 3))
 def test_both_forms_are_one_event_after_the_other(adapt: Any, sensor: Size, onto: Size, seed: int, bound: int) -> None:
     sensor = sensor if adapt is not None and takes(adapt, sensor, onto) else onto

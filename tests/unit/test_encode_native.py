@@ -58,7 +58,7 @@ def encodings(draw: st.DrawFn) -> PointEncoding:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     encodings(),
     st.integers(1, 1500),
@@ -78,7 +78,7 @@ def test_every_window_is_encoded_as_the_reference_does(
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(encodings(), st.sampled_from([1, 3, 300, 16384]), st.integers(0, 2**32))
 def test_given_points_are_grouped_as_the_reference_does(encoding: PointEncoding, spread: int, seed: int) -> None:
     coordinates = np.random.default_rng(seed).integers(0, spread, (encoding.points, 4)).astype(np.int32)

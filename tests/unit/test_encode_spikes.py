@@ -76,7 +76,7 @@ def streams(draw: st.DrawFn) -> np.ndarray[Any, Any]:
     return stream
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(streams(), encodings(), st.integers(0, 5))
 def test_both_forms_are_one_event_after_the_other(stream: Any, encoding: SpikeEncoding, number: int) -> None:
     origin = 0 if encoding.origin == "zero" or not len(stream) else int(stream["t"][0])
@@ -92,7 +92,7 @@ def test_both_forms_are_one_event_after_the_other(stream: Any, encoding: SpikeEn
     assert clamped == sum(map(len, plainly(stream, unbounded, number, origin))) - sum(map(len, expected))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(streams(), encodings())
 def test_the_first_window_needs_no_start(stream: Any, encoding: SpikeEncoding) -> None:
     origin = 0 if encoding.origin == "zero" or not len(stream) else int(stream["t"][0])
@@ -100,7 +100,7 @@ def test_the_first_window_needs_no_start(stream: Any, encoding: SpikeEncoding) -
     assert lists(encode_spikes(stream, encoding)) == lists(native.encode_spikes(stream, encoding)) == expected
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(1, 50), ROUNDINGS, st.integers(1, 9), st.integers(1, 9), st.integers(0, 40))
 def test_a_window_is_the_times_of_its_bins(bin_us: int, rounding: Any, length: int, hop: int, number: int) -> None:
     grid = TimeGrid(length, hop, bin_us, rounding)

@@ -52,7 +52,7 @@ def event_arrays(draw: st.DrawFn) -> np.ndarray:
     ("name", "variant"), [("evt2", ""), ("evt21", ""), ("evt21", "legacy"), ("evt3", ""), ("dat", ""), ("es", "")]
 )
 @given(event_arrays())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_slow_reader_reads_the_events_in_their_order(name: str, variant: str, events: np.ndarray) -> None:
     outcome = read(name, written(name, events, SENSOR, variant=variant)[1], variant)
     assert outcome.events == events.tolist()

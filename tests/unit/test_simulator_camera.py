@@ -29,7 +29,7 @@ def test_a_still_scene_without_noise_gives_no_event() -> None:
 
 
 @given(st.floats(0.05, 3.5), st.floats(0.05, 0.6), st.integers(1, 7), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_ramp_gives_one_event_per_threshold(change: float, threshold: float, frames: int, brighter: bool) -> None:
     count = change / threshold
     if abs(count - round(count)) < CODE / threshold:
@@ -54,7 +54,7 @@ def test_a_change_that_comes_back_gives_as_many_events_down_as_up() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 400)), max_size=80), st.integers(1, 120))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_refractory_equals_the_event_by_event_rule(pairs: list[tuple[int, int]], refractory_us: int) -> None:
     pairs = sorted(pairs)
     last: dict[int, int] = {}

@@ -79,7 +79,7 @@ BURSTS = st.lists(st.lists(LINES, max_size=20), max_size=4)
 
 
 @pytest.mark.parametrize("name", MODELS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(bursts=BURSTS, sessions=st.integers(1, 9))
 def test_bursts_are_predicted_as_lines_one_by_one(name: str, bursts: Any, sessions: int) -> None:
     model = MODELS[name]
@@ -91,7 +91,7 @@ def test_bursts_are_predicted_as_lines_one_by_one(name: str, bursts: Any, sessio
     assert (counters["lines"], counters["pending"]) == (len(wanted), 0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(bursts=BURSTS, cut=st.integers(0, 60), again=st.booleans())
 def test_a_snapshot_between_predictions_of_a_burst_is_of_the_lines_given(bursts: Any, cut: int, again: bool) -> None:
     model = MODELS["head"]
@@ -156,7 +156,7 @@ def test_an_error_comes_after_the_predictions_before_it_and_the_sessions_stay() 
 
 
 @pytest.mark.parametrize("name", ["float32", "int8 by line", pytest.param("reference", marks=pytest.mark.full)])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(lengths=st.lists(st.lists(st.integers(1, 40), min_size=1, max_size=3), min_size=1, max_size=20))
 def test_work_together_gives_the_bits_and_counts_of_work_alone(name: str, lengths: list[list[int]]) -> None:
     model = MODELS[name]

@@ -26,7 +26,7 @@ def drawn(sampling: Sampling, logits: Any = LOGITS, count: int = 4000) -> np.nda
     return np.bincount([sampler.pick(logits) for _ in range(count)], minlength=len(logits)) / count
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.floats(-200, 200, width=32), min_size=1, max_size=40), st.data())
 def test_probabilities_are_those_of_the_softmax(values: list[float], data: st.DataObject) -> None:
     logits = np.array([values], dtype=np.float32)

@@ -163,7 +163,7 @@ def test_a_reset_of_the_streams_own_is_said() -> None:
     assert a.tokens.bits_per_token == b.tokens.bits_per_token
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.sampled_from([*LINES, "gate\xff", "a" * 50]), max_size=8), st.integers(0, 8), st.booleans())
 def test_killed_and_restored_it_goes_on_byte_for_byte(lines: list[str], cut: int, labels: bool) -> None:
     options: dict[str, Any] = {"key": 0, "sessions": 2, "threshold": None if labels else 5.0}

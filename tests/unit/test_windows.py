@@ -67,7 +67,7 @@ def plain_windows(events: np.ndarray[Any, Any], t_end_us: int | None, length: in
 steps = st.lists(st.integers(-3, 12), max_size=80)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(steps, st.lists(st.integers(0, 9), max_size=12), st.integers(1, 40), st.integers(1, 60), st.integers(0, 200))
 def test_windows_by_time_are_what_the_rule_says_for_any_packets(
     deltas: list[int], sizes: list[int], length: int, hop: int, tail: int
@@ -103,7 +103,7 @@ def windows_of_bins(events: np.ndarray[Any, Any], grid: TimeGrid) -> list[tuple[
     return windows
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     steps,
     st.integers(-60, 200),
@@ -127,7 +127,7 @@ def test_windows_of_bins_hold_the_events_of_their_bins(
     assert counters["windows_skipped"] == (grid.first_number(int(events["t"][0]) - first) if len(events) else 0)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 90), st.lists(st.integers(0, 9), max_size=12), st.integers(1, 12), st.integers(1, 20))
 def test_windows_by_count_are_what_the_rule_says_for_any_packets(
     count: int, sizes: list[int], length: int, hop: int
@@ -141,7 +141,7 @@ def test_windows_by_count_are_what_the_rule_says_for_any_packets(
     assert counters["processed"] + dropped == count
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(steps, st.integers(0, 80), st.integers(1, 40), st.integers(1, 60))
 def test_a_restored_cutter_goes_on_as_if_nothing_had_happened(
     deltas: list[int], at: int, length: int, hop: int
