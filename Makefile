@@ -10,6 +10,10 @@ PYTEST_ARGS ?=
 # One more than processors, many tests wait; four at most.
 TEST_JOBS ?= $(shell n=$$(nproc); echo $$((n < 4 ? n + 1 : 4)))
 PARALLEL = -n $(TEST_JOBS) --dist worksteal
+# A worker's numpy and torch with a thread for each processor stand in each other's way: three times the processor time.
+ONE_THREAD = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+# Hypothesis draws one in three examples but for `make test-full`.
+SMALL = EDGESNN_DRAWN_SHARE=3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
@@ -44,7 +48,7 @@ $(VENV)/.installed: $(SOURCES) | check
 $(TEST_VENV)/.installed: pyproject.toml tools/requirements.py tools/use_tree.py | check
 	$(STEP) "virtual environment for tests" $(PYTHON) -m venv $(TEST_VENV)
 	@mkdir -p build && $(TEST_VENV)/bin/python tools/requirements.py --build broker nir events tokens test bench dev > build/requirements.txt
-	$(STEP) "requirements of the tests" $(TEST_VENV)/bin/python $(PIP) -r build/requirements.txt
+	$(STEP) "requirements of the tests" $(TEST_VENV)/bin/python $(PIP) --no-compile -r build/requirements.txt
 	@$(TEST_VENV)/bin/python tools/use_tree.py
 	@touch $@
 
@@ -52,7 +56,7 @@ $(NUMPY1_VENV)/.installed: pyproject.toml tools/requirements.py tools/use_tree.p
 	$(STEP) "virtual environment with numpy 1.26" $(PYTHON) -m venv $(NUMPY1_VENV)
 	@mkdir -p build && $(NUMPY1_VENV)/bin/python tools/requirements.py broker nir events tokens test | grep -v '^torch' > build/requirements-numpy1.txt
 	@echo 'numpy==1.26.*' >> build/requirements-numpy1.txt
-	$(STEP) "requirements with numpy 1.26" $(NUMPY1_VENV)/bin/python $(PIP) -r build/requirements-numpy1.txt
+	$(STEP) "requirements with numpy 1.26" $(NUMPY1_VENV)/bin/python $(PIP) --no-compile -r build/requirements-numpy1.txt
 	@$(NUMPY1_VENV)/bin/python tools/use_tree.py
 	@touch $@
 
@@ -74,13 +78,13 @@ native-test: native
 
 test: native-test  ## install what the tests need, build, and run every test at its small size
 	@EDGESNN_MOSQUITTO="$$(sh tools/get_mosquitto.sh)"; [ -z "$$EDGESNN_MOSQUITTO" ] || export EDGESNN_MOSQUITTO; \
-	    echo "$$ $(TEST_VENV)/bin/python -m pytest $(PARALLEL) -m 'not full' $(PYTEST_ARGS)"; \
-	    PATH="$(CURDIR)/$(TEST_VENV)/bin:$$PATH" timeout --signal=INT --kill-after=30 1500 $(TEST_VENV)/bin/python -m pytest $(PARALLEL) -m 'not full' $(PYTEST_ARGS)
+	    echo "$$ $(ONE_THREAD) $(SMALL) $(TEST_VENV)/bin/python -m pytest $(PARALLEL) -m 'not full' $(PYTEST_ARGS)"; \
+	    PATH="$(CURDIR)/$(TEST_VENV)/bin:$$PATH" $(ONE_THREAD) $(SMALL) timeout --signal=INT --kill-after=30 1500 $(TEST_VENV)/bin/python -m pytest $(PARALLEL) -m 'not full' $(PYTEST_ARGS)
 
 test-full: native-test  ## the same with the full sizes
 	@EDGESNN_MOSQUITTO="$$(sh tools/get_mosquitto.sh)"; [ -z "$$EDGESNN_MOSQUITTO" ] || export EDGESNN_MOSQUITTO; \
-	    echo "$$ $(TEST_VENV)/bin/python -m pytest $(PARALLEL) $(PYTEST_ARGS)"; \
-	    PATH="$(CURDIR)/$(TEST_VENV)/bin:$$PATH" $(TEST_VENV)/bin/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
+	    echo "$$ $(ONE_THREAD) $(TEST_VENV)/bin/python -m pytest $(PARALLEL) $(PYTEST_ARGS)"; \
+	    PATH="$(CURDIR)/$(TEST_VENV)/bin:$$PATH" $(ONE_THREAD) $(TEST_VENV)/bin/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 SOAK_MINUTES ?= 30
 soak: native  ## the service under faults at random for SOAK_MINUTES (30): nothing accepted is lost, nothing grows
@@ -88,8 +92,8 @@ soak: native  ## the service under faults at random for SOAK_MINUTES (30): nothi
 	    $(TEST_VENV)/bin/python -m tests.soak --minutes $(SOAK_MINUTES)
 
 test-numpy1: native $(NUMPY1_VENV)/.installed  ## the tests that need no torch, with numpy 1.26
-	@echo "$$ $(NUMPY1_VENV)/bin/python -m pytest $(PARALLEL) -m 'not full' tests/unit"
-	@PATH="$(CURDIR)/$(NUMPY1_VENV)/bin:$$PATH" $(NUMPY1_VENV)/bin/python -m pytest $(PARALLEL) -m 'not full' tests/unit
+	@echo "$$ $(ONE_THREAD) $(SMALL) $(NUMPY1_VENV)/bin/python -m pytest $(PARALLEL) -m 'not full' tests/unit"
+	@PATH="$(CURDIR)/$(NUMPY1_VENV)/bin:$$PATH" $(ONE_THREAD) $(SMALL) $(NUMPY1_VENV)/bin/python -m pytest $(PARALLEL) -m 'not full' tests/unit
 
 stubs: native  ## write the types of the native module (edgesnn/_native/*.pyi) anew
 	$(TEST_VENV)/bin/python tools/make_stubs.py

@@ -13,6 +13,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 FULL_SIZE_S = 1800  # the limit of one test at its full size, on a busy machine too
 SHARE = int(os.environ.get("EDGESNN_TEST_SHARE") or 1)  # one in so many cases of each test: under emulation
+DRAWN_SHARE = int(os.environ.get("EDGESNN_DRAWN_SHARE") or SHARE)  # the same for what Hypothesis draws: in `make test`
 REQUIRED = os.environ.get("EDGESNN_REQUIRE_SHARED") == "1"
 
 # a machine with other work is slow: no reason to fail
@@ -48,16 +49,18 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give the full sizes the time that they take, and leave out what EDGESNN_TEST_SHARE leaves out."""
+    """Give the full sizes the time that they take, and leave out what EDGESNN_TEST_SHARE and _DRAWN_SHARE leave out."""
     if SHARE > 1:
         keep_one_in(SHARE, config, items)
+    if DRAWN_SHARE > 1:
+        draw_one_in(DRAWN_SHARE, items)
     for item in items:
         if item.get_closest_marker("full") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(FULL_SIZE_S))
 
 
 def keep_one_in(share: int, config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep of the cases of each test function one in `share`, the first too, and let Hypothesis draw as many fewer."""
+    """Keep of the cases of each test function one in `share`, the first too."""
     functions: dict[str, list[pytest.Item]] = {}
     for item in items:
         functions.setdefault(item.nodeid.partition("[")[0], []).append(item)
@@ -65,8 +68,12 @@ def keep_one_in(share: int, config: pytest.Config, items: list[pytest.Item]) -> 
     chosen = {item.nodeid for item in kept}
     config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in chosen])
     items[:] = kept
+
+
+def draw_one_in(share: int, items: list[pytest.Item]) -> None:
+    """Let Hypothesis draw one in `share` of the examples that each test asks for."""
     drawn = "_hypothesis_internal_use_settings"
-    for function in {getattr(item, "obj", None) for item in kept}:
+    for function in {getattr(item, "obj", None) for item in items}:
         used = getattr(function, drawn, None)
         if used is not None:
             setattr(function, drawn, hypothesis.settings(used, max_examples=max(1, used.max_examples // share)))

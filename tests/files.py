@@ -145,9 +145,6 @@ def table() -> np.ndarray:
     return events
 
 
-SLOW = ("hdf5",)
-"""Labels that begin so are read by a process of their own."""
-
 # One line a format, more where its variants differ: the part before "-" is the format's name.
 WHOLE: dict[str, Callable[[], WholeFile]] = {
     "aedat2": lambda: aedat2("", "HardwareInterface: DAVIS FX3"),

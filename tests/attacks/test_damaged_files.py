@@ -12,18 +12,15 @@ import pytest
 
 import edgesnn
 from edgesnn.events import registry
-from tests.files import SENSOR, SLOW, WHOLE, WholeFile, whole
+from tests.files import SENSOR, WHOLE, WholeFile, whole
 from tests.property.streams import damaged
 
 LABELS = pytest.mark.parametrize("label", WHOLE)
 SIZES = pytest.mark.parametrize(
     ("label", "of_five"),
-    [
-        *((label, 1 if label.startswith(SLOW) else 2) for label in WHOLE),
-        *(pytest.param(label, 5, marks=pytest.mark.full) for label in WHOLE),
-    ],
+    [*((label, 1) for label in WHOLE), *(pytest.param(label, 5, marks=pytest.mark.full) for label in WHOLE)],
 )
-"""Each file, and how many of five cuts or damages: a process of its own reads some of them."""
+"""Each file, and how many of five cuts or damages."""
 
 
 def put(folder: Path, file: WholeFile, data: bytes | None = None, header: bytes | None = None) -> Path:
@@ -89,7 +86,7 @@ def test_cut_in_the_first_kilobyte_or_anywhere(tmp_path: Path, label: str, of_fi
     full = file.header + file.data
     truth, _, _ = read(put(tmp_path, file), file, "skip")
     rng = np.random.default_rng(1)
-    for cut in [*range(1, min(1024, len(full))), *rng.integers(1, len(full), 40 * of_five).tolist()]:
+    for cut in [*range(1, min(1024, len(full)), 6 - of_five), *rng.integers(1, len(full), 40 * of_five).tolist()]:
         path = put(tmp_path, file, full[:cut], b"")
         events, counters, message = read(path, file, "skip")
         np.testing.assert_array_equal(events, truth[: len(events)])

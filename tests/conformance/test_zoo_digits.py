@@ -64,8 +64,9 @@ def test_card_says_what_the_files_do(results: dict[str, list[Scored]]) -> None:
     assert edgesnn.load("digits").identity in card
 
 
+@pytest.mark.parametrize("one_in", [5, pytest.param(1, marks=pytest.mark.full)])
 def test_torch_decides_as_the_runtime_on_the_validation_set(
-    samples: list[Sample], results: dict[str, list[Scored]]
+    samples: list[Sample], results: dict[str, list[Scored]], one_in: int
 ) -> None:
     torch = pytest.importorskip("torch")
     from edgesnn.models.export import restore
@@ -74,7 +75,7 @@ def test_torch_decides_as_the_runtime_on_the_validation_set(
     model = edgesnn.load("digits-float32")
     net, encoding = restore(model.document), encoding_of(model)
     differing = 0
-    for sample, ours in zip(samples, results["digits-float32"], strict=True):
+    for sample, ours in zip(samples[::one_in], results["digits-float32"][::one_in], strict=True):
         windows = encoded(sample.events, encoding, SENSOR)
         with torch.no_grad():
             theirs = net(*features(windows, net.config.point_coding, encoding.steps, encoding.seed)).numpy()

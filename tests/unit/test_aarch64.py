@@ -41,6 +41,7 @@ def test_one_in_three_cases_of_each_test_is_kept_and_a_third_is_drawn() -> None:
     kept = ["a.py::one", "a.py::many[0]", "a.py::many[3]", "a.py::many[6]", "b.py::many[0]", "b.py::draws"]
     assert [item.nodeid for item in items] == kept
     assert [item.nodeid for item in left] == [name for name in names if name not in kept]
+    conftest.draw_one_in(3, items)
     draws()
     assert 1 <= len(drawn) <= 10
 

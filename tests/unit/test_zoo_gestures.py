@@ -29,6 +29,15 @@ def model() -> edgesnn.Model:
     return edgesnn.load("gestures")
 
 
+@pytest.fixture(scope="module")
+def fresh() -> list[Sample]:
+    """Return one recording of each gesture by a performer whom no seed of the training set makes."""
+    return [
+        Sample(name, simulate_gesture(name, [FRESH_SEED, label], 1_300_000).events, label)
+        for label, name in enumerate(CLASS_NAMES)
+    ]
+
+
 def vote(model: edgesnn.Model, samples: list[Sample]) -> dict[str, float]:
     report = summarise(score(model, samples, SENSOR, lambda done: None), CLASS_NAMES)
     return {"windows": report["by_window"], "right": round(report["by_vote"] * len(samples))}
@@ -49,12 +58,8 @@ def test_the_card_is_of_this_file(model: edgesnn.Model) -> None:
     assert f"| SpikePoint int8 | {100 * simulated['by_window']:.1f} % | {100 * simulated['by_vote']:.1f} % |" in card
 
 
-def test_fresh_simulated_performers_are_recognised(model: edgesnn.Model) -> None:
-    samples = [
-        Sample(name, simulate_gesture(name, [FRESH_SEED, label], 1_300_000).events, label)
-        for label, name in enumerate(CLASS_NAMES)
-    ]
-    assert vote(model, samples)["right"] >= 8
+def test_fresh_simulated_performers_are_recognised(model: edgesnn.Model, fresh: list[Sample]) -> None:
+    assert vote(model, fresh)["right"] >= 8
 
 
 def test_the_model_is_its_float32_twin_rounded(model: edgesnn.Model) -> None:
@@ -62,26 +67,24 @@ def test_the_model_is_its_float32_twin_rounded(model: edgesnn.Model) -> None:
     assert quantize(twin, activations="float32").identity == model.identity
 
 
-def test_torch_with_the_file_s_rounded_weights_decides_as_the_runtime(model: edgesnn.Model) -> None:
+def test_torch_with_the_file_s_rounded_weights_decides_as_the_runtime(
+    model: edgesnn.Model, fresh: list[Sample]
+) -> None:
     """What int8 costs beside the rounding that the last epochs trained: nothing."""
     torch = pytest.importorskip("torch")
     from edgesnn.models.export import restore
     from edgesnn.train.features import features
 
     net, encoding = restore(model.document), encoding_of(model)
-    samples = [
-        Sample(name, simulate_gesture(name, [FRESH_SEED, label, 1], 1_000_000).events, label)
-        for label, name in enumerate(CLASS_NAMES)
-    ]
     windows = 0
-    for result in score(model, samples, SENSOR, lambda done: None):
+    for result in score(model, fresh[::2], SENSOR, lambda done: None):
         encoded_windows = encoded(result.sample.events, encoding, SENSOR)
         with torch.no_grad():
             theirs = net(*features(encoded_windows, net.config.point_coding, encoding.steps, encoding.seed)).numpy()
         assert (theirs.argmax(axis=1) == result.scores.argmax(axis=1)).all()
         assert int(theirs.mean(axis=0).argmax()) == result.vote
         windows += len(theirs)
-    assert windows >= 25
+    assert windows >= 20
 
 
 @pytest.mark.full
