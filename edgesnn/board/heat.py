@@ -16,14 +16,9 @@ SLOWS = ("cpufreq", "devfreq", "thermal-cpufreq", "thermal-devfreq", "Processor"
 
 def temperatures_c(root: Path) -> dict[str, float]:
     """Return the temperatures of the thermal zones in degrees Celsius, by their types."""
-    found: dict[str, float] = {}
-    for number, zone in sysfs.entries(root / "class" / "thermal", r"thermal_zone([0-9]{1,4})"):
-        milli = sysfs.number(zone / "temp")
-        if milli is None or not COLDEST_C <= milli / 1000 <= HOTTEST_C:
-            continue
-        name = sysfs.text(zone / "type") or f"thermal_zone{number}"
-        found[name if name not in found else f"{name} {number}"] = milli / 1000
-    return found
+    read = {name: sysfs.number(zone / "temp") for name, zone in _by_type(root, "thermal_zone").items()}
+    known = {name: milli / 1000 for name, milli in read.items() if milli is not None}
+    return {name: celsius for name, celsius in known.items() if COLDEST_C <= celsius <= HOTTEST_C}
 
 
 def throttle_events(root: Path) -> dict[str, int]:
@@ -48,10 +43,20 @@ def throttle_events(root: Path) -> dict[str, int]:
 
 def slowed_by(root: Path) -> dict[str, int]:
     """Return by how many steps a processor or GPU is slowed down now, by the cooling device; 0: it is not."""
-    found: dict[str, int] = {}
-    for number, device in sysfs.entries(root / "class" / "thermal", r"cooling_device([0-9]{1,4})"):
-        kind, state = sysfs.text(device / "type"), sysfs.number(device / "cur_state")
-        if kind is None or state is None or state < 0 or not kind.startswith(SLOWS):
-            continue
-        found[kind if kind not in found else f"{kind} {number}"] = state
+    devices = {name: path for name, path in _by_type(root, "cooling_device").items() if name.startswith(SLOWS)}
+    states = {name: sysfs.number(device / "cur_state") for name, device in devices.items()}
+    return {name: state for name, state in states.items() if state is not None and state >= 0}
+
+
+def _by_type(root: Path, kind: str) -> dict[str, Path]:
+    """Return zones or cooling devices by their types, of one type the later ones with their numbers.
+
+    All of them, also those that tell nothing now: none has another one's name for that.
+    """
+    found: dict[str, Path] = {}
+    for number, path in sysfs.entries(root / "class" / "thermal", rf"{kind}([0-9]{{1,4}})"):
+        name = sysfs.text(path / "type") or f"{kind}{number}"
+        while name in found:
+            name = f"{name} {number}"
+        found[name] = path
     return found

@@ -146,7 +146,8 @@ def _channels(folder: Path) -> list[tuple[str, Meter]]:
         if kind == "ina3221":
             for channel in (1, 2, 3):
                 volts, amps = device / f"in{channel}_input", device / f"curr{channel}_input"
-                if sysfs.number(device / f"in{channel}_enable") == 0 or not (volts.exists() and amps.exists()):
+                off = sysfs.number(device / f"in{channel}_enable") == 0
+                if off or not (sysfs.there(volts) and sysfs.there(amps)):
                     continue
                 label = sysfs.text(device / f"in{channel}_label") or f"{kind} {channel}"
                 if label != NOT_CONNECTED:
@@ -162,7 +163,7 @@ def _counters(folder: Path) -> list[tuple[str, Meter]]:
     found: list[tuple[str, Meter]] = []
     for number, zone in sysfs.entries(folder, r"intel-rapl:([0-9]{1,3})"):
         most_uj = sysfs.number(zone / "max_energy_range_uj")
-        if most_uj is None or most_uj <= 0 or not (zone / "energy_uj").exists():
+        if most_uj is None or most_uj <= 0 or not sysfs.there(zone / "energy_uj"):
             continue
         name = sysfs.text(zone / "name") or f"intel-rapl {number}"
         found.append((name, Counter(zone / "energy_uj", most_uj)))

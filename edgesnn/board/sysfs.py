@@ -41,6 +41,11 @@ def trouble(path: Path) -> str | None:
     return None if _NUMBER.fullmatch(found) else f"{found!r} is no whole number of at most 18 digits"
 
 
+def there(path: Path) -> bool:
+    """Return whether there is such a file, whatever it is: why it tells nothing, `trouble` says."""
+    return os.path.lexists(path)
+
+
 def entries(folder: Path, pattern: str) -> Iterator[tuple[int, Path]]:
     """Yield (number, path) of what is named by a prefix and a number, in the order of numbers, `MOST_ENTRIES` at most.
 

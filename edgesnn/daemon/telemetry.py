@@ -53,9 +53,9 @@ class Telemetry:
         self._thread = threading.Thread(target=self._run, name="edgesnn-board", daemon=True)
         self._told: set[str] = set()
         self._said: set[str] = set()
-        answered = _within(FIRST_S, self._begin)
-        self._answers = answered is not None
-        self._board, found = answered or (Board(NOWHERE), Reading(clock()))
+        self._answer = _within(FIRST_S, self._begin)
+        nothing = Board(NOWHERE), Reading(clock())
+        self._board, found = self._answer if isinstance(self._answer, tuple) else nothing
         self._first = found
         self.has_power = bool(self._board.whole)
         self.has_temperature = bool(found.temperature_c)
@@ -63,8 +63,11 @@ class Telemetry:
 
     def start(self) -> None:
         """Begin, where the board has anything to look at."""
-        if not self._answers:
+        if self._answer is None:
             _log.error("the board's sensors do not answer: nothing is told of it (docs/telemetry.md)")
+            return
+        if isinstance(self._answer, Exception):
+            self._say_fault(self._answer)
             return
         there = self._board.rails
         missing = [name for name in self._section.rails or () if name not in there]
@@ -117,9 +120,13 @@ class Telemetry:
                 self._look()
                 self._failed = ""
             except Exception as error:
-                if repr(error) != self._failed:
-                    self._failed = repr(error)
-                    _log.exception("the board's sensors: this is a fault of edgesnn: please report it")
+                self._say_fault(error)
+
+    def _say_fault(self, error: Exception) -> None:
+        """Log it, the same one again and again once."""
+        if repr(error) != self._failed:
+            self._failed = repr(error)
+            _log.error("the board's sensors: this is a fault of edgesnn: please report it", exc_info=error)
 
     def _look(self) -> None:
         reading = self._board.look()
@@ -146,10 +153,17 @@ class Telemetry:
                 _log.warning("%s", line)
 
 
-def _within(seconds: float, ask: Callable[[], T]) -> T | None:
-    """Return what `ask` returns, called in a thread of its own; None: it takes longer, and is left behind."""
-    answer: queue.SimpleQueue[T] = queue.SimpleQueue()
-    threading.Thread(target=lambda: answer.put(ask()), name="edgesnn-board-first", daemon=True).start()
+def _within(seconds: float, ask: Callable[[], T]) -> T | Exception | None:
+    """Return what `ask` returns or raises, called in a thread of its own; None: it takes longer, and is left behind."""
+    answer: queue.SimpleQueue[T | Exception] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            answer.put(ask())
+        except Exception as error:
+            answer.put(error)
+
+    threading.Thread(target=run, name="edgesnn-board-first", daemon=True).start()
     try:
         return answer.get(timeout=seconds)
     except queue.Empty:

@@ -145,6 +145,21 @@ def test_a_service_begins_without_sensors_that_hang(tmp_path, caplog, monkeypatc
     assert said == ["the board's sensors do not answer: nothing is told of it (docs/telemetry.md)"]
 
 
+def test_a_fault_at_the_first_look_is_said_as_such_and_not_waited_for(tmp_path, caplog, monkeypatch):
+    def look(self: Board) -> None:
+        raise ValueError("odd")
+
+    monkeypatch.setattr(module, "FIRST_S", 60.0)  # longer than a test may take
+    monkeypatch.setattr(Board, "look", look)
+    telemetry = Telemetry(Section(sysfs=str(orin(tmp_path))), lambda: [])
+    telemetry.start()
+    assert telemetry.facts() is None
+    assert not telemetry._thread.is_alive()
+    (said,) = caplog.records
+    assert said.message == "the board's sensors: this is a fault of edgesnn: please report it"
+    assert str(said.exc_info[1]) == "odd"
+
+
 def test_what_tells_nothing_is_said_once(tmp_path, caplog, monkeypatch):
     (orin(server(tmp_path)) / "class/thermal/thermal_zone2").mkdir()
     write(tmp_path, {"class/thermal/thermal_zone2/type": "gpu-thermal", "class/thermal/thermal_zone2/temp": 50_000})

@@ -115,6 +115,7 @@ def test_files_that_go_away_come_back_or_are_pipes_are_not_known_and_not_waited_
         (os.mkfifo, "no regular file"),
         (os.mkdir, "no regular file"),
         (lambda path: os.symlink(path, path), "too many levels of symbolic links"),
+        (lambda path: os.symlink("x" * 300, path), "file name too long"),
         (lambda path: path.write_text("12 mA"), "'12 mA' is no whole number of at most 18 digits"),
         (lambda path: path.write_bytes(b"\0" * 5_000_000), "is no whole number of at most 18 digits"),
     ],
@@ -128,6 +129,22 @@ def test_why_a_rail_tells_nothing_is_said_by_its_file(tmp_path, clock, spoil, wh
     assert list(board.silent) == ["VDD_IN"]
     assert board.silent["VDD_IN"].startswith(f"{current}: ")
     assert board.silent["VDD_IN"].endswith(why)
+
+
+@pytest.mark.parametrize("spoil", [lambda path: os.symlink("x" * 300, path), lambda path: os.symlink(path, path)])
+def test_a_file_that_nobody_can_open_is_a_silent_rail_from_the_start(tmp_path, clock, spoil):
+    spoilt = {
+        "VDD_IN": orin(tmp_path) / "class/hwmon/hwmon4/in1_input",
+        "package-0": server(tmp_path) / f"{CAP}:0/energy_uj",
+    }
+    for file in spoilt.values():
+        file.unlink()
+        spoil(file)
+    board = Board(tmp_path, clock=clock)
+    assert board.look().power_w == {"VDD_CPU_GPU_CV": 1.9}
+    assert set(board.silent) == set(spoilt)
+    for rail, file in spoilt.items():
+        assert board.silent[rail].startswith(f"{file}: ")
 
 
 def test_an_impossible_value_is_said(tmp_path, clock):
@@ -156,6 +173,30 @@ def test_other_rails_may_be_the_whole_and_all_of_them_must_be_there(tmp_path, cl
 def test_a_channel_that_is_not_connected_is_no_rail(tmp_path, clock):
     write(orin(tmp_path), {"class/hwmon/hwmon4/in2_label": "NC"})
     assert Board(tmp_path, clock=clock).rails == ["VDD_IN"]
+
+
+def test_of_one_type_none_has_another_one_s_name_when_that_tells_nothing(tmp_path, clock):
+    thermal = "class/thermal"
+    for number, celsius in enumerate((40, 90, 60)):
+        write(tmp_path, {f"{thermal}/thermal_zone{number}/type": "acpitz"})
+        write(tmp_path, {f"{thermal}/thermal_zone{number}/temp": celsius * 1000})
+        write(tmp_path, {f"{thermal}/cooling_device{number}/type": "Processor"})
+        write(tmp_path, {f"{thermal}/cooling_device{number}/cur_state": number})
+    board = Board(tmp_path, clock=clock)
+    first = board.look()
+    assert first.temperature_c == {"acpitz": 40, "acpitz 1": 90, "acpitz 2": 60}
+    assert first.slowed_by == {"Processor": 0, "Processor 1": 1, "Processor 2": 2}
+    write(tmp_path, {f"{thermal}/thermal_zone0/temp": -273_000, f"{thermal}/cooling_device1/cur_state": ""})
+    then = board.look()
+    assert then.temperature_c == {"acpitz 1": 90, "acpitz 2": 60}
+    assert then.slowed_by == {"Processor": 0, "Processor 2": 2}
+
+
+def test_a_type_that_looks_like_another_zone_s_name_hides_none(tmp_path, clock):
+    for number, kind in enumerate(("a 2", "a", "a")):
+        write(tmp_path, {f"class/thermal/thermal_zone{number}/type": kind})
+        write(tmp_path, {f"class/thermal/thermal_zone{number}/temp": number * 1000})
+    assert Board(tmp_path, clock=clock).look().temperature_c == {"a 2": 0, "a": 1, "a 2 2": 2}
 
 
 def test_a_meter_of_watts_and_a_machine_without_anything(tmp_path, clock):
