@@ -65,8 +65,10 @@ def _lines(node: Node) -> list[str]:
     lines += [printable(f"    ! {text}") for text in (node.note, *node.reasons) if text]
     lines += [f"    ! its {kind} is no record of edgesnn" for kind in node.unreadable]
     for name, one in node.streams.items():
-        model = f"{one['model']} {one['precision']} {(one['sha256'] or '')[:12]} {one['backend']}"
-        lines.append(printable(f"    {name}  {one['state']}  {model}"))
+        facts = one["model"], one["precision"], (one["sha256"] or "")[:12], one["backend"]
+        words = [name, one["state"] or "no state", " ".join(word for word in facts if word) or "no model"]
+        lines.append(printable(f"    {'  '.join(words)}"))
+        lines += [printable(f"      ! {one['why']}")] if one["why"] else []
     return lines
 
 

@@ -24,7 +24,7 @@ EXPIRE_S = 35
 """What comes with `stats`, every 10 s, is unknown after so long."""
 THERE = ("starting", "waiting", "live", "idle", "ended")
 """States of a stream whose last decision still holds; of the others its entities are unavailable."""
-_LEVEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_LEVEL = re.compile(r"(?!.*-[0-9a-f]{8}$)[A-Za-z0-9_-]{1,64}")  # none that could be another name with its digest
 
 Document = dict[str, Any]
 
@@ -51,7 +51,8 @@ def _check_topic(text: str, what: str, expected: str) -> str:
     whole = 0 < len(text) <= MOST_LETTERS and not set(text) & set("+#")
     if whole and text.isprintable() and not text.startswith("$") and "" not in text.split("/"):
         return text
-    expected = f"{expected}: levels of printable characters, without + and #, {MOST_LETTERS} at most"
+    expected += ", not with $ first, which is the broker's own" if text.startswith("$") else ""
+    expected += f": levels of printable characters, none empty, without + and #, {MOST_LETTERS} at most"
     raise ConfigError(f"not {what}", found=repr(text[:MOST_LETTERS]), expected=expected)
 
 
@@ -98,13 +99,14 @@ def node_document(node: str, *, power: bool = False, temperature: bool = False) 
             **_measured(stats, "value_json.board.total_w if value_json.board else none"),
         }
     if temperature:
+        zones = "value_json.board.temperature_c"
         parts["temperature"] = {
             "p": "sensor",
             "name": "temperature",
             "device_class": "temperature",
             "unit_of_measurement": "\u00b0C",
             "suggested_display_precision": 0,
-            **_measured(stats, "value_json.board.temperature_c.values() | list | max if value_json.board else none"),
+            **_measured(stats, f"{zones}.values() | max if value_json.board and {zones} else none"),
         }
     for part in parts.values():
         part["entity_category"] = "diagnostic"
@@ -150,7 +152,7 @@ def stream_document(node: str, stream: str, labels: Sequence[str]) -> Document:
         "device_class": "duration",
         "unit_of_measurement": "ms",
         "suggested_display_precision": 2,
-        **_measured(stats, f"{one}.latency_ms.p99"),
+        **_measured(stats, f"{one}.latency_ms.p99 if {one}.latency_ms else none"),
     }
     event = {
         "p": "event",
@@ -203,10 +205,10 @@ def _topic(node: str, kind: str) -> str:
 
 
 def _word(name: str) -> str:
-    """Return a name of letters, digits, - and _, no two names the same one.
+    """Return a name of letters, digits, - and _; of two names never the same, but for digests of 32 bits that agree.
 
-    >>> _word("gate-1"), _word("gate 1")
-    ('gate-1', 'gate_1-76ffb8c9')
+    >>> _word("gate-1"), _word("gate 1"), _word("gate_1-76ffb8c9")
+    ('gate-1', 'gate_1-76ffb8c9', 'gate_1-76ffb8c9-f49222dd')
     """
     if _LEVEL.fullmatch(name):
         return name

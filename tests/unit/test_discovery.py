@@ -22,7 +22,8 @@ FIELDS = {
 }
 DEVICE_CLASSES = {
     "sensor": {"enum": {None}, "frequency": {"Hz", "kHz", "MHz", "GHz"}, "duration": {"d", "h", "min", "s", "ms", "µs"}}
-    | {"data_size": {"B", "kB", "MB", "GB"}, None: {"%", None}},
+    | {"data_size": {"B", "kB", "MB", "GB"}, None: {"%", None}}
+    | {"power": {"mW", "W", "kW", "MW", "GW", "TW"}, "temperature": {"°C", "°F", "K"}},
     "binary_sensor": {"problem": {None}},
     "event": {None: {None}},
 }
@@ -35,7 +36,8 @@ def render(template: str, value: Any) -> str:
 
 
 def documents(node: str, stream: str, labels: list[str]) -> list[dict[str, Any]]:
-    return [json.loads(encode(one)) for one in (node_document(node), stream_document(node, stream, labels))]
+    both = node_document(node, power=True, temperature=True), stream_document(node, stream, labels)
+    return [json.loads(encode(one)) for one in both]
 
 
 @given(NAMES, NAMES, st.lists(NAMES, max_size=5))
@@ -94,6 +96,8 @@ def test_templates_find_their_values(stream: str, state: str, rate: float, laten
     stats = {"streams": {stream: {"rate_hz": rate, "latency_ms": {"p99": latency}}}}
     assert float(render(parts["rate"]["value_template"], stats)) == rate
     assert float(render(parts["latency"]["value_template"], stats)) == latency
+    unknown = {"streams": {stream: {"rate_hz": None, "latency_ms": None}}}
+    assert [render(parts[name]["value_template"], unknown) for name in ("rate", "latency")] == ["None", "None"]
     health = {"streams": {stream: {"state": state}}}
     there = [render(one["value_template"], {"status": "online", **health}) for one in document["availability"]]
     assert there == ["online", "online" if state == "live" else "offline"]
@@ -132,6 +136,28 @@ def test_the_node() -> None:
     assert render(parts["waiting"]["value_template"], {"outbox": {"pending": 3}}) == "3"
 
 
+@pytest.mark.parametrize(
+    ("board", "power", "temperature"),
+    [
+        ({"total_w": 7.5, "temperature_c": {"cpu": 48.5, "a b": -1.0, "gpu": 51.25}}, "7.5", "51.25"),
+        ({"total_w": 0.0, "temperature_c": {"cpu": 0.0}}, "0.0", "0.0"),
+        ({"total_w": None, "temperature_c": {}}, "None", "None"),
+        (None, "None", "None"),
+    ],
+)
+def test_the_board_of_the_node(board: Any, power: str, temperature: str) -> None:
+    document, _ = documents("gate", "door", [])
+    parts = {key.rsplit(".", 1)[1]: part for key, part in document["cmps"].items()}
+    shown = [render(parts[name]["value_template"], {"board": board}) for name in ("power", "temperature")]
+    assert shown == [power, temperature]  # "None" is unknown; what is empty Home Assistant would pass over
+
+
+@given(NAMES)
+def test_what_one_name_becomes_is_not_what_another_becomes(name: str) -> None:
+    becomes = discovery_topic("p", name).split("/")[2].removeprefix("edgesnn-")
+    assert becomes == name or discovery_topic("p", becomes) != discovery_topic("p", name)
+
+
 def test_many_labels_are_no_list() -> None:
     part = stream_document("gate", "door", [str(i) for i in range(101)])["cmps"]["edgesnn-gate.door.label"]
     assert not {"options", "device_class"} & set(part)
@@ -141,6 +167,11 @@ def test_many_labels_are_no_list() -> None:
 def test_odd_prefixes_are_refused(prefix: str) -> None:
     with pytest.raises(ConfigError, match="not a discovery prefix"):
         check_prefix(prefix)
+
+
+def test_why_a_prefix_is_refused_is_said() -> None:
+    with pytest.raises(ConfigError, match=r"found '\$SYS/ha'.*not with \$ first"):
+        check_prefix("$SYS/ha")
 
 
 @pytest.mark.parametrize("prefix", ["homeassistant", "site/ha", "häuser"])

@@ -85,6 +85,24 @@ def test_whatever_anybody_wrote_is_read_and_said(written: list[tuple[str, Any]])
         json.dumps(node.__dict__)
 
 
+def test_a_stream_s_line_says_what_is_known_and_why_it_is_not_well() -> None:
+    model = {"name": "gestures", "sha256": "ab" * 32, "precision": "int8", "backend": "native"}
+    streams = {
+        "door": {"state": "restarting", "why": "camera: \x1b[2Jno such device", "model": model},
+        "yard": {"state": "live", "why": None, "model": {"name": "gestures"}},
+        "bare": {"state": "failed"},
+        "odd": {"state": 3},
+    }
+    (node,) = nodes([status("a", "online"), health("a", "ok", streams=streams)])
+    assert command._lines(node)[1:] == [
+        "    door  restarting  gestures int8 abababababab native",
+        "      ! camera: \ufffd[2Jno such device",
+        "    yard  live  gestures",
+        "    bare  failed  no model",
+        "    odd  no state  no model",
+    ]
+
+
 def test_the_sum() -> None:
     found = [Node("a", "online", "1"), Node("b", "online", "2", health="degraded"), Node("c", "offline", "1")]
     assert command._sum(found) == "3 nodes: 1 online, 1 degraded, 1 offline; versions 1 (1), 2 (1)"
