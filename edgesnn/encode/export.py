@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import tempfile
@@ -16,8 +17,8 @@ import numpy.typing as npt
 from edgesnn.encode.arrays import EncoderLike, encode_windows, parse_encoder
 from edgesnn.errors import RecordingError, UsageError
 from edgesnn.events.filters import FilterLike, parse_filters
-from edgesnn.events.output import open_part
 from edgesnn.events.recording import Recording
+from edgesnn.replacement import Replacement, named
 
 _COLUMNS = ("number", "t0_us", "t1_us", "events")
 
@@ -51,14 +52,15 @@ def export_windows(
     rows: list[tuple[int, ...]] = []
     kind = np.zeros(0)
     try:
-        with tempfile.TemporaryFile(dir=path.parent) as waiting:
+        place = named(path)
+        with tempfile.TemporaryFile(dir=place.parent) as waiting:
             for window in made:
                 kind = window.array
                 waiting.write(kind.data if kind.size else b"")
                 rows.append((window.number, window.t0_us, window.t1_us, window.events))
             if not rows:
                 raise RecordingError("the recording has no whole window", where=str(source.path))
-            _write(path, waiting, (len(rows), *kind.shape), kind.dtype, np.array(rows, np.int64))
+            _write(place, waiting, (len(rows), *kind.shape), kind.dtype, np.array(rows, np.int64))
     except OSError as error:
         raise RecordingError("cannot be written", where=str(target), found=error.strerror) from None
     return {
@@ -76,17 +78,12 @@ def export_windows(
 def _write(
     path: Path, waiting: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any], rows: npt.NDArray[np.int64]
 ) -> None:
-    part, file = open_part(path)
-    try:
-        with file, zipfile.ZipFile(file, "w") as archive:
-            with archive.open("array.npy", "w", force_zip64=True) as member:
-                header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-                np.lib.format.write_array_header_2_0(member, header)
-                waiting.seek(0)
-                shutil.copyfileobj(waiting, member, 1 << 20)
-            for name, column in zip(_COLUMNS, rows.T, strict=True):
-                with archive.open(f"{name}.npy", "w") as member:
-                    np.lib.format.write_array(member, np.ascontiguousarray(column), allow_pickle=False)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with Replacement(path) as part, io.BufferedWriter(part.file) as file, zipfile.ZipFile(file, "w") as archive:
+        with archive.open("array.npy", "w", force_zip64=True) as member:
+            header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_2_0(member, header)
+            waiting.seek(0)
+            shutil.copyfileobj(waiting, member, 1 << 20)
+        for name, column in zip(_COLUMNS, rows.T, strict=True):
+            with archive.open(f"{name}.npy", "w") as member:
+                np.lib.format.write_array(member, np.ascontiguousarray(column), allow_pickle=False)

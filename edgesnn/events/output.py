@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import contextlib
-import itertools
 import os
 import threading
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edgesnn.errors import RecordingError
+from edgesnn.replacement import Replacement, named
 
 SYNC_S = 1.0
 
@@ -22,30 +22,27 @@ class WholeFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         with failing(path):
-            self._part, self._file = open_part(path)
+            self._part = Replacement(named(path))
 
     def append(self, data: bytes) -> None:
         """Write all of it, or raise RecordingError."""
         with failing(self._path):
-            _write_all(self._file, data)
+            self._part.append(data)
 
     def patch(self, offset: int, data: bytes) -> None:
         """Write over what is there."""
         with failing(self._path):
-            os.pwrite(self._file.fileno(), data, offset)
+            os.pwrite(self._part.file.fileno(), data, offset)
 
     def close(self) -> None:
         """Put it on the disk and give it its name."""
         with failing(self._path):
-            os.fsync(self._file.fileno())
-            self._file.close()
-            os.replace(self._part, self._path)
+            os.fsync(self._part.file.fileno())
+            self._part.finish()
 
     def discard(self) -> None:
         """Remove it."""
-        self._file.close()
-        with contextlib.suppress(OSError):
-            self._part.unlink()
+        self._part.discard()
 
 
 class LiveFile:
@@ -106,15 +103,6 @@ class LiveFile:
                 os.fsync(self._file.fileno())
             except OSError as error:
                 self._failure = error
-
-
-def open_part(path: Path) -> tuple[Path, BinaryIO]:
-    """Create a file beside `path` by a name that none has, NAME.part, NAME.1.part and so on: one may be a recording."""
-    for number in itertools.count():
-        part = path.with_name(f"{path.name}.{number}.part" if number else f"{path.name}.part")
-        with contextlib.suppress(FileExistsError):
-            return part, builtins.open(part, "xb", buffering=0)
-    raise AssertionError  # numbers have no end
 
 
 def _write_all(file: BinaryIO, data: bytes) -> None:

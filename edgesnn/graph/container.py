@@ -11,17 +11,17 @@ import math
 import mmap
 import os
 import struct
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
 from edgesnn.errors import ModelError
 from edgesnn.graph.values import MAX_AXES
+from edgesnn.replacement import Replacement, named
 
 ALIGNMENT = 64
 MAX_HEADER_BYTES = 16 << 20
@@ -67,33 +67,26 @@ def encode(tensors: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str])
 
 
 def write(path: str | os.PathLike[str], tensors: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> None:
-    """Write a safetensors file; an existing one is replaced by a rename, never written into.
+    """Write a safetensors file; an existing one is replaced by a rename, never written into. Links are followed.
 
     Raises:
-        ModelError: the folder is not there or cannot be written into, or the disk is full.
+        ModelError: the folder is not there or cannot be written into, the disk is full, or what is there is no file.
     """
     header, blobs = encode(tensors, metadata)
     try:
-        replace_file(Path(path), [header, *blobs])
+        replace_file(named(path), [header, *blobs])
     except OSError as error:
         reason = error.strerror or str(error)
         raise ModelError("cannot write the model file", where=os.fspath(path), found=reason) from None
 
 
 def replace_file(target: Path, blobs: Sequence[bytes | memoryview]) -> None:
-    """Put the bytes, one blob after the other, in place of a file."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            _write_in_pieces(file, blobs)
-            os.fchmod(file.fileno(), 0o644)
-        os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    """Put the bytes, one blob after the other, in place of a file; raises OSError as `Replacement`."""
+    with Replacement(target, mode=0o644) as part:
+        _write_in_pieces(part, blobs)
 
 
-def _write_in_pieces(file: BinaryIO, blobs: Sequence[bytes | memoryview]) -> None:
+def _write_in_pieces(file: Replacement, blobs: Sequence[bytes | memoryview]) -> None:
     """Write pieces of one size: the system caches them in pages as large, from which steps read a quarter faster."""
     piece, filled = memoryview(bytearray(_WRITTEN)), 0
     for blob in blobs:
@@ -103,9 +96,9 @@ def _write_in_pieces(file: BinaryIO, blobs: Sequence[bytes | memoryview]) -> Non
             piece[filled : filled + count] = left[:count]
             filled, left = filled + count, left[count:]
             if filled == _WRITTEN:
-                file.write(piece)
+                file.append(piece)
                 filled = 0
-    file.write(piece[:filled])
+    file.append(piece[:filled])
 
 
 def map_file(path: str | os.PathLike[str]) -> tuple[dict[str, str], Arrays]:

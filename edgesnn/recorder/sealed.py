@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import os
 import stat
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import numpy.typing as npt
 from edgesnn.errors import ModelError
 from edgesnn.graph import container
 from edgesnn.pipeline.tap import Arrays
+from edgesnn.replacement import Replacement
 
 KEY = "edgesnn.sha256"
 TEMPORARY = ".tmp-"
@@ -62,18 +62,10 @@ def write(path: Path, parts: Iterable[bytes | memoryview]) -> None:
     Raises:
         OSError: the disk does not take it; what was there before is as it was.
     """
-    handle, temporary = tempfile.mkstemp(prefix=f"{TEMPORARY}{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            for part in parts:
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    with Replacement(path, mode=0o600, prefix=TEMPORARY) as file:
+        for part in parts:
+            file.append(part)
+        os.fsync(file.file.fileno())
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder)

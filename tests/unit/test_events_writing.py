@@ -23,6 +23,7 @@ from edgesnn.events.convert import Region, convert
 from edgesnn.events.filters import Chain
 from edgesnn.events.formats.base import is_writable
 from edgesnn.events.types import EVENT
+from edgesnn.replacement import Replacement
 
 SENSOR = (320, 240)
 WRITABLE = [name for name in registry.names() if is_writable(registry.get(name))]
@@ -100,7 +101,7 @@ def test_a_folder_that_is_not_there_and_a_full_disk_are_recording_errors(
     def full(file: object, data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(output, "_write_all", full)
+    monkeypatch.setattr(Replacement, "append", full)
     with pytest.raises(edgesnn.RecordingError, match="no space left"):
         edgesnn.write(tmp_path / "a.csv", events)
     assert os.listdir(tmp_path) == []

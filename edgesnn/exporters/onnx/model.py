@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import onnx
@@ -22,6 +21,7 @@ from edgesnn.graph import Document
 from edgesnn.graph.analysis import INPUT
 from edgesnn.graph.container import replace_file
 from edgesnn.graph.document import canonical
+from edgesnn.replacement import named
 from edgesnn.version import __version__
 
 OPSET, IR_VERSION = 17, 8
@@ -37,7 +37,7 @@ STEP = "step"
 
 
 def export(document: Document, path: str | os.PathLike[str], form: str = "onnxruntime") -> dict[str, Any]:
-    """Write the model; an existing file is replaced by a rename.
+    """Write the model; an existing file is replaced by a rename, links are followed.
 
     Args:
         document: the model.
@@ -55,7 +55,7 @@ def export(document: Document, path: str | os.PathLike[str], form: str = "onnxru
     onnx.checker.check_model(made, full_check=True)
     data = made.SerializeToString(deterministic=True)
     try:
-        replace_file(Path(path), [data])
+        replace_file(named(path), [data])
     except OSError as error:
         reason = error.strerror or str(error)
         raise ModelError("cannot write the ONNX file", where=os.fspath(path), found=reason) from None
