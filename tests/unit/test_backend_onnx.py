@@ -231,6 +231,27 @@ def test_a_model_that_onnxruntime_refuses_is_one_line(monkeypatch):
 
 
 @needs_onnxruntime
+def test_plain_sessions_use_what_was_built_with_the_model(monkeypatch):
+    import onnxruntime
+
+    made = []
+    plain = onnxruntime.InferenceSession
+
+    def counted(*args: Any, **how: Any) -> Any:
+        made.append(args)
+        return plain(*args, **how)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", counted)
+    model = Model(integers(), backend="onnx")
+    assert len(made) == 1
+    for _ in range(2):
+        model.session().step(np.ones(20, np.uint8))
+    assert len(made) == 1
+    model.session(account=False)
+    assert len(made) == 2
+
+
+@needs_onnxruntime
 def test_a_step_that_fails_leaves_the_state_as_it_was(monkeypatch):
     session = Model(integers(), backend="onnx").session()
     x = np.ones(20, np.uint8)

@@ -12,7 +12,7 @@ from edgesnn.errors import BackendError
 from edgesnn.graph import Document
 from edgesnn.runtime.backends.base import Array
 from edgesnn.runtime.backends.packages import missing
-from edgesnn.runtime.backends.stepping import Buffers, Prepared, SteppingBackend
+from edgesnn.runtime.backends.stepping import Buffers, SteppingBackend
 
 LEAST = {"onnx": (1, 16), "onnxruntime": (1, 17)}
 """Oldest versions: onnxruntime 1.17 brought the accuracy level of MatMulNBits."""
@@ -26,12 +26,6 @@ class OnnxBackend(SteppingBackend):
     def available(self) -> str | None:
         """See `Backend.available`: both packages must be there, not too old, and must import."""
         return next((why for name, least in LEAST.items() if (why := missing(name, least, INSTALL)) is not None), None)
-
-    def prepare(self, document: Document) -> Prepared:
-        """See `Backend.prepare`; onnxruntime's session of the plain model is made at once."""
-        prepared = super().prepare(document)
-        prepared.built((), 1)
-        return prepared
 
     def built(self, document: Document, shown: tuple[str, ...], threads: int) -> Any:
         """See `SteppingBackend.built`: an `InferenceSession`."""

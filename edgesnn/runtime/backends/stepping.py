@@ -71,8 +71,10 @@ class SteppingBackend(ABC):
         """
 
     def prepare(self, document: Document) -> Prepared:
-        """See `Backend.prepare`; nothing is built yet."""
-        return Prepared(self, document)
+        """See `Backend.prepare`; a plain session's engine is built at once: a service loads before it is watched."""
+        prepared, options = Prepared(self, document), Options()
+        prepared.built(shown_values(document, options), options.threads)
+        return prepared
 
     def engine(self, prepared: Any, options: Options) -> Engine:
         """See `Backend.engine`."""

@@ -16,11 +16,11 @@ import numpy as np
 
 from edgesnn.errors import BackendError
 from edgesnn.graph import Document
-from edgesnn.runtime.backends.base import Array, Options
+from edgesnn.runtime.backends.base import Array
 from edgesnn.runtime.backends.cuda import ALIGNMENT, Cuda, CudaError, cuda
 from edgesnn.runtime.backends.packages import missing
 from edgesnn.runtime.backends.plans import Maker, PlanError, last_error
-from edgesnn.runtime.backends.stepping import Buffers, Prepared, SteppingBackend, shown_values
+from edgesnn.runtime.backends.stepping import Buffers, SteppingBackend
 
 LEAST = {"onnx": (1, 16), "tensorrt": (10, 3)}
 INSTALL = {
@@ -55,12 +55,6 @@ class TensorrtBackend(SteppingBackend):
         except CudaError as error:
             return str(error)
         return None
-
-    def prepare(self, document: Document) -> Prepared:
-        """See `Backend.prepare`; a plain session's engine is built at once: a service loads before it is watched."""
-        prepared = super().prepare(document)
-        prepared.built(shown_values(document, Options()), 1)
-        return prepared
 
     def built(self, document: Document, shown: tuple[str, ...], threads: int) -> Built:
         """See `SteppingBackend.built`."""
