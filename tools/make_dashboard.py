@@ -8,6 +8,7 @@ from typing import Any
 
 TARGET = Path(__file__).resolve().parents[1] / "deploy" / "observability" / "dashboard.json"
 SOURCE = {"type": "prometheus", "uid": "${source}"}
+RATE = "$__rate_interval"  # four times what the data source says of scrapes, or more
 BOARD, STREAM = 'instance=~"$board"', 'instance=~"$board", stream=~"$stream"'
 PANELS = [
     # title, unit, wide of 24, expressions (query, legend)
@@ -26,13 +27,13 @@ PANELS = [
         "Labels, none, idle",
         "hertz",
         12,
-        [(f"sum by (decision) (rate(edgesnn_decisions_total{{{STREAM}}}[1m]))", "{{decision}}")],
+        [(f"sum by (decision) (rate(edgesnn_decisions_total{{{STREAM}}}[{RATE}]))", "{{decision}}")],
     ),
     (
         "Deadlines missed",
         "hertz",
         12,
-        [(f"rate(edgesnn_deadlines_missed_total{{{STREAM}}}[1m])", "{{instance}} {{stream}}")],
+        [(f"rate(edgesnn_deadlines_missed_total{{{STREAM}}}[{RATE}])", "{{instance}} {{stream}}")],
     ),
     (
         "Events",
@@ -40,11 +41,11 @@ PANELS = [
         12,
         [
             (
-                f"sum by (instance, stream) (rate(edgesnn_events_in_total{{{STREAM}}}[1m]))",
+                f"sum by (instance, stream) (rate(edgesnn_events_in_total{{{STREAM}}}[{RATE}]))",
                 "in {{instance}} {{stream}}",
             ),
             (
-                f"sum by (instance, stream, reason) (rate(edgesnn_events_dropped_total{{{STREAM}}}[1m]))",
+                f"sum by (instance, stream, reason) (rate(edgesnn_events_dropped_total{{{STREAM}}}[{RATE}]))",
                 "dropped {{reason}} {{instance}} {{stream}}",
             ),
         ],
@@ -54,9 +55,12 @@ PANELS = [
         "hertz",
         12,
         [
-            (f"sum by (instance, stream) (rate(edgesnn_lines_in_total{{{STREAM}}}[1m]))", "in {{instance}} {{stream}}"),
             (
-                f"sum by (instance, stream, reason) (rate(edgesnn_lines_dropped_total{{{STREAM}}}[1m]))",
+                f"sum by (instance, stream) (rate(edgesnn_lines_in_total{{{STREAM}}}[{RATE}]))",
+                "in {{instance}} {{stream}}",
+            ),
+            (
+                f"sum by (instance, stream, reason) (rate(edgesnn_lines_dropped_total{{{STREAM}}}[{RATE}]))",
                 "dropped {{reason}} {{instance}} {{stream}}",
             ),
         ],
@@ -112,7 +116,12 @@ PANELS = [
         ],
     ),
     ("Memory", "bytes", 12, [(f"process_resident_memory_bytes{{{BOARD}}}", "{{instance}}")]),
-    ("Processor", "percentunit", 12, [(f"rate(process_cpu_seconds_total{{{BOARD}}}[1m])", "{{instance}}")]),
+    (
+        "Processor",
+        "percentunit",
+        12,
+        [(f"rate(process_cpu_seconds_total{{{BOARD}}}[{RATE}])", "{{instance}}")],
+    ),
 ]
 
 
