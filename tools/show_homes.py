@@ -24,6 +24,7 @@ import jsonschema
 
 from edgesnn.broker_url import Broker
 from edgesnn.cli.arguments import add_mqtt, broker_argument, protocol_argument
+from edgesnn.errors import EdgeSnnError
 from edgesnn.mqtt import Client, Message, make_client_id
 from edgesnn.publish.topics import ROOT
 from tools import promql
@@ -54,22 +55,28 @@ def render(template: str, payload: bytes) -> str:
 def home_assistant(messages: Mapping[str, bytes], prefix: str) -> list[dict[str, Any]]:
     """Return each discovery document, whether what it describes is available, and what its parts show now.
 
-    A part whose topic is not retained and has said nothing since, such as that of events, shows None.
+    A part whose topic has said nothing, such as that of events, shows None.
     """
+
+    def value(topic: str, template: str) -> str | None:
+        return render(template, messages[topic]) if topic in messages else None
+
     shown = []
-    for topic in sorted(one for one in messages if one.startswith(f"{prefix}/device/") and messages[one]):
-        document = json.loads(messages[topic])
+    for topic, document in documents(messages, prefix).items():
         check(document, "home-assistant")
-        there = [render(one["value_template"], messages[one["topic"]]) for one in document["availability"]]
+        there = {value(one["topic"], one["value_template"]) for one in document["availability"]}
         values = {
-            name: render(part.get("value_template", "{{ value_json | tojson }}"), messages[part["state_topic"]])
-            if part["state_topic"] in messages
-            else None
+            name: value(part["state_topic"], part.get("value_template", "{{ value_json | tojson }}"))
             for name, part in document["cmps"].items()
         }
-        available = set(there) == {"online"}
-        shown.append({"topic": topic, "available": available, "shows": values, "document": document})
+        shown.append({"topic": topic, "available": there == {"online"}, "shows": values, "document": document})
     return shown
+
+
+def documents(messages: Mapping[str, bytes], prefix: str) -> dict[str, Any]:
+    """Return the discovery documents of edgesnn by their topics: other devices may have theirs at the broker."""
+    ours = sorted(one for one in messages if one.startswith(f"{prefix}/device/edgesnn-") and messages[one])
+    return {topic: json.loads(messages[topic]) for topic in ours}
 
 
 def grafana(pages: list[promql.Page]) -> list[dict[str, Any]]:
@@ -98,7 +105,7 @@ def scrape(url: str) -> promql.Page:
 
 
 def listen(broker: Broker, protocol: str, prefix: str) -> dict[str, bytes]:
-    """Return the last message of each topic, once all that is wanted by discovery documents has come."""
+    """Return the last message of each topic, until all that discovery documents want has come, or `LONGEST_S`."""
     until_s, messages = time.monotonic() + LONGEST_S, dict[str, bytes]()
     client = Client(broker, client_id=make_client_id("homes", "show"), protocol=protocol)
     try:
@@ -114,10 +121,10 @@ def listen(broker: Broker, protocol: str, prefix: str) -> dict[str, bytes]:
 
 def complete(messages: Mapping[str, bytes], prefix: str) -> bool:
     """Whether there are documents, and their topics, but those of events, have said something."""
-    documents = [json.loads(what) for topic, what in messages.items() if topic.startswith(f"{prefix}/device/") and what]
-    parts = [part for document in documents for part in document["cmps"].values() if part["p"] != "event"]
-    topics = {part["state_topic"] for part in parts} | {one["topic"] for d in documents for one in d["availability"]}
-    return bool(documents) and topics <= set(messages)
+    found = documents(messages, prefix).values()
+    parts = [part for document in found for part in document["cmps"].values() if part["p"] != "event"]
+    topics = {part["state_topic"] for part in parts} | {one["topic"] for d in found for one in d["availability"]}
+    return bool(found) and topics <= set(messages)
 
 
 def main() -> int:
@@ -132,8 +139,10 @@ def main() -> int:
         parser.error("--mqtt is missing")
     pages = [scrape(args.metrics)]
     messages = listen(broker, protocol_argument(args), args.prefix)
-    if not complete(messages, args.prefix):
-        print(f"no discovery documents, or not all that they show, within {LONGEST_S:g} s", file=sys.stderr)
+    if not documents(messages, args.prefix):
+        print(
+            f"no discovery documents of edgesnn at {args.prefix}/device/ ([home_assistant] enabled?)", file=sys.stderr
+        )
         return 1
     time.sleep(max(0.0, pages[0][0] + 1.0 - time.monotonic()))  # rates need two pages
     pages.append(scrape(args.metrics))
@@ -143,4 +152,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except (OSError, EdgeSnnError) as error:  # no service, no broker
+        sys.exit(f"show_homes: {error}")

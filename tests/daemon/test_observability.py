@@ -14,6 +14,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from paho.mqtt import publish
 
 from edgesnn.daemon.toml import loads
 from edgesnn.publish.broker import available, free_port
@@ -135,6 +136,8 @@ def said(tmp_path_factory) -> tuple[str, Any, Any, Any]:
                 "--metrics",
                 f"http://127.0.0.1:{port}/metrics",
             ]
+            place = {"hostname": broker.broker.host, "port": broker.broker.port, "retain": True}
+            publish.single("homeassistant/device/another/config", "of other people", 1, **place)
             command = [sys.executable, "-m", "tools.show_homes", *places]
             shown = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
             page = metrics(port)
