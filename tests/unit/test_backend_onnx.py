@@ -34,7 +34,7 @@ def exact(document: Document) -> bool:
 def _own_order(document: Document, node: Any) -> bool:
     real = node.op != "point_code" and document.analysis.values[node.inputs[0]].kind == "float32"
     if "activations" in node.attributes:
-        graded = node.attributes["activations"] == "float32" or "multiplier" in node.tensors
+        graded = node.attributes["activations"] == "float32"
         return graded or document.tensors[node.tensors["weight"]].number == "float32"
     if node.op in OWN:
         return node.attributes.get("function") not in ("relu", "relu2") and not rounds(document)
@@ -42,9 +42,7 @@ def _own_order(document: Document, node: Any) -> bool:
 
 
 def rounds(document: Document) -> bool:
-    return any(
-        node.attributes.get("activations") == "int8" and "multiplier" not in node.tensors for node in document.nodes
-    )
+    return any(node.attributes.get("activations") == "int8" for node in document.nodes)
 
 
 def pair(document: Document) -> tuple[Session, Session]:
@@ -126,9 +124,8 @@ def check_first_difference(document: Document, reference: Session, other: Sessio
             if np.array_equal(a, b, equal_nan=a.dtype == np.float32):
                 continue
             assert _own_order(document, node), f"{node.op} differs"
-            limit = 0.05 if "multiplier" in node.tensors else 1e-4
             finite = np.isfinite(a) & np.isfinite(b)
-            assert np.abs(a - b)[finite].max() <= limit * max(1e-30, np.abs(a[finite]).max()), node.op
+            assert np.abs(a - b)[finite].max() <= 1e-4 * max(1e-30, np.abs(a[finite]).max()), node.op
             return
 
 

@@ -74,6 +74,16 @@ class Graph:
         self.nodes.append(helper.make_node("Split", [tensor], names, name=f"n{node}", **how))
         return names
 
+    def cut(self, tensor: str, parts: Sequence[slice]) -> list[str]:
+        """Cut the last axis in these parts, which follow each other."""
+        if len(parts) == 1:
+            return [tensor]
+        node = len(self.nodes)
+        names = [f"t{node}.{i}" for i in range(len(parts))]
+        sizes = self.constant(np.array([part.stop - part.start for part in parts], np.int64))
+        self.nodes.append(helper.make_node("Split", [tensor, sizes], names, name=f"n{node}", axis=-1))
+        return names
+
     def largest(self, tensor: str, axis: int, keepdims: int) -> str:
         """Add the largest value along an axis."""
         if self.opset < _COUNTED:
@@ -197,4 +207,4 @@ class NodeGraph:
 
 
 def _rounds(view: NodeView) -> bool:
-    return view.node.attributes.get("activations") == "int8" and "multiplier" not in view.tensors
+    return view.node.attributes.get("activations") == "int8"

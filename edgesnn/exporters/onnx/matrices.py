@@ -1,7 +1,8 @@
 """linear, conv1d, conv2d: the answers of docs/arithmetic.md, sections 3 to 5, with what onnxruntime has.
 
-Sums of integers are exact, so they have the same bits as ours in any order: `MatMulInteger`, and `Conv` of whole
-float32 numbers while no sum passes 2^24. Sums of float32 are added in onnxruntime's own order.
+Sums of integers are exact, so they have the same bits as ours in any order: `MatMulInteger`, `Conv` of whole float32
+numbers while no sum passes 2^24, and `MatMulNBits` of such in parts below that (`sums.py`). Sums of float32 are added
+in onnxruntime's own order.
 
 Bytes up to 128 go with signed weights; larger ones, and what is quantised, with unsigned ones around 128: the signed
 form adds two products of 8 bits in 16, which overflow on processors that have AVX2 and no VNNI.
@@ -15,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from edgesnn.exporters.onnx.graph import EXTRA, TYPES, Array, NodeGraph
+from edgesnn.exporters.onnx.sums import BLOCK, WHOLE, added, parts
 from edgesnn.graph.operators.matrix import LARGEST
 
-_WHOLE = 1 << 24  # whole numbers up to here are float32
 _SIGNED = 128  # the largest byte that goes with signed weights
 _QUIET = np.float32(1e-30)
 
@@ -34,6 +35,8 @@ def add_linear(node: NodeGraph) -> None:
             node.make("int32", total)
         else:
             node.make("float32", affine(node, node.op("Cast", total, to=TYPES["float32"])))
+    elif "multiplier" in node.view.tensors and activations == "int8":
+        node.make("float32", _quantised_four_bits(node))
     elif "multiplier" in node.view.tensors:
         node.make("float32", shifted(node, _four_bits(node)))
     elif activations == "float32":
@@ -57,7 +60,7 @@ def _add_convolution(node: NodeGraph, axes: int) -> None:
     exact = get("activations") == "int" and weight.number != "float32"
     batch = node.constant(np.array([0], np.int64))
     bound = LARGEST.get(weight.number, 0) * prod(weight.shape[1:]) * node.view.inputs[0].bound
-    if exact and bound >= _WHOLE:
+    if exact and bound >= WHOLE:
         x = node.op("Unsqueeze", node.input(0, "uint8"), batch)
         w, zero = node.tensor("weight", "bytes", _bytes), node.constant(np.uint8(128))
         total, dtype = node.op("ConvInteger", x, w, node.constant(np.uint8(0)), zero, **how), "int32"
@@ -139,8 +142,14 @@ def _quantised(node: NodeGraph) -> str:
     whole, step = rounded(node)
     q = node.op("Cast", node.op("Add", whole, node.constant(np.float32(128))), to=TYPES["uint8"])
     zero = node.constant(np.uint8(128))
-    total = node.op("MatMulInteger", q, node.tensor("weight", "KN bytes", lambda w: _bytes(w.T)), zero, zero)
-    y = node.op("Mul", node.op("Cast", total, to=TYPES["float32"]), vector(node, "scale", 0))
+    acc = node.op("MatMulInteger", q, node.tensor("weight", "KN bytes", lambda w: _bytes(w.T)), zero, zero)
+    return stepped(node, acc, "int32", step)
+
+
+def stepped(node: NodeGraph, acc: str, dtype: str, step: str) -> str:
+    """Add ((float32(acc) * scale) * s_x) + bias."""
+    acc = acc if dtype == "float32" else node.op("Cast", acc, to=TYPES["float32"])
+    y = node.op("Mul", acc, vector(node, "scale", 0))
     return shifted(node, node.op("Mul", y, step))
 
 
@@ -155,20 +164,43 @@ def rounded(node: NodeGraph) -> tuple[str, str]:
     return whole, step
 
 
-def _four_bits(node: NodeGraph) -> str:
-    """Add onnxruntime's product with four-bit weights, each group with its own scale.
+def _quantised_four_bits(node: NodeGraph) -> str:
+    """Add the same of int4 weights in groups: products of whole float32 numbers, each group times its multiplier.
 
-    With activations int8 it rounds its input to 8 bits too, but block by block: decisions are ours, the last bits not.
+    onnxruntime would round the input itself (accuracy level 4), but block by block, where ours is rounded by vector.
     """
-    outputs, inputs = node.view.tensors["weight"].shape
-    group = node.attribute("group")
-    packed = node.tensor("weight", f"nibbles in {group}", lambda w: _nibbles(w, group))
+    whole, step = rounded(node)
+    block = min(node.attribute("group"), BLOCK)
+    pieces = parts(node, lambda: grouped(node, node.plain("weight")), 127, block)
+
+    def product(x: str, piece: slice) -> str:
+        def scale(multiplier: Array) -> Array:
+            of_blocks = np.repeat(multiplier, node.attribute("group") // block, axis=1)
+            return of_blocks[:, piece.start // block : -(-piece.stop // block)].astype(np.float32).reshape(-1)
+
+        scales = node.tensor("multiplier", f"{piece.start}:{piece.stop}", scale)
+        return _product_of_four_bits(node, x, piece, block, scales)
+
+    sums = [product(x, piece) for x, piece in zip(node.graph.cut(whole, pieces), pieces, strict=True)]
+    return stepped(node, *added(node, sums), step)
+
+
+def _four_bits(node: NodeGraph) -> str:
+    """Add onnxruntime's product of float32 and four-bit weights, each group with its own scale."""
     scale = node.tensor(
         "multiplier", "times scale", lambda m: (m.astype(np.float32) * node.plain("scale")[:, None]).reshape(-1)
     )
-    level = 4 if node.attribute("activations") == "int8" else 1
-    how = {"K": inputs, "N": outputs, "bits": 4, "block_size": group, "accuracy_level": level}
-    return node.op("MatMulNBits", node.input(0, "float32"), packed, scale, domain=EXTRA, **how)
+    everything = slice(0, node.view.tensors["weight"].shape[1])
+    return _product_of_four_bits(node, node.input(0, "float32"), everything, node.attribute("group"), scale)
+
+
+def _product_of_four_bits(node: NodeGraph, x: str, piece: slice, block: int, scale: str) -> str:
+    """Add MatMulNBits of a part of the inputs, computed in float32 (accuracy level 1)."""
+    form = f"nibbles {piece.start}:{piece.stop} in {block}"
+    packed = node.tensor("weight", form, lambda w: _nibbles(w[:, piece], block))
+    outputs = node.view.tensors["weight"].shape[0]
+    how = {"K": piece.stop - piece.start, "N": outputs, "bits": 4, "block_size": block, "accuracy_level": 1}
+    return node.op("MatMulNBits", x, packed, scale, domain=EXTRA, **how)
 
 
 def _nibbles(weight: Array, group: int) -> Array:

@@ -3,7 +3,7 @@
 Weights are int8 behind a DequantizeLinear, spikes and counts go through a QuantizeLinear and a DequantizeLinear of step
 1, which change no whole number up to 127: an engine may join them to an integer product. int4 weights of a `linear` in
 whole groups stay int4, behind a DequantizeLinear by blocks; others become float32. Bytes are cast where they enter and
-leave: TensorRT computes with none.
+leave: TensorRT computes with none. Sums of whole numbers that can reach 2^24 are cut into parts (`sums.py`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from edgesnn.exporters.onnx.graph import TYPES, Array, NodeGraph
-from edgesnn.exporters.onnx.matrices import affine, geometry, grouped, rounded, shifted, vector
+from edgesnn.exporters.onnx.matrices import affine, geometry, grouped, rounded, shifted, stepped
+from edgesnn.exporters.onnx.sums import BLOCK, added, parts
 from edgesnn.exporters.onnx.time import delayed, taken_in
 from edgesnn.graph import NodeView
 from edgesnn.graph.layout import unpack
@@ -22,14 +23,42 @@ _BYTE = 127  # the largest int8
 
 def add_linear(node: NodeGraph) -> None:
     """Add a `linear`."""
-    weight, folded = _weight(node, "KN")
-    if node.attribute("activations") != "int8":
-        _finish(node, node.op("MatMul", _input(node), weight), folded, 0)
-        return
-    whole, step = rounded(node)
-    y = node.op("MatMul", whole, weight)
-    y = y if folded else node.op("Mul", y, vector(node, "scale", 0))
-    node.make("float32", shifted(node, node.op("Mul", y, step)))
+    if node.attribute("activations") == "int8":
+        whole, step = rounded(node)
+        node.make("float32", stepped(node, *_whole_product(node, whole, _BYTE), step))
+    elif _exact(node):
+        _finish(node, *_whole_product(node, _input(node), node.view.inputs[0].bound), 0)
+    else:
+        weight, folded = _weight(node, "KN")
+        total = node.op("MatMul", node.input(0, "float32"), weight)
+        node.make("float32", shifted(node, total) if folded else affine(node, total))
+
+
+def _whole_product(node: NodeGraph, x: str, largest: int) -> tuple[str, str]:
+    """Add the exact sum of whole weights and whole numbers: (tensor, type)."""
+    four_bits = in_blocks(node.view)
+    pieces = parts(node, lambda: _whole(node), largest, BLOCK if four_bits else 1)
+    weight = _four_bits_part if four_bits else _part
+    xs = node.graph.cut(x, pieces)
+    return added(node, [node.op("MatMul", one, weight(node, piece)) for one, piece in zip(xs, pieces, strict=True)])
+
+
+def _part(node: NodeGraph, piece: slice) -> str:
+    """Add weights [K, N] of a part of K; multiplied by those of their groups these are no bytes."""
+    if "multiplier" in node.view.tensors:
+        form = f"KN grouped {piece.start}:{piece.stop}"
+        return node.tensor("weight", form, lambda w: grouped(node, w).T[piece].astype(np.float32))
+    return _dequantized(node, node.tensor("weight", f"KN {piece.start}:{piece.stop}", lambda w: w.T[piece]))
+
+
+def _whole(node: NodeGraph) -> Array:
+    """Return the whole weights [N, K], multipliers in them."""
+    weight = node.plain("weight")
+    return grouped(node, weight) if "multiplier" in node.view.tensors else weight.reshape(len(weight), -1)
+
+
+def _exact(node: NodeGraph) -> bool:
+    return node.view.inputs[0].kind == "int" and node.view.tensors["weight"].number != "float32"
 
 
 def add_conv1d(node: NodeGraph) -> None:
@@ -43,34 +72,52 @@ def add_conv2d(node: NodeGraph) -> None:
 
 
 def _add_convolution(node: NodeGraph, axes: int) -> None:
-    weight, folded = _weight(node, "")
     batch = node.constant(np.array([0], np.int64))
-    total = node.op("Conv", node.op("Unsqueeze", _input(node), batch), weight, **geometry(node))
-    _finish(node, node.op("Squeeze", total, batch), folded, axes)
+
+    def product(x: str, weight: str) -> str:
+        total = node.op("Conv", node.op("Unsqueeze", x, batch), weight, **geometry(node))
+        return node.op("Squeeze", total, batch)
+
+    if not _exact(node):
+        weight, folded = _weight(node, "")
+        total = product(node.input(0, "float32"), weight)
+        node.make("float32", shifted(node, total, axes) if folded else affine(node, total, axes))
+        return
+    x, pieces = _input(node), parts(node, lambda: _whole(node), node.view.inputs[0].bound)
+    sums = [product(x, _dequantized(node, _kernels(node, piece))) for piece in pieces]
+    _finish(node, *added(node, sums), axes)
 
 
-def _finish(node: NodeGraph, total: str, folded: bool, places: int) -> None:
-    if node.attribute("output") == "int32":
-        node.make("int32", node.op("Cast", total, to=TYPES["int32"]))
-    else:
-        node.make("float32", shifted(node, total, places) if folded else affine(node, total, places))
+def _kernels(node: NodeGraph, piece: slice) -> str:
+    """Add a convolution's weights that are 0 outside a part of K."""
+
+    def masked(weight: Array) -> Array:
+        kept = np.zeros((len(weight), int(np.prod(weight.shape[1:]))), weight.dtype)
+        kept[:, piece] = weight.reshape(kept.shape)[:, piece]
+        return kept.reshape(weight.shape)
+
+    return node.tensor("weight", f"{piece.start}:{piece.stop}", masked)
+
+
+def _finish(node: NodeGraph, total: str, dtype: str, places: int) -> None:
+    """Make the output of an exact sum."""
+    wanted = node.attribute("output")
+    total = total if dtype == wanted else node.op("Cast", total, to=TYPES[wanted])
+    node.make(wanted, total if wanted == "int32" else affine(node, total, places))
 
 
 def _input(node: NodeGraph) -> str:
-    """Add the input, of integer matrices as int8 and back where that holds it."""
-    x, value = node.input(0, "float32"), node.view.inputs[0]
-    if value.kind != "int" or value.bound > _BYTE or node.view.tensors["weight"].number == "float32":
+    """Add the input of an exact sum, as int8 and back where that holds it."""
+    x = node.input(0, "float32")
+    if node.view.inputs[0].bound > _BYTE:
         return x
     return _dequantized(node, node.op("QuantizeLinear", x, _one(node), node.constant(np.int8(0))))
 
 
 def _weight(node: NodeGraph, form: str) -> tuple[str, bool]:
-    """Add the weight as float32; say whether its scale is in it."""
+    """Add the weight of a sum of floats as float32; say whether its scale is in it."""
     if node.view.tensors["weight"].number == "float32":
         return node.tensor("weight", form, lambda w: w.T if form else w), False
-    if node.attribute("activations") != "float32" and "multiplier" not in node.view.tensors:
-        whole = node.tensor("weight", form, lambda w: w.T if form else w)
-        return _dequantized(node, whole), False
     if in_blocks(node.view):
         return _four_bits(node), True
     return node.tensor("weight", f"{form} scaled".strip(), lambda w: _scaled(node, w, form)), True
@@ -91,6 +138,20 @@ def _four_bits(node: NodeGraph) -> str:
         "multiplier", "KN scale", lambda m: np.asarray(m.astype(np.float32) * node.plain("scale")[:, None]).T
     )
     return node.op("DequantizeLinear", weight, scale, axis=0, block_size=node.attribute("group"))
+
+
+def _four_bits_part(node: NodeGraph, piece: slice) -> str:
+    """Add a part of K of int4 weights [K, N] times their multipliers, in blocks of at most BLOCK."""
+    group, block = node.attribute("group"), min(node.attribute("group"), BLOCK)
+    name = f"tensor/{node.view.node.tensors['weight']}/KN four bits {piece.start}:{piece.stop}"
+    weight = node.graph.four_bits(name, lambda: np.ascontiguousarray(node.plain("weight").T[piece]))
+    blocks = slice(piece.start // block, piece.stop // block)
+    multiplier = node.tensor(
+        "multiplier",
+        f"KN {piece.start}:{piece.stop}",
+        lambda m: np.repeat(m, group // block, axis=1).T[blocks].astype(np.float32),
+    )
+    return node.op("DequantizeLinear", weight, multiplier, axis=0, block_size=block)
 
 
 def _scaled(node: NodeGraph, weight: Array, form: str) -> Array:
