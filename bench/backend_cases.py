@@ -30,7 +30,11 @@ from edgesnn.runtime.windows import encoding_of  # noqa: E402
 SHARED = Path(os.environ.get("EDGESNN_SHARED") or ROOT.parent / "shared")
 ZOO = ("digits", "gestures", "shakespeare")
 PRECISIONS = ("float32", "int8", "int4")
-NETWORKS = ("loihi", "braille", "braille int8", "cnn", "cnn int8", "spikegpt 77", "spikegpt 300")
+NETWORKS = (
+    "loihi",
+    *(f"{name}{how}" for name in ("braille", "cnn", "spikegpt 77", "spikegpt 300") for how in ("", " int8", " int4")),
+)
+"""Loihi's weights are whole as they came."""
 
 Array = npt.NDArray[Any]
 Decide = Callable[[Array], Array]
@@ -96,12 +100,15 @@ def shipped(name: str, precision: str, amount: int) -> Case:
 
 
 def network(name: str, amount: int) -> Case:
-    """Return a conformance network with the inputs that it came with; of "int8" its weights are rounded."""
-    first, _, how = name.partition(" ")
+    """Return a conformance network with the inputs that it came with; of "int8" and "int4" its weights are rounded."""
+    first, *how = name.split()
     document, inputs, decide = {"loihi": _loihi, "braille": _braille, "cnn": _cnn, "spikegpt": _spikegpt}[first](
-        how, amount
+        how[0] if how else "", amount
     )
-    return Case(name, quantize(document, "int8") if how == "int8" else document, inputs, decide)
+    for weights in ("int8", "int4"):
+        if weights in how:
+            document = quantize(document, weights)
+    return Case(name, document, inputs, decide)
 
 
 def _last(output: Array) -> Array:
