@@ -3,7 +3,8 @@
 Usage: python tools/make_stubs.py           write them
        python tools/make_stubs.py --check   say whether those that are there are what would be written
 
-They depend on the version of pybind11 that the module was built with; another one is named, and nothing is compared.
+They depend on the versions of pybind11 and of the program that reads the module. pyproject.toml pins both (extra
+`dev`); with another one nothing is written or compared, and it fails.
 """
 
 from __future__ import annotations
@@ -14,8 +15,16 @@ import sys
 import tempfile
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
-TARGET = Path(__file__).resolve().parents[1] / "edgesnn" / "_native"
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[1]
+TARGET = ROOT / "edgesnn" / "_native"
+MAKERS = ("pybind11", "pybind11-stubgen")
 MODULE = "edgesnn._native"
 PLAIN = {
     "typing.SupportsInt | typing.SupportsIndex": "int",
@@ -27,13 +36,15 @@ GENERIC["collections.abc.Sequence"] = "collections.abc.Sequence[typing.Any]"
 
 
 def main() -> int:
-    """Return 0, or 1 where they differ."""
+    """Return 0, or 1 where they differ or cannot be made."""
     check = sys.argv[1:] == ["--check"]
-    version = metadata.version("pybind11")
-    head = f"# Made by `make stubs` of a module built with pybind11 {version}. Not to be edited.\n"
-    if check and (found := (TARGET / "__init__.pyi").read_text().splitlines()[0]) != head.strip():
-        print(f"stubs: not compared: pybind11 {version} is here; {found}")
-        return 0
+    pins = pinned()
+    if others := [name for name in MAKERS if version(name) != pins[name]]:
+        for name in others:
+            print(f"stubs: {name} is {version(name) or 'not installed'}, pinned {pins[name]} (pyproject.toml, dev)")
+        print("stubs: nothing compared or written; install what is pinned, or pin another version and: make stubs")
+        return 1
+    head = f"# Made by `make stubs` of a module built with pybind11 {pins['pybind11']}. Not to be edited.\n"
     with tempfile.TemporaryDirectory() as folder:
         made = {name: head + text for name, text in make(Path(folder)).items()}
     there = {path.name: path.read_text() for path in TARGET.glob("*.pyi")}
@@ -47,6 +58,21 @@ def main() -> int:
     for name, text in made.items():
         (TARGET / name).write_text(text)
     return 0
+
+
+def pinned() -> dict[str, str]:
+    """Return the versions of `MAKERS` that the extra `dev` pins."""
+    project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    found = dict(line.split("==") for line in project["optional-dependencies"]["dev"] if "==" in line)
+    return {name: found[name] for name in MAKERS}
+
+
+def version(name: str) -> str | None:
+    """Return the version of a package that is installed, else None."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def make(folder: Path) -> dict[str, str]:
