@@ -45,6 +45,8 @@ class Site:
             "/var/lib/mosquitto/": f"{self.folder / store}/",
             "listener 8883": f"listener {self.port} 127.0.0.1",
             "listener 1883 127.0.0.1": f"listener {self.local} 127.0.0.1",
+            "listener 1883\n": f"listener {self.local} 127.0.0.1\n",
+            "/mosquitto/data/": f"{self.folder / store}/",
             "broker.example.org:8883": f"127.0.0.1:{self.port}",
         }
         for owner, (certificate, key) in self.files.items():
@@ -138,6 +140,42 @@ def test_boards_with_certificates(site, run):
         assert b"forged" not in [message.payload for message in seen]
         for message in of(seen, "/door/prediction"):
             validated(message)
+
+
+def test_the_broker_of_the_composition_keeps_what_waits_over_a_restart(site):
+    """For a consumer that is away, and what is retained: the volume is there for that."""
+    path = site.place("../container/mosquitto.conf", "volume")
+
+    def consumer() -> paho.Client:
+        client = paho.Client(CallbackAPIVersion.VERSION2, "consumer", protocol=paho.MQTTv311, clean_session=False)
+        client.connect("127.0.0.1", site.local)
+        return client
+
+    with site.broker(path, site.local):
+        away = consumer()
+        away.loop_start()
+        held: list[Any] = []
+        away.on_subscribe = lambda *_: held.append(True)
+        away.subscribe("edgesnn/#", 1)
+        wait_for(lambda: held, 10)
+        away.disconnect()
+        away.loop_stop()
+        board = paho.Client(CallbackAPIVersion.VERSION2, "board")
+        board.connect("127.0.0.1", site.local)
+        board.loop_start()
+        for name in ("status", "gate/prediction"):
+            board.publish(f"edgesnn/gate-1/{name}", name, 1, retain=name == "status").wait_for_publish(10)
+        board.disconnect()
+        board.loop_stop()
+    with site.broker(path, site.local):
+        heard: list[str] = []
+        back = consumer()
+        back.on_message = lambda _client, _data, message: heard.append(message.payload.decode())
+        back.loop_start()
+        wait_for(lambda: len(heard) == 2, 10)
+        back.disconnect()
+        back.loop_stop()
+    assert heard == ["status", "gate/prediction"]
 
 
 def test_a_bridge_and_an_outage_above_it(site, run):

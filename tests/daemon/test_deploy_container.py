@@ -51,7 +51,12 @@ def test_the_composition_is_closed_and_fits_the_container():
         volume.split(":")[0]
         for one in document["services"].values()
         for volume in one["volumes"]
-        if not volume.startswith("/")
+        if not volume.startswith(("/", "."))
     }
-    for port in document["services"]["mosquitto"]["ports"]:
+    broker = document["services"]["mosquitto"]
+    mounted = dict(volume.split(":")[:2][::-1] for volume in broker["volumes"])
+    assert (FOLDER / mounted["/mosquitto/config/mosquitto.conf"]).is_file()  # what the image runs
+    (kept,) = re.findall(r"^persistence_location (.*)/$", (FOLDER / "mosquitto.conf").read_text(), re.MULTILINE)
+    assert mounted[kept] in document["volumes"]
+    for port in broker["ports"]:
         assert port.startswith("127.0.0.1:"), "a broker without passwords for the board alone"
