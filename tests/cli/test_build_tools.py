@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,19 @@ def test_an_old_python_is_named(tmp_path):
 def test_a_whole_system_says_nothing():
     done = check_system(sys.executable, "/usr/bin:/bin:/usr/local/bin")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_path_with_a_space_is_refused_before_anything_is_fetched(tmp_path):
+    """Flags of a compiler go through lists that part at spaces."""
+    folder = tmp_path / "my board" / "tools" / "aarch64"
+    folder.mkdir(parents=True)
+    shutil.copy(ROOT / "tools" / "aarch64" / "prepare.sh", folder)
+    command = ["sh", str(folder / "prepare.sh"), sys.executable]
+    done = subprocess.run(command, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    found = f"found '{tmp_path / 'my board'}', expected a path without spaces"
+    assert done.stderr == f"make aarch64: {found}: compilers' flags cannot have them; move it\n"
+    assert not (tmp_path / "my board" / "build").exists()
 
 
 def test_a_step_shows_its_command_and_keeps_its_output(tmp_path):

@@ -4,6 +4,9 @@
 # Usage: tools/aarch64/prepare.sh PYTHON     PYTHON: the environment of the tests, of the same version as Debian's
 set -eu
 cd "$(dirname "$0")/../.."
+case "$PWD" in
+    *[[:space:]]*) echo "make aarch64: found '$PWD', expected a path without spaces: compilers' flags cannot have them; move it" >&2; exit 1 ;;
+esac
 python="$1"
 home="$PWD/build/aarch64"
 root="$home/root"
