@@ -6,8 +6,12 @@ import argparse
 import os
 import sys
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from edgesnn.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from edgesnn.daemon.reading import Read
 
 HELP = "run the streams of a configuration file as a service, and publish them over MQTT"
 EPILOG = """The configuration: docs/daemon.md. Passwords come from a file that it names, or from EDGESNN_MQTT_PASSWORD.
@@ -16,6 +20,7 @@ examples:
   edgesnn run --print-config > config.toml
   edgesnn run -c config.toml --check
   edgesnn run -c config.toml
+  curl -s "$(edgesnn run -c config.toml --print-url)/readyz"
 
 signals: TERM and INT end it (what was predicted is delivered first), HUP reads the configuration again"""
 
@@ -30,6 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="only say whether the configuration is right (exit code 5 where not, 6 where the broker refuses)",
     )
     does.add_argument("--print-config", action="store_true", help="print a commented default configuration")
+    does.add_argument(
+        "--print-url",
+        action="store_true",
+        help="print where its pages are; nothing where no one can know (docs/daemon.md)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,24 +54,39 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.config is None:
         raise UsageError("no configuration", where="-c", hint="`edgesnn run --print-config` prints one to begin with")
-    return _run(args.config, only_check=args.check)
-
-
-def _run(path: str, *, only_check: bool) -> int:
-    from edgesnn.daemon.check import ask_broker, check
     from edgesnn.daemon.reading import WrongConfigError, read
-    from edgesnn.daemon.service import serve
 
     try:
-        configuration = read(path)
-        if not only_check:
-            return serve(configuration, os.environ)
-        check(configuration, os.environ)
+        configuration = read(args.config)
+        if args.print_url:
+            return _print_url(configuration)
+        return _check(configuration) if args.check else _serve(configuration)
     except WrongConfigError as errors:
         for error in errors.errors:
             print(f"edgesnn: error: {error}", file=sys.stderr)
         return ConfigError.exit_code
-    ask_broker(configuration, os.environ)
-    streams = configuration.config.stream
-    print(f"{path}: ok: node {configuration.config.node.name}, {len(streams)} streams")
+
+
+def _print_url(configuration: Read) -> int:
+    from edgesnn.daemon.pages import url_of
+
+    url = url_of(configuration.config.http)
+    if url is not None:
+        print(url)
     return 0
+
+
+def _check(configuration: Read) -> int:
+    from edgesnn.daemon.check import ask_broker, check
+
+    check(configuration, os.environ)
+    ask_broker(configuration, os.environ)
+    config = configuration.config
+    print(f"{configuration.path}: ok: node {config.node.name}, {len(config.stream)} streams")
+    return 0
+
+
+def _serve(configuration: Read) -> int:
+    from edgesnn.daemon.service import serve
+
+    return serve(configuration, os.environ)

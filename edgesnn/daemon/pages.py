@@ -61,6 +61,14 @@ class Pages:
         self._thread.join(timeout_s)
 
 
+def url_of(http: Http) -> str | None:
+    """Return where a program of this machine asks for the pages; None: there are none, or at a port of chance."""
+    if not http.enabled or http.port == 0:
+        return None
+    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(http.host, http.host)  # of all addresses one
+    return f"http://[{host}]:{http.port}" if ":" in host else f"http://{host}:{http.port}"
+
+
 def as_json(status: int, record: Any) -> Answer:
     """Return an answer that is a JSON object."""
     return status, "application/json", json.dumps(record, allow_nan=False).encode() + b"\n"

@@ -366,6 +366,22 @@ def test_check_says_5_for_the_file_and_6_for_the_broker(write, capsys):
     assert "line 4: mqtt.url" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("http", "expected"),
+    [
+        ("", "http://127.0.0.1:9469\n"),
+        ('host = "0.0.0.0"\nport = 80', "http://127.0.0.1:80\n"),
+        ('host = "::"\nport = 80', "http://[::1]:80\n"),
+        ('host = "10.0.0.7"', "http://10.0.0.7:9469\n"),
+        ("enabled = false", ""),
+        ("port = 0", ""),
+    ],
+)
+def test_where_the_pages_are_is_printed(write, capsys, http, expected):
+    assert main(["run", "-c", write(f"{GOOD}\n[http]\n{http}\n"), "--print-url"]) == 0
+    assert capsys.readouterr().out == expected
+
+
 def test_flags_that_do_not_go_together_are_refused(capsys):
     assert main(["run"]) == 2
     assert main(["run", "-c", "x", "--check", "--print-config"]) == 2
