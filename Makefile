@@ -173,13 +173,11 @@ bench-daemon: native  ## the service beside plain paho-mqtt: way to a subscriber
 bench-events: native  ## readers and writers of recordings beside other libraries, a table; needs the shared folder
 	$(TEST_VENV)/bin/python bench/events.py
 
-wheels: $(TEST_VENV)/.installed  ## the source archive, a wheel for each CPython here (WHEEL_PYTHONS=... names them), an SBOM, into dist/; each wheel is proved
-	$(TEST_VENV)/bin/python tools/make_wheels.py dist $(WHEEL_PYTHONS)
+wheels: | check  ## the source archive, a wheel for each CPython here (WHEEL_PYTHONS=... names them), an SBOM, into dist/; each wheel is proved
+	$(PYTHON) tools/make_wheels.py dist $(WHEEL_PYTHONS)
 
-deb: $(TEST_VENV)/.installed  ## a Debian package of this Python, with all that it needs but Python, into dist/
-	rm -rf build/deb
-	$(STEP) "wheel of the package" $(TEST_VENV)/bin/python -m pip wheel -q --no-deps -w build/deb .
-	$(TEST_VENV)/bin/python tools/make_deb.py build/deb/*.whl dist
+deb: | check  ## a Debian package for each CPython here (DEB_PYTHONS=... names them), with all that it needs but Python, into dist/
+	$(PYTHON) tools/make_debs.py dist $(DEB_PYTHONS)
 
 lock: $(TEST_VENV)/.installed  ## versions and hashes of what the Debian package carries, anew (deploy/deb/requirements.txt)
 	$(TEST_VENV)/bin/python -m pip install -q --target build/uv uv

@@ -1,4 +1,4 @@
-"""Makes a Debian package of a wheel, with an environment of its own: `make deb`.
+"""Makes a Debian package of a wheel, with an environment of its own; make_debs.py calls it for each Python.
 
 Usage: python tools/make_deb.py WHEEL OUT     python: of the version that the wheel is for
 
@@ -67,8 +67,8 @@ def fill(tree: Path, wheel: Path, minor: int, machine: str) -> None:
     files = {
         "usr/bin/edgesnn": command,
         "usr/sbin/edgesnn-update": (DEPLOY / "deb" / "edgesnn-update").read_text(),
-        "lib/systemd/system/edgesnn.service": (DEPLOY / "edgesnn.service").read_text(),
-        "lib/udev/rules.d/60-edgesnn-cameras.rules": (DEPLOY / "udev" / "60-edgesnn-cameras.rules").read_text(),
+        "usr/lib/systemd/system/edgesnn.service": (DEPLOY / "edgesnn.service").read_text(),
+        "usr/lib/udev/rules.d/60-edgesnn-cameras.rules": (DEPLOY / "udev" / "60-edgesnn-cameras.rules").read_text(),
         "usr/lib/sysusers.d/edgesnn.conf": (DEPLOY / "sysusers.d" / "edgesnn.conf").read_text(),
         "usr/lib/tmpfiles.d/edgesnn.conf": (DEPLOY / "tmpfiles.d" / "edgesnn.conf").read_text(),
         "etc/edgesnn/config.toml": (DEPLOY / "deb" / "config.toml").read_text(),

@@ -20,6 +20,14 @@ PACKAGE = "edgesnn"
 
 def main() -> int:
     """Write the file."""
+    if len(sys.argv) != 2 or not Path(sys.argv[1]).is_dir():
+        raise SystemExit(
+            "usage: make_sbom.py OUT     OUT: a folder; run by the Python of an environment with the wheel"
+        )
+    if not installed(PACKAGE):
+        raise SystemExit(
+            f"make_sbom.py: {PACKAGE} is not installed for {sys.executable}: run it by the environment's Python"
+        )
     (own,) = (path for path in metadata.files(PACKAGE) or [] if path.match(f"*.dist-info/sboms/{PACKAGE}.cdx.json"))
     document = sbom(json.loads(own.read_text()), requirements(PACKAGE))
     path = Path(sys.argv[1]) / f"{PACKAGE}-{metadata.version(PACKAGE)}.cdx.json"

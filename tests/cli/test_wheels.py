@@ -98,7 +98,7 @@ def test_nothing_that_runs_is_under_the_gpl():
 
 def test_the_versions_that_are_built_are_those_that_the_package_names():
     named = [text.split(" :: ")[-1] for text in PROJECT["project"]["classifiers"] if re.search(r"3\.\d+$", text)]
-    assert list(load_script("tools/make_wheels.py").VERSIONS) == named
+    assert list(load_script("tools/pythons.py").VERSIONS) == named
     built = PROJECT["tool"]["cibuildwheel"]["build"]
     assert built == [f"cp{version.replace('.', '')}-manylinux*" for version in named]
 
@@ -120,18 +120,81 @@ def test_a_wheel_that_lacks_something_is_refused(tmp_path):
         load_script("tools/make_wheels.py").check_contents(wheel)
 
 
+def test_one_version_twice_is_refused(tmp_path):
+    done = make_wheels(str(tmp_path / "dist"), sys.executable, sys.executable)
+    version = "{}.{}".format(*sys.version_info[:2])
+    said = f"make wheels: {sys.executable} and {sys.executable} are both Python {version}; name one\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
+
+
+def test_a_wheel_for_aarch64_is_of_the_same_sources(tmp_path):
+    """One of an earlier tree is named with what differs: a version, a file in it, one that it was compiled of."""
+    check = load_script("tools/make_wheels.py").check_sources
+    source, dist = tmp_path / "edgesnn-1.2", tmp_path / "dist"
+    files = {
+        "edgesnn/a.py": "a",
+        "native/b.cpp": "b",
+        "native/c.hpp": "c",
+        "CMakeLists.txt": "d",
+        "pyproject.toml": "e",
+    }
+    for name, text in {**files, "tests/t.py": "no part of it"}.items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text(text)
+    dist.mkdir()
+
+    def left(version: str, **changes: str) -> Path:
+        texts = {**files, **{name.replace("__", "/").replace("_", "."): text for name, text in changes.items()}}
+        wheel = dist / f"edgesnn-{version}-cp311-cp311-linux_aarch64.whl"
+        with ZipFile(wheel, "w") as archive:
+            archive.writestr("edgesnn/_native.cpython-311-aarch64-linux-gnu.so", "")
+            for name in (name for name in texts if name.startswith("edgesnn/")):
+                archive.writestr(name, texts[name])
+        sums = [(name, hashlib.sha256(text.encode()).hexdigest()) for name, text in texts.items()]
+        compiled = [f"{digest}  {name}\n" for name, digest in sums if not name.startswith("edgesnn/")]
+        (dist / "sources.sha256").write_text("".join(compiled))
+        return wheel
+
+    check(left("1.2"), source)
+    for wheel, said in (
+        (left("1.1"), "it is not of version 1.2"),
+        (left("1.2", edgesnn__a_py="older"), r"edgesnn/a\.py differs"),
+    ):
+        with pytest.raises(SystemExit, match=rf"not of these sources: {said}; make aarch64 again, or remove {dist}$"):
+            check(wheel, source)
+    with pytest.raises(SystemExit, match=r"native/b\.cpp differs, and 1 more"):
+        check(left("1.2", native__b_cpp="older", native__c_hpp="older"), source)
+    with pytest.raises(SystemExit, match=r"native/gone\.cpp differs"):
+        check(left("1.2", native__gone_cpp="no longer there"), source)
+    wheel = left("1.2")
+    (dist / "sources.sha256").unlink()
+    with pytest.raises(SystemExit, match=r"sources\.sha256 is not beside it"):
+        check(wheel, source)
+
+
+@pytest.mark.parametrize("arguments", [[], ["/no/such/folder"]])
+def test_the_script_of_the_sbom_says_how_it_is_called(arguments):
+    command = [sys.executable, str(ROOT / "tools" / "make_sbom.py"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.startswith("usage: make_sbom.py OUT ")
+    assert len(done.stderr.splitlines()) == 1
+
+
 @pytest.mark.full
 @pytest.mark.timeout(900)
-def test_the_wheel_of_this_python_is_built_and_proved(tmp_path):
-    out = tmp_path / "dist"
-    done = make_wheels(str(out), sys.executable)
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_the_wheel_of_this_python_is_built_and_proved(tmp_path, monkeypatch, capfd):
+    out, script = tmp_path / "dist", load_script("tools/make_wheels.py")
+    monkeypatch.setattr(script, "AARCH64", tmp_path / "none")  # an earlier `make aarch64` is no business of it
+    monkeypatch.setattr(sys, "argv", ["make_wheels.py", str(out), sys.executable])
+    assert script.main() == 0
+    said = capfd.readouterr().out
     sums = dict(line.split("  ")[::-1] for line in (out / "SHA256SUMS").read_text().splitlines())
     assert set(sums) == {path.name for path in out.iterdir()} - {"SHA256SUMS"}
     assert all(hashlib.sha256((out / name).read_bytes()).hexdigest() == digest for name, digest in sums.items())
     tag = "cp{}{}".format(*sys.version_info[:2])
     (wheel,) = out.glob(f"*-{tag}-{tag}-manylinux_2_*_{os.uname().machine}*.whl")
-    assert f"{sums[wheel.name]}  {wheel.name}" in done.stdout
+    assert f"{sums[wheel.name]}  {wheel.name}" in said
     document = json.loads(next(out.glob("*.cdx.json")).read_text())
     assert violations(document) is None
     with ZipFile(wheel) as archive:

@@ -28,8 +28,14 @@ ROOT = Path(__file__).resolve().parents[2]
 UPDATE = ROOT / "deploy" / "deb" / "edgesnn-update"
 BASE = ROOT / "build" / "debian-12"
 PYTHON = "/usr/bin/python3.11"
-SYSTEMCTL = """#!/bin/sh
+CALLS = "var/log/systemd.calls"
+LOGGED = f"""#!/bin/sh
+echo "$(basename "$0") $*" >>/{CALLS}
+"""
+SYSTEMCTL = f"""{LOGGED}
 # Begins and ends the service, as systemd would.
+"""
+SYSTEMCTL += """
 end() {
     [ ! -e /run/edgesnn.pid ] || kill "$(cat /run/edgesnn.pid)" 2>/dev/null || true
     rm -f /run/edgesnn.pid
@@ -108,8 +114,14 @@ class Board:
 
     def update(self, package: Path, *options: str, code: int) -> str:
         shutil.copy(package, self.root / "root")
-        url = f"http://127.0.0.1:{self.port}/readyz"
-        return self.call("edgesnn-update", "--url", url, "--wait", "25", *options, f"/root/{package.name}", code=code)
+        return self.call("edgesnn-update", "--wait", "25", *options, f"/root/{package.name}", code=code)
+
+    def called(self) -> list[str]:
+        """Return what systemd and udev have been asked since the last time."""
+        calls = self.root / CALLS
+        lines = calls.read_text().splitlines() if calls.exists() else []
+        calls.write_text("")
+        return lines
 
     def ready(self) -> bool:
         try:
@@ -132,8 +144,12 @@ def board(tmp_path: Path) -> Iterator[Board]:
         run("debootstrap", "--variant=minbase", packages, "bookworm", BASE)
     root = tmp_path / "root"
     run("cp", "-a", BASE, root)
-    (root / "usr/bin/systemctl").write_text(SYSTEMCTL)
-    (root / "usr/bin/systemctl").chmod(0o755)
+    # as on a system that systemd began, whose commands say what they are asked
+    (root / "run/systemd/system").mkdir(parents=True)
+    for name in ("systemctl", "systemd-sysusers", "systemd-tmpfiles", "udevadm"):
+        command = root / "usr/bin" / name
+        command.write_text(SYSTEMCTL if name == "systemctl" else LOGGED)
+        command.chmod(0o755)
     run("mount", "--bind", "/dev", root / "dev")
     run("mount", "-t", "proc", "proc", root / "proc")
     try:
@@ -152,15 +168,24 @@ def board(tmp_path: Path) -> Iterator[Board]:
             subprocess.run(["umount", "-l", root / folder], check=False)
 
 
+CONFIGURED = [
+    "systemd-sysusers edgesnn.conf",
+    "systemd-tmpfiles --create edgesnn.conf",
+    "udevadm control --reload",
+    "systemctl daemon-reload",
+]
+"""What postinst asks for, in this order."""
 RED = """#!/usr/bin/python3.11
 # A service that runs and is never ready.
-import http.server, re
+import http.server, re, sys
 
 class Red(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_error(503)
 
 port = int(re.search(r"^port = ([0-9]+)$", open("/etc/edgesnn/config.toml").read(), re.MULTILINE)[1])
+if "--print-url" in sys.argv:
+    sys.exit(print(f"http://127.0.0.1:{port}"))
 http.server.HTTPServer(("127.0.0.1", port), Red).serve_forever()
 """
 
@@ -199,6 +224,8 @@ def test_it_is_installed_updated_returned_from_and_purged(board, tmp_path):
     shutil.copy(first, board.root / "root")
 
     board.call("dpkg", "-i", f"/root/{first.name}")
+    assert board.called() == [*CONFIGURED, "systemctl try-restart edgesnn.service"]
+    assert (board.root / "usr/lib/systemd/system/edgesnn.service").is_file()
     before = board.version
     board.configure()
     assert board.call("edgesnn", "run", "-c", "/etc/edgesnn/config.toml", "--check")
@@ -207,10 +234,16 @@ def test_it_is_installed_updated_returned_from_and_purged(board, tmp_path):
     wait_for(board.ready, 60, "the service of the package does not become ready")
 
     second = changed(first, tmp_path, "9.1")
+    board.called()
     said = board.update(second, code=2)
+    assert board.called() == []
     assert "name the package that is installed with --previous" in said
     assert "ready with 9.1" in board.update(second, "--previous", f"/root/{first.name}", code=0)
     assert (board.version, board.ready()) == ("9.1", True)
+    updated = ["systemctl daemon-reload", *CONFIGURED]  # of postrm and postinst: the update itself begins the service
+    assert board.called() == [
+        *updated, "systemctl reset-failed edgesnn.service", "systemctl restart edgesnn.service"
+    ]  # fmt: skip
     assert (board.root / "etc/edgesnn/config.toml").read_text() == board.text, "an update keeps it"
 
     third = changed(first, tmp_path, "9.2", red=True)
@@ -219,21 +252,31 @@ def test_it_is_installed_updated_returned_from_and_purged(board, tmp_path):
     assert "ready with 9.1" in said
     assert (board.version, board.ready()) == ("9.1", True)
 
-    # what an update that a power cut ended leaves
+    # what an update that a power cut ended leaves (test_update_killed.py has all of it)
+    shutil.copy(second, board.root / "var/cache/edgesnn/new.deb")
     (board.root / "var/cache/edgesnn/updating").write_text("9.3\n")
     assert "was interrupted: edgesnn-update --return" in board.update(second, code=2)
-    url = f"http://127.0.0.1:{board.port}/readyz"
-    assert "returning to 9.1" in board.call("edgesnn-update", "--return", "--url", url, "--wait", "25")
-    assert (board.version, board.ready()) == ("9.1", True)
+    for version in ("9.1", before, "9.1"):
+        assert f"returning to {version}" in board.call("edgesnn-update", "--return", "--wait", "25")
+        assert (board.version, board.ready()) == (version, True)
 
-    assert f"returning to {before}" in board.call("edgesnn-update", "--return", "--url", url, "--wait", "25")
-    assert (board.version, board.ready()) == (before, True)
-    assert "returning to 9.1" in board.call("edgesnn-update", "--return", "--url", url, "--wait", "25")
-    assert (board.version, board.ready()) == ("9.1", True)
-
-    board.call("systemctl", "stop")
+    board.called()
+    secret = board.root / "etc/edgesnn/mqtt-password"
+    secret.write_text("the operator's\n")
     board.call("dpkg", "--purge", "edgesnn")
-    left = [
-        name for name in ("usr/lib/edgesnn", "etc/edgesnn", "var/lib/edgesnn", "var/cache/edgesnn", "usr/bin/edgesnn")
-    ]
-    assert [name for name in left if (board.root / name).exists()] == []
+    assert board.called() == ["systemctl disable --now edgesnn.service", *["systemctl daemon-reload"] * 2]
+    assert not board.ready()
+    assert list(secret.parent.iterdir()) == [secret], "what the package did not bring stays"
+    places = (
+        "usr/lib/edgesnn",
+        "var/lib/edgesnn",
+        "var/cache/edgesnn",
+        "usr/bin/edgesnn",
+        "usr/lib/systemd/system/edgesnn.service",
+    )
+    assert [name for name in places if (board.root / name).exists()] == []
+
+    secret.unlink()
+    board.call("dpkg", "-i", f"/root/{first.name}")
+    board.call("dpkg", "--purge", "edgesnn")
+    assert not secret.parent.exists()

@@ -19,5 +19,7 @@ rm -rf "$home/dist"
     -C "cmake.define.CMAKE_CXX_FLAGS=-I$home/root/usr/include" \
     -C "cmake.define.PYTHON_MODULE_EXTENSION=$SETUPTOOLS_EXT_SUFFIX" \
     -C cmake.define.EDGESNN_TESTS=ON -C cmake.define.EDGESNN_WERROR=ON .
+# what the module is compiled of: `make wheels` takes the wheel only where that is what it has
+find native CMakeLists.txt pyproject.toml -type f -exec sha256sum {} + >"$home/dist/sources.sha256"
 rm -rf "$site/edgesnn" "$site"/edgesnn-*.dist-info
 "$python" -m pip install --quiet --no-deps --target "$site" --platform linux_aarch64 --only-binary=:all: "$home"/dist/edgesnn-*.whl
