@@ -292,7 +292,7 @@ def soak(seconds: float, seed: int, folder: Path, say: Callable[[str], None] = l
             samples.append((time.monotonic() - began_s, sample(scene.daemon.process.pid)))
             say(f"{samples[-1][0]:7.1f} s  {name:14}  {samples[-1][1]}  {waits} wait")
             if waits > MOST_WAIT:
-                wait_for(lambda: assert_counted(scene) < FEW_WAIT, 300, "the backlog does not shrink")
+                wait_for(lambda: assert_counted(scene) < FEW_WAIT, 600, "the backlog does not shrink")
         assert_as_before(scene, before)
         sender.ended.set()
         ledger = scene.end()

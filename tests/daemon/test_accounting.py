@@ -132,7 +132,7 @@ class Asker:
         self.wrong: list[str] = []
         self.asked = self.read = 0
         self._service, self._rng = service, random.Random(seed)
-        self._highest: dict[tuple[int, str], int] = defaultdict(int)
+        self._highest: dict[tuple[Any, str], int] = defaultdict(int)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._ask_on)
         self._thread.start()
@@ -160,10 +160,10 @@ class Asker:
             self.wrong.append(f"{name}: {found}")
         for counter, count in counters.items():
             if counter in (into, done) or counter.startswith("dropped."):
-                before = self._highest[id(runner), counter]
+                before = self._highest[runner, counter]
                 if count < before:
                     self.wrong.append(f"{name}: {counter} was {before}, is {count}")
-                self._highest[id(runner), counter] = count
+                self._highest[runner, counter] = count
 
     def _read_page(self) -> None:
         with urllib.request.urlopen(

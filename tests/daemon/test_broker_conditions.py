@@ -168,7 +168,7 @@ def test_a_broker_that_refuses_what_is_published(tmp_path):
             lambda scene: allow(scene, "read"),
             lambda scene: allow(scene, "readwrite"),
             f"predictions wait: {scene.proxy.url}: the broker refuses what is published: found Not authorized",
-            "nothing else",
+            "the broker refuses what is published: found Not authorized; does its access control",
         )
         is_well_and_complete(scene)
 
@@ -243,6 +243,7 @@ def namespace() -> Iterator[tuple[str, str, str]]:
             subprocess.run(command.split(), check=True)
         yield name, ours, "198.18.77.1"
     finally:
+        subprocess.run(["ip", "link", "delete", ours])  # with the namespace alone it goes later, and its name is taken
         subprocess.run(["ip", "netns", "delete", name], check=True)
 
 

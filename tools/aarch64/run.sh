@@ -28,6 +28,7 @@ step "write for aarch64" "$python" -m tests.exchange write "$home/exchange/x86_6
 for pair in cortex-a76:neon_dotprod cortex-a72:scalar; do
     cpu="${pair%:*}"
     emulated="$home/python-$cpu"
+    tests="$("$python" tools/aarch64/selection.py "$cpu")"
     cd "$tree"
     step "arm of $cpu" "$emulated" tools/aarch64/check_arm.py "${pair#*:}"
     step "native tests on $cpu" env QEMU_LD_PREFIX="$home/root" QEMU_CPU="$cpu" EDGESNN_TEST_SHARE="$native_share" \
@@ -35,7 +36,7 @@ for pair in cortex-a76:neon_dotprod cortex-a72:scalar; do
     step "exchange on $cpu" timeout 1200 "$emulated" -m tests.exchange check "$home/exchange/x86_64"
     step "write on $cpu" timeout 1200 "$emulated" -m tests.exchange write "$home/exchange/$cpu"
     step "pytest on $cpu" env EDGESNN_TEST_SHARE="$python_share" timeout 1500 \
-        "$emulated" -m pytest -n "$jobs" --dist worksteal --timeout 1200 -m 'not full' $("$python" tools/aarch64/selection.py "$cpu")
+        "$emulated" -m pytest -n "$jobs" --dist worksteal --timeout 1200 -m 'not full' $tests
     cd "$root"
     step "read from $cpu" "$python" -m tests.exchange check "$home/exchange/$cpu"
     tail -q -n 1 "$tree/build/logs/native-tests-on-$cpu.log" "$tree/build/logs/exchange-on-$cpu.log" \
