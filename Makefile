@@ -7,8 +7,8 @@ TEST_VENV := .venv-test
 NUMPY1_VENV := .venv-numpy1
 BUILD := build/test
 PYTEST_ARGS ?=
-# One more than processors, many tests wait; four at most.
-TEST_JOBS ?= $(shell n=$$(nproc); echo $$((n < 4 ? n + 1 : 4)))
+# Two more than processors, many tests wait; four at most.
+TEST_JOBS ?= $(shell n=$$(nproc); echo $$((n < 2 ? n + 2 : 4)))
 PARALLEL = -n $(TEST_JOBS) --dist worksteal
 # A worker's numpy and torch with a thread for each processor stand in each other's way: three times the processor time.
 ONE_THREAD = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1

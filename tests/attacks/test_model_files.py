@@ -337,7 +337,7 @@ def test_padding_that_is_not_zero_is_refused(tensor: str, tmp_path: Path) -> Non
 
 def test_a_model_is_not_written_into_nowhere(good: Path, tmp_path: Path) -> None:
     document = read(good)
-    for path, reason in ((tmp_path / "no" / "m.safetensors", "No such file"), (tmp_path, "directory")):
+    for path, reason in ((tmp_path / "no" / "m.safetensors", "No such file"), (tmp_path, "a folder")):
         with pytest.raises(ModelError, match=f"cannot write the model file: found .*{reason}"):
             document.save(path)
     assert list(tmp_path.iterdir()) == []
