@@ -11,7 +11,8 @@ PYTEST_ARGS ?=
 TEST_JOBS ?= $(shell n=$$(nproc); echo $$((n < 2 ? n + 2 : 4)))
 PARALLEL = -n $(TEST_JOBS) --dist worksteal
 # A worker's numpy and torch with a thread for each processor stand in each other's way: three times the processor time.
-ONE_THREAD = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+# What Python compiled is kept, whatever the caller's environment says: the tests start a thousand processes.
+WORKER = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 # Hypothesis draws one in three examples but for `make test-full`.
 SMALL = EDGESNN_DRAWN_SHARE=3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -72,19 +73,19 @@ $(BUILD)/.built: $(NATIVE) $(TEST_VENV)/.installed
 
 native-test: native
 	@echo "$$ ctest --test-dir $(BUILD)"
-	@$(TEST_VENV)/bin/ctest --test-dir $(BUILD) --output-on-failure --no-tests=ignore > build/native-test.log 2>&1 \
+	@$(TEST_VENV)/bin/ctest --test-dir $(BUILD) -j $(TEST_JOBS) --output-on-failure --no-tests=ignore > build/native-test.log 2>&1 \
 	    || { tail -n 60 build/native-test.log; exit 1; }
 	@tail -n 3 build/native-test.log
 
 test: native-test  ## install what the tests need, build, and run every test at its small size
 	@EDGESNN_MOSQUITTO="$$(sh tools/get_mosquitto.sh)"; [ -z "$$EDGESNN_MOSQUITTO" ] || export EDGESNN_MOSQUITTO; \
-	    echo "$$ $(ONE_THREAD) $(SMALL) $(TEST_VENV)/bin/python -m pytest $(PARALLEL) -m 'not full' $(PYTEST_ARGS)"; \
-	    PATH="$(CURDIR)/$(TEST_VENV)/bin:$$PATH" $(ONE_THREAD) $(SMALL) timeout --signal=INT --kill-after=30 1500 $(TEST_VENV)/bin/python -m pytest $(PARALLEL) -m 'not full' $(PYTEST_ARGS)
+	    echo "$$ $(WORKER) $(SMALL) $(TEST_VENV)/bin/python -m pytest $(PARALLEL) -m 'not full' $(PYTEST_ARGS)"; \
+	    PATH="$(CURDIR)/$(TEST_VENV)/bin:$$PATH" $(WORKER) $(SMALL) timeout --signal=INT --kill-after=30 1500 $(TEST_VENV)/bin/python -m pytest $(PARALLEL) -m 'not full' $(PYTEST_ARGS)
 
 test-full: native-test  ## the same with the full sizes
 	@EDGESNN_MOSQUITTO="$$(sh tools/get_mosquitto.sh)"; [ -z "$$EDGESNN_MOSQUITTO" ] || export EDGESNN_MOSQUITTO; \
-	    echo "$$ $(ONE_THREAD) $(TEST_VENV)/bin/python -m pytest $(PARALLEL) $(PYTEST_ARGS)"; \
-	    PATH="$(CURDIR)/$(TEST_VENV)/bin:$$PATH" $(ONE_THREAD) $(TEST_VENV)/bin/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
+	    echo "$$ $(WORKER) $(TEST_VENV)/bin/python -m pytest $(PARALLEL) $(PYTEST_ARGS)"; \
+	    PATH="$(CURDIR)/$(TEST_VENV)/bin:$$PATH" $(WORKER) $(TEST_VENV)/bin/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 SOAK_MINUTES ?= 30
 soak: native  ## the service under faults at random for SOAK_MINUTES (30): nothing accepted is lost, nothing grows
@@ -92,8 +93,8 @@ soak: native  ## the service under faults at random for SOAK_MINUTES (30): nothi
 	    $(TEST_VENV)/bin/python -m tests.soak --minutes $(SOAK_MINUTES)
 
 test-numpy1: native $(NUMPY1_VENV)/.installed  ## the tests that need no torch, with numpy 1.26
-	@echo "$$ $(ONE_THREAD) $(SMALL) $(NUMPY1_VENV)/bin/python -m pytest $(PARALLEL) -m 'not full' tests/unit"
-	@PATH="$(CURDIR)/$(NUMPY1_VENV)/bin:$$PATH" $(ONE_THREAD) $(SMALL) $(NUMPY1_VENV)/bin/python -m pytest $(PARALLEL) -m 'not full' tests/unit
+	@echo "$$ $(WORKER) $(SMALL) $(NUMPY1_VENV)/bin/python -m pytest $(PARALLEL) -m 'not full' tests/unit"
+	@PATH="$(CURDIR)/$(NUMPY1_VENV)/bin:$$PATH" $(WORKER) $(SMALL) $(NUMPY1_VENV)/bin/python -m pytest $(PARALLEL) -m 'not full' tests/unit
 
 stubs: native  ## write the types of the native module (edgesnn/_native/*.pyi) anew
 	$(TEST_VENV)/bin/python tools/make_stubs.py

@@ -218,6 +218,7 @@ def test_a_plan_that_is_damaged_or_anothers_is_built_again_with_a_line(device, k
     session_of(integers())
     (path,) = kept.iterdir()
     change(path)
+    caplog.clear()
     with caplog.at_level(logging.WARNING, "edgesnn.backends"):
         session = session_of(integers())
     assert device.builds == 2

@@ -13,7 +13,7 @@ export EDGESNN_SHARED
 # Of the cases of a test one in so many, for emulation is ten to twenty times slower: in C++, and in Python.
 native_share=4
 python_share=8
-unset PYTHONPATH EDGESNN_ARM
+unset PYTHONPATH EDGESNN_ARM PYTHONDONTWRITEBYTECODE
 
 step() { "$python" "$root/tools/step.py" "$@"; }
 root="$PWD"
