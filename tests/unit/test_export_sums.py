@@ -15,7 +15,7 @@ pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra o
 
 from edgesnn.exporters.onnx import model as exporter
 from edgesnn.exporters.onnx.registry import FORMS
-from edgesnn.graph import Int4
+from edgesnn.graph import Builder, Int4
 from edgesnn.runtime import Model
 from tests.one_operator import counts, document
 from tests.unit.test_export_onnx import stepped
@@ -119,3 +119,31 @@ def test_int4_weights_of_rounded_input_are_the_references(form, inputs, group, l
     np.testing.assert_array_equal(answer(made, x, form), reference(made, x))
     for silent in (np.zeros(inputs, np.float32), np.full(inputs, 1e-38, np.float32)):
         np.testing.assert_array_equal(answer(made, silent, form), reference(made, silent))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("factors", [[10], [-10, 1], [0], [0, 10, -10], [0] * 64])
+def test_infinities_are_rounded_as_the_largest_number_and_what_is_none_as_the_least(form, bits, factors):
+    """What a graph computes may pass all numbers: 3e38 times ten is infinite, and that times 0 is none."""
+    rng = np.random.default_rng(len(factors))
+    weight = rng.integers(-8, 8, (5, 64)).astype(np.int8)
+    tensors = {"weight": Int4(weight) if bits == 4 else weight, "scale": np.linspace(0.1, 0.7, 5), "bias": np.ones(5)}
+    if bits == 4:
+        tensors["multiplier"] = rng.integers(1, 256, (5, 2)).astype(np.uint8)
+    places = rng.permutation(64)[: len(factors)]
+    scales = np.ones((3, 64), np.float32)
+    scales[0, places], scales[1, places], scales[2, places] = 3e38, [factor or 10 for factor in factors], factors
+    builder = Builder(input={"kind": "dense", "shape": [64]})
+    x = "input"
+    for i, scale in enumerate(scales):
+        x = builder.add("scale", x, name=f"scale{i}", tensors={"scale": scale, "bias": np.zeros(64)})
+    last = builder.add(
+        "linear", x, name="op", attributes={"activations": "int8", "group": 32 * (bits == 4)}, tensors=tensors
+    )
+    made = builder.document(outputs=last)
+    values = np.full(64, 0.5, np.float32)
+    values[places] = 1
+    with np.errstate(all="ignore"):
+        expected = reference(made, values)
+    np.testing.assert_array_equal(answer(made, values, form), expected)

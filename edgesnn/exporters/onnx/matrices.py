@@ -21,6 +21,7 @@ from edgesnn.graph.operators.matrix import LARGEST
 
 _SIGNED = 128  # the largest byte that goes with signed weights
 _QUIET = np.float32(1e-30)
+_FINITE = np.finfo(np.float32).max
 
 
 def add_linear(node: NodeGraph) -> None:
@@ -154,14 +155,20 @@ def stepped(node: NodeGraph, acc: str, dtype: str, step: str) -> str:
 
 
 def rounded(node: NodeGraph) -> tuple[str, str]:
-    """Add the input rounded to whole numbers from -127 to 127, and its step, vector by vector."""
+    """Add the input rounded to whole numbers from -127 to 127, and its step, vector by vector.
+
+    Infinities count as the largest finite number; what is not a number is no maximum and gives -127.
+    """
     x = node.input(0, "float32")
+    none = node.op("IsNaN", x)
+    x = node.op("Clip", x, node.constant(-_FINITE), node.constant(_FINITE))
+    x = node.op("Where", none, node.constant(np.float32(0)), x)
     largest = node.graph.largest(node.op("Abs", x), -1, 1)
     quiet = node.op("Less", largest, node.constant(_QUIET))
     top = node.constant(np.float32(127))
     step = node.op("Where", quiet, node.constant(np.float32(0)), node.op("Div", largest, top))
     whole = node.op("Round", node.op("Mul", x, node.op("Div", top, node.op("Max", largest, node.constant(_QUIET)))))
-    return whole, step
+    return node.op("Where", none, node.constant(np.float32(-127)), whole), step
 
 
 def _quantised_four_bits(node: NodeGraph) -> str:
