@@ -60,10 +60,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def keep_one_in(share: int, config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep of the cases of each test function one in `share`, the first too."""
-    functions: dict[str, list[pytest.Item]] = {}
+    """Keep of the cases of each test function, and there of each arm and backend, one in `share`, the first too."""
+    functions: dict[tuple[object, ...], list[pytest.Item]] = {}
     for item in items:
-        functions.setdefault(item.nodeid.partition("[")[0], []).append(item)
+        given = getattr(getattr(item, "callspec", None), "params", {})
+        key = (item.nodeid.partition("[")[0], given.get("arm"), given.get("backend"))
+        functions.setdefault(key, []).append(item)
     kept = [item for cases in functions.values() for item in cases[::share]]
     chosen = {item.nodeid for item in kept}
     config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in chosen])

@@ -22,10 +22,10 @@ def test_what_the_patterns_name_is_there_and_named_once() -> None:
     first, second = files("cortex-a76"), files("cortex-a72")
     assert len(set(first)) == len(first)
     assert set(second) < set(first)
-    assert {"attacks", "conformance", "property", "unit"} <= {name.split("/")[1] for name in first}
+    assert {"attacks", "conformance", "property", "unit"} <= {name.split("/")[1] for name in second}
 
 
-def test_one_in_three_cases_of_each_test_is_kept_and_a_third_is_drawn() -> None:
+def test_one_in_three_cases_of_each_test_and_arm_is_kept_and_a_third_is_drawn() -> None:
     drawn: list[int] = []
 
     @hypothesis.settings(max_examples=30, database=None)
@@ -35,10 +35,15 @@ def test_one_in_three_cases_of_each_test_is_kept_and_a_third_is_drawn() -> None:
 
     names = ["a.py::one", *(f"a.py::many[{i}]" for i in range(7)), "b.py::many[0]", "b.py::draws"]
     items: list[Any] = [SimpleNamespace(nodeid=name, obj=draws if "draws" in name else None) for name in names]
+    for arm in ("scalar", "neon_dotprod"):
+        names += [f"c.py::arms[{arm}-{i}]" for i in range(3)]
+        params = SimpleNamespace(params={"arm": arm})
+        items += [SimpleNamespace(nodeid=name, obj=None, callspec=params) for name in names[-3:]]
     left: list[Any] = []
     hook = SimpleNamespace(pytest_deselected=lambda items: left.extend(items))
     conftest.keep_one_in(3, SimpleNamespace(hook=hook), items)  # type: ignore[arg-type]
     kept = ["a.py::one", "a.py::many[0]", "a.py::many[3]", "a.py::many[6]", "b.py::many[0]", "b.py::draws"]
+    kept += ["c.py::arms[scalar-0]", "c.py::arms[neon_dotprod-0]"]
     assert [item.nodeid for item in items] == kept
     assert [item.nodeid for item in left] == [name for name in names if name not in kept]
     conftest.draw_one_in(3, items)

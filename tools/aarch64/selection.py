@@ -12,18 +12,33 @@ TESTS = Path(__file__).resolve().parents[2] / "tests"
 
 # What the arms of the kernels compute: on both processors.
 ARMS = [
-    "attacks/test_native_models.py",
     "attacks/test_snapshots.py",
+    "attacks/test_native_models.py",
     "compat/test_*_1.py",
     "conformance/test_loihi.py",
+    "conformance/test_nir.py",
+    "conformance/test_spikegpt.py",
+    "conformance/test_spikegpt_quantized.py",
+    "property/test_executor_equal.py",
+    "property/test_fused_points.py",
+    "unit/test_executor_*.py",
+    "unit/test_operator_*.py",
+    "unit/test_recorder.py",
+    "unit/test_session_*.py",
+    "unit/test_step_many.py",
 ]
 
 # What is the same on every aarch64 (decoders, filters, encoders, the chain): on cortex-a76 too.
 ONCE = [
+    "attacks/test_damaged_files.py",
     "attacks/test_encoders.py",
     "attacks/test_executor_inputs.py",
     "attacks/test_graph_files.py",
     "attacks/test_model_files.py",
+    "attacks/test_recordings.py",
+    "attacks/test_token_files.py",
+    "conformance/test_nir_pipeline.py",
+    "conformance/test_recordings.py",
     "property/test_*_frames.py",
     "property/test_*packets.py",
     "property/test_*pipeline.py",
@@ -38,6 +53,20 @@ ONCE = [
     "unit/test_encode_adapt.py",
     "unit/test_encode_native.py",
     "unit/test_encode_spikes.py",
+    "unit/test_events_*coders.py",
+    "unit/test_events_records.py",
+    "unit/test_filter_bitmaps.py",
+    "unit/test_pipeline.py",
+    "unit/test_pipeline_adapt.py",
+    "unit/test_pipeline_filters.py",
+    "unit/test_pipeline_reset.py",
+    "unit/test_pipeline_spikes.py",
+    "unit/test_pipeline_threads.py",
+    "unit/test_recorder_ring.py",
+    "unit/test_recorder_triggers.py",
+    "unit/test_reset_policies.py",
+    "unit/test_token_stream.py",
+    "unit/test_windows.py",
 ]
 
 
