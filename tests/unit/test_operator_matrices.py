@@ -11,7 +11,6 @@ from edgesnn.errors import ModelError
 from edgesnn.graph import Int4
 from tests.one_operator import counts, document, once, session
 
-torch = pytest.importorskip("torch")
 RNG = np.random.default_rng(11)
 GEOMETRY = [
     {"stride": [1], "padding": [0], "dilation": [1]},
@@ -99,6 +98,7 @@ def test_a_bare_sum_is_an_int32_with_a_bound() -> None:
 @pytest.mark.parametrize("axes", [1, 2])
 @pytest.mark.parametrize("kind", ["float32", "int8", "int4"])
 def test_convolutions_are_those_of_torch(kind: str, axes: int, groups: int, geometry: dict[str, list[int]]) -> None:
+    torch = pytest.importorskip("torch")
     shape = (4, 9) if axes == 1 else (4, 9, 7)
     w, rest = weight(kind, 8, 4 // groups, *(3, 2)[:axes]), affine(8)
     attributes = {"activations": "int", "groups": groups, **{k: v * axes for k, v in geometry.items()}}
@@ -118,6 +118,7 @@ def test_convolutions_are_those_of_torch(kind: str, axes: int, groups: int, geom
 
 
 def test_convolutions_of_floats_in_every_precision() -> None:
+    torch = pytest.importorskip("torch")
     x = RNG.normal(0, 1, (3, 6, 5)).astype(np.float32)
     for kind in ("float32", "int8", "int4"):
         w, rest, grouped = weight(kind, 4, 3, 3, 3), affine(4), kind == "int4"

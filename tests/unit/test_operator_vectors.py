@@ -13,7 +13,6 @@ from edgesnn.runtime import Model
 from tests.one_operator import counts, document, once, run, session
 from tests.running import BACKENDS
 
-torch = pytest.importorskip("torch")
 RNG = np.random.default_rng(5)
 
 
@@ -21,6 +20,7 @@ RNG = np.random.default_rng(5)
 @pytest.mark.parametrize("axes", [1, 2])
 @pytest.mark.parametrize("kind", ["int", "float32"])
 def test_pools_are_those_of_torch(kind: str, axes: int, geometry: Any) -> None:
+    torch = pytest.importorskip("torch")
     shape = (3, 11) if axes == 1 else (3, 11, 8)
     kernel, stride, padding = (part * axes for part in geometry)
     x = RNG.integers(0, 10, shape) if kind == "int" else RNG.normal(0, 1, shape).astype(np.float32)
@@ -52,6 +52,7 @@ def test_a_sum_pool_is_a_byte_where_that_is_enough() -> None:
 
 
 def test_layer_norm_softmax_and_activations_are_those_of_torch() -> None:
+    torch = pytest.importorskip("torch")
     x = RNG.normal(0, 3, (5, 37)).astype(np.float32)
     t = torch.from_numpy(x).double()
     weight, bias = (RNG.normal(0, 1, 37).astype(np.float32) for _ in range(2))
