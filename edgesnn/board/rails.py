@@ -55,15 +55,17 @@ class Watts:
 
 @dataclass(frozen=True)
 class Counter:
-    """Energy in uJ, which begins anew at 0 after `most_uj`."""
+    """Energy in uJ, which begins anew at 0 after `most_uj`, as `most` said; 0: it said nothing, and none is known."""
 
     energy: Path
+    most: Path
     most_uj: int
 
     def read(self) -> float | None:
         """Return the energy in J."""
         found = sysfs.number(self.energy)
-        return None if found is None or not 0 <= found <= self.most_uj else found / 1e6
+        known = found is not None and self.most_uj > 0 and 0 <= found <= self.most_uj
+        return found / 1e6 if found is not None and known else None
 
 
 class Rail:
@@ -115,7 +117,8 @@ def find(root: Path) -> list[Rail]:
     """Return the rails below `root` (/sys).
 
     Subzones of powercap are parts of their package, and the same package by another way (`intel-rapl-mmio`) is left
-    out. A channel that is switched off, or labelled as not connected, is no rail.
+    out. A channel that is switched off, labelled as not connected, or without both of its files is no rail; one
+    that lacks one of them is, and says so.
     """
     meters = [*_channels(root / "class" / "hwmon"), *_counters(root / "class" / "powercap")]
     rails: dict[str, Meter] = {}
@@ -147,7 +150,7 @@ def _channels(folder: Path) -> list[tuple[str, Meter]]:
             for channel in (1, 2, 3):
                 volts, amps = device / f"in{channel}_input", device / f"curr{channel}_input"
                 off = sysfs.number(device / f"in{channel}_enable") == 0
-                if off or not (sysfs.there(volts) and sysfs.there(amps)):
+                if off or not (sysfs.there(volts) or sysfs.there(amps)):
                     continue
                 label = sysfs.text(device / f"in{channel}_label") or f"{kind} {channel}"
                 if label != NOT_CONNECTED:
@@ -162,11 +165,11 @@ def _channels(folder: Path) -> list[tuple[str, Meter]]:
 def _counters(folder: Path) -> list[tuple[str, Meter]]:
     found: list[tuple[str, Meter]] = []
     for number, zone in sysfs.entries(folder, r"intel-rapl:([0-9]{1,3})"):
-        most_uj = sysfs.number(zone / "max_energy_range_uj")
-        if most_uj is None or most_uj <= 0 or not sysfs.there(zone / "energy_uj"):
+        energy, most = zone / "energy_uj", zone / "max_energy_range_uj"
+        if not (sysfs.there(energy) or sysfs.there(most)):
             continue
         name = sysfs.text(zone / "name") or f"intel-rapl {number}"
-        found.append((name, Counter(zone / "energy_uj", most_uj)))
+        found.append((name, Counter(energy, most, sysfs.number(most) or 0)))
     return found
 
 

@@ -13,7 +13,7 @@ from edgesnn.broker_url import Broker, parse_broker
 from edgesnn.daemon.models import Models
 from edgesnn.daemon.process import check_process
 from edgesnn.daemon.reading import Read, WrongConfigError
-from edgesnn.daemon.schema import Mqtt, Stream
+from edgesnn.daemon.schema import Mqtt, Stream, Telemetry
 from edgesnn.errors import ConfigError, EdgeSnnError, PublishError
 from edgesnn.events import registry as formats
 from edgesnn.events.formats.base import printable
@@ -73,6 +73,7 @@ def check(read: Read, environment: Mapping[str, str], models: Models | None = No
             return None
 
     attempt(("process",), lambda: check_process(read.config.process))
+    attempt(("telemetry", "sysfs"), lambda: _sysfs(read.config.telemetry))
     try:
         broker_of(read.config.mqtt, environment)
     except EdgeSnnError as error:
@@ -153,6 +154,20 @@ def _foreign(read: Read, number: int, stream: Stream, kind: str) -> list[ConfigE
             found = f"{stream.model}, which reads {kind}"
             errors.append(ConfigError(f"this key is of models that read {of}", where=at, found=found))
     return errors
+
+
+def _sysfs(telemetry: Telemetry) -> None:
+    """Refuse a folder that was named and cannot be listed: the board's sensors are looked for at the start alone."""
+    if not telemetry.enabled or "sysfs" not in telemetry.model_fields_set:
+        return
+    try:
+        os.scandir(telemetry.sysfs).close()
+    except (OSError, ValueError) as error:  # ValueError: a NUL
+        found = f"{printable(repr(telemetry.sysfs))[:120]}: {getattr(error, 'strerror', None) or error}"
+        hint = "leave the key out where it is /sys, or look at no sensors: telemetry.enabled = false"
+        raise ConfigError(
+            "not a folder that can be read", found=found, expected="where sysfs is mounted", hint=hint
+        ) from None
 
 
 def _events(stream: Stream, model: Model) -> dict[str, Callable[[], Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import threading
 import time
 import urllib.request
@@ -34,7 +35,7 @@ class Scene:
 
     def __init__(self, root: Path, **keys: Any) -> None:
         self.root, self.now_s, self.joules = server(root), 50.0, 0.0
-        (root / "class/powercap/intel-rapl:1/energy_uj").unlink()  # one package is enough
+        shutil.rmtree(root / "class/powercap/intel-rapl:1")  # one package is enough
         self.one = SimpleNamespace(decisions={"label": 0, "none": 0, "idle": 0}, energy_uj=0.0)
         section = Section(sysfs=str(root), **keys)
         self.telemetry = Telemetry(section, lambda: [self.one], lambda: self.now_s)  # type: ignore[list-item, return-value]

@@ -147,10 +147,49 @@ def test_a_file_that_nobody_can_open_is_a_silent_rail_from_the_start(tmp_path, c
         assert board.silent[rail].startswith(f"{file}: ")
 
 
+@pytest.mark.parametrize(
+    ("name", "rail"),
+    [
+        ("class/hwmon/hwmon4/in1_input", "VDD_IN"),
+        ("class/hwmon/hwmon4/curr1_input", "VDD_IN"),
+        (f"{CAP}:0/energy_uj", "package-0"),
+        (f"{CAP}:0/max_energy_range_uj", "package-0"),
+    ],
+)
+def test_a_rail_that_lacks_one_of_its_files_from_the_start_says_which(tmp_path, clock, name, rail):
+    (orin(server(tmp_path)) / name).unlink()
+    board = Board(tmp_path, clock=clock)
+    for _ in range(2):
+        found = board.look()
+        assert rail not in {**found.power_w, **found.energy_j}
+        assert board.silent == {rail: f"{tmp_path / name}: no such file or directory"}
+        clock.now_s += 1.0
+    assert (board.whole, found.total_w) == (["VDD_IN"], None if rail == "VDD_IN" else 7.6)
+
+
+def test_a_counter_whose_end_is_no_energy_is_silent(tmp_path, clock):
+    board = Board(write(server(tmp_path), {f"{CAP}:0/max_energy_range_uj": 0}), clock=clock)
+    assert "package-0" not in board.look().energy_j
+    zone = tmp_path / f"{CAP}:0"
+    assert board.silent == {"package-0": f"{zone}/energy_uj, {zone}/max_energy_range_uj: an impossible value"}
+
+
+def test_what_has_none_of_its_files_is_no_rail(tmp_path, clock):
+    orin(server(tmp_path))
+    for name in ("in1_input", "curr1_input"):
+        (tmp_path / "class/hwmon/hwmon4" / name).unlink()
+    for name in ("energy_uj", "max_energy_range_uj"):
+        (tmp_path / f"{CAP}:0" / name).unlink()
+    board = Board(tmp_path, clock=clock)
+    board.look()
+    assert (board.rails, board.silent) == (["VDD_CPU_GPU_CV", "package-1"], {})
+
+
 def test_an_impossible_value_is_said(tmp_path, clock):
     board = Board(write(server(tmp_path), {f"{CAP}:0/energy_uj": 1_000_000_000}), clock=clock)
     assert board.look().energy_j == {}
-    assert board.silent == {"package-0": f"{tmp_path / CAP}:0/energy_uj: an impossible value"}
+    zone = tmp_path / f"{CAP}:0"
+    assert board.silent == {"package-0": f"{zone}/energy_uj, {zone}/max_energy_range_uj: an impossible value"}
 
 
 def test_a_label_obeys_no_terminal_and_two_rails_of_one_name_are_two(tmp_path, clock):

@@ -114,6 +114,29 @@ def test_a_wrong_key_is_named_with_its_line(write, added, expected):
     assert re.fullmatch(expected, found), found
 
 
+@pytest.mark.parametrize(
+    ("named", "why"),
+    [
+        ("/no/such", "No such file or directory"),
+        (str(ROOT / "README.md"), "Not a directory"),
+        ("x" * 300, "File name too long"),
+        ("/sys\\u0000", "embedded null byte"),
+        ("\\u001b[2J", "No such file or directory"),
+    ],
+)
+def test_a_sysfs_that_is_no_folder_is_refused_with_its_line(write, named, why):
+    (found,) = refusals(write(GOOD + f'[telemetry]\nsysfs = "{named}"\n'))
+    assert found.startswith("line 11: telemetry.sysfs: not a folder that can be read: found '")
+    assert f": {why}, expected where sysfs is mounted; leave the key out" in found
+    assert len(found) < 400
+    assert found.isprintable()
+    checked(write(GOOD + f'[telemetry]\nenabled = false\nsysfs = "{named}"\n'))
+
+
+def test_a_sysfs_that_is_a_folder_is_taken(write, tmp_path):
+    checked(write(GOOD + f'[telemetry]\nsysfs = "{tmp_path}"\n'))
+
+
 def test_a_newer_version_is_refused_by_name_whatever_its_keys_are(write):
     (found,) = refusals(write("version = 2\n[brokers]\nall = []\n"))
     assert (
