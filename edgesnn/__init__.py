@@ -82,6 +82,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     target = _PUBLIC.get(name)
+    if name == "_native":  # `from edgesnn import _native` asks here first, then looks for a file of that name
+        import_module("edgesnn.native_file").check()
     if target is None:
         raise AttributeError(f"module 'edgesnn' has no attribute {name!r}")
     module, _, attribute = target.partition(":")

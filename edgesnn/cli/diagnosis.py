@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from importlib import import_module, metadata
+from importlib import metadata
 from importlib.util import find_spec
 from typing import Any
 
@@ -57,10 +57,11 @@ def native_module() -> dict[str, Any]:
     """Return {"available", "reason", "arm", "arms"}; the arm is the instruction set that kernels run with here."""
     state: dict[str, Any] = {"available": False, "reason": None, "arm": None, "arms": []}
     try:
-        native = import_module("edgesnn._native")
-        if hasattr(native.executor, "arm"):
-            state["arms"] = list(native.executor.arms())
-            state["arm"] = native.executor.arm()
+        from edgesnn import _native
+
+        if hasattr(_native.executor, "arm"):
+            state["arms"] = list(_native.executor.arms())
+            state["arm"] = _native.executor.arm()
         state["available"] = True
     except ImportError as error:
         state["reason"] = str(unloadable(error))

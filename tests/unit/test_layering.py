@@ -31,7 +31,7 @@ ROWS = [
     {"hdf5"},
     {"mqtt", "board"},
     {"prediction", "schemas", "broker_url"},
-    {"errors", "units", "version", "clock", "spread", "variants", "replacement", "_native", "zoo"},
+    {"errors", "units", "version", "clock", "spread", "variants", "replacement", "_native", "native_file", "zoo"},
 ]
 LEVEL = {room: len(ROWS) - index for index, row in enumerate(ROWS) for room in row}
 
@@ -51,7 +51,7 @@ EXTRA = {
 }
 NUMPY_FREE = {
     *("cli", "publish", "mqtt", "board", "prediction", "schemas", "broker_url"),
-    *("clock", "errors", "replacement", "spread", "units", "variants", "version"),
+    *("clock", "errors", "native_file", "replacement", "spread", "units", "variants", "version"),
 }
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from edgesnn import _native
+from edgesnn import _native, native_file
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDING = ROOT / "recordings" / "gate.raw"
@@ -61,6 +61,34 @@ def test_a_module_that_cannot_be_loaded_is_named(package: Path, content: bytes) 
     if not content:
         report = edgesnn(package.parent, "doctor").stdout
         assert report.count(line) == 2, report  # of the module and of the backend
+
+
+@pytest.mark.parametrize("percent", [0.0005, 2, 10, 50, 90, 99, 99.99])
+def test_a_module_that_is_cut_is_named_before_it_is_loaded(package: Path, percent: float) -> None:
+    content = Path(_native.__file__).read_bytes()
+    (package / EXPECTED).write_bytes(content[: int(len(content) * percent / 100)])
+    line = refusal(package)
+    assert f"is damaged, or of another processor or system: found {package / EXPECTED}: " in line
+    assert line.endswith(AGAIN)
+    if percent == 50:
+        assert f": cut, {len(content) // 2} of {len(content)} bytes" in line
+        report = edgesnn(package.parent, "doctor").stdout
+        assert report.count(line) == 2, report
+
+
+def test_a_module_that_lost_what_lies_behind_its_sections_is_cut() -> None:
+    """As tools write it that move the sections' table to the front: the segments tell where it ends."""
+    content = bytearray(Path(_native.__file__).read_bytes())
+    content[40:48] = bytes(8)  # e_shoff
+    content[60:62] = bytes(2)  # e_shnum
+    assert 4096 < native_file._needed(bytes(content[:4096])) <= len(content)
+
+
+@pytest.mark.parametrize(
+    "header", [b"\x7fELF\x02\x01" + bytes([fill]) * size for fill in (0, 255) for size in (9, 58, 999)]
+)
+def test_a_header_of_nonsense_raises_nothing(header: bytes) -> None:
+    assert native_file._needed(header) >= 0
 
 
 def test_an_import_that_fails_elsewhere_stays_a_fault_of_ours(package: Path) -> None:
