@@ -28,13 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the report; the exit code says what is broken."""
     from edgesnn.cli.diagnosis import diagnose, exit_code
+    from edgesnn.events.formats.base import printable
 
     report = diagnose(broker_argument(args), protocol_argument(args), _power_s(args.power))
     if args.json:
         print_json({**report, "exit_code": exit_code(report)})
     else:
         for name, text in _lines(report):
-            print(f"{name:<10} {text}")
+            print(f"{name:<10} {printable(text)}")
     return exit_code(report)
 
 
@@ -74,6 +75,8 @@ def _extra(versions: dict[str, str | None]) -> str:
 def _model(facts: dict[str, Any]) -> str:
     if facts["error"]:
         return f"not usable: {facts['error']}"
+    if facts["kind"] == "tokens":
+        return f"{facts['precision']}, tokens: lines of text"
     width, height = facts["sensor"] or ("?", "?")
     return f"{facts['precision']}, sensor {width}x{height}, window {(facts['window_us'] or 0) / 1000:g} ms"
 

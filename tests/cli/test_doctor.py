@@ -90,6 +90,22 @@ def test_an_arm_that_cannot_run_is_exit_code_7_and_named():
     assert done.stderr == ""
 
 
+def test_what_the_environment_says_steers_no_terminal_and_fills_no_page():
+    arm = "a\nb\x1b[2J\u202e" + "c" * 5000
+    done = doctor(EDGESNN_ARM=arm)
+    assert done.returncode == 7
+    assert all(line.isprintable() and len(line) < 300 for line in done.stdout.split("\n"))
+    (native,) = (line for line in done.stdout.split("\n") if line.startswith("native "))
+    assert "found a\ufffdb\ufffd[2J\ufffdccc" in native
+    assert "ccc..., expected scalar" in native
+
+
+def test_a_model_of_tokens_has_no_sensor_and_no_window():
+    lines = [line for line in doctor().stdout.splitlines() if line.startswith("model ")]
+    assert any(line.endswith(" shakespeare: int8, tokens: lines of text") for line in lines)
+    assert any(line.endswith(" gestures: int8, sensor 128x128, window 500 ms") for line in lines)
+
+
 @pytest.mark.parametrize("kind", available())
 def test_a_named_broker_that_accepts_us(kind, tmp_path):
     with KillableBroker(kind, tmp_path) as broker:
