@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -237,10 +239,36 @@ def test_what_is_wrong_is_one_line(arguments, code, text, tmp_path, monkeypatch,
     assert error.count("\n") == 1
 
 
-def test_without_the_package_the_extra_is_named(tmp_path, monkeypatch, capsys):
-    for name in [name for name in sys.modules if name.startswith("edgesnn.exporters.onnx")]:
+OLD = "__version__ = '1.15.0'\n"  # it has no TensorProto.INT4
+BROKEN = "raise ImportError('libprotobuf.so.32: cannot open shared object file')\n"
+
+
+@pytest.mark.parametrize(
+    ("version", "source", "why"),
+    [
+        (None, None, "onnx is not installed; pip install 'edgesnn[onnx]'"),
+        ("1.15.0", OLD, "onnx 1.15.0 is too old, at least 1.16 is needed; pip install 'edgesnn[onnx]'"),
+        ("1.18.0", BROKEN, "onnx 1.18.0 cannot be imported: ImportError: libprotobuf.so.32: cannot open shared object"),
+    ],
+    ids=["absent", "old", "broken"],
+)
+def test_a_package_that_cannot_be_used_is_one_line(version, source, why, tmp_path, monkeypatch, capsys):
+    for name in [name for name in sys.modules if re.match(r"(edgesnn\.exporters\.)?onnx\b", name)]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "onnx", None)
+    if version is None:
+        monkeypatch.setitem(sys.modules, "onnx", None)
+        monkeypatch.setattr(metadata, "version", absent)
+    else:
+        (tmp_path / "onnx").mkdir()
+        (tmp_path / "onnx" / "__init__.py").write_text(source)
+        monkeypatch.syspath_prepend(str(tmp_path))
+        monkeypatch.setattr(metadata, "version", lambda name: version)
     assert main(["export", "digits", "--to", "onnx", "-o", str(tmp_path / "x")]) == 7
-    assert "a package is not installed" in (error := capsys.readouterr().err)
-    assert "pip install 'edgesnn[onnx]'" in error
+    error = capsys.readouterr().err
+    assert f"--to onnx: format cannot be written here: found {why}" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "x").exists()
+
+
+def absent(name: str) -> str:
+    raise metadata.PackageNotFoundError(name)

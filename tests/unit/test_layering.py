@@ -31,7 +31,7 @@ ROWS = [
     {"hdf5"},
     {"mqtt", "board"},
     {"prediction", "schemas", "broker_url"},
-    {"errors", "units", "version", "clock", "spread", "variants", "replacement", "_native", "native_file", "zoo"},
+    {"errors", "units", "version", "clock", "spread", "variants", "replacement", "_native", "native_file", "packages", "zoo"},
 ]
 LEVEL = {room: len(ROWS) - index for index, row in enumerate(ROWS) for room in row}
 
@@ -51,7 +51,7 @@ EXTRA = {
 }
 NUMPY_FREE = {
     *("cli", "publish", "mqtt", "board", "prediction", "schemas", "broker_url"),
-    *("clock", "errors", "native_file", "replacement", "spread", "units", "variants", "version"),
+    *("clock", "errors", "native_file", "packages", "replacement", "spread", "units", "variants", "version"),
 }
 
 

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgesnn.errors import BackendError
+from edgesnn.exporters import registry as exporters
 from edgesnn.graph import Document
+from edgesnn.packages import missing
 from edgesnn.runtime.backends.base import Array
-from edgesnn.runtime.backends.packages import missing
 from edgesnn.runtime.backends.stepping import Buffers, SteppingBackend
 
-LEAST = {"onnx": (1, 16), "onnxruntime": (1, 17)}
+LEAST = {"onnx": exporters.LEAST["onnx"], "onnxruntime": (1, 17)}
 """Oldest versions: onnxruntime 1.17 brought the accuracy level of MatMulNBits."""
 
 INSTALL = "pip install 'edgesnn[onnx]'"

@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 
 from edgesnn.errors import BackendError
+from edgesnn.exporters import registry as exporters
 from edgesnn.graph import Document
+from edgesnn.packages import missing
 from edgesnn.runtime.backends.base import Array
 from edgesnn.runtime.backends.cuda import ALIGNMENT, Cuda, CudaError, cuda
-from edgesnn.runtime.backends.packages import missing
 from edgesnn.runtime.backends.plans import Maker, PlanError, last_error
 from edgesnn.runtime.backends.stepping import Buffers, SteppingBackend
 
-LEAST = {"onnx": (1, 16), "tensorrt": (10, 3)}
+LEAST = {"onnx": exporters.LEAST["onnx"], "tensorrt": (10, 3)}
 INSTALL = {
     "onnx": "pip install 'edgesnn[tensorrt]'",
     "tensorrt": "it comes with the board (JetPack's python3-libnvinfer), not from PyPI",

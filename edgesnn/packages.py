@@ -1,4 +1,4 @@
-"""Whether a package that a backend needs is there, new enough, and can be imported."""
+"""Whether a package that a backend or a format of export needs is there, new enough, and can be imported."""
 
 from __future__ import annotations
 
