@@ -31,7 +31,19 @@ ROWS = [
     {"hdf5"},
     {"mqtt", "board"},
     {"prediction", "schemas", "broker_url"},
-    {"errors", "units", "version", "clock", "spread", "variants", "replacement", "_native", "native_file", "packages", "zoo"},
+    {
+        "errors",
+        "units",
+        "version",
+        "clock",
+        "spread",
+        "variants",
+        "replacement",
+        "_native",
+        "native_file",
+        "packages",
+        "zoo",
+    },
 ]
 LEVEL = {room: len(ROWS) - index for index, row in enumerate(ROWS) for room in row}
 
