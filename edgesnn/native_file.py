@@ -39,7 +39,7 @@ def _needed(begin: bytes) -> int:
     if len(begin) < _HEADER.size or not begin.startswith(_LITTLE_64):
         return 0
     _, segments, sections, segment_size, segment_count, section_size, section_count = _HEADER.unpack_from(begin)
-    ends = [sections + section_size * section_count]
+    ends: list[int] = [sections + section_size * section_count]
     table = begin[segments : segments + segment_size * segment_count]
     if segment_size == _SEGMENT.size:
         whole = table[: len(table) // segment_size * segment_size]
