@@ -163,10 +163,11 @@ def _seconds(latency_ms: Mapping[str, float] | None) -> dict[str, float]:
 
 
 def _dropped(counters: Mapping[str, int], of: str) -> dict[str, int]:
-    """Return what was dropped, by reason, of a stream that counts `of`."""
+    """Return what was dropped, by reason, of a stream that counts `of`; zeros too: a rate knows no first value."""
     if of not in counters:
         return {}
-    return {name.removeprefix(_DROPPED): value for name, value in counters.items() if name.startswith(_DROPPED)}
+    found = {name.removeprefix(_DROPPED): value for name, value in counters.items() if name.startswith(_DROPPED)}
+    return {"restarted": 0, "stopped": 0, **found}
 
 
 def _others(counters: Mapping[str, int]) -> dict[str, int]:

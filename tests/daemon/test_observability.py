@@ -43,17 +43,26 @@ RAISED: dict[str, tuple[Change, ...]] = {
     "EdgesnnSilent": (("edgesnn_decision_rate_hertz", {"stream": "door"}, 0),),
     "EdgesnnDeadlinesMissed": (("edgesnn_deadlines_missed_total", {"stream": "door"}, 3),),
     "EdgesnnInputDropped": (("edgesnn_events_dropped_total", {"stream": "door", "reason": "ring_full"}, 5),),
+    "EdgesnnLinesDropped": (("edgesnn_lines_dropped_total", {"stream": "log", "reason": "restarted"}, 1),),
     "EdgesnnPredictionsLost": (("edgesnn_outbox_dropped_total", {"reason": "expired"}, 2),),
     "EdgesnnOutboxOld": (("edgesnn_outbox_oldest_seconds", {}, 301),),
     "EdgesnnOutboxInMemory": (("edgesnn_outbox_in_memory", {}, 7),),
     "EdgesnnThrottled": (("edgesnn_board_throttle_events_total", {"cause": "oc1"}, 1),),
     "EdgesnnRestarts": (("edgesnn_restarts_total", {"stream": "door"}, 1),),
 }
-OTHERWISE: list[tuple[str, Change]] = [  # the other half of a rule of two
+AS_IT_SHOULD = ("between_windows", "unfinished_window", "refractory", "restarted", "stopped")
+LOSSES = ("ring_full", "decimated", "window_full", "impossible_event")
+OTHERWISE: list[tuple[str, Change]] = [  # the other causes of a rule of several
+    *(
+        ("EdgesnnInputDropped", ("edgesnn_events_dropped_total", {"stream": "door", "reason": reason}, 5))
+        for reason in LOSSES
+    ),
     ("EdgesnnPredictionsLost", ("edgesnn_queue_dropped_total", {}, 2)),
     ("EdgesnnThrottled", ("edgesnn_board_slowed_steps", {"device": "cpufreq-cpu0"}, 2)),
 ]
 STEADY: list[Change] = [
+    *(("edgesnn_events_dropped_total", {"stream": "door", "reason": reason}, 500) for reason in AS_IT_SHOULD),
+    ("edgesnn_stream_state", {"stream": "log", "state": "idle"}, 1),
     ("up", {}, 1),
     ("edgesnn_healthy", {}, 1),
     ("edgesnn_broker_connected", {}, 1),
@@ -120,13 +129,16 @@ def said(tmp_path_factory) -> tuple[str, Any, Any, Any]:
     with KillableBroker(available()[0], folder) as broker, subscribed(broker) as subscriber:
         more = f"[http]\nport = {port}\n[commands]\nenabled = true\n[home_assistant]\nenabled = true\n"
         more += f'[telemetry]\nsysfs = "{orin(folder / "sys")}"\nperiod = "100ms"\nidle_power = 1.0\n'
-        (folder / "config.toml").write_text(
-            configuration(broker, stream("door", f"replay:{RECORDING}?loop"), more=more)
-        )
+        door = stream("door", f"replay:{RECORDING}?loop", 'filters = ["refractory:period=1ms"]')
+        (folder / "app.log").touch()
+        log = f'[[stream]]\nname = "log"\nsource = "{folder / "app.log"}"\nmodel = "shakespeare"\nfollow = true\n'
+        (folder / "config.toml").write_text(configuration(broker, door, log, more=more))
         daemon = Daemon(folder / "config.toml")
         try:
             prediction = json.loads(subscriber.wait_for(1)[0].payload)
             wait_for(lambda: 'kind="measured"' in metrics(port), what=daemon.log)
+            wait_for(lambda: "edgesnn_lines_in_total{" in metrics(port), what=daemon.log)
+            (folder / "app.log").write_text("ROMEO:\n")
             protocol = "auto" if broker.kind == "mosquitto" else "3.1.1"
             places = [
                 "--mqtt",
@@ -186,11 +198,16 @@ def test_every_alert_is_raised_by_what_it_is_for_and_by_nothing_else(said):
         assert all(row.get(name, value) == value for _, labels, _ in changes for name, value in labels.items())
 
 
+def test_every_reason_to_drop_is_a_loss_or_as_it_should_be(said):
+    reasons = set(re.findall(r'^edgesnn_events_dropped_total\{.*\breason="(\w+)"', said[0], re.MULTILINE))
+    assert reasons == {*LOSSES, *AS_IT_SHOULD}
+
+
 def test_every_query_of_the_dashboard_has_rows_and_its_legend_their_labels(said):
     pages = scrapes(series(said[0], STEADY))
     for query, legend in panels():
         found = promql.evaluate(query, pages)
-        assert bool(found) != ("edgesnn_lines_" in query), query  # the stream is of events
+        assert found, query
         for row in found:
             assert set(re.findall(r"\{\{(\w+)\}\}", legend)) <= set(dict(row)), query
 
@@ -237,11 +254,9 @@ def written(labels: dict[str, str]) -> str:
 
 def test_what_home_assistant_and_grafana_get_is_shown_with_its_values(said):
     shown = said[3]
-    node, door = shown["home_assistant"]
-    assert [one["topic"].removeprefix("homeassistant/device/edgesnn-gate-1/") for one in (node, door)] == [
-        "config",
-        "door/config",
-    ]
+    topics = [one["topic"].removeprefix("homeassistant/device/edgesnn-gate-1/") for one in shown["home_assistant"]]
+    assert topics == ["config", "door/config", "log/config"]
+    node, door, _ = shown["home_assistant"]
     assert node["available"]
     assert door["available"]
     values = {name.rsplit(".", 1)[1]: value for one in (node, door) for name, value in one["shows"].items()}
