@@ -66,7 +66,7 @@ def native_module() -> dict[str, Any]:
     except ImportError as error:
         state["reason"] = str(unloadable(error))
     except EdgeSnnError as error:
-        state["reason"] = _words(error)
+        state["reason"] = str(error)
     return state
 
 
@@ -86,8 +86,10 @@ def backends() -> dict[str, str | None]:
 
 
 def zoo_models() -> dict[str, dict[str, Any]]:
-    """Return model name -> {"precision", "kind", "sensor", "window_us", "error"} of every shipped model; one of tokens
-    has no sensor and no window."""
+    """Return model name -> {"precision", "kind", "sensor", "window_us", "error"} of every shipped model.
+
+    A model of tokens has no sensor and no window.
+    """
     from edgesnn.graph import read
     from edgesnn.runtime.model import locate, zoo
 
@@ -146,14 +148,6 @@ def _refusal(broker: Broker, protocol: str) -> str | None:
     finally:
         client.close()
     return None
-
-
-def _words(error: EdgeSnnError) -> str:
-    """Return what an error says; what was found may be a variable of the environment, of any length."""
-    from edgesnn.events.formats.zip_members import shortened
-
-    found = None if error.found is None else shortened(error.found)
-    return str(EdgeSnnError(error.what, where=error.where, found=found, expected=error.expected, hint=error.hint))
 
 
 def _version(name: str) -> str | None:

@@ -1,4 +1,5 @@
 #include <array>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -61,6 +62,8 @@ Arms runnable() noexcept {
     return arms;
 }
 
+constexpr std::size_t kShown = 64;  // bytes of a name that is none: the environment's may have any length
+
 const Table& choose() {
     const char* wanted = std::getenv("EDGESNN_ARM");
     const Table* best = nullptr;
@@ -70,9 +73,11 @@ const Table& choose() {
         names += (best == nullptr ? "" : ", ") + std::string((*arm)->arm);
         best = *arm;
     }
-    if (wanted != nullptr && *wanted != '\0')
-        throw Error(ErrorKind::backend, "instruction-set arm is not known or cannot run here", "EDGESNN_ARM", wanted,
+    if (wanted != nullptr && *wanted != '\0') {
+        const std::string found = std::strlen(wanted) > kShown ? std::string(wanted, kShown) + "..." : wanted;
+        throw Error(ErrorKind::backend, "instruction-set arm is not known or cannot run here", "EDGESNN_ARM", found,
                     names);
+    }
     return *best;
 }
 
