@@ -12,6 +12,8 @@ from edgesnn.daemon.schema import Process
 from edgesnn.errors import ConfigError
 
 _LOCK_NOW_AND_LATER = 1 | 2  # mlockall(2): MCL_CURRENT, MCL_FUTURE
+_MMAP_THRESHOLD = -3  # mallopt(3): M_MMAP_THRESHOLD
+_LARGE_BYTES = 1 << 20
 
 
 def check_process(process: Process) -> None:
@@ -28,13 +30,19 @@ def check_process(process: Process) -> None:
 def apply_process(process: Process) -> None:
     """Set the processors of all threads, those of libraries too, and lock the memory; called before others start.
 
+    What takes a MB and more goes back to the kernel when it is freed: glibc would keep it after the first such block
+    (mallopt(3), M_MMAP_THRESHOLD), and the largest burst of months would stay in memory.
+
     Raises:
         ConfigError: it is not permitted.
     """
     if process.cpus is not None:
         for thread in os.listdir("/proc/self/task"):
             os.sched_setaffinity(int(thread), process.cpus)
-    if process.lock_memory and ctypes.CDLL(None, use_errno=True).mlockall(_LOCK_NOW_AND_LATER) != 0:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if hasattr(libc, "mallopt"):  # musl has none, and keeps no large block
+        libc.mallopt(_MMAP_THRESHOLD, _LARGE_BYTES)
+    if process.lock_memory and libc.mlockall(_LOCK_NOW_AND_LATER) != 0:
         code = ctypes.get_errno()
         hint = "under systemd LimitMEMLOCK=infinity; else `ulimit -l`" if code in (errno.EPERM, errno.ENOMEM) else None
         raise ConfigError("memory cannot be locked", where="lock_memory", found=os.strerror(code), hint=hint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import shutil
@@ -66,6 +67,28 @@ def test_memory_is_locked_or_that_is_refused_loudly(one_broker, run):
     assert locked is not None
     assert int(locked[1]) > 10_000
     assert daemon.end() == 0
+
+
+FREES = """
+import ctypes
+from edgesnn.daemon.process import apply_process
+from edgesnn.daemon.schema import Process
+class Info(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in "arena ordblks smblks hblks hblkhd u f used free keep".split()]
+libc = ctypes.CDLL(None)
+libc.mallinfo2.restype = Info
+apply_process(Process())
+for _ in range(2):
+    large = bytearray(20_000_000)
+    print(libc.mallinfo2().hblkhd > 20_000_000)
+    del large
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="the C library does not say what it maps")
+def test_a_large_block_is_mapped_by_itself_also_after_one_was_freed():
+    done = subprocess.run([sys.executable, "-c", FREES], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "True"]
 
 
 TRIED = {

@@ -6,6 +6,9 @@
 namespace edgesnn::events {
 namespace {
 
+constexpr size_t kRoom = size_t{1} << 16;  // events: what is never given back
+constexpr int64_t kFewWindows = 64;
+
 void require(bool ok, const char* name, int64_t found, const char* expected) {
     if (!ok) throw Error(ErrorKind::model, "not a window", name, std::to_string(found), expected);
 }
@@ -71,12 +74,30 @@ void WindowCutter::forget(size_t events) noexcept {
 }
 
 size_t WindowCutter::push(Span<const Event> events) {
-    if (head_ > ring_.size() / 2) {
-        ring_.erase(ring_.begin(), ring_.begin() + static_cast<std::ptrdiff_t>(head_));
-        head_ = 0;
-    }
+    most_ = std::max(most_, ring_.size());
+    if (head_ > ring_.size() / 2) compact();
+    if (windows_ - looked_at_ >= kFewWindows) give_back();
     if (!started_ && !events.empty()) begin(events[0].t);
     return options_.by_count ? push_counted(events) : push_timed(events);
+}
+
+void WindowCutter::compact() {
+    ring_.erase(ring_.begin(), ring_.begin() + static_cast<std::ptrdiff_t>(head_));
+    head_ = 0;
+}
+
+// A vector never shrinks by itself, and a service runs for months.
+void WindowCutter::give_back() {
+    const size_t room = std::max(kRoom, 2 * most_);
+    if (ring_.capacity() > 2 * room) {
+        compact();
+        std::vector<Event> smaller;
+        smaller.reserve(room);
+        smaller.assign(ring_.begin(), ring_.end());
+        ring_.swap(smaller);
+    }
+    most_ = ring_.size();
+    looked_at_ = windows_;
 }
 
 void WindowCutter::begin(int64_t t_us) noexcept {
@@ -197,7 +218,7 @@ void WindowCutter::load(const StateReader& reader) {
     origin_us_ = state[1], reached_us_ = state[2], number_ = state[3], silent_ = state[4], to_skip_ = state[5];
     first_event_ = static_cast<uint64_t>(state[6]), covered_ = static_cast<size_t>(state[7]), lost_ = state[8];
     processed_ = counts[0], between_windows_ = counts[1], window_full_ = counts[2], unfinished_window_ = counts[3];
-    time_clamped_ = counts[4], windows_ = counts[5], windows_skipped_ = counts[6];
+    time_clamped_ = counts[4], windows_ = looked_at_ = counts[5], windows_skipped_ = counts[6];
     ring_.resize(events.size() / sizeof(Event));
     head_ = 0;
     if (!events.empty()) std::memcpy(static_cast<void*>(ring_.data()), events.data(), events.size());

@@ -8,7 +8,8 @@
 //
 // Work and memory are bounded: a window is given only when asked for, so a jump of hours costs nothing until its idle
 // windows are read; after max_silent windows in a row without an event no more are given until one comes
-// (windows_skipped). At most max_events wait for their windows; the newest beyond that are dropped (window_full).
+// (windows_skipped). At most max_events wait for their windows; the newest beyond that are dropped (window_full). Room
+// that a burst needed, and no window of the last few since, is given back.
 #pragma once
 
 #include <cstddef>
@@ -89,6 +90,8 @@ class WindowCutter final : public Stage {
     void wake(int64_t t_us) noexcept;
     void next_window() noexcept;
     void forget(size_t events) noexcept;
+    void compact();
+    void give_back();
     size_t push_timed(Span<const Event> events);
     size_t push_counted(Span<const Event> events);
     void check() const;
@@ -104,6 +107,8 @@ class WindowCutter final : public Stage {
     uint64_t first_event_ = 0;  // index in the stream of the oldest held event
     std::vector<Event> ring_;   // held events from head_ on; compacted when the dead part is the larger one
     size_t head_ = 0;
+    size_t most_ = 0;  // of ring_.size() since windows_ was looked_at_
+    int64_t looked_at_ = 0;
     size_t covered_ = 0;  // of the held events, the oldest that were in a complete window
     int64_t lost_ = 0;    // dropped since the last window
     int64_t processed_ = 0;
