@@ -36,7 +36,7 @@ for pair in cortex-a76:neon_dotprod cortex-a72:scalar; do
     step "exchange on $cpu" timeout 1200 "$emulated" -m tests.exchange check "$home/exchange/x86_64"
     step "write on $cpu" timeout 1200 "$emulated" -m tests.exchange write "$home/exchange/$cpu"
     step "pytest on $cpu" env EDGESNN_TEST_SHARE="$python_share" timeout 1500 \
-        "$emulated" -m pytest -n "$jobs" --dist worksteal --timeout 1200 -m 'not full' $tests
+        "$emulated" -m pytest -n "$jobs" --dist worksteal --timeout 1200 -rs -m 'not full' $tests
     cd "$root"
     step "read from $cpu" "$python" -m tests.exchange check "$home/exchange/$cpu"
     tail -q -n 1 "$tree/build/logs/native-tests-on-$cpu.log" "$tree/build/logs/exchange-on-$cpu.log" \
