@@ -10,10 +10,10 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.drawn import DRAWN_SHARE, SHARE, drawn
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 FULL_SIZE_S = 1800  # the limit of one test at its full size, on a busy machine too
-SHARE = int(os.environ.get("EDGESNN_TEST_SHARE") or 1)  # one in so many cases of each test: under emulation
-DRAWN_SHARE = int(os.environ.get("EDGESNN_DRAWN_SHARE") or SHARE)  # the same for what Hypothesis draws: in `make test`
 REQUIRED = os.environ.get("EDGESNN_REQUIRE_SHARED") == "1"
 
 # a machine with other work is slow: no reason to fail
@@ -53,7 +53,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if SHARE > 1:
         keep_one_in(SHARE, config, items)
     if DRAWN_SHARE > 1:
-        draw_one_in(DRAWN_SHARE, items)
+        draw_fewer(items)
     for item in items:
         if item.get_closest_marker("full") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(FULL_SIZE_S))
@@ -72,13 +72,13 @@ def keep_one_in(share: int, config: pytest.Config, items: list[pytest.Item]) -> 
     items[:] = kept
 
 
-def draw_one_in(share: int, items: list[pytest.Item]) -> None:
-    """Let Hypothesis draw one in `share` of the examples that each test asks for."""
-    drawn = "_hypothesis_internal_use_settings"
+def draw_fewer(items: list[pytest.Item]) -> None:
+    """Let Hypothesis draw their share of the examples that each test asks for."""
+    kept = "_hypothesis_internal_use_settings"
     for function in {getattr(item, "obj", None) for item in items}:
-        used = getattr(function, drawn, None)
+        used = getattr(function, kept, None)
         if used is not None:
-            setattr(function, drawn, hypothesis.settings(used, max_examples=max(1, used.max_examples // share)))
+            setattr(function, kept, hypothesis.settings(used, max_examples=drawn(used.max_examples)))
 
 
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:

@@ -17,10 +17,10 @@ from tests.property.streams import damaged
 
 LABELS = pytest.mark.parametrize("label", WHOLE)
 SIZES = pytest.mark.parametrize(
-    ("label", "of_five"),
-    [*((label, 1) for label in WHOLE), *(pytest.param(label, 5, marks=pytest.mark.full) for label in WHOLE)],
+    ("label", "of_ten"),
+    [*((label, 1) for label in WHOLE), *(pytest.param(label, 10, marks=pytest.mark.full) for label in WHOLE)],
 )
-"""Each file, and how many of five cuts or damages."""
+"""Each file, and how many of ten cuts or damages."""
 
 
 def put(folder: Path, file: WholeFile, data: bytes | None = None, header: bytes | None = None) -> Path:
@@ -81,12 +81,12 @@ def test_a_header_alone_and_an_empty_file(tmp_path: Path, label: str) -> None:
 
 
 @SIZES
-def test_cut_in_the_first_kilobyte_or_anywhere(tmp_path: Path, label: str, of_five: int) -> None:
+def test_cut_in_the_first_kilobyte_or_anywhere(tmp_path: Path, label: str, of_ten: int) -> None:
     file = whole(label)
     full = file.header + file.data
     truth, _, _ = read(put(tmp_path, file), file, "skip")
     rng = np.random.default_rng(1)
-    for cut in [*range(1, min(1024, len(full)), 6 - of_five), *rng.integers(1, len(full), 40 * of_five).tolist()]:
+    for cut in [*range(1, min(1024, len(full)), 11 - of_ten), *rng.integers(1, len(full), 20 * of_ten).tolist()]:
         path = put(tmp_path, file, full[:cut], b"")
         events, counters, message = read(path, file, "skip")
         np.testing.assert_array_equal(events, truth[: len(events)])
@@ -98,20 +98,20 @@ def test_cut_in_the_first_kilobyte_or_anywhere(tmp_path: Path, label: str, of_fi
             assert message or counters["truncated_bytes"] == rest
 
 
-def damages(file: WholeFile, of_five: int) -> Iterator[tuple[bytes, bytes]]:
-    """Of 400 headers and data with damaged data and 100 with damage anywhere so many of five."""
-    for seed in range(80 * of_five):
+def damages(file: WholeFile, of_ten: int) -> Iterator[tuple[bytes, bytes]]:
+    """Of 400 headers and data with damaged data and 100 with damage anywhere so many of ten."""
+    for seed in range(40 * of_ten):
         rng = np.random.default_rng(seed)
         yield file.header, damaged(rng, file.data, 1 + seed % 40)
-    for seed in range(20 * of_five):
+    for seed in range(10 * of_ten):
         rng = np.random.default_rng(1000 + seed)
         yield b"", damaged(rng, file.header + file.data, 1 + seed % 40)
 
 
 @SIZES
-def test_damaged_anywhere(tmp_path: Path, label: str, of_five: int) -> None:
+def test_damaged_anywhere(tmp_path: Path, label: str, of_ten: int) -> None:
     file = whole(label)
-    for header, data in damages(file, of_five):
+    for header, data in damages(file, of_ten):
         path = put(tmp_path, file, data, header)
         events, counters, message = read(path, file, "skip")
         assert_inside(events)

@@ -24,6 +24,7 @@ from edgesnn.events.sources import dv, registry, v4l2
 from edgesnn.events.sources.live import LiveSource
 from edgesnn.events.types import EVENT, TRIGGER
 from tests import fake_drivers, fake_dv
+from tests.drawn import drawn
 from tests.fake_video import FakeKernel
 from tests.live import LONGEST_S, made_up
 
@@ -391,7 +392,7 @@ def test_what_comes_after_an_attack_is_heard(
         rig.bad = counted(rig.bad, rig)  # type: ignore[method-assign]
         comes(rig, state)
         reached_us, began_s = rig.source.t_end_us, time.monotonic()
-        for seed in range(2):
+        for seed in range(drawn(2)):
             rng = np.random.default_rng([seed, len(attack)])
             thread = send(rig, lambda rng=rng: ATTACKS[attack](rig, rng))
             heard(rig)
