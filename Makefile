@@ -13,7 +13,7 @@ PARALLEL = -n $(TEST_JOBS) --dist worksteal
 # A worker's numpy and torch with a thread for each processor stand in each other's way: three times the processor time.
 # What Python compiled is kept, whatever the caller's environment says: the tests start a thousand processes.
 WORKER = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
-# Hypothesis draws one in three examples but for `make test-full`.
+# One in three of the cases that are drawn but for `make test-full`.
 SMALL = EDGESNN_DRAWN_SHARE=3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1

@@ -53,7 +53,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if SHARE > 1:
         keep_one_in(SHARE, config, items)
     if DRAWN_SHARE > 1:
-        draw_fewer(items)
+        draw_one_in(DRAWN_SHARE, items)
     for item in items:
         if item.get_closest_marker("full") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(FULL_SIZE_S))
@@ -72,13 +72,13 @@ def keep_one_in(share: int, config: pytest.Config, items: list[pytest.Item]) -> 
     items[:] = kept
 
 
-def draw_fewer(items: list[pytest.Item]) -> None:
-    """Let Hypothesis draw their share of the examples that each test asks for."""
+def draw_one_in(share: int, items: list[pytest.Item]) -> None:
+    """Let Hypothesis draw one in `share` of the examples that each test asks for."""
     kept = "_hypothesis_internal_use_settings"
     for function in {getattr(item, "obj", None) for item in items}:
         used = getattr(function, kept, None)
         if used is not None:
-            setattr(function, kept, hypothesis.settings(used, max_examples=drawn(used.max_examples)))
+            setattr(function, kept, hypothesis.settings(used, max_examples=drawn(used.max_examples, share)))
 
 
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:

@@ -8,6 +8,6 @@ SHARE = int(os.environ.get("EDGESNN_TEST_SHARE") or 1)  # one in so many cases o
 DRAWN_SHARE = int(os.environ.get("EDGESNN_DRAWN_SHARE") or SHARE)  # the same for what is drawn: in `make test`
 
 
-def drawn(cases: int) -> int:
+def drawn(cases: int, share: int = DRAWN_SHARE) -> int:
     """Return how many of so many drawn cases are taken, one at least."""
-    return max(1, cases // DRAWN_SHARE)
+    return max(1, cases // share)

@@ -12,8 +12,8 @@ from edgesnn.daemon.schema import Process
 from edgesnn.errors import ConfigError
 
 _LOCK_NOW_AND_LATER = 1 | 2  # mlockall(2): MCL_CURRENT, MCL_FUTURE
-_MMAP_THRESHOLD = -3  # mallopt(3): M_MMAP_THRESHOLD
-_LARGE_BYTES = 1 << 20
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # mallopt(3): M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
+_LARGE_BYTES = 4 << 20  # more than the arrays of a window take: they are not mapped anew for each
 
 
 def check_process(process: Process) -> None:
@@ -30,7 +30,7 @@ def check_process(process: Process) -> None:
 def apply_process(process: Process) -> None:
     """Set the processors of all threads, those of libraries too, and lock the memory; called before others start.
 
-    What takes a MB and more goes back to the kernel when it is freed: glibc would keep it after the first such block
+    What takes 4 MB and more goes back to the kernel when it is freed: glibc would keep it after the first such block
     (mallopt(3), M_MMAP_THRESHOLD), and the largest burst of months would stay in memory.
 
     Raises:
@@ -42,6 +42,7 @@ def apply_process(process: Process) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if hasattr(libc, "mallopt"):  # musl has none, and keeps no large block
         libc.mallopt(_MMAP_THRESHOLD, _LARGE_BYTES)
+        libc.mallopt(_TRIM_THRESHOLD, 2 * _LARGE_BYTES)
     if process.lock_memory and libc.mlockall(_LOCK_NOW_AND_LATER) != 0:
         code = ctypes.get_errno()
         hint = "under systemd LimitMEMLOCK=infinity; else `ulimit -l`" if code in (errno.EPERM, errno.ENOMEM) else None

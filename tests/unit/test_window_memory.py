@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 BURST = """
 import resource
+import sys
 from pathlib import Path
 from edgesnn import _native
 from tests.unit.test_windows import make
@@ -22,18 +25,19 @@ before = resident_mb()
 for _ in range(64):
     cutter.push(burst, None)
 print(resident_mb() - before, cutter.counters()["dropped.window_full"])
-for t in range(15, 3000, 10):
-    cutter.push(make([t]), None)
+for t in range(15, 5000, 10):
+    cutter.push(*((make([t]), None) if sys.argv[1] == "events" else (make([]), t)))
 print(resident_mb() - before)
 """
 
 
-def test_what_a_burst_needed_is_given_back() -> None:
+@pytest.mark.parametrize("then", ["events", "silence"])
+def test_what_a_burst_needed_is_given_back(then: str) -> None:
     """The most events that may wait take 54 MB. In a process of its own: others would use again what is freed."""
     done = subprocess.run(
-        [sys.executable, "-c", BURST],
+        [sys.executable, "-c", BURST, then],
         cwd=ROOT,
-        env={**os.environ, "MALLOC_MMAP_THRESHOLD_": str(1 << 20)},  # as the service has it
+        env={**os.environ, "MALLOC_MMAP_THRESHOLD_": str(4 << 20)},  # as the service has it
         stdout=subprocess.PIPE,
         text=True,
         check=True,

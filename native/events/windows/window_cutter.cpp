@@ -1,6 +1,7 @@
 #include "events/windows/window_cutter.hpp"
 
 #include <algorithm>
+#include <new>
 #include <string>
 
 namespace edgesnn::events {
@@ -74,27 +75,28 @@ void WindowCutter::forget(size_t events) noexcept {
 }
 
 size_t WindowCutter::push(Span<const Event> events) {
-    most_ = std::max(most_, ring_.size());
-    if (head_ > ring_.size() / 2) compact();
-    if (windows_ - looked_at_ >= kFewWindows) give_back();
+    tidy();
     if (!started_ && !events.empty()) begin(events[0].t);
     return options_.by_count ? push_counted(events) : push_timed(events);
 }
 
-void WindowCutter::compact() {
-    ring_.erase(ring_.begin(), ring_.begin() + static_cast<std::ptrdiff_t>(head_));
-    head_ = 0;
-}
-
-// A vector never shrinks by itself, and a service runs for months.
-void WindowCutter::give_back() {
-    const size_t room = std::max(kRoom, 2 * most_);
-    if (ring_.capacity() > 2 * room) {
-        compact();
-        std::vector<Event> smaller;
-        smaller.reserve(room);
-        smaller.assign(ring_.begin(), ring_.end());
-        ring_.swap(smaller);
+// Of room that is not needed halves go, so that bursts that come again and again cost one growth each.
+void WindowCutter::tidy() noexcept {
+    most_ = std::max(most_, ring_.size());
+    if (head_ > ring_.size() / 2) {
+        ring_.erase(ring_.begin(), ring_.begin() + static_cast<std::ptrdiff_t>(head_));
+        head_ = 0;
+    }
+    if (windows_ - looked_at_ < kFewWindows) return;
+    const size_t room = ring_.capacity() / 2;
+    if (room >= std::max(kRoom, 2 * most_)) {
+        try {
+            std::vector<Event> smaller;
+            smaller.reserve(room);
+            smaller.assign(ring_.begin(), ring_.end());
+            ring_.swap(smaller);
+        } catch (const std::bad_alloc&) {  // what it has stays as it is
+        }
     }
     most_ = ring_.size();
     looked_at_ = windows_;
@@ -171,6 +173,7 @@ void WindowCutter::wake(int64_t t_us) noexcept {
 }
 
 void WindowCutter::advance(int64_t t_us) noexcept {
+    tidy();
     reached_us_ = std::max(reached_us_, std::min(t_us, kTimeLimit - 1));
 }
 

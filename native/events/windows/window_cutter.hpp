@@ -9,7 +9,7 @@
 // Work and memory are bounded: a window is given only when asked for, so a jump of hours costs nothing until its idle
 // windows are read; after max_silent windows in a row without an event no more are given until one comes
 // (windows_skipped). At most max_events wait for their windows; the newest beyond that are dropped (window_full). Room
-// that a burst needed, and no window of the last few since, is given back.
+// that a burst needed is given back by and by.
 #pragma once
 
 #include <cstddef>
@@ -43,7 +43,7 @@ struct Window {
     int64_t number = 0;
     int64_t t0_us = 0;  // by time: its start and end; by count: its first and last event's time
     int64_t t1_us = 0;
-    Span<const Event> events;  // t non-decreasing; valid until the next push or load
+    Span<const Event> events;  // t non-decreasing; valid until the next push, advance or load
     uint64_t first_event = 0;  // index in the stream of events[0]
     int64_t dropped = 0;       // events lost (window_full) since the window before
 };
@@ -90,8 +90,7 @@ class WindowCutter final : public Stage {
     void wake(int64_t t_us) noexcept;
     void next_window() noexcept;
     void forget(size_t events) noexcept;
-    void compact();
-    void give_back();
+    void tidy() noexcept;
     size_t push_timed(Span<const Event> events);
     size_t push_counted(Span<const Event> events);
     void check() const;
