@@ -142,7 +142,7 @@ def test_a_full_disk(one_broker, run, small_disk):
         wait_for(lambda: pages.reasons() == ["no broker"], lambda: daemon.log)
         assert pages.counter("outbox_in_memory") == 0
         one_broker.start()
-        wait_for(lambda: "all is well again" in daemon.log, lambda: daemon.log)
+        wait_for(lambda: "all is well again" in daemon.log, lambda: (pages.reasons(), pages.health(), daemon.log))
         assert daemon.end() == 0, daemon.log
         assert said(daemon, "degraded: outbox: ") == 1, daemon.log
     assert daemon.process.returncode == 0

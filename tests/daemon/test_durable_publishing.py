@@ -7,7 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -190,7 +193,7 @@ def test_neither_killed_processes_nor_killed_brokers_lose_what_was_accepted(tmp_
         kills = [rng.choice(["process", "broker", "both"]) for _ in range(KILLS)]
         for kill in kills:
             log = tmp_path / "log"
-            with log.open("wb") as out, subprocess.Popen(command(broker, tmp_path), cwd=ROOT, stdout=out) as child:
+            with log.open("wb") as out, running(command(broker, tmp_path), out) as child:
                 wait_for_puts(log, rng.randint(20, 120), child)
                 if kill != "process":
                     broker.kill()
@@ -200,7 +203,6 @@ def test_neither_killed_processes_nor_killed_brokers_lose_what_was_accepted(tmp_
                     time.sleep(rng.uniform(0.0, 0.5))
                     broker.start()
                     wait_for_puts(log, len(said(log, "put")) + rng.randint(20, 120), child)
-                child.kill()
             accepted |= said(log, "put")
             if broker.process is None:
                 broker.start()
@@ -228,9 +230,16 @@ def command(broker: KillableBroker, folder: Path) -> list[str]:
     return [sys.executable, "-c", CHILD, broker.url, str(folder / "outbox.db")]
 
 
+@contextmanager
+def running(words: list[str], out: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that goes on until it is killed: at the end, also where the test has failed."""
+    with subprocess.Popen(words, cwd=ROOT, stdout=out) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
 def wait_for_puts(log: Path, count: int, child: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 30
-    while len(said(log, "put")) < count:
-        assert child.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for(lambda: child.poll() is not None or len(said(log, "put")) >= count, lambda: said(log, "put"))
+    assert child.poll() is None
