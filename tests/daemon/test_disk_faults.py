@@ -6,6 +6,7 @@ health say it, and when the cause goes so does the trouble. What docs/operating.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -23,9 +24,10 @@ from typing import Any
 import pytest
 
 from edgesnn.publish.broker import free_port
+from edgesnn.publish.outbox_durable import DurableOutbox
 from tests.daemon.test_service import RECORDING, Daemon, configuration, one_broker, run, stream, subscribed
 from tests.memory import resident_kib
-from tests.predictions import validated
+from tests.predictions import make_prediction, validated
 
 __all__ = ["one_broker", "run"]  # fixtures
 LONGEST_S = 60.0
@@ -146,6 +148,15 @@ def test_a_full_disk(one_broker, run, small_disk):
         assert daemon.end() == 0, daemon.log
         assert said(daemon, "degraded: outbox: ") == 1, daemon.log
     assert daemon.process.returncode == 0
+
+
+def test_a_small_disk_holds_the_file_and_its_log(small_disk):
+    """A log that may become larger than the disk fills it, and nothing can fold it into the file then."""
+    with contextlib.closing(DurableOutbox(small_disk / "outbox.db", max_bytes=1_000_000)) as outbox:
+        for window in range(3000):
+            outbox.put(make_prediction(window))
+            assert outbox.degraded is None
+        assert outbox.stats()["dropped"]["overwritten"] > 0
 
 
 @pytest.mark.full
