@@ -25,7 +25,7 @@ NATIVE := $(shell find native -type f) $(wildcard fuzz/*.?pp) CMakeLists.txt
 PYTHONS := $(wildcard edgesnn tests tools bench recordings examples fuzz)
 BENCHES := $(shell grep -l __main__ bench/*.py bench/*/*.py)
 
-.PHONY: help demo test test-full soak test-numpy1 native native-test stubs lint bench bench-daemon bench-events bench-tokens wheel wheels check clean fuzz sanitize logs-model aarch64 aarch64-short deb lock
+.PHONY: help demo test test-full soak test-numpy1 native native-test stubs lint lint-types lint-style bench bench-daemon bench-events bench-tokens wheel wheels check clean fuzz sanitize logs-model aarch64 aarch64-short deb lock
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -99,11 +99,15 @@ test-numpy1: native $(NUMPY1_VENV)/.installed  ## the tests that need no torch, 
 stubs: native  ## write the types of the native module (edgesnn/_native/*.pyi) anew
 	$(TEST_VENV)/bin/python tools/make_stubs.py
 
-lint: native  ## ruff, mypy --strict, clang-format, oldest Python, layering
-	$(TEST_VENV)/bin/ruff check $(PYTHONS)
-	$(TEST_VENV)/bin/ruff format --check $(PYTHONS)
+lint: lint-types lint-style  ## mypy --strict, the module's types; ruff, clang-format, oldest Python, layering (-j2: at once)
+
+lint-types: native
 	$(TEST_VENV)/bin/mypy --strict
 	$(TEST_VENV)/bin/python tools/make_stubs.py --check
+
+lint-style: native
+	$(TEST_VENV)/bin/ruff check $(PYTHONS)
+	$(TEST_VENV)/bin/ruff format --check $(PYTHONS)
 	$(TEST_VENV)/bin/clang-format --dry-run -Werror $$(find native fuzz -name '*.cpp' -o -name '*.hpp' -o -name '*.inl')
 	$(TEST_VENV)/bin/vermin --quiet --no-tips --violations --target=3.10- --no-parse-comments --backport typing $(PYTHONS)
 	$(TEST_VENV)/bin/python -m pytest tests/unit/test_layering.py

@@ -126,8 +126,7 @@ def compare_with_torch(document, trace, backend):
     [
         ("auto", "native"),
         ("no", "native"),
-        ("auto", "reference"),
-        pytest.param("no", "reference", marks=pytest.mark.full),
+        *(pytest.param(binarise, "reference", marks=pytest.mark.full) for binarise in ("auto", "no")),
     ],
 )
 def test_the_modes_of_eight_layers_are_two_networks(deep, binarise, backend):
