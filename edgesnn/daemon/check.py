@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 import time
@@ -14,6 +15,7 @@ from edgesnn.daemon.models import Models
 from edgesnn.daemon.process import check_process
 from edgesnn.daemon.reading import Read, WrongConfigError
 from edgesnn.daemon.schema import Mqtt, Stream, Telemetry
+from edgesnn.daemon.storage import short_of_room
 from edgesnn.errors import ConfigError, EdgeSnnError, PublishError
 from edgesnn.events import registry as formats
 from edgesnn.events.formats.base import printable
@@ -30,6 +32,7 @@ from edgesnn.tokens.surprise import LineScorer
 ANSWER_S = 5.0
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _SCHEMES = ("udp", "mqtt", "mqtts")
+_log = logging.getLogger("edgesnn.daemon")
 
 
 def broker_of(mqtt: Mqtt, environment: Mapping[str, str]) -> Broker:
@@ -58,6 +61,8 @@ def client_id_of(mqtt: Mqtt, role: str) -> str | None:
 
 def check(read: Read, environment: Mapping[str, str], models: Models | None = None) -> Models:
     """Return the models of all streams, loaded; those that are in `models` are not loaded again.
+
+    A disk on which the outbox's file may have no room is a warning in the log.
 
     Raises:
         WrongConfigError: what does not exist or fit, each with its file, line and key.
@@ -90,6 +95,8 @@ def check(read: Read, environment: Mapping[str, str], models: Models | None = No
             attempt((*at, name), call)
     if errors:
         raise WrongConfigError(errors)
+    if (short := short_of_room(read.config, environment)) is not None:
+        _log.warning("%s", short)
     return models
 
 

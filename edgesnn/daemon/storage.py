@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edgesnn.daemon.schema import Config
+from edgesnn.events.formats.base import printable
 from edgesnn.publish.outbox_durable import DurableOutbox
+from edgesnn.publish.outbox_file import most_bytes
 
 IN_MEMORY = 10_000
 """The most predictions that wait in memory."""
@@ -23,7 +25,7 @@ def outbox_of(config: Config, environment: Mapping[str, str]) -> DurableOutbox |
     section = config.outbox
     if section.durability == "none":
         return None
-    path = Path(section.file) if section.file else state_folder(environment) / f"outbox-{config.node.name}.sqlite"
+    path = _outbox_path(config, environment)
     with contextlib.suppress(OSError):  # the outbox says what is wrong, and holds predictions in memory
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return DurableOutbox(
@@ -35,6 +37,31 @@ def outbox_of(config: Config, environment: Mapping[str, str]) -> DurableOutbox |
         policy=section.policy,
         max_age_s=section.max_age / 1e6,
     )
+
+
+def short_of_room(config: Config, environment: Mapping[str, str]) -> str | None:
+    """Return what to say where the disk has less room than the outbox's file may take; None: it has, or cannot say."""
+    if config.outbox.durability == "none":
+        return None
+    path, most = _outbox_path(config, environment).absolute(), most_bytes(config.outbox.max_size)
+    try:
+        disk = os.statvfs(next(folder for folder in path.parents if folder.is_dir()))
+        own = sum(part.stat().st_size for part in (path, path.with_name(f"{path.name}-wal")) if part.is_file())
+    except OSError:  # the outbox says what is wrong
+        return None
+    room = disk.f_bavail * disk.f_frsize + own
+    if room >= most:
+        return None
+    return (
+        f"outbox: the disk of {printable(str(path))} has room for {room / 1e6:.1f} MB, and the file and its log may"
+        f" take {most / 1e6:.1f} MB: where it is full, predictions wait in memory only; make room, or lower"
+        " outbox.max_size"
+    )
+
+
+def _outbox_path(config: Config, environment: Mapping[str, str]) -> Path:
+    given = config.outbox.file
+    return Path(given) if given else state_folder(environment) / f"outbox-{config.node.name}.sqlite"
 
 
 def checkpoint_folder(config: Config, environment: Mapping[str, str]) -> Path:

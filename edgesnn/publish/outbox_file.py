@@ -79,7 +79,7 @@ class OutboxFile:
     Args:
         path: the database; made, with its folder, where it is absent.
         durability: "process": what is committed outlives this process; "power": and a power cut.
-        max_bytes: the most that the database takes; its log takes half as much more, 4 MiB at least, 32 at most.
+        max_bytes: the most that the database takes; its log takes half as much more, 1 MiB at least, 32 at most.
         boot: of this machine, so that ages can be told by its clock.
 
     Raises:
@@ -97,7 +97,7 @@ class OutboxFile:
         self._synchronous = "NORMAL"
         self._max_pages = max_bytes // PAGE_BYTES
         self._room_pages = 0  # that the database can grow by, at least
-        self._log_pages = min(max(LOG_PAGES[0], self._max_pages // 2), LOG_PAGES[1])
+        self._log_pages = _log_pages(self._max_pages)
         _make(path)
         self._log = LogSync(path.with_name(f"{path.name}-wal"))
         self._db = sqlite3.connect(path, timeout=lock_wait_s, isolation_level=None, check_same_thread=False)
@@ -279,6 +279,12 @@ class OutboxFile:
         return removed
 
 
+def most_bytes(max_bytes: int) -> int:
+    """Return what a database of so many bytes takes on the disk at most, its log included."""
+    pages = max_bytes // PAGE_BYTES
+    return (pages + _log_pages(pages)) * PAGE_BYTES
+
+
 def set_aside(path: Path) -> Path:
     """Rename a file that cannot be used, with its log, and return its new name; the last `KEPT_ASIDE` are kept."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
@@ -306,6 +312,10 @@ def is_damage(error: Exception) -> bool:
         words = ("no such", "malformed", "has no column", "columns but", "unsupported file format", "Could not decode")
         return any(word in str(error) for word in words)
     return isinstance(error, (sqlite3.DatabaseError, UnicodeDecodeError))
+
+
+def _log_pages(max_pages: int) -> int:
+    return min(max(LOG_PAGES[0], max_pages // 2), LOG_PAGES[1])
 
 
 def _unknown_format(path: Path) -> bool:

@@ -13,6 +13,7 @@ import re
 import resource
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -157,6 +158,25 @@ def test_a_small_disk_holds_the_file_and_its_log(small_disk):
             outbox.put(make_prediction(window))
             assert outbox.degraded is None
         assert outbox.stats()["dropped"]["overwritten"] > 0
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "name", "room"),
+    [(1, "other", "1.6"), (4, "other", "1.6"), (1, "outbox.sqlite", None), (1, "outbox.sqlite-wal", None)],
+)
+def test_a_disk_without_room_for_the_file_and_its_log_is_told_before(
+    one_broker, small_disk, tmp_path, megabytes, name, room
+):
+    """By `--check`: of 2.6 MB a megabyte is taken, and what the file itself has taken is its own."""
+    (small_disk / name).write_bytes(bytes(1 << 20))
+    path = tmp_path / "config.toml"
+    path.write_text(
+        text_of(one_broker, Pages(), small_disk / "outbox.sqlite", f'max_size = "{megabytes}MB"\n'), encoding="utf-8"
+    )
+    command = [sys.executable, "-m", "edgesnn", "run", "-c", str(path), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S)
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"warning: outbox: .* has room for ([\d.]+) MB", done.stderr) == ([room] if room else [])
 
 
 @pytest.mark.full

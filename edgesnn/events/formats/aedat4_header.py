@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import re
 from dataclasses import dataclass, field
 from typing import Any
-from xml.sax.saxutils import unescape
 
 from edgesnn.errors import RecordingError
 from edgesnn.events.formats.base import Sensor, printable
@@ -88,7 +88,7 @@ def _fields(xml: str) -> dict[str, str]:
     fields = {}
     for part in _PART.finditer(xml):
         if part["key"] is not None:
-            fields[".".join([*path[1:], part["key"]])] = unescape(part["value"], {"&quot;": '"', "&apos;": "'"})
+            fields[".".join([*path[1:], part["key"]])] = html.unescape(part["value"])
         elif part["close"]:
             del path[-1:]
         elif not part[0].endswith("/>"):

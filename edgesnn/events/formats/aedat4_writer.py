@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import struct
 from array import array
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
-from xml.sax.saxutils import escape
 
 import numpy as np
 import numpy.typing as npt
@@ -195,4 +195,4 @@ def _info(compression: str, sensor: Sensor, source: str) -> str:
 
 
 def _attribute(key: str, kind: str, value: object) -> str:
-    return f'<attr key="{key}" type="{kind}">{escape(str(value))}</attr>'
+    return f'<attr key="{key}" type="{kind}">{html.escape(str(value), quote=False)}</attr>'
