@@ -13,7 +13,7 @@ from edgesnn.errors import ConfigError
 
 _LOCK_NOW_AND_LATER = 1 | 2  # mlockall(2): MCL_CURRENT, MCL_FUTURE
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # mallopt(3): M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
-_LARGE_BYTES = 4 << 20  # more than the arrays of a window take: they are not mapped anew for each
+_LARGE_BYTES = 4 << 20  # above the arrays of most windows, which are so not mapped anew for each
 
 
 def check_process(process: Process) -> None:

@@ -26,6 +26,7 @@ APPLICATION = 0x6564736E  # "edsn": `file` and other programs can tell whose dat
 PAGE_BYTES = 4096
 LEAST_BYTES = 256 * 1024
 LOG_PAGES = (256, 8192)  # of the log, 1 to 32 MiB: each time they are full all wait for the disk
+WRITTEN_PAGES = 64  # of one transaction, by which the log may pass its limit
 SPARE_PAGES = 8  # so that deleting never needs a page that is not there
 BRANCH_PAGES = 4  # that one more row may take above its own
 KEPT_ASIDE = 3
@@ -79,7 +80,8 @@ class OutboxFile:
     Args:
         path: the database; made, with its folder, where it is absent.
         durability: "process": what is committed outlives this process; "power": and a power cut.
-        max_bytes: the most that the database takes; its log takes half as much more, 1 MiB at least, 32 at most.
+        max_bytes: the most that the database takes; its log takes half as much more, 1 MiB at least, 32 at most,
+            and one transaction.
         boot: of this machine, so that ages can be told by its clock.
 
     Raises:
@@ -279,10 +281,34 @@ class OutboxFile:
         return removed
 
 
+def read_numbers(path: Path) -> dict[str, int]:
+    """Return the next seq of each stream in a file that cannot be written, on a disk that is full or read-only.
+
+    Raises:
+        FileNotFoundError: there is none.
+        sqlite3.Error, OSError: it cannot be read, or only without what its log holds.
+    """
+    if not path.stat().st_size:
+        return {}
+    log = path.with_name(f"{path.name}-wal")
+    only_file = not (log.is_file() and log.stat().st_size) and not os.access(path, os.W_OK)
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?{'immutable=1' if only_file else 'mode=rw'}", uri=True)
+    try:
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")  # needs no file of shared memory, for which there is no room
+        if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
+            return {}
+        numbers = dict(db.execute("SELECT name, next_seq FROM stream"))
+    finally:
+        db.close()
+    if not all(isinstance(number, int) and 0 <= number < MOST for number in numbers.values()):
+        raise NotUsableError("a number in it cannot be")
+    return numbers
+
+
 def most_bytes(max_bytes: int) -> int:
-    """Return what a database of so many bytes takes on the disk at most, its log included."""
+    """Return what a database of so many bytes takes on the disk at most, its log and what is being written included."""
     pages = max_bytes // PAGE_BYTES
-    return (pages + _log_pages(pages)) * PAGE_BYTES
+    return (pages + _log_pages(pages) + WRITTEN_PAGES) * PAGE_BYTES
 
 
 def set_aside(path: Path) -> Path:

@@ -26,6 +26,7 @@ from edgesnn.publish.outbox_file import (
     Overwrite,
     Row,
     is_damage,
+    read_numbers,
     set_aside,
 )
 from edgesnn.publish.outbox_recent import Recent
@@ -35,6 +36,7 @@ DURABILITIES = ("process", "power")
 LOWEST = -(2**62)
 UNFILED = -(2**40)  # ids while no file was ever open; those in a file are positive
 RETRY_S = (1.0, 10.0)  # how often a disk that failed is tried
+SLICE = 64  # of what memory held, in one transaction: the log grows by no more before it can be folded into the file
 ACCOUNTS = ("accepted", "acknowledged")
 Failure = (sqlite3.Error, OSError, PublishError, UnicodeDecodeError)  # the last: SQLite says what it cannot read
 
@@ -168,11 +170,22 @@ class OutboxStore(Outbox):
             self._next_id = UNFILED
             self._fail(error)
             self._recover()
+            if not self._known:
+                self._take_numbers()
+
+    def _take_numbers(self) -> None:
+        """Number on from a file that can be read, though not written: what is in it has the numbers before."""
+        try:
+            self._next_seq = read_numbers(self.path)
+        except FileNotFoundError:
+            return
+        except Failure:
+            self.note = f"{self.path}: {self._degraded}; numbers begin at 0, since those in the file cannot be read"
 
     def _adopt(self, file: OutboxFile) -> None:
         """Take over what the file says, and give what is in memory ids above those in the file."""
         streams, accounts, last = file.load()
-        self._next_seq = {**streams, **self._next_seq}
+        self._next_seq = {**self._next_seq, **{k: max(n, self._next_seq.get(k, 0)) for k, n in streams.items()}}
         for counts in (self._counts, self._dropped):
             counts.update((name, counts[name] + accounts.get(name, 0)) for name in counts)
         settled = sum(self._dropped.values()) + self._counts["acknowledged"] + file.rows + len(self._ring)
@@ -236,22 +249,31 @@ class OutboxStore(Outbox):
         """Try, when it is time, to bring the file up to date with memory."""
         if self._degraded is None or self.clock() < self._retry_at:
             return
-        held, overwritten = self._held(), self._dropped["overwritten"]
+        held = self._held()
         try:
             if self._file is None:
                 self._file, self._cursor = self._open(0.0), LOWEST  # what is in it may not have been handed out
             if not self._known:
                 self._adopt(self._file)
                 held = self._held()
-            items = list(self._ring.values())
-            self._file_items(items, seqs=self._next_seq, gone=self._gone, counts=self._totals(), known=self._filed)
+            held = self._catch_up(held)
+            while self._ring:
+                held = self._catch_up(held)
         except Failure as error:
             self._fail(error)
             if "full" not in str(error):  # of a full disk what is there can be read
                 self._let_go()
             return
-        held -= self._dropped["overwritten"] - overwritten
-        self._ring.clear()
-        self._gone.clear()
-        self._dropped["damaged"] += max(0, held - self._file.rows)
         self._degraded, self._retry_s = None, RETRY_S[0]
+
+    def _catch_up(self, held: int) -> int:
+        """Write what was settled and the oldest that only memory has; return how many of `held` there are now."""
+        part = list(islice(self._ring.values(), SLICE))
+        overwritten = self._dropped["overwritten"]
+        self._file_items(part, seqs=self._next_seq, gone=self._gone, counts=self._totals(), known=self._filed)
+        for item in part:
+            del self._ring[item.id]
+        self._gone.clear()
+        held -= self._dropped["overwritten"] - overwritten
+        self._dropped["damaged"] += max(0, held - self._held())
+        return self._held()

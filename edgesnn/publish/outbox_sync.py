@@ -34,8 +34,10 @@ class LogSync:
         self._since = 0
         self._due.set()
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="edgesnn-outbox", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._work, name="edgesnn-outbox", daemon=True)
+            with contextlib.suppress(RuntimeError):  # no more threads now: later; who folds the log syncs it himself
+                thread.start()
+                self._thread = thread
 
     def close(self) -> None:
         """Let the thread end, when the disk lets it. Twice is once."""

@@ -313,7 +313,7 @@ def test_rows_that_vanish_while_the_file_is_closed_are_counted(tmp_path, monkeyp
     assert (stats["degraded"], stats["pending"], stats["dropped"]["damaged"]) == (None, 3, 2)
 
 
-def raise_io_error(*_: object) -> list[object]:
+def raise_io_error(*_: object, **_options: object) -> list[object]:
     raise sqlite3.OperationalError("disk I/O error")
 
 
@@ -338,6 +338,46 @@ def test_a_file_that_somebody_removes_is_begun_anew(tmp_path, replaced):
     outbox.ack([second.id])  # it was on its way, and so in memory
     outbox.close()
     assert seqs(opened(path)) == [5]
+
+
+@pytest.mark.parametrize("left", ["closed", "killed"])
+def test_numbers_go_on_where_the_file_cannot_be_written_at_the_start(tmp_path, monkeypatch, left):
+    """Those that only the log of a killed process has, too."""
+    path = tmp_path / "outbox.db"
+    if left == "closed":
+        filled(path, 10)
+    else:
+        outbox = opened(tmp_path / "running.db")
+        outbox.put_many([make_prediction(window) for window in range(10)])
+        for suffix in ("", "-wal"):
+            shutil.copy(tmp_path / f"running.db{suffix}", f"{path}{suffix}")
+    now = [0.0]
+    with monkeypatch.context() as patch:
+        patch.setattr(OutboxFile, "_begin_run", raise_io_error)
+        outbox = opened(path, clock=lambda: now[0])
+        assert [outbox.put(make_prediction(window)) for window in range(3)] == [10, 11, 12]
+        assert balanced(outbox)["degraded"] == "disk I/O error"
+    now[0] += 60
+    assert outbox.put(make_prediction(3)) == 13
+    assert outbox.note is None
+    assert seqs(outbox) == list(range(14))
+    balanced(outbox)
+
+
+def test_numbers_that_cannot_be_read_begin_at_0_which_is_told_and_go_on_from_the_higher(tmp_path, monkeypatch):
+    path = filled(tmp_path / "outbox.db", 10)
+    now = [0.0]
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", raise_io_error)
+        outbox = opened(path, clock=lambda: now[0])
+        assert [outbox.put(make_prediction(window)) for window in range(3)] == [0, 1, 2]
+        assert outbox.note == f"{path}: disk I/O error; numbers begin at 0, since those in the file cannot be read"
+    now[0] += 60
+    assert outbox.put(make_prediction(3)) == 10
+    assert seqs(outbox) == [*range(10), 0, 1, 2, 10]
+    assert "numbers begin at 0" in balanced(outbox)["note"]
+    outbox.close()
+    assert opened(path).put(make_prediction(4)) == 11
 
 
 def test_a_disk_that_fails_again_and_again_is_tried_less_and_less_often(tmp_path, monkeypatch):

@@ -24,6 +24,7 @@ from typing import Any
 
 import pytest
 
+from edgesnn.clock import boot_clock
 from edgesnn.publish.broker import free_port
 from edgesnn.publish.outbox_durable import DurableOutbox
 from tests.daemon.test_service import RECORDING, Daemon, configuration, one_broker, run, stream, subscribed
@@ -158,6 +159,45 @@ def test_a_small_disk_holds_the_file_and_its_log(small_disk):
             outbox.put(make_prediction(window))
             assert outbox.degraded is None
         assert outbox.stats()["dropped"]["overwritten"] > 0
+
+
+def test_what_waits_in_memory_goes_to_a_small_disk_as_soon_as_it_has_room(small_disk):
+    """Three times as much as the file holds, behind a log that could not be folded while the disk was full."""
+    now_s = [1000.0]
+    with contextlib.closing(
+        DurableOutbox(small_disk / "outbox.db", max_bytes=1_000_000, clock=lambda: now_s[0])
+    ) as outbox:
+        for window in range(200):
+            outbox.put(make_prediction(window))
+        filler = fill(small_disk)
+        for window in range(200, 3200):
+            outbox.put(make_prediction(window))
+        assert outbox.stats()["in_memory"] > 2900
+        filler.unlink()
+        now_s[0] += 11.0
+        assert outbox.put(make_prediction(3200)) == 3200
+        stats = outbox.stats()
+        assert (stats["degraded"], stats["in_memory"], stats["accepted"]) == (None, 0, 3201)
+        assert stats["pending"] + stats["dropped"]["overwritten"] == 3201
+        newest = [item.prediction.seq for item in outbox.next_batch(4000)]
+        assert newest == list(range(3201 - len(newest), 3201))
+    with contextlib.closing(DurableOutbox(small_disk / "outbox.db", max_bytes=1_000_000)) as outbox:
+        assert outbox.stats()["pending"] == len(newest)
+
+
+def test_numbers_go_on_from_a_file_on_a_full_disk(small_disk):
+    with contextlib.closing(DurableOutbox(small_disk / "outbox.db")) as outbox:
+        assert [outbox.put(make_prediction(window)) for window in range(10)] == list(range(10))
+    filler = fill(small_disk)
+    now_s = [boot_clock()]
+    with contextlib.closing(DurableOutbox(small_disk / "outbox.db", clock=lambda: now_s[0])) as outbox:
+        assert [outbox.put(make_prediction(window)) for window in range(3)] == [10, 11, 12]
+        assert "full" in outbox.degraded
+        filler.unlink()
+        now_s[0] += 11.0
+        assert outbox.put(make_prediction(3)) == 13
+        assert (outbox.degraded, outbox.note) == (None, None)
+        assert [item.prediction.seq for item in outbox.next_batch(20)] == list(range(14))
 
 
 @pytest.mark.parametrize(

@@ -85,3 +85,20 @@ def test_its_thread_ends_with_the_outbox(tmp_path: Path, durability: Durability,
     while alive():
         assert time.monotonic() < until_s
         time.sleep(0.005)
+
+
+def test_where_no_thread_can_be_started_predictions_are_accepted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    disk = Disk(monkeypatch)
+    outbox = DurableOutbox(tmp_path / "outbox.db")
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refused)
+        pass_on(outbox, EVERY)
+    assert outbox.stats()["accepted"] == EVERY
+    pass_on(outbox, EVERY // 2)
+    wait_until(1, disk)  # it is tried again
+    outbox.close()

@@ -37,7 +37,11 @@ def test_what_a_burst_needed_is_given_back(then: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", BURST, then],
         cwd=ROOT,
-        env={**os.environ, "MALLOC_MMAP_THRESHOLD_": str(4 << 20)},  # as the service has it
+        env={
+            **os.environ,
+            "MALLOC_MMAP_THRESHOLD_": str(4 << 20),
+            "MALLOC_TRIM_THRESHOLD_": str(8 << 20),
+        },  # the service's
         stdout=subprocess.PIPE,
         text=True,
         check=True,
