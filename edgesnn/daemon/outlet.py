@@ -32,13 +32,13 @@ _log = logging.getLogger("edgesnn.daemon")
 class _Queue:
     """What the publisher writes into; `dropped` counts the oldest that had no room."""
 
-    def __init__(self, capacity: int, outbox: Outbox | None) -> None:
+    def __init__(self, capacity: int, outbox: Outbox) -> None:
         self.changed = threading.Condition()
         self.dropped = 0
         self._waiting: deque[Prediction] = deque()
         self._capacity = capacity
-        self._outbox = outbox if outbox is not None and outbox.degraded is not None else None
-        self._first = {} if outbox is None else {stream: outbox.next_seq(stream) for stream in outbox.streams}
+        self._outbox = None if outbox.degraded is None else outbox
+        self._first = {stream: outbox.next_seq(stream) for stream in outbox.streams}
         self._gone = self._begun_at = 0  # how many have left it
 
     def __len__(self) -> int:
@@ -70,8 +70,8 @@ class _Queue:
             self._gone += n - early
 
     def next_seq(self, stream: str) -> int:
-        """Return where an outbox in a file left off: asked before anybody predicts, since it may wait for its disk; a
-        file that could not be read then is asked now."""
+        """Return where the outbox left off: asked before anybody predicts, since it may wait for its disk; a file that
+        could not be read then is asked now."""
         return self._first.get(stream, 0) if self._outbox is None else self._outbox.next_seq(stream)
 
     def open(self) -> None: ...
@@ -87,8 +87,8 @@ class Outlet:
     """Numbers and publishes.
 
     Args:
-        make_sink: returns a new sink, not opened.
-        outbox: the one in a file that the sink has; it numbers on over restarts. None: there is none.
+        make_sink: returns a new sink, not opened, with this outbox.
+        outbox: where predictions wait for their acknowledgement; it outlives its sinks, and is closed at the end.
         node, boot_id: as `Publisher` takes them.
         capacity: predictions that may wait for a sink to be open; then the oldest goes, counted.
 
@@ -99,7 +99,7 @@ class Outlet:
     """
 
     def __init__(
-        self, make_sink: Callable[[], MqttSink], *, node: str, boot_id: str, capacity: int, outbox: Outbox | None = None
+        self, make_sink: Callable[[], MqttSink], *, node: str, boot_id: str, capacity: int, outbox: Outbox
     ) -> None:
         self.opened = self.lost = 0
         self.held_up: str | None = None
@@ -186,38 +186,37 @@ class Outlet:
     @property
     def degraded(self) -> str | None:
         """Why the outbox's file takes nothing; None where it does, or there is none."""
-        return None if self._outbox is None else self._outbox.degraded
+        return self._outbox.degraded
 
     def stats(self) -> dict[str, Any]:
-        """Return the open sink's counters, and what waits or went before it."""
+        """Return the outbox's counters, those of the open sink, and what waits or went before them."""
         sink = self._sink
-        return {**({} if sink is None else sink.stats()), "queue": self._queue.stats(), "opened": self.opened}
+        return {**(self._outbox if sink is None else sink).stats(), "queue": self._queue.stats(), "opened": self.opened}
 
     def close(self, timeout_s: float, leave_s: float = LEAVE_S) -> int:
         """Deliver what is here, at most for `timeout_s`, and leave, `leave_s` later where something hangs; return
         how many predictions were not delivered."""
         deadline_s, end = time.monotonic() + timeout_s, Deadline(timeout_s + leave_s)
-        taken = self._outbox is not None or self._sink is not None  # a file takes what comes also without a broker
-        while len(self._queue) and taken and time.monotonic() < deadline_s:
+        while len(self._queue) and time.monotonic() < deadline_s:
             time.sleep(0.01)
         self._closing.set()
         with self._queue.changed:
             self._queue.changed.notify()
         self._thread.join(end.left(max(0.0, deadline_s - time.monotonic()) + CONNECT_S))
-        left = waiting = len(self._queue)
-        sink = self._sink
-        if sink is not None:
-            left += self._drain(sink, max(0.0, deadline_s - time.monotonic()))
-            sink.close(end.left())
-        self.lost = left if self._outbox is None else waiting + self._outbox.stats()["in_memory"]
-        return left
+        waiting = len(self._queue)
+        if self._sink is not None:
+            self._drain(self._sink, max(0.0, deadline_s - time.monotonic()))
+            self._sink.leave(end.left())
+        pending = int(self._outbox.stats()["pending"])
+        self._outbox.close()  # a file takes what it can of what is in memory only
+        self.lost = waiting + int(self._outbox.stats().get("in_memory", pending))
+        return waiting + pending
 
-    def _drain(self, sink: MqttSink, timeout_s: float) -> int:
+    def _drain(self, sink: MqttSink, timeout_s: float) -> None:
         try:
-            return sink.drain(timeout_s)
+            sink.drain(timeout_s)
         except PublishError as error:
             _log.error("%s", error)
-            return int(sink.stats().get("pending", 0))
 
     def _work(self) -> None:
         delay_s = BACK_OFF_S[0]
@@ -270,7 +269,7 @@ class Outlet:
         except PublishError as error:
             self._lost(error)
             self._sink = None
-            sink.close()
+            sink.leave()
             return False
         self._queue.taken(len(batch))
         self._said = ""

@@ -34,7 +34,7 @@ from edgesnn.daemon.reloading import Change, changes
 from edgesnn.daemon.runner import Runner
 from edgesnn.daemon.schema import Log, Stream
 from edgesnn.daemon.signals import Signals
-from edgesnn.daemon.storage import IN_MEMORY, bundle_folder, checkpoint_folder, outbox_of
+from edgesnn.daemon.storage import IN_MEMORY, bundle_folder, checkpoint_folder, outbox_of, outbox_path
 from edgesnn.daemon.telemetry import Telemetry
 from edgesnn.daemon.troubles import Troubles
 from edgesnn.publish import new_boot_id
@@ -100,7 +100,7 @@ class Service:
     def start(self) -> None:
         """Begin everything; returns at once."""
         self.disk.start()
-        gone = set(self.outbox.streams if self.outbox else ()) - {one.name for one in self._config.stream}
+        gone = set(self.outbox.streams) - {one.name for one in self._config.stream}
         for name in gone:
             self.outlet.forget(name)
         if self.home is not None:
@@ -144,7 +144,7 @@ class Service:
     def _tell_health(self) -> None:
         self.outlet.look()
         health = self._health()
-        self._troubles.log(health["reasons"], None if self.outbox is None else self.outbox.note)
+        self._troubles.log(health["reasons"], self.outbox.note)
         if health != self._told:
             self._told = health
             self.beacon.say("health", health, retain=True)
@@ -261,9 +261,9 @@ class Service:
         left = self.outlet.close(drain_s, LEAVE_S)
         if not self.disk.close(Deadline(end.left() - GOODBYE_S).left(DISK_S)):
             _log.error("the disk takes too long: the last checkpoints and bundles are not written")
-        if self.outbox is not None and left > self.outlet.lost:
-            kept = left - self.outlet.lost
-            _log.warning("%d predictions were not delivered; they wait in %s", kept, self.outbox.path)
+        if left > self.outlet.lost:
+            path = outbox_path(self._config, self._environment)
+            _log.warning("%d predictions were not delivered; they wait in %s", left - self.outlet.lost, path)
         if self.outlet.lost:
             _log.error("%d predictions were not delivered and are lost", self.outlet.lost)
         self.beacon.say("stats", self._stats(), retain=False)
@@ -321,8 +321,6 @@ class Service:
             protocol=config.mqtt.protocol,
             qos=1 if config.mqtt.qos else 0,
             transient=False,
-            policy=config.outbox.policy,
-            capacity=min(config.outbox.capacity, IN_MEMORY),
             outbox=self.outbox,
             drain_hz=config.outbox.drain_rate,
             no_subscriber=config.mqtt.no_subscriber,

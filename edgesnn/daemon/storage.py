@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edgesnn.daemon.schema import Config
 from edgesnn.events.formats.base import printable
+from edgesnn.publish.outbox import Outbox
 from edgesnn.publish.outbox_durable import DurableOutbox
 from edgesnn.publish.outbox_file import most_bytes
 
@@ -16,26 +17,28 @@ IN_MEMORY = 10_000
 """The most predictions that wait in memory."""
 
 
-def outbox_of(config: Config, environment: Mapping[str, str]) -> DurableOutbox | None:
-    """Return the outbox in a file that the configuration asks for; None: in memory.
+def outbox_of(config: Config, environment: Mapping[str, str]) -> Outbox:
+    """Return the outbox that the configuration asks for, in a file or in memory. It outlives the sinks that empty it.
 
     Raises:
         PublishError: another process has the file, or it is another program's.
     """
     section = config.outbox
+    capacity, max_age_s = section.capacity, section.max_age / 1e6
+    memory = min(capacity, IN_MEMORY)
     if section.durability == "none":
-        return None
-    path = _outbox_path(config, environment)
+        return Outbox(capacity=memory, policy=section.policy, max_age_s=max_age_s)
+    path = outbox_path(config, environment)
     with contextlib.suppress(OSError):  # the outbox says what is wrong, and holds predictions in memory
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return DurableOutbox(
         path,
         durability=section.durability,
         max_bytes=section.max_size,
-        capacity=section.capacity,
-        memory=min(section.capacity, IN_MEMORY),
+        capacity=capacity,
+        memory=memory,
         policy=section.policy,
-        max_age_s=section.max_age / 1e6,
+        max_age_s=max_age_s,
     )
 
 
@@ -43,7 +46,7 @@ def short_of_room(config: Config, environment: Mapping[str, str]) -> str | None:
     """Return what to say where the disk has less room than the outbox's file may take; None: it has, or cannot say."""
     if config.outbox.durability == "none":
         return None
-    path, most = _outbox_path(config, environment).absolute(), most_bytes(config.outbox.max_size)
+    path, most = outbox_path(config, environment).absolute(), most_bytes(config.outbox.max_size)
     try:
         disk = os.statvfs(next(folder for folder in path.parents if folder.is_dir()))
         own = sum(part.stat().st_size for part in (path, path.with_name(f"{path.name}-wal")) if part.is_file())
@@ -59,7 +62,8 @@ def short_of_room(config: Config, environment: Mapping[str, str]) -> str | None:
     )
 
 
-def _outbox_path(config: Config, environment: Mapping[str, str]) -> Path:
+def outbox_path(config: Config, environment: Mapping[str, str]) -> Path:
+    """Return where the outbox's file is."""
     given = config.outbox.file
     return Path(given) if given else state_folder(environment) / f"outbox-{config.node.name}.sqlite"
 

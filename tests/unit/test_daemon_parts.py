@@ -31,6 +31,7 @@ from edgesnn.daemon.schema import Config, Http, Log
 from edgesnn.daemon.troubles import Troubles
 from edgesnn.errors import PublishError
 from edgesnn.mqtt import Lost
+from edgesnn.publish.outbox import Outbox
 from edgesnn.publish.outbox_durable import DurableOutbox
 from edgesnn.publish.sinks.mqtt import MqttSink
 from tests.predictions import BOOT, NODE, make_prediction
@@ -108,7 +109,7 @@ class Sink:
     def drain(self, timeout_s: float) -> int:
         return 0
 
-    def close(self, timeout_s: float = 0.0) -> None: ...
+    def leave(self, timeout_s: float = 0.0) -> None: ...
 
     def stats(self) -> dict[str, Any]:
         return {}
@@ -117,7 +118,8 @@ class Sink:
 def outlet_of(sinks: list[Any], monkeypatch: pytest.MonkeyPatch, capacity: int = 100) -> Outlet:
     monkeypatch.setattr("edgesnn.daemon.outlet.MOST_AT_ONCE", 2)
     monkeypatch.setattr("edgesnn.daemon.outlet.BACK_OFF_S", (0.001, 0.002))
-    return Outlet(lambda: sinks.pop(0) if len(sinks) > 1 else sinks[0], node=NODE, boot_id=BOOT, capacity=capacity)
+    make = lambda: sinks.pop(0) if len(sinks) > 1 else sinks[0]  # noqa: E731
+    return Outlet(make, node=NODE, boot_id=BOOT, capacity=capacity, outbox=Outbox())
 
 
 def test_what_one_sink_did_not_take_the_next_one_gets_in_order(monkeypatch):
@@ -323,7 +325,8 @@ def test_the_watchdog_hears_nothing_while_a_stream_is_stalled(tmp_path, monkeypa
         service: Any = object.__new__(Service)
         service.notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")})
         service.beacon = SimpleNamespace(say=lambda *_, **__: None, alive=True)
-        service.outbox = service.pages = service.desk = service.home = None
+        service.outbox = Outbox()
+        service.pages = service.desk = service.home = None
         service.outlet = SimpleNamespace(
             beat_s=time.monotonic(), alive=True, over=False, opening=False, look=lambda: None
         )

@@ -18,7 +18,6 @@ from edgesnn.mqtt import IN_FLIGHT, Acknowledged, Client, Connected, Event, Lost
 from edgesnn.prediction import Prediction
 from edgesnn.publish import topics
 from edgesnn.publish.outbox import Item, Outbox, Policy
-from edgesnn.publish.outbox_durable import DurableOutbox
 from edgesnn.publish.pace import Pace
 from edgesnn.publish.publisher import utc_now
 from edgesnn.publish.sinks.changes import Changes
@@ -42,9 +41,9 @@ class MqttSink:
         qos: 1, or 0: of predictions, states and events. What QoS 0 gave to the socket counts as acknowledged.
         transient: leave no retained message behind when this process goes (replay, demo).
         policy, capacity, block_s: see `Outbox`.
-        outbox: where predictions wait, instead of an `Outbox` of the three above; closed with the sink. With one in a
-            file (`DurableOutbox`) the sink is patient: it opens without a broker and never gives up, whatever the
-            broker answers.
+        outbox: where predictions wait, instead of one of the three above that ends with the sink. The sink is patient
+            then: it opens without a broker and never gives up, whatever the broker answers. `close` closes the outbox
+            too, `leave` leaves it to another sink.
         drain_hz: how quickly the backlog of an outage shrinks then, in predictions per second.
         no_subscriber: what to do with a prediction that the broker says nobody subscribes to (MQTT 5): "drop" counts
             it, "keep" holds it and tries again later.
@@ -77,7 +76,7 @@ class MqttSink:
         self._node, self._boot_id = topics.check_level(node, "node"), boot_id
         self._transient, self._keep, self._on_ack = transient, no_subscriber == "keep", on_ack
         self._qos = qos
-        self._patient = isinstance(outbox, DurableOutbox)
+        self._patient = outbox is not None
         self._outbox = outbox or Outbox(policy=policy, capacity=capacity, block_s=block_s)
         self._pace = Pace(drain_hz, IN_FLIGHT) if self._patient else None
         farewell = b"" if transient else self._status("offline")
@@ -176,7 +175,12 @@ class MqttSink:
         return self._outbox.wait_empty(0.0)
 
     def close(self, timeout_s: float = 10.0) -> None:
-        """Say goodbye and leave; what is not delivered by now is lost, or stays in the file. Twice is once.
+        """Leave and close the outbox; what is not delivered by now is lost, or stays in the file. Twice is once."""
+        self.leave(timeout_s)
+        self._outbox.close()
+
+    def leave(self, timeout_s: float = 10.0) -> None:
+        """Say goodbye; another sink may go on with the outbox that this one was given. Twice is once.
 
         A worker that takes longer, since its disk hangs, is left behind.
         """
@@ -185,7 +189,6 @@ class MqttSink:
         if self._worker is not None:
             self._worker.join(timeout_s)
             self._worker = None
-        self._outbox.close()
 
     def oldest_s(self) -> float:
         """Return for how long the oldest prediction has waited for its acknowledgement; 0 where none does."""
@@ -211,6 +214,7 @@ class MqttSink:
 
     def _work(self) -> None:
         try:
+            self._outbox.rewind()  # what a sink before this one had on its way
             while not self._closing.is_set():
                 try:
                     self._turn()
@@ -224,7 +228,8 @@ class MqttSink:
         except Exception as error:  # the thread must not die silently: the next write or drain raises this
             self._failure = PublishError("publishing stopped", where=self.where, found=repr(error))
         finally:
-            self._outbox.close()
+            if not self._patient:
+                self._outbox.close()  # nobody need wait for room
             self._client.close(GOODBYE_S)
 
     def _turn(self) -> None:
