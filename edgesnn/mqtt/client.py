@@ -27,7 +27,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from edgesnn.broker_url import Broker
 from edgesnn.errors import ConfigError, PublishError
 from edgesnn.mqtt.events import Acknowledged, Connected, Event, Lost, Message, Refused, Subscribed, Will
-from edgesnn.mqtt.link import MOST_BYTES, Link
+from edgesnn.mqtt.link import IN_FLIGHT, MOST_BYTES, Link
 from edgesnn.mqtt.sockets import TIMEOUT_S as CONNECT_TIMEOUT_S
 from edgesnn.mqtt.versions import Versions
 
@@ -65,7 +65,7 @@ class Client:
         client_id: from `make_client_id`.
         protocol: "5", "3.1.1", or "auto": 5, and 3.1.1 where the broker does not speak it.
         will: published by the broker when we vanish.
-        keepalive_s: a dead link is noticed after about 1.5 times this.
+        keepalive_s: a dead link is noticed after one to two times this, or what the broker asks for if that is less.
         patience_s: after a refusal that trying again can hardly mend, try again when this has passed; None: never.
         most_bytes: of a packet that the broker may send; a larger one ends the connection.
     """
@@ -111,6 +111,11 @@ class Client:
     def protocol(self) -> str:
         """The protocol of the present or next connection, "5" or "3.1.1"."""
         return self._versions.now
+
+    @property
+    def window(self) -> int:
+        """How many messages of QoS 1 are in flight at most: 20, or fewer where the broker says so; others wait here."""
+        return IN_FLIGHT if self._link is None else self._link.window
 
     def open(self, timeout_s: float = 10.0) -> None:
         """Poll until connected; the first attempt that fails raises `PublishError`."""
@@ -201,7 +206,7 @@ class Client:
     # --- the connection ------------------------------------------------------------------------------------------
 
     def _live(self) -> Link:
-        if self._link is None:
+        if self._link is None or not self._accepted:  # what the broker takes is not known before
             raise self._error("not connected")
         return self._link
 
@@ -229,7 +234,7 @@ class Client:
         """Install callbacks that only note what happened; they run inside `poll`, in the owner's thread."""
         note = self._note
 
-        def on_connect(_c: Any, _u: Any, _f: Any, reason: Any, _p: Any) -> None:
+        def on_connect(_c: Any, _u: Any, _f: Any, reason: Any, properties: Any) -> None:
             if reason.is_failure:
                 self._refusal = reason
             elif self._accepted:
@@ -238,6 +243,7 @@ class Client:
                 self._ask_again = True
             else:
                 self._accepted, self._accepted_at = True, time.monotonic()
+                link.agree(properties)
                 note(Connected(self._versions.now))
 
         def on_disconnect(_c: Any, _u: Any, _f: Any, reason: Any, _p: Any) -> None:
@@ -283,9 +289,12 @@ class Client:
             poller.register(sock, select.POLLIN | (select.POLLOUT if client.want_write() else 0))
             if getattr(sock, "pending", int)() > 0:  # bytes that TLS has already read do not wake poll(2)
                 timeout_s = 0.0
-        limit_s = 1.0 if client is not None else max(0.0, self._attempt_at - time.monotonic())
         if self._stopped:
             limit_s = timeout_s
+        elif client is None:
+            limit_s = max(0.0, self._attempt_at - time.monotonic())
+        else:
+            limit_s = min(1.0, client.keepalive / 4)  # a broker gives a ping half a keep-alive of grace
         ready = [fd for fd, _ in poller.poll(max(0.0, min(timeout_s, limit_s)) * 1000.0)]
         if self._wake_r in ready:
             with contextlib.suppress(BlockingIOError):
@@ -313,11 +322,13 @@ class Client:
         client.drop()
         self._link = None
         was_accepted, self._accepted = self._accepted, False
-        brief = was_accepted and self._count_brief(closed=client.reason is None)
-        if was_accepted and time.monotonic() - self._accepted_at > self._delay_s:
-            self._delay_s = BACK_OFF_S[0]  # a broker that takes us and drops us at once is no reason to hurry
         reason = self._farewell if was_accepted else self._refusal
         value = getattr(reason, "value", None)
+        unsaid = value in (None, UNSPECIFIED)
+        closed = unsaid and client.reason is None and client.trouble is None
+        brief = was_accepted and self._count_brief(closed=closed)
+        if was_accepted and time.monotonic() - self._accepted_at > self._delay_s:
+            self._delay_s = BACK_OFF_S[0]  # a broker that takes us and drops us at once is no reason to hurry
         if not was_accepted and self._versions.fall_back(value):
             return
         if client.trouble is not None:
@@ -325,8 +336,7 @@ class Client:
         elif value == SESSION_TAKEN_OVER:
             self._rest(f"another client took over the id {self._client_id}")
         elif was_accepted:
-            closed = value in (None, UNSPECIFIED)
-            found = (client.reason or "closed without a reason") if closed else str(reason)
+            found = (client.reason or "closed without a reason") if unsaid else str(reason)
             if brief:
                 self._rest("the connection to the broker is lost again and again", found)
             else:
@@ -342,8 +352,8 @@ class Client:
     def _count_brief(self, *, closed: bool) -> bool:
         """Note how long this connection lasted; True where the broker closed many in a row soon, and took each at once.
 
-        So it is with two clients of one id: each takes the other's place, and mosquitto does not say so. A link that
-        breaks (`closed` is False) breaks otherwise: it is reset, or falls silent.
+        So it is with two clients of one id: each takes the other's place, and mosquitto does not say so. What ends
+        otherwise (`closed` is False) is none of that: reset, silent, or closed with a reason.
         """
         lasted_s = time.monotonic() - self._accepted_at
         if lasted_s > LASTING_S:

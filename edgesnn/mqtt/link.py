@@ -1,8 +1,10 @@
 """paho-mqtt's client, held to bounds: a broker cannot make it grow.
 
 paho gathers a packet of up to 256 MiB and every message of QoS 2 that is begun, queues an answer to each message
-whether the broker reads them or not, and passes on what a malformed packet raises. `_sock_recv`, `_create_socket`,
-`_in_packet` and `_out_packet` are paho's own: `tests/attacks/test_hostile_brokers.py` fails where a version has none.
+whether the broker reads them or not, and passes on what a malformed packet raises. It knows no Receive Maximum, and
+leaves a silent broker as long as that broker says. `_sock_recv`, `_create_socket`, `_in_packet`, `_out_packet`,
+`_max_inflight_messages` and `_keepalive` are paho's own: `tests/attacks/test_hostile_brokers.py` and
+`tests/unit/test_mqtt_limits.py` fail where a version has none.
 """
 
 from __future__ import annotations
@@ -41,16 +43,19 @@ class Link(paho.Client):
     Attributes:
         trouble: what the broker sent that it may not.
         reason: what the system, or TLS, said when the connection broke.
+        window: how many messages of QoS 1 may be in flight.
     """
 
     def __init__(self, broker: Broker, client_id: str, version: str, most_bytes: int) -> None:
         super().__init__(CallbackAPIVersion.VERSION2, client_id, protocol=VERSIONS[version], reconnect_on_failure=False)
         self.trouble: str | None = None
         self.reason: str | None = None
+        self.window = IN_FLIGHT
+        self._asked_s = 0  # the keep-alive that we ask for
         self._to, self._most_bytes = broker, most_bytes
         self._coming: Any = None  # the packet that is being read, and since when
         self._coming_since_s = 0.0
-        self.max_inflight_messages_set(IN_FLIGHT)
+        self.max_inflight_messages_set(self.window)
         if broker.user is not None:
             self.username_pw_set(broker.user, broker.password)
 
@@ -60,11 +65,21 @@ class Link(paho.Client):
         Raises:
             ConfigError, OSError, ValueError: as `dial` does, and what paho makes of a wrong will or name.
         """
+        self._asked_s = keepalive_s
         properties = None
         if self.protocol == paho.MQTTv5:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.MaximumPacketSize = self._most_bytes
         self.connect(self._to.host, self._to.port, keepalive_s, properties=properties)
+
+    def agree(self, properties: Any) -> None:
+        """Keep to what the broker's CONNACK says: MQTT 5, sections 3.2.2.3.3 and 3.2.2.3.14.
+
+        Its Server Keep Alive is the longest that we may be silent, and 0 is no limit: pings may come sooner, and ours
+        do, since their answers are what tells a silent broker.
+        """
+        self.window = self._max_inflight_messages = min(IN_FLIGHT, getattr(properties, "ReceiveMaximum", IN_FLIGHT))
+        self._keepalive = min(self._asked_s, getattr(properties, "ServerKeepAlive", 0) or self._asked_s)
 
     def serve(self, readable: bool) -> bool:
         """Read what there is, write and keep alive; False where the connection is over."""
@@ -76,7 +91,7 @@ class Link(paho.Client):
             return False
         if len(self._out_packet) > MOST_ANSWERS:
             self.trouble = "messages whose answers it does not read"
-        if self._packet_s() > MOST_KEEPALIVES * self.keepalive:
+        if self._packet_s() > MOST_KEEPALIVES * self._asked_s:
             self.trouble = "a packet that does not end"
         return self.trouble is None and not any(codes) and self.socket() is not None
 

@@ -21,8 +21,8 @@ from edgesnn.daemon.commands.desk import Desk
 from edgesnn.daemon.commands.parsing import MOST_BYTES, VERBS, NoCommandError, late, parse
 from edgesnn.daemon.commands.verbs import Verbs
 from edgesnn.daemon.gate import Gate
-from edgesnn.errors import ModelError
-from edgesnn.mqtt import Message
+from edgesnn.errors import ModelError, PublishError
+from edgesnn.mqtt import Lost, Message, Refused
 from edgesnn.schemas import load_schema
 from tests.predictions import make_prediction
 
@@ -219,6 +219,46 @@ def test_commands_that_nobody_takes_fill_a_bounded_queue(monkeypatch):
         arrive(desk, "ping", payload(str(number)))
     assert desk.waiting == desks.MOST_WAITING
     assert desk.stats()["flooded"] == 1000 - desks.MOST_WAITING
+
+
+def test_answers_that_the_broker_does_not_take_are_bounded_and_counted(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(desks.time, "monotonic", lambda: now[0])
+    desk = make_desk()
+    all_of_them = desks.MOST_WAITING + 5
+    for number in range(all_of_them):
+        now[0] += 0.1
+        arrive(desk, "ping", payload(str(number)))
+        command = desk.take()
+        assert command is not None
+        desk.answer(command, ("done", {}, None))
+        if number == 39:
+            desk._sent = dict(enumerate(desk._answers))
+            desk._answers.clear()
+    monkeypatch.setattr(desk._client, "poll", lambda _: [Lost(PublishError("lost"), False)])
+    desk._turn(0.0)
+    assert [record["id"] for record in responses(desk)] == [str(number) for number in range(5, all_of_them)]
+    assert desk.stats()["unanswered"] == 5
+    monkeypatch.setattr(type(desk._client), "connected", True)
+    now[0] += desks.ANSWER_S
+    desk._send()
+    assert desk.stats()["unanswered"] == all_of_them == desk.stats()["done"]
+    assert desk.stats()["waiting"] == 0
+
+
+def test_an_answer_that_is_refused_goes_to_our_own_topic_and_is_counted_where_that_is_refused_too():
+    desk = make_desk()
+    arrive(desk, "ping", payload(), response_topic="app/1")
+    command = desk.take()
+    assert command is not None
+    refusal = PublishError("refused")
+    desk._sent[1] = (command, b"", 60.0)
+    desk._refused(Refused(1, refusal, True))
+    again, *_ = desk._answers[0]
+    assert (again.response_topic, desk.stats()["unanswered"]) == (None, 0)
+    desk._sent[2] = desk._answers.popleft()
+    desk._refused(Refused(2, refusal, True))
+    assert (len(desk._answers), desk.stats()["unanswered"]) == (0, 1)
 
 
 @pytest.mark.parametrize(

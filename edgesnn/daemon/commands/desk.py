@@ -49,6 +49,7 @@ class Desk:
     Attributes:
         why: what keeps commands from coming; None: nothing.
         counts: commands by what became of them; "received" is the sum of all, with `waiting`.
+        unanswered: those of them whose answer was dropped: the broker did not take it.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Desk:
     ) -> None:
         self.why: str | None = None
         self.counts = dict.fromkeys(("received", *OUTCOMES, *IGNORED), 0)
+        self.unanswered = 0
         self._node, self._boot_id, self._allow, self._wake = node, boot_id, allow, wake
         client_id = client_id or make_client_id(node, "cmd")
         self._client = Client(broker, client_id=client_id, protocol=protocol, patience_s=PATIENCE_S)
@@ -124,7 +126,8 @@ class Desk:
         """Return the counts, and how many wait to be done or answered."""
         with self._lock:
             settled = sum(count for what, count in self.counts.items() if what != "received")
-            return {**self.counts, "waiting": self.counts["received"] - settled}
+            waiting = self.counts["received"] - settled
+            return {**self.counts, "unanswered": self.unanswered, "waiting": waiting}
 
     def close(self, timeout_s: float = 7.0) -> None:
         """Answer what nobody has taken, send the answers where the broker is there, and leave; of who takes."""
@@ -179,19 +182,24 @@ class Desk:
         command, payload, until_s = self._sent.pop(event.mid, (None, b"", 0.0))
         if command is not None and command.response_topic is not None:
             self._answers.append((replace(command, response_topic=None), payload, until_s))
-        elif event.final and self.why is None:
+            return
+        self.unanswered += command is not None
+        if event.final and self.why is None:
             self.why = str(event.error)
             _log.warning("commands: %s", event.error)
 
     def _send(self) -> None:
         while self._answers and self._client.connected:
             command, payload, until_s = self._answers.popleft()
-            if time.monotonic() < until_s:
-                topic = _answer_topic(command, self._node)
-                mid = self._client.publish(topic, payload, expiry_s=int(ANSWER_S), correlation=command.correlation)
-                self._sent[mid] = (command, payload, until_s)
+            if time.monotonic() >= until_s:
+                self.unanswered += 1
+                continue
+            topic = _answer_topic(command, self._node)
+            mid = self._client.publish(topic, payload, expiry_s=int(ANSWER_S), correlation=command.correlation)
+            self._sent[mid] = (command, payload, until_s)
         while len(self._answers) > MOST_WAITING:
             self._answers.popleft()
+            self.unanswered += 1
 
     def _arrived(self, message: Message) -> None:
         self._count("received")

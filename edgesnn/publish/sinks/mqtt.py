@@ -325,7 +325,7 @@ class MqttSink:
         if not self._client.connected or self._not_taken or time.monotonic() < self._resume_at:
             return
         self._resume_at = 0.0
-        for item in self._next_batch(IN_FLIGHT - len(self._sent)):
+        for item in self._next_batch(self._client.window - len(self._sent)):
             prediction = item.prediction
             topic = topics.stream_topic(self._node, prediction.stream, "prediction")
             self._sent[self._client.publish(topic, item.payload(), qos=self._qos)] = item
