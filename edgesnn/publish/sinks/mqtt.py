@@ -46,7 +46,7 @@ class MqttSink:
             too, `leave` leaves it to another sink.
         drain_hz: how quickly the backlog of an outage shrinks then, in predictions per second.
         no_subscriber: what to do with a prediction that the broker says nobody subscribes to (MQTT 5): "drop" counts
-            it, "keep" holds it and tries again later.
+            it, "keep" holds it and tries again later; an event for 10 s.
         on_ack: called in the worker's thread with each prediction that the broker acknowledged; must not raise.
     """
 
@@ -89,7 +89,7 @@ class MqttSink:
         )
         self._sent: dict[int, Item] = {}
         self._arrived: list[int] = []  # acknowledged, not yet told to the outbox
-        self._changes = Changes(self._client, node, qos, retain=not transient)
+        self._changes = Changes(self._client, node, qos, retain=not transient, keep=self._keep)
         self._checked: set[str] = set()
         self._not_taken: list[int] = []
         self._resume_at = 0.0
@@ -197,14 +197,14 @@ class MqttSink:
     def stats(self) -> dict[str, Any]:
         """Return the outbox's counters, the connection's, and the time from acceptance to acknowledgement.
 
-        `events_expired`: onsets and offsets that only predictions show that went out late.
+        `events_expired`, `events_not_taken`: onsets and offsets that came too late, or nobody wanted.
         """
         waits: Mapping[str, float | None] = spread(self._ack_us) or {"p50": None, "p99": None}
         return {
             **self._outbox.stats(),
             "connects": self._connects,
             "losses": self._losses,
-            "events_expired": self._changes.expired,
+            **self._changes.stats(),
             "protocol": self._client.protocol,
             "ack_p50_us": waits["p50"],
             "ack_p99_us": waits["p99"],
@@ -230,6 +230,7 @@ class MqttSink:
         finally:
             if not self._patient:
                 self._outbox.close()  # nobody need wait for room
+            self._changes.end()
             self._client.close(GOODBYE_S)
 
     def _turn(self) -> None:
@@ -242,7 +243,7 @@ class MqttSink:
                 self._outbox.ack(arrived)
         self._say_status()
         self._send()
-        self._changes.clear()
+        self._changes.turn()
 
     def _start_over(self, error: Exception) -> None:
         """Make a new connection after what should not happen; the client's back-off keeps that from being often."""
@@ -274,7 +275,7 @@ class MqttSink:
                 raise event.error
 
     def _acknowledged(self, event: Acknowledged) -> None:
-        self._changes.answered(event.mid)
+        self._changes.answered(event.mid, event.received)
         item = self._sent.pop(event.mid, None)
         if item is None:
             return
@@ -287,7 +288,7 @@ class MqttSink:
             self._hold_back()
 
     def _refused(self, event: Refused) -> None:
-        self._changes.answered(event.mid)
+        self._changes.answered(event.mid, taken=False)
         item = self._sent.pop(event.mid, None)
         if item is None:
             return  # a status, state or event: the predictions may be taken all the same
@@ -331,7 +332,7 @@ class MqttSink:
             self._sent[self._client.publish(topic, item.payload(), qos=self._qos)] = item
             if not prediction.late:
                 self._changes.follow(prediction)
-            elif item.sends == 1:
+            else:
                 self._changes.expire(prediction)
 
     def _next_batch(self, n: int) -> list[Item]:
@@ -371,9 +372,11 @@ class MqttSink:
             last = self._client.publish(topic, b"", retain=True)
         deadline = time.monotonic() + GOODBYE_S
         while self._client.connected and time.monotonic() < deadline:
-            events = self._client.poll(deadline - time.monotonic())
-            if any(isinstance(event, (Acknowledged, Refused)) and event.mid == last for event in events):
-                return
+            for event in self._client.poll(deadline - time.monotonic()):
+                if isinstance(event, (Acknowledged, Refused)):
+                    self._changes.answered(event.mid, isinstance(event, Acknowledged) and event.received)
+                    if event.mid == last:
+                        return
 
     # --- helpers -------------------------------------------------------------------------------------------------
 
