@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 PLATFORMS = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014")
+"""Of what is carried; the first needs the newest C library."""
 SCRIPTS = ("postinst", "prerm", "postrm")
 EXAMPLES = ("examples", "edgesnn.service.d", "observability")
 
@@ -30,11 +31,16 @@ def main() -> int:
     if len(sys.argv) != 3:
         raise SystemExit("usage: make_deb.py WHEEL OUT")
     wheel, out = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
-    found = re.fullmatch(r"edgesnn-([0-9a-z.]+)-cp3(\d+)-cp3\d+-(.*_)?(x86_64|aarch64)\.whl", wheel.name)
+    found = re.fullmatch(r"edgesnn-([0-9a-z.]+)-cp3(\d+)-cp3\d+-.*_(x86_64|aarch64)\.whl", wheel.name)
     if found is None or not wheel.is_file():
         print(f"make deb: {wheel}: no wheel of edgesnn for CPython and Linux", file=sys.stderr)
         return 1
-    version, minor, platform, machine = found[1], int(found[2]), found[3] or "", found[4]
+    version, minor, machine = found[1], int(found[2]), found[3]
+    systems = re.findall(r"manylinux_2_(\d+)_", wheel.name)
+    if not systems:
+        said = "no manylinux tag, so the C library that it needs is not known; make deb tags it, as make wheels does"
+        print(f"make deb: {wheel}: {said}", file=sys.stderr)
+        return 1
     if sys.version_info[:2] != (3, minor):
         print(
             f"make deb: found Python {sys.version.split()[0]}, expected 3.{minor} as of {wheel.name}", file=sys.stderr
@@ -45,7 +51,7 @@ def main() -> int:
         tree = Path(folder) / "tree"
         tree.mkdir(mode=0o755)
         fill(tree, wheel, minor, machine)
-        control(tree, f"{version}~py3{minor}", minor, MACHINES[machine], libc(platform))
+        control(tree, f"{version}~py3{minor}", minor, MACHINES[machine], libc(systems))
         out.mkdir(parents=True, exist_ok=True)
         run("dpkg-deb", "--build", "--root-owner-group", tree, out / name)
     print(f"{(out / name).stat().st_size / 1e6:.1f} MB  {out / name}")
@@ -84,10 +90,10 @@ def fill(tree: Path, wheel: Path, minor: int, machine: str) -> None:
         shutil.copytree(DEPLOY / folder, tree / "usr/share/doc/edgesnn" / folder)
 
 
-def libc(platform: str) -> str:
-    """Return the C library that a wheel needs: the one of its tag, else, where it has none, this system's."""
-    found = re.search(r"manylinux_(\d+)_(\d+)", platform)
-    return f"{found[1]}.{found[2]}" if found else os.confstr("CS_GNU_LIBC_VERSION").split()[1]  # type: ignore[union-attr]
+def libc(systems: list[str]) -> str:
+    """Return the C library that is needed: by the wheel, whose tag says for which it is, and by what is carried."""
+    carried = PLATFORMS[0].removeprefix("manylinux_2_")
+    return f"2.{max(min(map(int, systems)), int(carried))}"
 
 
 def control(tree: Path, version: str, minor: int, architecture: str, libc: str) -> None:

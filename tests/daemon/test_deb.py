@@ -32,6 +32,17 @@ CALLS = "var/log/systemd.calls"
 LOGGED = f"""#!/bin/sh
 echo "$(basename "$0") $*" >>/{CALLS}
 """
+EXTRAS = ("daemon", "camera", "events")
+"""Whose packages are carried, but for those of cameras and formats that docs/packages.md names."""
+MAIN = """import subprocess, sys
+import both, extra
+
+def main(of="command"):
+    print(__file__, both.said, extra.said, flush=True)
+    if of == "command":
+        child = "import edgesnn.cli.main as one; one.main('child')"
+        subprocess.run([sys.executable, "-c", child], check=True, cwd="/")
+"""
 SYSTEMCTL = f"""{LOGGED}
 # Begins and ends the service, as systemd would.
 """
@@ -76,18 +87,40 @@ def test_what_the_update_refuses_is_one_line():
 def test_every_requirement_of_the_package_is_locked_by_its_hash():
     lines = (ROOT / "deploy" / "deb" / "requirements.txt").read_text().replace("\\\n", " ").splitlines()
     locked = {line.split("==")[0]: line for line in lines if line and not line.startswith("#")}
-    wanted = re.findall(r"^([a-z-]+)", (ROOT / "deploy" / "deb" / "requirements.in").read_text(), re.MULTILINE)
-    assert set(wanted) <= set(locked)
+    wanted = set(re.findall(r"^([a-z0-9-]+)", (ROOT / "deploy" / "deb" / "requirements.in").read_text(), re.MULTILINE))
+    assert wanted <= set(locked)
     assert all("--hash=sha256:" in line for line in locked.values())
     project = (ROOT / "pyproject.toml").read_text()
     (needs,) = re.findall(r"^dependencies = \[(.*)\]$", project, re.MULTILINE)
-    (service,) = re.findall(r"^daemon = \[(.*)\]$", project, re.MULTILINE)
-    required = re.findall(r'"([A-Za-z-]+)[^"]*"', needs + service)
-    assert set(required) == set(wanted)
+    extras = dict(re.findall(r"^(daemon|camera|events) = \[(.*)\]$", project, re.MULTILINE))
+    required, service, camera, events = (
+        set(re.findall(r'"([A-Za-z0-9-]+)[^"]*"', text)) for text in (needs, *map(extras.get, EXTRAS))
+    )
+    assert wanted == required | service | (camera - {"dv-processing"}) | (events - {"h5py", "hdf5plugin"})
 
 
-def run(*command: str | Path, timeout_s: float = 900) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL)
+def test_the_command_finds_what_was_added_and_first_what_is_carried(tmp_path):
+    site, added = tmp_path / "site", tmp_path / "added"
+    for folder, text in ((site, "carried"), (added, "added")):
+        (folder / "edgesnn" / "cli").mkdir(parents=True)
+        for name, content in (("__init__", ""), ("cli/__init__", ""), ("cli/main", MAIN)):
+            (folder / "edgesnn" / f"{name}.py").write_text(content)
+        (folder / "both.py").write_text(f"said = {text!r}")
+    (added / "extra.py").write_text("said = 'extra'")
+    launcher = (ROOT / "deploy" / "deb" / "edgesnn").read_text()
+    for place, folder in (("/usr/lib/edgesnn", site), ("/usr/local/lib/edgesnn", added)):
+        assert launcher.count(f'"{place}"') == 1
+        launcher = launcher.replace(f'"{place}"', repr(str(folder)))
+    command = tmp_path / "edgesnn"
+    command.write_text(launcher)
+    variables = {**os.environ, "PYTHONPATH": str(tmp_path / "the user's")}
+    said = run(sys.executable, "-I", command, env=variables).split()
+    main = site / "edgesnn" / "cli" / "main.py"
+    assert said == [str(main), "carried", "extra"] * 2, "of the command, and of a process that it starts"
+
+
+def run(*command: str | Path, timeout_s: float = 900, env: dict[str, str] | None = None) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL, env=env)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -215,11 +248,8 @@ def changed(package: Path, folder: Path, version: str, *, red: bool = False) -> 
 @pytest.mark.timeout(1800)
 def test_it_is_installed_updated_returned_from_and_purged(board, tmp_path):
     """What an operator does, in this order, on one system."""
-    wheels = tmp_path / "wheels"
     assert sys.version_info[:2] == (3, 11), "the tests' Python is to be that of Debian 12"
-    run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", wheels, ROOT)
-    (wheel,) = wheels.glob("*.whl")
-    run(sys.executable, ROOT / "tools" / "make_deb.py", wheel, tmp_path)
+    run(sys.executable, ROOT / "tools" / "make_debs.py", tmp_path, sys.executable)
     (first,) = tmp_path.glob("*.deb")
     shutil.copy(first, board.root / "root")
 
