@@ -12,9 +12,10 @@ import pytest
 
 import edgesnn
 from edgesnn.daemon.check import check
-from edgesnn.daemon.reading import read
+from edgesnn.daemon.reading import WrongConfigError, read
 from edgesnn.publish.broker import available
 from tests.brokers import KillableBroker, Subscriber
+from tests.fake_drivers import FakeDrivers
 from tests.predictions import validated
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,7 +26,20 @@ URL = "mqtt://127.0.0.1:1883"
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_every_example_is_right(path, monkeypatch):
     monkeypatch.chdir(ROOT)
+    monkeypatch.setitem(sys.modules, "neuromorphic_drivers", FakeDrivers())
     check(read(str(path)), {})
+
+
+def test_a_camera_whose_package_is_not_installed_is_an_error_with_its_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "neuromorphic_drivers", None)
+    path = str(ROOT / "deploy" / "examples" / "camera.toml")
+    with pytest.raises(WrongConfigError) as caught:
+        check(read(path), {})
+    (error,) = caught.value.errors
+    line = 1 + Path(path).read_text("utf-8").splitlines().index('source = "usb:evk4?rate_limit=5MHz"')
+    where = f"{path}: line {line}: stream[0].source: usb:evk4?rate_limit=5MHz"
+    assert str(error).startswith(f"{where}: neuromorphic_drivers cannot be imported")
+    assert error.hint == "pip install 'edgesnn[camera]'"
 
 
 def test_there_is_an_example():

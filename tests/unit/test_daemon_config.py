@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from edgesnn.daemon.template import template
 from edgesnn.daemon.toml import loads
 from edgesnn.graph import read as read_file
 from edgesnn.runtime.model import locate
+from tests.fake_drivers import FakeDrivers
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDING = str(ROOT / "recordings" / "hand_clap.raw")
@@ -279,7 +281,8 @@ def test_an_address_that_cannot_be_opened_is_refused_before_anything_starts(writ
 @pytest.mark.parametrize(
     "address", ["udp://127.0.0.1:1?format=evt3", "tcp://nobody.invalid:7000?format=aedat4", "usb:"]
 )
-def test_a_source_that_is_not_there_yet_is_not_asked_for(write, address):
+def test_a_source_that_is_not_there_yet_is_not_asked_for(write, address, monkeypatch):
+    monkeypatch.setitem(sys.modules, "neuromorphic_drivers", FakeDrivers())
     checked(write(GOOD.replace(RECORDING, address)))
 
 

@@ -188,7 +188,12 @@ class Checks(Protocol):
     """A scheme that can say what is wrong with an address before it is opened."""
 
     def check(self, address: Address) -> None:
-        """Raise UsageError where its options cannot be; waits for nothing. They are known ones."""
+        """Raise where it can never be opened; waits for nothing, and asks no device. Its options are known ones.
+
+        Raises:
+            UsageError: an address or options that cannot be.
+            RecordingError: what it needs is not installed.
+        """
 
 
 def failed(what: str, url: str, error: OSError, hint: str | None = None) -> RecordingError:

@@ -56,12 +56,16 @@ class Dv:
     )
     nothing = "no iniVation camera; is it plugged in (lsusb)?"
 
-    def open(self, address: Address) -> Link:
-        """Open the camera."""
+    def check(self, address: Address) -> None:
+        """Raise where it names more than the scheme, or a format, or the package is not installed."""
         if address.host is not None or address.path:
             raise address.wrong("no such camera", found=repr(address.path), expected="dv: or dv:?serial=S")
         if "format" in address.options:
             raise address.wrong("the camera gives events, no format", hint="leave format out")
+        package("dv_processing", "camera", address.url)
+
+    def open(self, address: Address) -> Link:
+        """Open the camera."""
         return DvLink(package("dv_processing", "camera", address.url), address).start()
 
     def devices(self) -> list[Found]:

@@ -65,6 +65,7 @@ def check_source(url: str, *, format: str | None = None) -> tuple[Address, Senso
 
     Raises:
         UsageError: a wrong address, an unknown option or a value that it cannot have, a format that is missing.
+        RecordingError: what it needs is not installed.
     """
     address = parse(url)
     if format is not None:

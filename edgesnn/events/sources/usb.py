@@ -27,11 +27,15 @@ class Usb:
     options = (("serial", "of the camera, where there are several"), *OPTIONS)
     nothing = "no camera; is it plugged in, and into a USB 3 port (lsusb)?"
 
-    def open(self, address: Address) -> Link:
-        """Open the camera."""
+    def check(self, address: Address) -> None:
+        """Raise where it names no kind of camera, or the package is not installed."""
         if address.host is not None or address.path not in ("", *MODELS):
             expected = f"usb: or usb: and one of {', '.join(MODELS)}"
             raise address.wrong("no such camera", found=repr(address.path), expected=expected)
+        package("neuromorphic_drivers", "camera", address.url)
+
+    def open(self, address: Address) -> Link:
+        """Open the camera."""
         return UsbLink(package("neuromorphic_drivers", "camera", address.url), address).start()
 
     def devices(self) -> list[Found]:
