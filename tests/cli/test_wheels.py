@@ -127,8 +127,11 @@ def test_one_version_twice_is_refused(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
 
 
-def test_a_wheel_for_aarch64_is_of_the_same_sources(tmp_path):
-    """One of an earlier tree is named with what differs: a version, a file in it, one that it was compiled of."""
+def test_a_wheel_for_aarch64_is_of_the_same_sources_and_proved(tmp_path):
+    """One of an earlier tree is named with what differs: a version, a file in it, one that it was compiled of.
+
+    One that did not pass all that runs under emulation is none to give away either.
+    """
     check = load_script("tools/make_wheels.py").check_sources
     source, dist = tmp_path / "edgesnn-1.2", tmp_path / "dist"
     files = {
@@ -153,6 +156,7 @@ def test_a_wheel_for_aarch64_is_of_the_same_sources(tmp_path):
         sums = [(name, hashlib.sha256(text.encode()).hexdigest()) for name, text in texts.items()]
         compiled = [f"{digest}  {name}\n" for name, digest in sums if not name.startswith("edgesnn/")]
         (dist / "sources.sha256").write_text("".join(compiled))
+        (dist / "proved").touch()
         return wheel
 
     check(left("1.2"), source)
@@ -169,6 +173,13 @@ def test_a_wheel_for_aarch64_is_of_the_same_sources(tmp_path):
     wheel = left("1.2")
     (dist / "sources.sha256").unlink()
     with pytest.raises(SystemExit, match=r"sources\.sha256 is not beside it"):
+        check(wheel, source)
+    wheel = left("1.2")
+    (dist / "proved").unlink()
+    said = (
+        f"make wheels: {wheel}: not proved: make aarch64 has not come to its end; make aarch64 again, or remove {dist}"
+    )
+    with pytest.raises(SystemExit, match=f"^{re.escape(said)}$"):
         check(wheel, source)
 
 
