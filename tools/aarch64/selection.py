@@ -2,7 +2,8 @@
 
 Usage: selection.py CPU     cortex-a76 or cortex-a72
 
-What is Python alone, or needs torch, a broker, a camera, real time or the memory of a process runs on no emulated one.
+What is Python alone, or needs torch, a broker, a camera, real time or the memory of a process runs on no emulated one,
+and some that reach the native core do not for their time alone: docs/aarch64.md names them.
 """
 
 import sys
