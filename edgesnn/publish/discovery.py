@@ -21,7 +21,7 @@ MOST_LETTERS = 200
 MOST_OPTIONS = 100
 """A model of more labels has a label sensor without the list of them."""
 EXPIRE_S = 35
-"""What comes with `stats`, every 10 s, is unknown after so long."""
+"""What comes with `stats`, every 10 s, is unavailable after so long."""
 THERE = ("starting", "waiting", "live", "idle", "ended")
 """States of a stream whose last decision still holds; of the others its entities are unavailable."""
 _LEVEL = re.compile(r"(?!.*-[0-9a-f]{8}$)[A-Za-z0-9_-]{1,64}")  # none that could be another name with its digest

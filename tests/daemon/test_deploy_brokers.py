@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,7 +33,8 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.folder, self.authority = folder, Authority(folder, "ours")
         self.port, self.local = free_port(), free_port()
-        self.files = {name: self.authority.sign(name) for name in ("broker", "gate-1", "viewer", "operator")}
+        names = ("broker", "gate-1", "viewer", "operator", "homeassistant")
+        self.files = {name: self.authority.sign(name) for name in names}
 
     def place(self, name: str, store: str) -> Path:
         """Write an example with the paths, addresses and ports of this test; nothing else of it changes."""
@@ -121,6 +124,14 @@ def pings(client: paho.Client, heard: list[paho.MQTTMessage]) -> Callable[[], bo
     return lambda: bool(of(heard, "/cmd/ping/response"))
 
 
+DOCUMENTS = ("homeassistant/device/edgesnn-gate-1/config", "homeassistant/device/edgesnn-gate-1/door/config")
+
+
+def documents(heard: list[paho.MQTTMessage]) -> Counter[str]:
+    """Return how often each of Home Assistant's discovery topics came with a document."""
+    return Counter(message.topic for message in list(heard) if json.loads(message.payload)["cmps"])
+
+
 def test_boards_with_certificates(site, run):
     certificate, key = site.files["gate-1"]
     files = (f'ca_file = "{site.authority.file}"', f'cert_file = "{certificate}"', f'key_file = "{key}"')
@@ -185,12 +196,18 @@ def test_a_bridge_and_an_outage_above_it(site, run):
             site.broker(upper, site.port) as process,
             site.client("viewer", "edgesnn/#") as (_, seen),
             site.client("operator", "edgesnn/+/cmd/+/response") as (operator, answers),
+            site.client("homeassistant", "homeassistant/device/#") as (home, known),
         ):
-            daemon = run(configuration(f"mqtt://127.0.0.1:{site.local}", 'no_subscriber = "drop"'))
+            lines = 'no_subscriber = "drop"', "[home_assistant]\nenabled = true"
+            daemon = run(configuration(f"mqtt://127.0.0.1:{site.local}", *lines))
             wait_for(lambda: len(of(seen, "/door/prediction")) > 3, what=daemon.log)
             wait_for(pings(operator, answers), what=daemon.log)
             assert len(of(answers, "/cmd/ping/response")) == 1
             assert len(of(seen, "/cmd/ping")) == 1  # the operator's own: it went down and did not come back
+            wait_for(lambda: documents(known) >= Counter(DOCUMENTS), what=daemon.log)
+            again = documents(known) + Counter(DOCUMENTS)
+            home.publish("homeassistant/status", "online", 1)
+            wait_for(lambda: documents(known) >= again, what=daemon.log)
             process.kill()
             process.wait()
         time.sleep(2.0)
