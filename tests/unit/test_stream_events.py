@@ -70,7 +70,7 @@ def test_what_is_ten_seconds_old_at_the_next_connection_is_counted():
     assert not line.events.answered(0, True)  # of the connection before
 
 
-def test_where_nobody_subscribes_one_asks_every_second_and_the_rest_follow_in_order():
+def test_where_nobody_subscribes_one_asks_now_and_then_and_the_rest_follow_in_order():
     line = Line()
     line.put(2)
     line.events.send(True)

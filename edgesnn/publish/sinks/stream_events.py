@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 EXPIRY_S = 10.0
-AGAIN_S = 1.0  # after one that was not taken
+AGAIN_S = 0.5  # after one that was not taken
 MOST_WAITING = 200
 
 
