@@ -130,7 +130,13 @@ class Subscriber:
     """
 
     def __init__(
-        self, broker: Broker, topic: str = "edgesnn/#", *, v5: bool = True, session: str | None = None
+        self,
+        broker: Broker,
+        topic: str = "edgesnn/#",
+        *,
+        v5: bool = True,
+        session: str | None = None,
+        keepalive_s: int = 5,
     ) -> None:
         self.messages: list[paho.MQTTMessage] = []
         self._topic = topic
@@ -146,7 +152,7 @@ class Subscriber:
         self._client.on_subscribe = lambda *_: self._ready.set()
         self._client.on_disconnect = lambda *_: self._ready.clear()
         self._client.on_message = lambda _client, _user, message: self.messages.append(message)
-        self._broker, self._options = broker, {}
+        self._broker, self._options, self._keepalive_s = broker, {}, keepalive_s
         if v5 and session is not None:
             properties = Properties(PacketTypes.CONNECT)
             properties.SessionExpiryInterval = 3600
@@ -161,7 +167,7 @@ class Subscriber:
 
     def come(self) -> None:
         """Connect and subscribe; again after `leave`."""
-        self._client.connect(self._broker.host, self._broker.port, 5, **self._options)
+        self._client.connect(self._broker.host, self._broker.port, self._keepalive_s, **self._options)
         self._client.loop_start()
         self.wait()
 

@@ -100,7 +100,11 @@ def test_a_day_of_predictions_takes_no_more_than_its_bounds(tmp_path, rate_hz, l
 def deliver(path: Path, made: int, pending: int, folder: Path) -> None:
     """Hold that the newest of them, and nothing else, arrive late and in order when there is a broker."""
     kind = available()[0]
-    with KillableBroker(kind, folder) as broker, Subscriber(broker.broker, v5=kind == "mosquitto") as subscriber:
+    v5 = kind == "mosquitto"
+    with (
+        KillableBroker(kind, folder) as broker,
+        Subscriber(broker.broker, v5=v5, keepalive_s=600) as subscriber,  # a new session of a busy one would lack some
+    ):
         options = {"transient": False, "drain_hz": 50_000, "protocol": "auto" if kind == "mosquitto" else "3.1.1"}
         sink = MqttSink(
             broker.broker, node=NODE, boot_id=BOOT, outbox=DurableOutbox(path, clock=lambda: 1000.0), **options
