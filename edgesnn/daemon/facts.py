@@ -13,8 +13,8 @@ from edgesnn.daemon.outlet import Outlet
 from edgesnn.daemon.runner import Runner
 
 STALLED_S = 10.0
-STARTING_S = 120.0  # opening a USB camera, scoring a normal log, finding a broker whose name server is silent
-OUTLET_S = 30.0  # of "outlet", once it has a sink: a disk that hangs
+STARTING_S = 120.0  # opening a USB camera, scoring a normal log
+OUTLET_S = 30.0  # of "outlet": a disk that hangs
 TROUBLES = ("dead", "restarting", "failed")
 _STATM = "/proc/self/statm"
 
@@ -36,8 +36,7 @@ def stalled(runners: Sequence[Runner], outlet: Outlet, others: Mapping[str, Thre
         limit_s = STARTING_S if runner.state == "starting" else STALLED_S
         if not runner.over and (now_s - runner.beat_s > limit_s or not runner.alive):
             names.append(runner.stream.name)
-    limit_s = STARTING_S if outlet.opening else OUTLET_S
-    if not outlet.over and (now_s - outlet.beat_s > limit_s or not outlet.alive):
+    if not outlet.over and (now_s - outlet.beat_s > OUTLET_S or not outlet.alive):
         names.append("outlet")
     return names + [name for name, part in others.items() if part is not None and not part.alive]
 

@@ -127,11 +127,6 @@ class Outlet:
             return self._publisher.write(prediction)
 
     @property
-    def opening(self) -> bool:
-        """Whether it has no sink yet: the look-up of a broker's name may take a minute."""
-        return self._sink is None
-
-    @property
     def over(self) -> bool:
         """Whether it was told to end."""
         return self._closing.is_set()
@@ -246,11 +241,7 @@ class Outlet:
 
     def _open(self) -> bool:
         sink = self._make_sink()
-        try:
-            sink.open()
-        except PublishError as error:
-            self._lost(error)
-            return False
+        sink.open()
         self._sink, self._why = sink, None
         for stream in tuple(self._gone):
             sink.forget(stream)

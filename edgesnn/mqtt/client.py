@@ -327,7 +327,7 @@ class Client:
         unsaid = value in (None, UNSPECIFIED)
         closed = unsaid and client.reason is None and client.trouble is None
         brief = was_accepted and self._count_brief(closed=closed)
-        if was_accepted and time.monotonic() - self._accepted_at > self._delay_s:
+        if was_accepted and time.monotonic() - self._accepted_at > (self._delay_s if unsaid else BRIEF_S):
             self._delay_s = BACK_OFF_S[0]  # a broker that takes us and drops us at once is no reason to hurry
         if not was_accepted and self._versions.fall_back(value):
             return
@@ -360,7 +360,7 @@ class Client:
             self._brief = self._rests = 0
         elif closed and lasted_s < BRIEF_S:
             self._brief += 1
-        return self._brief >= MOST_BRIEF
+        return closed and self._brief >= MOST_BRIEF
 
     def _rest(self, what: str, found: str | None = None) -> None:
         """Wait, longer each time: two that take each other's place would go on without an end."""

@@ -236,7 +236,7 @@ class Outbox:
             seq = self._next_seq.get(prediction.stream, 0)
             number = self._number
             prediction = replace(prediction, seq=seq) if number is None else number(prediction, seq)
-        self._next_seq[prediction.stream] = seq + 1
+        self._next_seq[prediction.stream] = max(seq + 1, self._next_seq.get(prediction.stream, 0))
         return prediction
 
     def _expire(self) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from edgesnn.errors import PublishError
 from edgesnn.prediction import Prediction
 from edgesnn.publish.outbox import LATE_AFTER_S, Item
-from edgesnn.publish.outbox_store import LOWEST, Failure, OutboxStore
+from edgesnn.publish.outbox_store import LOWEST, SLICE, Failure, OutboxStore
 
 CLOSE_S = 2.0
 HANGS = "the disk hangs"
@@ -52,7 +52,7 @@ class DurableOutbox(OutboxStore):
                 self._commit_together()
 
     def put_many(self, predictions: Sequence[Prediction]) -> list[int | None]:
-        """Accept predictions in order, in one transaction, and return their seqs; None for one that is refused."""
+        """Accept predictions in order, together, and return their seqs; None for one that is refused."""
         with self._changed:
             self._ready()
             try:
@@ -239,7 +239,10 @@ class DurableOutbox(OutboxStore):
         self._counts["accepted"] += len(items)
         if self._degraded is None:
             try:
-                self._file_items(items, seqs={item.prediction.stream for item in items})
+                while items:
+                    part, more = items[:SLICE], items[SLICE:]
+                    self._file_items(part, seqs={item.prediction.stream for item in part}, sync=not more)
+                    items = more
                 return
             except Failure as error:
                 self._fail(error)

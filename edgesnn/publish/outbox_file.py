@@ -142,14 +142,17 @@ class OutboxFile:
         counts: Mapping[str, int] | None = None,
         overwrite: Overwrite | None = None,
         known: int | None = None,
+        sync: bool = True,
     ) -> list[int]:
         """Do all of it, or nothing: delete the ids `gone`, add rows, set streams' next seq and the accounts' values.
+
+        Without `sync` it outlives a power cut only once a later one has been synced.
 
         With `overwrite` the oldest rows give way where the file is full; returns their ids. Rows above `known`, of a
         transaction that failed but may have reached the disk, are deleted first.
         """
         overwritten: list[int] = []
-        with self._transaction("FULL" if rows and self._durability == "power" else "NORMAL") as db:
+        with self._transaction("FULL" if rows and sync and self._durability == "power" else "NORMAL") as db:
             if known is not None:
                 db.execute("DELETE FROM prediction WHERE id > ?", (known,))
             left = [(key,) for key in gone]
@@ -291,8 +294,8 @@ def read_numbers(path: Path) -> dict[str, int]:
     if not path.stat().st_size:
         return {}
     log = path.with_name(f"{path.name}-wal")
-    only_file = not (log.is_file() and log.stat().st_size) and not os.access(path, os.W_OK)
-    db = sqlite3.connect(f"{path.absolute().as_uri()}?{'immutable=1' if only_file else 'mode=rw'}", uri=True)
+    alone = not (log.is_file() and log.stat().st_size)  # then it can be read in a folder that cannot be written, too
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?{'immutable=1' if alone else 'mode=rw'}", uri=True)
     try:
         db.execute("PRAGMA locking_mode = EXCLUSIVE")  # needs no file of shared memory, for which there is no room
         if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:

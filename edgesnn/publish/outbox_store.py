@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from edgesnn.clock import boot_clock, boot_name
 from edgesnn.errors import PublishError, UsageError
@@ -33,10 +33,11 @@ from edgesnn.publish.outbox_recent import Recent
 from edgesnn.publish.outbox_rows import Rows
 
 DURABILITIES = ("process", "power")
+T = TypeVar("T")
 LOWEST = -(2**62)
 UNFILED = -(2**40)  # ids while no file was ever open; those in a file are positive
 RETRY_S = (1.0, 10.0)  # how often a disk that failed is tried
-SLICE = 64  # of what memory held, in one transaction: the log grows by no more before it can be folded into the file
+SLICE = 32  # predictions in a transaction: the log grows by no more before it can be folded into the file
 ACCOUNTS = ("accepted", "acknowledged")
 Failure = (sqlite3.Error, OSError, PublishError, UnicodeDecodeError)  # the last: SQLite says what it cannot read
 
@@ -256,9 +257,7 @@ class OutboxStore(Outbox):
             if not self._known:
                 self._adopt(self._file)
                 held = self._held()
-            held = self._catch_up(held)
-            while self._ring:
-                held = self._catch_up(held)
+            self._catch_up(held)
         except Failure as error:
             self._fail(error)
             if "full" not in str(error):  # of a full disk what is there can be read
@@ -266,14 +265,28 @@ class OutboxStore(Outbox):
             return
         self._degraded, self._retry_s = None, RETRY_S[0]
 
-    def _catch_up(self, held: int) -> int:
-        """Write what was settled and the oldest that only memory has; return how many of `held` there are now."""
-        part = list(islice(self._ring.values(), SLICE))
-        overwritten = self._dropped["overwritten"]
-        self._file_items(part, seqs=self._next_seq, gone=self._gone, counts=self._totals(), known=self._filed)
-        for item in part:
-            del self._ring[item.id]
-        self._gone.clear()
-        held -= self._dropped["overwritten"] - overwritten
-        self._dropped["damaged"] += max(0, held - self._held())
-        return self._held()
+    def _catch_up(self, held: int) -> None:
+        """Delete what was settled, then write what only memory has; rows that are missing of `held` are damaged."""
+        parts: list[tuple[list[int], list[Item]]] = [(gone, []) for gone in sliced(sorted(self._gone))]
+        parts += [([], items) for items in sliced(list(self._ring.values()))] or [([], [])]
+        known: int | None = self._filed
+        for number, (gone, items) in enumerate(parts, 1):
+            overwritten, last = self._dropped["overwritten"], number == len(parts)
+            options: dict[str, Any] = {"gone": gone, "counts": self._totals(), "known": known, "sync": last}
+            self._file_items(items, seqs=self._next_seq, **options)
+            known = None
+            for item in items:
+                del self._ring[item.id]
+            self._gone.difference_update(gone)
+            held -= self._dropped["overwritten"] - overwritten
+            self._dropped["damaged"] += max(0, held - self._held())
+            held = self._held()
+
+
+def sliced(whole: list[T]) -> list[list[T]]:
+    """Return it in parts of `SLICE`.
+
+    >>> [len(part) for part in sliced([0] * 70)]
+    [32, 32, 6]
+    """
+    return [whole[at : at + SLICE] for at in range(0, len(whole), SLICE)]

@@ -156,7 +156,7 @@ def test_a_wheel_for_aarch64_is_of_the_same_sources_and_proved(tmp_path):
         sums = [(name, hashlib.sha256(text.encode()).hexdigest()) for name, text in texts.items()]
         compiled = [f"{digest}  {name}\n" for name, digest in sums if not name.startswith("edgesnn/")]
         (dist / "sources.sha256").write_text("".join(compiled))
-        (dist / "proved").touch()
+        (dist / "proved").write_text(f"{hashlib.sha256(wheel.read_bytes()).hexdigest()}  {wheel.name}\n")
         return wheel
 
     check(left("1.2"), source)
@@ -175,10 +175,14 @@ def test_a_wheel_for_aarch64_is_of_the_same_sources_and_proved(tmp_path):
     with pytest.raises(SystemExit, match=r"sources\.sha256 is not beside it"):
         check(wheel, source)
     wheel = left("1.2")
-    (dist / "proved").unlink()
     said = (
         f"make wheels: {wheel}: not proved: make aarch64 has not come to its end; make aarch64 again, or remove {dist}"
     )
+    with ZipFile(wheel, "a") as archive:
+        archive.writestr("edgesnn/_native.so", "of another build")
+    with pytest.raises(SystemExit, match=f"^{re.escape(said)}$"):
+        check(wheel, source)
+    (dist / "proved").unlink()
     with pytest.raises(SystemExit, match=f"^{re.escape(said)}$"):
         check(wheel, source)
 

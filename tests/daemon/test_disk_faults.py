@@ -185,6 +185,38 @@ def test_what_waits_in_memory_goes_to_a_small_disk_as_soon_as_it_has_room(small_
         assert outbox.stats()["pending"] == len(newest)
 
 
+def test_what_was_settled_while_a_small_disk_was_full_leaves_the_file_as_soon_as_it_has_room(small_disk):
+    now_s = [1000.0]
+    path, options = small_disk / "outbox.db", {"max_bytes": 1_000_000, "clock": lambda: now_s[0]}
+    with contextlib.closing(DurableOutbox(path, **options)) as outbox:
+        for window in range(1500):
+            outbox.put(make_prediction(window))
+        filler = fill(small_disk)
+        for window in range(1500, 2100):
+            outbox.put(make_prediction(window))
+        assert "full" in outbox.degraded
+        while batch := outbox.next_batch(20):
+            outbox.ack([item.id for item in batch])
+        filler.unlink()
+        now_s[0] += 11.0
+        outbox.put(make_prediction(2100))
+        stats = outbox.stats()
+        assert (stats["degraded"], stats["in_memory"], stats["pending"]) == (None, 0, 1)
+        assert stats["accepted"] == 2101 == stats["acknowledged"] + stats["dropped"]["overwritten"] + 1
+    with contextlib.closing(DurableOutbox(path, **options)) as outbox:
+        assert [item.prediction.seq for item in outbox.next_batch(20)] == [2100]
+
+
+def test_numbers_go_on_from_a_file_on_a_read_only_disk(small_disk):
+    with contextlib.closing(DurableOutbox(small_disk / "outbox.db")) as outbox:
+        assert [outbox.put(make_prediction(window)) for window in range(10)] == list(range(10))
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    with contextlib.closing(DurableOutbox(small_disk / "outbox.db")) as outbox:
+        assert outbox.put(make_prediction(0)) == 10
+        assert outbox.degraded is not None
+        assert outbox.note is None
+
+
 def test_numbers_go_on_from_a_file_on_a_full_disk(small_disk):
     with contextlib.closing(DurableOutbox(small_disk / "outbox.db")) as outbox:
         assert [outbox.put(make_prediction(window)) for window in range(10)] == list(range(10))

@@ -221,7 +221,7 @@ def test_a_broker_that_takes_nothing_at_all_is_not_taken_for_one():
 
 
 def test_a_broker_that_closes_with_a_reason_is_not_said_to_have_two_of_one_id(monkeypatch):
-    monkeypatch.setattr("edgesnn.mqtt.client.BACK_OFF_S", (0.01, 0.01))
+    monkeypatch.setattr("edgesnn.mqtt.client.BACK_OFF_S", (0.01, 0.2))
     with socket.create_server(("127.0.0.1", 0)) as server:
         client = Client(Broker("127.0.0.1", server.getsockname()[1]), client_id="a", protocol="5")
         client._delay_s = 0.01
@@ -231,11 +231,37 @@ def test_a_broker_that_closes_with_a_reason_is_not_said_to_have_two_of_one_id(mo
             link, _ = server.accept()
             with link:
                 link.recv(4096)
-                link.sendall(connack() + TOO_MANY)
+                link.sendall(connack())
+                lasts_s = time.monotonic() + client._delay_s + 0.02
+                while time.monotonic() < lasts_s:
+                    client.poll(0.01)
+                link.sendall(TOO_MANY)
                 lost.append(next(str(event.error) for event in polled(client) if isinstance(event, Lost)))
-            time.sleep(0.02)
+            time.sleep(client._attempt_at - time.monotonic() + 0.01)
         client.close()
     assert all("the connection to the broker was lost: found Receive maximum exceeded" in line for line in lost), lost
+    assert client._delay_s == 0.2, "and it is asked more and more seldom"
+
+
+def test_two_of_one_id_are_not_seen_in_an_end_with_a_reason_behind_those_without(monkeypatch):
+    monkeypatch.setattr("edgesnn.mqtt.client.BACK_OFF_S", (0.01, 0.01))
+    monkeypatch.setattr("edgesnn.mqtt.client.REST_S", (0.01, 0.01))
+    said = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = Client(Broker("127.0.0.1", server.getsockname()[1]), client_id="a", protocol="5")
+        client._delay_s = 0.01
+        for tail in (*[b""] * MOST_BRIEF, TOO_MANY):
+            client.poll(0.0)
+            link, _ = server.accept()
+            with link:
+                link.recv(4096)
+                link.sendall(connack() + tail)
+            said.append(next(str(event.error) for event in polled(client) if isinstance(event, Lost)))
+            time.sleep(0.02)
+        client.close()
+    assert "lost again and again" in said[-2]
+    assert "lost again and again" not in said[-1]
+    assert "Receive maximum exceeded" in said[-1]
 
 
 # --- Server Keep Alive ----------------------------------------------------------------------------------------------

@@ -58,6 +58,12 @@ def test_a_number_that_the_caller_gave_is_kept(make_outbox):
     assert make_outbox().put(number(make_prediction(0), 41)) == 41
 
 
+def test_a_number_from_before_does_not_lower_the_next(make_outbox):
+    outbox = make_outbox()
+    assert [outbox.put(number(make_prediction(0), seq)) for seq in (41, 3)] == [41, 3]
+    assert outbox.put(make_prediction(1)) == 42
+
+
 def test_what_is_handed_out_is_not_handed_out_again_until_rewind(make_outbox):
     outbox = make_outbox()
     for window in range(5):

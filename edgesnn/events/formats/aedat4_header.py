@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ from edgesnn.events.formats.base import Sensor, printable
 
 COMPRESSIONS = ("none", "lz4", "lz4", "zstd", "zstd")  # by number; the second of a pair only packs harder
 LIMIT = 32767  # coordinates are int16
+_ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&amp;", "&"))
 _PART = re.compile(
     r'<(?P<close>/?)node\b(?:[^<>]{0,200}?\bname="(?P<node>[^"<>]{0,200})")?[^<>]{0,1000}>'
     r'|<attr\b[^<>]{0,200}?\bkey="(?P<key>[^"<>]{0,200})"[^<>]{0,200}>(?P<value>[^<]*)</attr>'
@@ -82,13 +82,19 @@ def _is_type(key: str) -> bool:
     return re.fullmatch(r"\d{1,9}\.typeIdentifier", key) is not None
 
 
+def _unescaped(text: str) -> str:
+    for entity, sign in _ENTITIES:
+        text = text.replace(entity, sign)
+    return text
+
+
 def _fields(xml: str) -> dict[str, str]:
     """Return the attributes by their nodes' names below the outermost one."""
     path: list[str] = []
     fields = {}
     for part in _PART.finditer(xml):
         if part["key"] is not None:
-            fields[".".join([*path[1:], part["key"]])] = html.unescape(part["value"])
+            fields[".".join([*path[1:], part["key"]])] = _unescaped(part["value"])
         elif part["close"]:
             del path[-1:]
         elif not part[0].endswith("/>"):

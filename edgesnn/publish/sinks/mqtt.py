@@ -370,13 +370,15 @@ class MqttSink:
         last = self._client.publish(topic, self._status("stopped"), retain=not self._transient)
         if self._transient:
             last = self._client.publish(topic, b"", retain=True)
-        deadline = time.monotonic() + GOODBYE_S
-        while self._client.connected and time.monotonic() < deadline:
+        deadline, answered = time.monotonic() + GOODBYE_S, False
+        while self._client.connected and not answered and time.monotonic() < deadline:
             for event in self._client.poll(deadline - time.monotonic()):
-                if isinstance(event, (Acknowledged, Refused)):
-                    self._changes.answered(event.mid, isinstance(event, Acknowledged) and event.received)
-                    if event.mid == last:
-                        return
+                if isinstance(event, Acknowledged):
+                    self._acknowledged(event)
+                elif isinstance(event, Refused):
+                    self._changes.answered(event.mid, taken=False)
+                answered |= getattr(event, "mid", None) == last
+        self._outbox.ack(self._arrived)
 
     # --- helpers -------------------------------------------------------------------------------------------------
 

@@ -100,7 +100,10 @@ class StreamEvents:
     def _return(self, events: list[_Event]) -> None:
         """Put events back to the front; what a later one has overtaken would come out of order, and is counted."""
         young = sorted((one for one in events if one.number > self._newest), key=lambda one: one.number)
-        self.not_taken += len(events) - len(young)
+        if self._held:
+            self.not_taken += len(events) - len(young)
+        else:
+            self.expired += len(events) - len(young)
         self._waiting.extendleft(reversed(young))
         self._held.clear()
 
