@@ -15,7 +15,7 @@ import edgesnn
 from edgesnn.daemon.commands.desk import ANSWER_S
 from edgesnn.daemon.commands.parsing import VERBS
 from edgesnn.publish import topics
-from edgesnn.publish.sinks.changes import EVENT_EXPIRY_S
+from edgesnn.publish.sinks.stream_events import EXPIRY_S
 from edgesnn.schemas import NAMES
 from tests.daemon.test_service import RECORDING, configuration, one_broker, run, stream, subscribed, wait_for
 from tests.daemon.test_service_commands import Asker, listening
@@ -124,7 +124,7 @@ def test_its_channels_are_the_topics_that_the_code_publishes():
         for kind, operation in DOCUMENT["operations"].items()
     }
     assert {kind: seconds for kind, seconds in expiry.items() if seconds is not None} == {
-        "event": EVENT_EXPIRY_S,
+        "event": EXPIRY_S,
         "response": ANSWER_S,
     }
 
