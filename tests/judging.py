@@ -238,7 +238,7 @@ class Scene:
         return self.acknowledged(self.dead_eras) - alive - self.seen()
 
     def wait_for_traffic(self, count: int) -> None:
-        """Wait until so many more predictions were given to the broker; after many losses the client rests for 120 s."""
+        """Wait until so many more predictions were given to the broker; after many losses the client rests, 120 s."""
         begin = self._sent_count()
         wait_for(lambda: self._sent_count() >= begin + count or self._over(), 180, "no traffic")
         assert not self._over(), self.log
