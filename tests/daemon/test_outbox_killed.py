@@ -22,7 +22,8 @@ KILLS = 3
 CHILD = """
 import os, random, sys
 from edgesnn.publish.outbox_durable import DurableOutbox
-from tests.attacks.test_outbox_files import make_prediction, number
+from tests.outbox_files import number
+from tests.predictions import make_prediction
 path, seed, durability = sys.argv[1:]
 rng = random.Random(seed)
 outbox = DurableOutbox(path, durability=durability, number=number)

@@ -19,6 +19,7 @@ from edgesnn.broker_url import Broker
 from edgesnn.errors import PublishError
 from edgesnn.mqtt import IN_FLIGHT, Acknowledged, Client, Connected, Event, Lost
 from edgesnn.mqtt.client import MOST_BRIEF
+from edgesnn.publish.outbox import Outbox
 from edgesnn.publish.sinks.mqtt import MqttSink
 from tests.mqtt_wire import CONNECT, PUBLISH, Packets
 from tests.predictions import BOOT, make_prediction
@@ -199,6 +200,22 @@ def numbered(window: int):
 def predictions(payloads: list[bytes]) -> list[dict[str, object]]:
     records = [json.loads(payload) for payload in payloads if payload]
     return [record for record in records if record["schema"] == "edgesnn.prediction/1"]
+
+
+def test_what_is_acknowledged_while_the_sink_leaves_is_settled(monkeypatch):
+    monkeypatch.setattr(f"{__name__}.QUIET_S", 0.4)
+    outbox = Outbox()
+    with strict(None) as server:
+        sink = MqttSink(server.broker, node="n", boot_id=BOOT, outbox=outbox)
+        sink.open()
+        for window in range(3):
+            sink.write(numbered(window))
+        deadline = time.monotonic() + LIMIT_S
+        while not server.payloads or len(predictions(server.payloads[0])) < 3:
+            assert time.monotonic() < deadline, server.payloads
+            time.sleep(0.01)
+        sink.leave()
+    assert (outbox.stats()["acknowledged"], outbox.stats()["pending"]) == (3, 0)
 
 
 def test_nothing_is_sent_before_the_broker_has_said_how_much_it_takes():

@@ -23,7 +23,8 @@ int fdatasync(int fd) { count++; return ((int (*)(int))dlsym(RTLD_NEXT, "fdatasy
 CHILD = """
 import ctypes, json, sys, threading
 from pathlib import Path
-from tests.attacks.test_outbox_files import make_prediction, opened
+from tests.outbox_files import opened
+from tests.predictions import make_prediction
 syncs = ctypes.CDLL(sys.argv[1]).syncs
 outbox = opened(Path(sys.argv[2]), durability=sys.argv[3])
 counts = [syncs()]
